@@ -1,0 +1,131 @@
+# make             build the four executables into build/bin/
+# make demo        show the main job, from a bare Debian 12 on
+# make test        everything that can be checked, sanitizers included
+# make SANITIZE=1  the same with AddressSanitizer and UndefinedBehaviorSanitizer, into build/sanitize/
+# make deps        install what a build needs from Debian; make test-deps: what the tests need, too
+# make lint        clang-format, clang-tidy, cppcheck
+# make format      clang-format, in place
+# make install     to PREFIX (/usr/local) below DESTDIR
+# make clean       remove build/
+# make help        this list
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+
+SANITIZE ?=
+B := build$(if $(SANITIZE),/sanitize)
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+STAGES := listener writer notifier
+PROGRAMS := $(STAGES:%=$(B)/bin/oxidicom-%) $(B)/bin/oxidicom
+SUITES := $(patsubst tests/%/,%,$(filter-out tests/support/ tests/bench/,$(sort $(dir $(wildcard tests/*/*.c)))))
+
+CC ?= gcc
+CXX ?= g++
+CPPFLAGS += -D_GNU_SOURCE -I. -isystem $(B)/gen -MMD -MP
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wvla -Wformat=2 -Wundef -Wpointer-arith -Wwrite-strings
+CFLAGS += -std=gnu11 -g -O2 -fno-strict-aliasing -fstack-protector-strong $(WARNINGS) -Wstrict-prototypes \
+	-Wmissing-prototypes
+CXXFLAGS += -std=c++17 -g -O2 -fstack-protector-strong $(filter-out -Wundef,$(WARNINGS))
+ifdef SANITIZE
+CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+CXXFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=address,undefined
+else
+CPPFLAGS += -D_FORTIFY_SOURCE=2
+endif
+
+LIBS_common := -lczmq -lzmq -luuid
+LIBS_proto := -lprotobuf-c $(LIBS_common)
+LIBS_listener := $(LIBS_proto)
+LIBS_writer := -ldcmdata -lofstd -loflog -lz $(LIBS_proto)
+LIBS_notifier := -lsqlite3 -lnats -lrabbitmq -ljansson -lssl -lcrypto $(LIBS_proto)
+LIBS_launcher := $(LIBS_common)
+LIBS_tests := -lcriterion -lnats -lrabbitmq -ljansson -lsqlite3 -lcrypto -lz $(LIBS_proto) -lpthread
+
+objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.cc,$(B)/obj/%.o,$(wildcard $(1)/*.cc))
+COMMON := $(call objects,common)
+PROTO := $(B)/obj/gen/proto/ring.pb-c.o $(call objects,proto) $(COMMON)
+# What a test of a folder is linked with: all of it but main().
+PARTS_common := $(COMMON)
+PARTS_proto := $(PROTO)
+$(foreach s,$(STAGES),$(eval PARTS_$(s) := $(filter-out %/main.o,$(call objects,$(s))) $(PROTO)))
+PARTS_launcher := $(filter-out %/main.o,$(call objects,deploy/launcher)) $(COMMON)
+PARTS_ring := $(PROTO)
+
+all: $(PROGRAMS)
+
+$(STAGES:%=$(B)/bin/oxidicom-%): $(B)/bin/oxidicom-%: $(B)/obj/%/main.o
+$(foreach s,$(STAGES),$(eval $(B)/bin/oxidicom-$(s): $(PARTS_$(s))))
+$(STAGES:%=$(B)/bin/oxidicom-%):
+	@mkdir -p $(@D)
+	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_$(@:$(B)/bin/oxidicom-%=%))
+
+$(B)/bin/oxidicom: $(call objects,deploy/launcher) $(COMMON)
+	@mkdir -p $(@D)
+	@echo LINK $@; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_launcher)
+
+$(B)/gen/proto/ring.pb-c.c $(B)/gen/proto/ring.pb-c.h &: proto/ring.proto
+	@mkdir -p $(@D)
+	@echo PROTOC $<; protoc-c --c_out=$(B)/gen $<
+
+# Everything that includes it needs the generated header first; -MMD takes over after the first build.
+$(B)/obj/%.o: %.c | $(B)/gen/proto/ring.pb-c.h
+	@mkdir -p $(@D)
+	@echo CC $<; $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(B)/obj/%.o: %.cc | $(B)/gen/proto/ring.pb-c.h
+	@mkdir -p $(@D)
+	@echo CXX $<; $(CXX) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
+
+$(B)/obj/gen/%.o: $(B)/gen/%.c
+	@mkdir -p $(@D)
+	@echo CC $<; $(CC) $(CPPFLAGS) $(filter-out $(WARNINGS),$(CFLAGS)) -c -o $@ $<
+
+# --- tests: one Criterion program per folder of tests/ ---
+
+SUPPORT := $(call objects,tests/support)
+$(foreach s,$(SUITES),$(eval $(B)/tests/$(s): $(call objects,tests/$(s)) $(SUPPORT) $(PARTS_$(s))))
+$(SUITES:%=$(B)/tests/%):
+	@mkdir -p $(@D)
+	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_$(@:$(B)/tests/%=%)) $(LIBS_tests)
+
+tests: $(PROGRAMS) $(SUITES:%=$(B)/tests/%)
+
+# A failed build of one kind must not hide the tests of the other, so both are built first.
+test: test-deps
+	+$(MAKE) tests
+	+$(MAKE) tests SANITIZE=1
+	tests/run
+
+# --- tools ---
+
+deps:
+	deploy/deps.sh build
+
+test-deps:
+	deploy/deps.sh build test
+
+SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc')
+
+lint:
+	deploy/deps.sh build test lint
+	clang-format --dry-run --Werror $(SOURCES)
+	+$(MAKE) $(B)/gen/proto/ring.pb-c.h
+	deploy/lint.sh
+
+format:
+	clang-format -i $(SOURCES)
+
+clean:
+	rm -rf build
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+-include deploy/demo/rules.mk deploy/install.mk
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+.PHONY: all tests test deps test-deps lint format clean help

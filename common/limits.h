@@ -1,0 +1,137 @@
+/* Every limit that is not a setting, with its unit in its name. */
+#ifndef COMMON_LIMITS_H
+#define COMMON_LIMITS_H
+
+/* --- the ring ------------------------------------------------------------------------------------- */
+
+/* Longest path that fits sockaddr_un.sun_path with its terminating NUL (unix(7)). */
+#define SOCKET_PATH_MAX_BYTES 107
+/* How often each stage says that it lives. */
+#define ALIVE_INTERVAL_MS 250
+/* A writer that owes answers and has been silent this long is taken for hung. */
+#define WRITER_SILENCE_MS 10000
+/* Messages handled before the loop looks at its other sources again. */
+#define INBOX_BURST_MESSAGES 256
+/* A message head (protobuf) longer than this is corrupt: the longest legal one holds a few texts. */
+#define MESSAGE_HEAD_MAX_BYTES (1024 * 1024)
+/* After a listener's restart the notifier waits so long for events of the old one that are on their way. */
+#define LISTENER_GRACE_MS 2000
+/* How long a process that ends waits for its last messages to leave. */
+#define LINGER_MS 500
+
+/* --- listener ------------------------------------------------------------------------------------- */
+
+/* An A-ASSOCIATE-RQ may have 128 contexts of many syntaxes and user items; nothing legal comes near this. */
+#define ASSOCIATE_RQ_MAX_BYTES (256 * 1024)
+/* A presentation context id is odd and one byte (PS3.8 9.3.2.2). */
+#define PRESENTATION_CONTEXTS_MAX 128
+/* UIDs have at most 64 characters (PS3.5 9.1). */
+#define UID_MAX_BYTES  64
+#define AE_TITLE_BYTES 16
+/* A command set holds a few fixed elements and two UIDs. */
+#define COMMAND_SET_MAX_BYTES (16 * 1024)
+/* What the A-ASSOCIATE-AC, or the responses not yet taken by a peer that does not read, may hold. */
+#define OUTPUT_MAX_BYTES (64 * 1024)
+/* Data set bytes travel to a writer in chunks of at most this size. */
+#define CHUNK_BYTES (128 * 1024)
+/* Sent to a writer and not yet credited, per object that is too large to retain. */
+#define OBJECT_WINDOW_BYTES (2 * 1024 * 1024)
+/* Credit is wanted each time so much of an object has been sent since the last. */
+#define CREDIT_BYTES (512 * 1024)
+/* Objects of one association that are complete and not answered yet. */
+#define UNANSWERED_MAX_OBJECTS 64
+/* Bytes taken from a socket at once, and how often in a row before other sockets get their turn. */
+#define RECEIVE_BYTES (128 * 1024)
+#define RECEIVE_TURNS 4
+/* An ended association is said again to the notifier until it is acknowledged. */
+#define END_REPEAT_MS 1000
+/* An object up to this size is kept whole for redelivery while the buffer has room. */
+#define RETAIN_MAX_BYTES (16 * 1024 * 1024)
+/* From the TCP accept to the end of the A-ASSOCIATE-RQ (the ARTIM timer of PS3.8 9.1.5). */
+#define HANDSHAKE_TIMEOUT_MS 30000
+/* Between messages of an open association. */
+#define IDLE_TIMEOUT_MS (10 * 60 * 1000)
+/* Within a PDU: the peer must deliver something this often. */
+#define PDU_STALL_TIMEOUT_MS 60000
+/* After the last PDU: half closed, waiting for the peer's FIN. */
+#define CLOSE_TIMEOUT_MS 5000
+#define TIMER_TICK_MS    100
+#define LISTEN_BACKLOG   512
+
+/* --- writer --------------------------------------------------------------------------------------- */
+
+/* The data set up to InstanceNumber (0020,0013) is held in memory until it can be read. */
+#define HEAD_MAX_BYTES (16 * 1024 * 1024)
+/* NAME_MAX of every file system that matters. */
+#define PATH_COMPONENT_MAX_BYTES 255
+/* Of a value that is kept from the head: no text that means anything to CUBE is longer. */
+#define HEAD_VALUE_MAX_BYTES (16 * 1024)
+/* Sequences and items of undefined length within one another, before the head's end. */
+#define HEAD_DEPTH_MAX 64
+/* A file's pages go to storage after so many bytes, so that the fsync at its end does not take as long as the file
+ * took to come. */
+#define WRITEBACK_BYTES (8 * 1024 * 1024)
+/* Messages waiting for a listener or notifier that is away. */
+#define WRITER_OUTBOX_MESSAGES 1000
+/* Series folders that this writer knows to be durable, and earlier listeners that it remembers as gone. */
+#define DURABLE_FOLDERS_MAX 256
+#define GONE_LISTENERS_MAX 16
+
+/* --- notifier ------------------------------------------------------------------------------------- */
+
+/* Events in one journal transaction. */
+#define JOURNAL_BATCH_EVENTS 256
+/* LONK messages waiting for NATS; more are dropped and counted. */
+#define LONK_QUEUE_MESSAGES 10000
+/* Registrations handed to the broker and not yet confirmed. */
+#define REGISTRATIONS_IN_FLIGHT 64
+/* Reconnecting to the broker: first and longest pause, doubled in between, with jitter. */
+#define BROKER_RETRY_FIRST_MS     100
+#define BROKER_RETRY_LONGEST_MS   10000
+#define BROKER_CONNECT_TIMEOUT_MS 5000
+#define BROKER_CONFIRM_TIMEOUT_MS 30000
+#define BROKER_HEARTBEAT_S        30
+/* A quiet connection is looked after this often: heartbeats, confirms that stay away. */
+#define BROKER_SERVICE_MS 1000
+/* A registration that the broker would not take is tried again after this, doubled each time, with jitter. */
+#define REGISTRATION_RETRY_FIRST_MS   1000
+#define REGISTRATION_RETRY_LONGEST_MS (5 * 60 * 1000)
+/* What is known of finished receptions, and of the objects of ended associations, is kept so long … */
+#define JOURNAL_KEEP_MS (7LL * 24 * 60 * 60 * 1000)
+/* … looked through this often, and removed in slices of so many rows, so that the loop never waits for long. */
+#define JOURNAL_EXPIRE_INTERVAL_MS (60 * 60 * 1000)
+#define JOURNAL_EXPIRE_ROWS        2000
+/* After a commit that failed, unacknowledged objects are asked for again; doubled each time. */
+#define RESEND_FIRST_MS   1000
+#define RESEND_LONGEST_MS 8000
+/* How long to wait for somebody who looks into the journal with SQLite's shell. */
+#define JOURNAL_BUSY_TIMEOUT_MS 2000
+/* Acknowledgements and signs of life that wait for a listener that is not there. */
+#define LISTENER_QUEUE_MESSAGES 10000
+/* Longer parts of a LONK subject are cut: nats-server closes a connection whose protocol line passes 4096 bytes. */
+#define LONK_TOKEN_MAX_BYTES 1024
+/* How long the end of the process waits for NATS to take what is left. */
+#define LONK_FLUSH_MS 2000
+/* Between two attempts to reach NATS. */
+#define NATS_RETRY_MS           250
+#define NATS_CONNECT_TIMEOUT_MS 2000
+/* CUBE's columns, in characters (its models of PACS and PACSSeries). */
+#define CUBE_PATIENT_ID_MAX       100
+#define CUBE_PATIENT_NAME_MAX     150
+#define CUBE_ACCESSION_NUMBER_MAX 100
+#define CUBE_MODALITY_MAX         15
+#define CUBE_PROTOCOL_NAME_MAX    64
+#define CUBE_DESCRIPTION_MAX      400
+#define CUBE_PATH_MAX             1024
+#define CUBE_PACS_NAME_MAX        20
+
+/* --- launcher ------------------------------------------------------------------------------------- */
+
+#define WRITERS_MAX 256
+/* A stage that died is started again after this; doubled each time it dies young. */
+#define RESTART_FIRST_MS   100
+#define RESTART_LONGEST_MS 10000
+/* A stage that lived this long did not die young. */
+#define RESTART_YOUNG_MS 5000
+
+#endif

@@ -1,0 +1,40 @@
+/* Log lines on stderr: time, level, stage, association and object, message. Safe from any thread.
+ * No patient's name or ID above debug. */
+#ifndef COMMON_LOG_H
+#define COMMON_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum log_level { LEVEL_OFF, LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG, LEVEL_TRACE } log_level_t;
+
+/* What a line is about; 0 means none. */
+typedef struct log_context {
+    uint64_t association;
+    uint64_t object;
+} log_context_t;
+
+/* `stage` must outlive the process' logging. `directives` is the value of RUST_LOG as log_directives_valid
+ * accepted it. */
+void log_start(const char *stage, const char *directives);
+
+/* Reads RUST_LOG: a level, or comma-separated directives of which `oxidicom=LEVEL` and a plain LEVEL count.
+ * Returns whether it was understood. */
+bool log_directives_valid(const char *directives);
+
+bool log_wanted(log_level_t level);
+
+/* `context` may be NULL. */
+void log_write(log_level_t level, const log_context_t *context, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#define log_error(context, ...) log_write(LEVEL_ERROR, context, __VA_ARGS__)
+#define log_warn(context, ...)  log_write(LEVEL_WARN, context, __VA_ARGS__)
+#define log_info(context, ...)  log_write(LEVEL_INFO, context, __VA_ARGS__)
+#define log_debug(context, ...)                                                                                    \
+    do {                                                                                                           \
+        if (log_wanted(LEVEL_DEBUG))                                                                               \
+            log_write(LEVEL_DEBUG, context, __VA_ARGS__);                                                          \
+    } while (0)
+
+#endif

@@ -1,0 +1,61 @@
+/* Every setting of every stage: environment variables, read once through the table in settings_table.c. */
+#ifndef COMMON_SETTINGS_H
+#define COMMON_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* The exit status of a process with a bad or missing value (EX_CONFIG of sysexits.h). */
+#define EXIT_SETTINGS 78
+
+/* Which stages use a setting. */
+enum {
+    FOR_LISTENER = 1,
+    FOR_WRITER = 2,
+    FOR_NOTIFIER = 4,
+    FOR_LAUNCHER = 8,
+    FOR_ALL = 15,
+};
+
+/* Texts are owned by the settings; one that is unset and has no default is NULL. */
+typedef struct settings {
+    char *files_root;     /* absolute path */
+    char *broker_address; /* amqp://, amqps:// or filesystem:// */
+    char *queue_name;
+    char *nats_address; /* host:port or nats://…; NULL: no progress messages */
+    int64_t progress_interval_ms;
+    int64_t dev_sleep_ms;
+    char *root_subject;
+    char *scp_aet;
+    bool scp_strict;
+    bool scp_uncompressed_only;
+    bool scp_promiscuous;
+    int64_t scp_max_pdu_length; /* bytes */
+    int64_t listener_port;
+    int64_t associations_max;
+    int64_t association_wait_ms;
+    int64_t store_timeout_ms;
+    int64_t drain_timeout_ms;
+    int64_t buffer_size_bytes;
+    char *run_dir;
+    char *state_dir;
+    char *writer_id;
+    int64_t writers;
+    bool fsync;
+    int64_t ready_fd; /* -1: none */
+    char *rust_log;
+} settings_t;
+
+/* Reads the environment. Only what `stage` (one FOR_ value) uses is required. Returns 0, or EXIT_SETTINGS after
+ * writing one line to `complaints` that names the variable, the value and what is allowed; then nothing is left
+ * to free. Free with settings_clear. */
+int settings_read(settings_t *settings, unsigned stage, FILE *complaints) __attribute__((warn_unused_result));
+void settings_clear(settings_t *settings);
+
+/* The variables that `stage` uses, for --help. */
+void settings_print_help(FILE *out, unsigned stage);
+/* All of them as the Markdown table of the README. */
+void settings_print_markdown(FILE *out);
+
+#endif

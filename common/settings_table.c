@@ -1,0 +1,237 @@
+/* One entry per environment variable. --help, the README's table and every complaint come from here. */
+#include "common/settings_table.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+
+static bool is_absolute(const char *text) {
+    return text[0] == '/';
+}
+
+static bool is_broker(const char *text) {
+    static const char *const schemes[] = {"amqp://", "amqps://", "filesystem://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+        if (strncmp(text, schemes[i], strlen(schemes[i])) == 0)
+            return true;
+    return false;
+}
+
+static bool is_nats(const char *text) {
+    const char *host = strncmp(text, "nats://", 7) == 0 ? text + 7 : text;
+    return *host && !strpbrk(text, " \t") && (strstr(text, "://") == NULL || host != text);
+}
+
+static bool is_subject(const char *text) {
+    return *text && !strpbrk(text, " \t*>") && text[0] != '.' && text[strlen(text) - 1] != '.';
+}
+
+static bool is_ae_title(const char *text) {
+    return *text && strlen(text) <= AE_TITLE_BYTES;
+}
+
+static bool is_writer_id(const char *text) {
+    size_t length = strlen(text);
+    for (size_t i = 0; i < length; i++)
+        if (!isalnum((unsigned char)text[i]) && !strchr("-_.", text[i]))
+            return false;
+    return length >= 1 && length <= 64;
+}
+
+#define FIELD(name) offsetof(settings_t, name)
+
+const setting_t SETTINGS[] = {
+    {.name = "OXIDICOM_FILES_ROOT",
+     .type = SETTING_TEXT,
+     .offset = FIELD(files_root),
+     .stages = FOR_WRITER | FOR_NOTIFIER | FOR_LAUNCHER,
+     .required = true,
+     .valid = is_absolute,
+     .allowed = "an absolute path",
+     .help = "Folder of CUBE's storage; instances go below its SERVICES/PACS."},
+    {.name = "OXIDICOM_AMQP_ADDRESS",
+     .alias = "OXIDICOM_CELERY_BROKER",
+     .type = SETTING_TEXT,
+     .offset = FIELD(broker_address),
+     .stages = FOR_NOTIFIER | FOR_LAUNCHER,
+     .required = true,
+     .valid = is_broker,
+     .allowed = "an address that begins with amqp://, amqps:// or filesystem://",
+     .help = "Broker of CUBE's Celery queue; several addresses are separated by `;`."},
+    {.name = "OXIDICOM_QUEUE_NAME",
+     .type = SETTING_TEXT,
+     .offset = FIELD(queue_name),
+     .stages = FOR_NOTIFIER,
+     .default_value = "main2",
+     .allowed = "the name of a queue",
+     .help = "Celery queue that registrations are put on."},
+    {.name = "OXIDICOM_NATS_ADDRESS",
+     .type = SETTING_TEXT,
+     .offset = FIELD(nats_address),
+     .stages = FOR_NOTIFIER,
+     .valid = is_nats,
+     .allowed = "host:port or nats://host:port",
+     .help = "NATS server for progress messages; unset: none are sent."},
+    {.name = "OXIDICOM_PROGRESS_INTERVAL",
+     .type = SETTING_DURATION,
+     .offset = FIELD(progress_interval_ms),
+     .stages = FOR_NOTIFIER,
+     .default_value = "500ms",
+     .most = 86400000,
+     .help = "Least time between two counts of one series."},
+    {.name = "OXIDICOM_ROOT_SUBJECT",
+     .type = SETTING_TEXT,
+     .offset = FIELD(root_subject),
+     .stages = FOR_NOTIFIER,
+     .default_value = "oxidicom",
+     .valid = is_subject,
+     .allowed = "a NATS subject without spaces and wildcards",
+     .help = "First part of the subject of progress messages."},
+    {.name = "OXIDICOM_DEV_SLEEP",
+     .type = SETTING_DURATION,
+     .offset = FIELD(dev_sleep_ms),
+     .stages = FOR_NOTIFIER,
+     .default_value = "0s",
+     .most = 60000,
+     .help = "Pause after each progress message, to watch them; never slows reception."},
+    {.name = "OXIDICOM_SCP_AET",
+     .type = SETTING_TEXT,
+     .offset = FIELD(scp_aet),
+     .stages = FOR_LISTENER,
+     .default_value = "ChRIS",
+     .valid = is_ae_title,
+     .allowed = "an AE title of 1 to 16 characters",
+     .help = "AE title of this receiver; calls to any other title are answered, too."},
+    {.name = "OXIDICOM_SCP_STRICT",
+     .type = SETTING_BOOLEAN,
+     .offset = FIELD(scp_strict),
+     .stages = FOR_LISTENER,
+     .default_value = "false",
+     .help = "Abort an association whose peer sends a PDU longer than was advertised."},
+    {.name = "OXIDICOM_SCP_UNCOMPRESSED_ONLY",
+     .type = SETTING_BOOLEAN,
+     .offset = FIELD(scp_uncompressed_only),
+     .stages = FOR_LISTENER,
+     .default_value = "false",
+     .help = "Accept native transfer syntaxes only."},
+    {.name = "OXIDICOM_SCP_PROMISCUOUS",
+     .type = SETTING_BOOLEAN,
+     .offset = FIELD(scp_promiscuous),
+     .stages = FOR_LISTENER,
+     .default_value = "false",
+     .help = "Accept every abstract syntax, not only known storage SOP classes."},
+    {.name = "OXIDICOM_SCP_MAX_PDU_LENGTH",
+     .type = SETTING_INTEGER,
+     .offset = FIELD(scp_max_pdu_length),
+     .stages = FOR_LISTENER,
+     .default_value = "131072",
+     .least = 4096,
+     .most = 131072 * 1024,
+     .help = "Maximum length of a P-DATA PDU that is advertised to peers, in bytes."},
+    {.name = "OXIDICOM_LISTENER_PORT",
+     .type = SETTING_INTEGER,
+     .offset = FIELD(listener_port),
+     .stages = FOR_LISTENER,
+     .default_value = "11111",
+     .least = 1,
+     .most = 65535,
+     .help = "TCP port for DICOM, on IPv4 and IPv6."},
+    {.name = "OXIDICOM_LISTENER_THREADS",
+     .type = SETTING_INTEGER,
+     .offset = FIELD(associations_max),
+     .stages = FOR_LISTENER,
+     .default_value = "256",
+     .least = 1,
+     .most = 10000,
+     .help = "The most associations served at once; verification is always served."},
+    {.name = "OXIDICOM_ASSOCIATION_WAIT",
+     .type = SETTING_DURATION,
+     .offset = FIELD(association_wait_ms),
+     .stages = FOR_LISTENER,
+     .default_value = "20s",
+     .most = 3600000,
+     .help = "How long an association over that number waits before it is rejected as transient."},
+    {.name = "OXIDICOM_STORE_TIMEOUT",
+     .type = SETTING_DURATION,
+     .offset = FIELD(store_timeout_ms),
+     .stages = FOR_LISTENER,
+     .default_value = "60s",
+     .least = 100,
+     .most = 86400000,
+     .help = "How long an object may wait for storage and journal before it is answered A700."},
+    {.name = "OXIDICOM_DRAIN_TIMEOUT",
+     .type = SETTING_DURATION,
+     .offset = FIELD(drain_timeout_ms),
+     .stages = FOR_ALL,
+     .default_value = "20s",
+     .most = 86400000,
+     .help = "How long a stage that is told to end may take to finish what is under way."},
+    {.name = "OXIDICOM_BUFFER_SIZE",
+     .type = SETTING_SIZE,
+     .offset = FIELD(buffer_size_bytes),
+     .stages = FOR_LISTENER,
+     .default_value = "64MiB",
+     .least = 4 * 1024 * 1024,
+     .most = (int64_t)1 << 40,
+     .help = "What the listener may hold of objects, in flight and for redelivery."},
+    {.name = "OXIDICOM_WRITERS",
+     .alias = "TOKIO_WORKER_THREADS",
+     .type = SETTING_INTEGER,
+     .offset = FIELD(writers),
+     .stages = FOR_LAUNCHER,
+     .default_value = "1",
+     .least = 1,
+     .most = WRITERS_MAX,
+     .help = "Number of writers that the launcher starts."},
+    {.name = "OXIDICOM_WRITER_ID",
+     .type = SETTING_TEXT,
+     .offset = FIELD(writer_id),
+     .stages = FOR_WRITER,
+     .default_value = "0",
+     .valid = is_writer_id,
+     .allowed = "1 to 64 letters, digits, `-`, `_` and `.`",
+     .help = "Tells writers of one run folder apart; the launcher sets it."},
+    {.name = "OXIDICOM_FSYNC",
+     .type = SETTING_BOOLEAN,
+     .offset = FIELD(fsync),
+     .stages = FOR_WRITER | FOR_NOTIFIER,
+     .default_value = "true",
+     .help = "Force files and journal to the disk before Success is said."},
+    {.name = "OXIDICOM_RUN_DIR",
+     .type = SETTING_TEXT,
+     .offset = FIELD(run_dir),
+     .stages = FOR_ALL,
+     .valid = is_absolute,
+     .allowed = "an absolute path",
+     .help = "Folder of the sockets; default: /run/oxidicom, else $XDG_RUNTIME_DIR/oxidicom, else a private one "
+             "that the launcher makes."},
+    {.name = "OXIDICOM_STATE_DIR",
+     .type = SETTING_TEXT,
+     .offset = FIELD(state_dir),
+     .stages = FOR_NOTIFIER,
+     .default_value = "/var/lib/oxidicom",
+     .valid = is_absolute,
+     .allowed = "an absolute path",
+     .help = "Folder of the journal; where it can't be written, a folder named after the host under "
+             "$OXIDICOM_FILES_ROOT/.oxidicom/state/."},
+    {.name = "OXIDICOM_READY_FD",
+     .type = SETTING_INTEGER,
+     .offset = FIELD(ready_fd),
+     .stages = FOR_ALL,
+     .default_value = "-1",
+     .least = -1,
+     .most = 1 << 20,
+     .help = "Descriptor that gets a newline when the process is ready, as s6 has it; -1: none."},
+    {.name = "RUST_LOG",
+     .type = SETTING_TEXT,
+     .offset = FIELD(rust_log),
+     .stages = FOR_ALL,
+     .default_value = "oxidicom=info",
+     .valid = log_directives_valid,
+     .allowed = "off, error, warn, info, debug or trace, or oxidicom=LEVEL",
+     .help = "How much is logged."},
+};
+
+const size_t SETTINGS_COUNT = sizeof SETTINGS / sizeof *SETTINGS;

@@ -1,0 +1,213 @@
+#include "common/stage.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/version.h"
+
+char *stage_endpoint(const char *run_dir, const char *id) {
+    char *endpoint = zsys_sprintf("ipc://%s/%s.sock", run_dir, id);
+    if (strlen(endpoint) - strlen("ipc://") <= SOCKET_PATH_MAX_BYTES)
+        return endpoint;
+    log_error(NULL, "OXIDICOM_RUN_DIR is \"%s\": the socket path %s has %zu bytes; allowed are %d", run_dir,
+              endpoint + strlen("ipc://"), strlen(endpoint) - strlen("ipc://"), SOCKET_PATH_MAX_BYTES);
+    freen(endpoint);
+    return NULL;
+}
+
+/* ZeroMQ takes over a socket file without asking, so a lock keeps two processes from one inbox. The kernel drops
+ * it however the holder dies. */
+static int lock_id(stage_t *stage) {
+    char *path = zsys_sprintf("%s/%s.lock", stage->settings.run_dir, stage->id);
+    stage->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int status = 0;
+    if (stage->lock < 0) {
+        log_error(NULL, "can't open %s: %s", path, strerror(errno));
+        status = EX_CANTCREAT;
+    } else if (flock(stage->lock, LOCK_EX | LOCK_NB) != 0) {
+        log_error(NULL, "another %s runs in %s already", stage->id, stage->settings.run_dir);
+        status = EX_TEMPFAIL;
+    }
+    freen(path);
+    return status;
+}
+
+static int bind_inbox(stage_t *stage) {
+    if (mkdir(stage->settings.run_dir, 0700) != 0 && errno != EEXIST) {
+        log_error(NULL, "can't make the run folder %s: %s", stage->settings.run_dir, strerror(errno));
+        return EX_CANTCREAT;
+    }
+    char *endpoint = stage_endpoint(stage->settings.run_dir, stage->id);
+    if (!endpoint)
+        return EXIT_SETTINGS;
+    int status = lock_id(stage);
+    if (status == 0) {
+        stage->inbox = zsock_new(ZMQ_PULL);
+        /* What waits here is bounded by the senders (PROTOCOL.md, flow control). */
+        zsock_set_rcvhwm(stage->inbox, 0);
+        mode_t old = umask(0177); /* nobody else may write into the ring */
+        if (zsock_bind(stage->inbox, "%s", endpoint) < 0) {
+            log_error(NULL, "can't bind %s: %s", endpoint, strerror(errno));
+            status = EX_CANTCREAT;
+        }
+        umask(old);
+    }
+    freen(endpoint);
+    return status;
+}
+
+static int block_signals(stage_t *stage) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    /* Before any thread exists, so that all inherit it and only the loop hears of signals. */
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+        return -1;
+    signal(SIGPIPE, SIG_IGN);
+    stage->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return stage->signals < 0 ? -1 : 0;
+}
+
+static int on_signal(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
+    (void)loop;
+    stage_t *stage = argument;
+    struct signalfd_siginfo info;
+    while (!stage->ended && read(item->fd, &info, sizeof info) == sizeof info)
+        if (info.ssi_signo != SIGHUP)
+            stage->spec->on_terminate(stage);
+    return stage->ended ? -1 : 0;
+}
+
+static int on_inbox(zloop_t *loop, zsock_t *socket, void *argument) {
+    (void)loop;
+    (void)socket;
+    stage_t *stage = argument;
+    stage->spec->on_inbox(stage);
+    return stage->ended ? -1 : 0;
+}
+
+static int on_beat(zloop_t *loop, int timer, void *argument) {
+    (void)loop;
+    (void)timer;
+    stage_t *stage = argument;
+    stage->spec->on_beat(stage);
+    return stage->ended ? -1 : 0;
+}
+
+/* Tells a supervisor that the stage is ready: a newline on the descriptor that it named. */
+static void say_ready(stage_t *stage) {
+    int fd = (int)stage->settings.ready_fd;
+    if (fd < 0)
+        return;
+    if (write(fd, "\n", 1) != 1)
+        log_warn(NULL, "can't say ready on OXIDICOM_READY_FD %d: %s", fd, strerror(errno));
+    close(fd);
+}
+
+static void run_loop(stage_t *stage) {
+    zmq_pollitem_t signals = {.fd = stage->signals, .events = ZMQ_POLLIN};
+    zloop_set_nonstop(stage->loop, true);
+    int failed = zloop_poller(stage->loop, &signals, on_signal, stage) |
+                 zloop_reader(stage->loop, stage->inbox, on_inbox, stage);
+    if (failed || zloop_timer(stage->loop, ALIVE_INTERVAL_MS, 0, on_beat, stage) < 0) {
+        stage_end(stage, EX_OSERR);
+        return;
+    }
+    stage->spec->on_beat(stage);
+    log_info(NULL, "%s %s is ready, process %d", stage->id, OXIDICOM_VERSION, (int)getpid());
+    say_ready(stage);
+    while (!stage->ended && zloop_start(stage->loop) == 0)
+        ;
+}
+
+static void print_help(const stage_spec_t *spec) {
+    printf("oxidicom-%s: %s\n\nOptions: --help, --version. Settings are environment variables:\n\n", spec->name,
+           spec->summary);
+    settings_print_help(stdout, spec->settings);
+}
+
+/* Returns -1 to go on, or an exit status. */
+static int read_options(const stage_spec_t *spec, int argc, char **argv) {
+    static const struct option options[] = {
+        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {0}};
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option == 'h')
+            print_help(spec);
+        else if (option == 'v')
+            printf("oxidicom-%s %s\n", spec->name, OXIDICOM_VERSION);
+        else
+            return EX_USAGE;
+        return 0;
+    }
+    if (optind < argc) {
+        fprintf(stderr, "oxidicom-%s: unknown argument \"%s\"; allowed are --help and --version\n", spec->name,
+                argv[optind]);
+        return EX_USAGE;
+    }
+    return -1;
+}
+
+static int start(stage_t *stage) {
+    if (getrandom(&stage->incarnation, sizeof stage->incarnation, 0) != sizeof stage->incarnation)
+        return EX_OSERR;
+    /* SQLite and people read it as a signed number; 0 stands for "any". */
+    stage->incarnation = (stage->incarnation >> 1) | 1;
+    if (block_signals(stage) != 0)
+        return EX_OSERR;
+    zsys_handler_set(NULL);
+    zsys_init();
+    zsys_set_linger(LINGER_MS);
+    stage->loop = zloop_new();
+    int status = bind_inbox(stage);
+    return status ? status : stage->spec->start(stage);
+}
+
+static void stage_clear(stage_t *stage) {
+    if (stage->self)
+        stage->spec->destroy(stage);
+    zloop_destroy(&stage->loop);
+    zsock_destroy(&stage->inbox);
+    zsys_shutdown(); /* waits for what has been said to leave, at most LINGER_MS */
+    if (stage->signals >= 0)
+        close(stage->signals);
+    if (stage->lock >= 0)
+        close(stage->lock);
+    freen(stage->id);
+    settings_clear(&stage->settings);
+}
+
+int stage_main(const stage_spec_t *spec, int argc, char **argv) {
+    int status = read_options(spec, argc, argv);
+    if (status >= 0)
+        return status;
+    stage_t stage = {.spec = spec, .lock = -1, .signals = -1};
+    status = settings_read(&stage.settings, spec->settings, stderr);
+    if (status != 0)
+        return status;
+    stage.id =
+        spec->settings == FOR_WRITER ? zsys_sprintf("writer-%s", stage.settings.writer_id) : strdup(spec->name);
+    log_start(stage.id, stage.settings.rust_log);
+    status = start(&stage);
+    if (status == 0) {
+        run_loop(&stage);
+        status = stage.status;
+        log_info(NULL, "%s ends", stage.id);
+    }
+    stage_clear(&stage);
+    return status;
+}
+
+void stage_end(stage_t *stage, int status) {
+    stage->status = status;
+    stage->ended = true;
+}

@@ -1,0 +1,52 @@
+/* What the three stages have in common: settings, log, one inbox, one loop, signals, readiness. */
+#ifndef COMMON_STAGE_H
+#define COMMON_STAGE_H
+
+#include <czmq.h>
+
+#include "common/settings.h"
+
+typedef struct stage stage_t;
+
+/* What makes a stage that stage. The callbacks run in the loop's thread, one at a time. */
+typedef struct stage_spec {
+    const char *name;    /* "listener", "writer", "notifier" */
+    const char *summary; /* one sentence for --help */
+    unsigned settings;   /* its FOR_ value */
+    /* Makes the stage's own state, stage->self. Returns 0, or an exit status after logging why. */
+    int (*start)(stage_t *stage);
+    /* The inbox has messages. */
+    void (*on_inbox)(stage_t *stage);
+    /* Every ALIVE_INTERVAL_MS, first right after start: say that you live. */
+    void (*on_beat)(stage_t *stage);
+    /* TERM or INT: finish what is under way, then call stage_end. May be called again on a second signal. */
+    void (*on_terminate)(stage_t *stage);
+    /* Frees stage->self. */
+    void (*destroy)(stage_t *stage);
+} stage_spec_t;
+
+struct stage {
+    const stage_spec_t *spec;
+    settings_t settings;
+    char *id;             /* "listener", "notifier" or "writer-<id>": names the inbox */
+    uint64_t incarnation; /* differs between two runs of the same stage */
+    zloop_t *loop;
+    zsock_t *inbox; /* PULL, bound to <run dir>/<id>.sock */
+    void *self;
+    int status; /* exit status, set by stage_end */
+    int lock;   /* file held while this stage runs under this id */
+    int signals;
+    bool ended;
+};
+
+/* The whole life of a stage process; main returns what this returns. Options: --help, --version. */
+int stage_main(const stage_spec_t *spec, int argc, char **argv);
+
+/* Ends the loop; the process exits with `status` after spec->destroy. */
+void stage_end(stage_t *stage, int status);
+
+/* Writes "<run dir>/<id>.sock" as an ipc:// endpoint. Returns a string to free, or NULL where the path would
+ * pass SOCKET_PATH_MAX_BYTES. */
+char *stage_endpoint(const char *run_dir, const char *id);
+
+#endif

@@ -1,0 +1,15 @@
+/* The two text encodings that bytes from the network are taken for when they do not say. */
+#ifndef COMMON_UTF8_H
+#define COMMON_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whether the bytes are well-formed UTF-8 (no surrogates, no overlong forms, nothing above U+10FFFF). */
+bool utf8_valid(const char *bytes, size_t size);
+
+/* Latin-1 as UTF-8, NUL-terminated; free it. A NUL inside the bytes stays inside: `size_out`, if not NULL, is
+ * the length without the terminator. */
+char *utf8_from_latin1(const char *bytes, size_t size, size_t *size_out);
+
+#endif

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# deps.sh SET…: installs from Debian what is missing of the named sets of packages, and only that. Does nothing, and
+# needs no network, when all is there. No service that comes with a package is started.
+set -euo pipefail
+
+build="gcc g++ make pkg-config libc6-dev libdcmtk-dev libzmq3-dev libczmq-dev libprotobuf-c-dev protobuf-c-compiler
+    protobuf-compiler libsqlite3-dev libjansson-dev librabbitmq-dev libnats-dev libssl-dev uuid-dev zlib1g-dev"
+test="git procps libcriterion-dev dcmtk nats-server rabbitmq-server python3-celery"
+demo="dcmtk nats-server"
+lint="git clang-format clang-tidy"
+
+wanted=
+for set in "$@"; do
+    case $set in
+    build | test | demo | lint) wanted+=" ${!set}" ;;
+    *)
+        echo "deps.sh: unknown set \"$set\"; allowed are build, test, demo and lint" >&2
+        exit 64
+        ;;
+    esac
+done
+
+missing=()
+for package in $wanted; do
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$status" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+echo "Installing from Debian: ${missing[*]}"
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || {
+        echo "deps.sh: these packages are missing, and installing them needs root or sudo: ${missing[*]}" >&2
+        exit 77
+    }
+    as_root=(sudo)
+fi
+
+# 101 is invoke-rc.d's "not allowed": packages that bring a service are installed without starting it.
+policy=/usr/sbin/policy-rc.d
+saved=
+restore() {
+    if [ -n "$saved" ]; then
+        "${as_root[@]}" mv "$saved" "$policy"
+    else
+        "${as_root[@]}" rm -f "$policy"
+    fi
+}
+if [ -e "$policy" ]; then
+    saved=$policy.before-oxidicom
+    "${as_root[@]}" mv "$policy" "$saved"
+fi
+trap restore EXIT
+printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+"${as_root[@]}" chmod 755 "$policy"
+
+apt() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty=0 "$@"
+}
+apt update -qq
+apt install -y -qq --no-install-recommends "${missing[@]}"

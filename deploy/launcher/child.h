@@ -1,0 +1,43 @@
+/* One process that the launcher looks after: a stage, or one of the writers. */
+#ifndef LAUNCHER_CHILD_H
+#define LAUNCHER_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+/* In the order in which the ring is drained: whoever gives work ends before whoever takes it. */
+typedef enum stage_kind { KIND_LISTENER, KIND_WRITER, KIND_NOTIFIER, KINDS } stage_kind_t;
+extern const char *const KIND_NAMES[KINDS];
+
+typedef enum child_state {
+    CHILD_STARTING, /* runs, has not said that it is ready */
+    CHILD_READY,
+    CHILD_WAITING,  /* died; is started again at `due_ms` */
+    CHILD_ENDING,   /* was told to end; is killed at `due_ms` */
+    CHILD_GONE,     /* ended as it was told to; is removed */
+    CHILD_STATES
+} child_state_t;
+
+typedef struct child {
+    TAILQ_ENTRY(child) next;
+    stage_kind_t kind;
+    int number;         /* of a writer: its OXIDICOM_WRITER_ID; else 0 */
+    char name[32];      /* for the log */
+    child_state_t state;
+    pid_t pid;          /* -1: not running */
+    int ready;          /* our end of its OXIDICOM_READY_FD; -1: none */
+    int64_t started_ms;
+    int64_t due_ms;
+    int64_t pause_ms;   /* before the next restart */
+    bool killed;        /* it did not end in time */
+} child_t;
+
+child_t *child_new(stage_kind_t kind, int number);
+void child_destroy(child_t **self_p);
+
+/* Runs the executable `oxidicom-<kind>` in `folder`. Returns 0, or -1 after logging why. */
+int child_spawn(child_t *child, const char *folder);
+
+#endif

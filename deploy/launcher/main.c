@@ -1,0 +1,139 @@
+/* oxidicom: starts the three stages, restarts each alone, ends them in order. No stage depends on it. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/version.h"
+#include "deploy/launcher/supervisor.h"
+
+static void print_help(void) {
+    puts("oxidicom: receives DICOM for ChRIS. Starts and looks after oxidicom-listener, -writer and -notifier.\n\n"
+         "  --stages LIST   only these of listener,writer,notifier\n"
+         "  --settings      print the table of all settings\n"
+         "  --version\n"
+         "  --help\n\n"
+         "Signals: TERM and INT drain and end, TTIN and TTOU add and remove a writer, HUP is handed on.\n"
+         "Exit status: 0 drained; 1 a stage had to be killed; 64 unknown option; 78 a setting is bad.\n\n"
+         "Settings are environment variables:\n");
+    settings_print_help(stdout, FOR_ALL);
+}
+
+/* Reads "listener,writer"; false where it names something else. */
+static bool read_stages(const char *list, bool wanted[KINDS]) {
+    memset(wanted, 0, KINDS * sizeof *wanted);
+    for (const char *at = list; *at; at += strspn(at, ",")) {
+        size_t length = strcspn(at, ",");
+        int kind = 0;
+        while (kind < KINDS && (strlen(KIND_NAMES[kind]) != length || strncmp(KIND_NAMES[kind], at, length) != 0))
+            kind++;
+        if (kind == KINDS)
+            return false;
+        wanted[kind] = true;
+        at += length;
+    }
+    return wanted[KIND_LISTENER] || wanted[KIND_WRITER] || wanted[KIND_NOTIFIER];
+}
+
+/* Returns -1 to go on, or an exit status. */
+static int read_options(int argc, char **argv, bool wanted[KINDS]) {
+    static const struct option options[] = {{"stages", required_argument, NULL, 's'},
+                                            {"settings", no_argument, NULL, 't'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
+        switch (option) {
+        case 's':
+            if (read_stages(optarg, wanted))
+                break;
+            fprintf(stderr, "oxidicom: --stages is \"%s\"; allowed is a list of listener,writer,notifier\n", optarg);
+            return EX_USAGE;
+        case 't':
+            settings_print_markdown(stdout);
+            return 0;
+        case 'v':
+            puts("oxidicom " OXIDICOM_VERSION);
+            return 0;
+        case 'h':
+            print_help();
+            return 0;
+        default:
+            return EX_USAGE;
+        }
+    if (optind == argc)
+        return -1;
+    fprintf(stderr, "oxidicom: unknown argument \"%s\"; --help tells what is allowed\n", argv[optind]);
+    return EX_USAGE;
+}
+
+/* The folder that this executable lies in, where the stages lie, too. */
+static bool own_folder(char folder[PATH_MAX]) {
+    ssize_t size = readlink("/proc/self/exe", folder, PATH_MAX - 1);
+    if (size < 0)
+        return false;
+    folder[size] = 0;
+    *strrchr(folder, '/') = 0;
+    return true;
+}
+
+/* Neither the environment nor the machine has a run folder: a private one. */
+static char *make_run_dir(void) {
+    const char *temporary = getenv("TMPDIR");
+    char *path;
+    if (asprintf(&path, "%s/oxidicom-XXXXXX", temporary && *temporary ? temporary : "/tmp") < 0)
+        abort();
+    if (mkdtemp(path))
+        return path;
+    log_error(NULL, "can't make a run folder %s: %s", path, strerror(errno));
+    free(path);
+    return NULL;
+}
+
+/* Removes the sockets and locks that the stages left, and the folder. */
+static void remove_run_dir(const char *path) {
+    static const char *const suffixes[] = {"sock", "lock"};
+    char name[PATH_MAX];
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%s/listener.%s", path, suffixes[i]);
+        unlink(name);
+        snprintf(name, sizeof name, "%s/notifier.%s", path, suffixes[i]);
+        unlink(name);
+        for (int number = 0; number < 256; number++) {
+            snprintf(name, sizeof name, "%s/writer-%d.%s", path, number, suffixes[i]);
+            unlink(name);
+        }
+    }
+    if (rmdir(path) != 0)
+        log_warn(NULL, "can't remove the run folder %s: %s", path, strerror(errno));
+}
+
+int main(int argc, char **argv) {
+    bool wanted[KINDS] = {true, true, true};
+    int status = read_options(argc, argv, wanted);
+    if (status >= 0)
+        return status;
+    settings_t settings;
+    if ((status = settings_read(&settings, FOR_LAUNCHER, stderr)) != 0)
+        return status;
+    log_start("launcher", settings.rust_log);
+    char folder[PATH_MAX];
+    char *made = settings.run_dir ? NULL : make_run_dir();
+    if ((!settings.run_dir && !made) || !own_folder(folder) || supervisor_block_signals() != 0 ||
+        setenv("OXIDICOM_RUN_DIR", made ? made : settings.run_dir, 1) != 0) {
+        log_error(NULL, "can't start: %s", strerror(errno));
+        status = EX_OSERR;
+    } else {
+        status = supervisor_run(&settings, folder, wanted);
+        log_info(NULL, "ends with status %d", status);
+    }
+    if (made)
+        remove_run_dir(made);
+    free(made);
+    settings_clear(&settings);
+    return status;
+}

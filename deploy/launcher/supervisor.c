@@ -1,0 +1,338 @@
+#include "deploy/launcher/supervisor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+
+/* A stage that drains may take OXIDICOM_DRAIN_TIMEOUT, then wait for its peers and its last messages. */
+#define END_MARGIN_MS (CLOSE_TIMEOUT_MS + 5000)
+
+typedef enum event { EVENT_READY, EVENT_DIED, EVENT_DUE, EVENT_END, EVENTS } event_t;
+typedef void action_fn(supervisor_t *supervisor, child_t *child);
+
+/* --- actions: state x event --------------------------------------------------------------------------- */
+
+static void wait_to_restart(supervisor_t *supervisor, child_t *child) {
+    (void)supervisor;
+    if (clock_ms() - child->started_ms >= RESTART_YOUNG_MS)
+        child->pause_ms = RESTART_FIRST_MS;
+    log_info(NULL, "%s is started again in %lld ms", child->name, (long long)child->pause_ms);
+    child->state = CHILD_WAITING;
+    child->due_ms = clock_ms() + child->pause_ms;
+    child->pause_ms = 2 * child->pause_ms < RESTART_LONGEST_MS ? 2 * child->pause_ms : RESTART_LONGEST_MS;
+}
+
+static void start(supervisor_t *supervisor, child_t *child) {
+    child->state = CHILD_STARTING;
+    if (child_spawn(child, supervisor->folder) != 0)
+        wait_to_restart(supervisor, child);
+    else
+        log_info(NULL, "%s is started, process %d", child->name, (int)child->pid);
+}
+
+static void become_ready(supervisor_t *supervisor, child_t *child) {
+    (void)supervisor;
+    child->state = CHILD_READY;
+    log_debug(NULL, "%s is ready", child->name);
+}
+
+static void tell_to_end(supervisor_t *supervisor, child_t *child) {
+    child->state = CHILD_ENDING;
+    child->due_ms = clock_ms() + supervisor->settings->drain_timeout_ms + END_MARGIN_MS;
+    kill(child->pid, SIGTERM);
+}
+
+static void hurry(supervisor_t *supervisor, child_t *child) {
+    (void)supervisor;
+    kill(child->pid, SIGTERM);
+}
+
+static void kill_overdue(supervisor_t *supervisor, child_t *child) {
+    log_error(NULL, "%s did not end in time: killed", child->name);
+    supervisor->status = LAUNCHER_KILLED_SOME;
+    child->due_ms = INT64_MAX;
+    kill(child->pid, SIGKILL);
+}
+
+static void be_gone(supervisor_t *supervisor, child_t *child) {
+    (void)supervisor;
+    child->state = CHILD_GONE;
+}
+
+static action_fn *const ACTIONS[CHILD_STATES][EVENTS] = {
+    /*                   ready         died             due           end */
+    [CHILD_STARTING] = {become_ready, wait_to_restart, NULL,         tell_to_end},
+    [CHILD_READY]    = {NULL,         wait_to_restart, NULL,         tell_to_end},
+    [CHILD_WAITING]  = {NULL,         NULL,            start,        be_gone},
+    [CHILD_ENDING]   = {NULL,         be_gone,         kill_overdue, hurry},
+    [CHILD_GONE]     = {NULL,         NULL,            NULL,         NULL},
+};
+
+static void happen(supervisor_t *supervisor, child_t *child, event_t event) {
+    action_fn *action = ACTIONS[child->state][event];
+    if (action)
+        action(supervisor, child);
+}
+
+/* --- the set of children ------------------------------------------------------------------------------- */
+
+static void add(supervisor_t *supervisor, stage_kind_t kind, int number) {
+    child_t *child = child_new(kind, number);
+    TAILQ_INSERT_TAIL(&supervisor->children, child, next);
+    start(supervisor, child);
+}
+
+static child_t *find_writer(supervisor_t *supervisor, int number) {
+    child_t *child;
+    TAILQ_FOREACH(child, &supervisor->children, next)
+        if (child->kind == KIND_WRITER && child->number == number)
+            return child;
+    return NULL;
+}
+
+static void add_writer(supervisor_t *supervisor) {
+    int number = 0;
+    while (find_writer(supervisor, number))
+        number++;
+    if (number >= WRITERS_MAX)
+        log_warn(NULL, "no writer is added: %d are the most", WRITERS_MAX);
+    else
+        add(supervisor, KIND_WRITER, number);
+}
+
+/* The one with the highest number, never the last. */
+static void remove_writer(supervisor_t *supervisor) {
+    child_t *child, *last = NULL;
+    int count = 0;
+    TAILQ_FOREACH(child, &supervisor->children, next) {
+        if (child->kind != KIND_WRITER || child->state == CHILD_ENDING || child->state == CHILD_GONE)
+            continue;
+        count++;
+        if (!last || child->number > last->number)
+            last = child;
+    }
+    if (count < 2) {
+        log_warn(NULL, "no writer is removed: one must stay");
+        return;
+    }
+    log_info(NULL, "%s is removed", last->name);
+    happen(supervisor, last, EVENT_END);
+}
+
+static void remove_gone(supervisor_t *supervisor) {
+    child_t *child, *following;
+    for (child = TAILQ_FIRST(&supervisor->children); child; child = following) {
+        following = TAILQ_NEXT(child, next);
+        if (child->state != CHILD_GONE)
+            continue;
+        TAILQ_REMOVE(&supervisor->children, child, next);
+        child_destroy(&child);
+    }
+}
+
+/* --- draining ------------------------------------------------------------------------------------------ */
+
+static bool has_kind(supervisor_t *supervisor, int kind) {
+    child_t *child;
+    TAILQ_FOREACH(child, &supervisor->children, next)
+        if ((int)child->kind == kind)
+            return true;
+    return false;
+}
+
+static void end_kind(supervisor_t *supervisor, int kind) {
+    child_t *child;
+    TAILQ_FOREACH(child, &supervisor->children, next)
+        if ((int)child->kind == kind)
+            happen(supervisor, child, EVENT_END);
+    remove_gone(supervisor);
+}
+
+/* Goes on to the next kind when all of one have ended. */
+static void drain_on(supervisor_t *supervisor) {
+    while (supervisor->draining && supervisor->draining_kind < KINDS && !has_kind(supervisor, supervisor->draining_kind))
+        end_kind(supervisor, ++supervisor->draining_kind);
+}
+
+static void drain(supervisor_t *supervisor) {
+    if (!supervisor->draining) {
+        log_info(NULL, "drains: listener, then writers, then notifier");
+        supervisor->draining = true;
+        supervisor->draining_kind = KIND_LISTENER;
+        end_kind(supervisor, KIND_LISTENER);
+        drain_on(supervisor);
+        return;
+    }
+    log_info(NULL, "told to end again: all stages end at once");
+    for (int kind = 0; kind < KINDS; kind++)
+        end_kind(supervisor, kind);
+}
+
+/* --- events -------------------------------------------------------------------------------------------- */
+
+static void on_death(supervisor_t *supervisor, child_t *child, int how) {
+    if (child->ready >= 0)
+        close(child->ready);
+    child->ready = -1;
+    child->pid = -1;
+    if (WIFSIGNALED(how))
+        log_warn(NULL, "%s died of signal %d (%s)", child->name, WTERMSIG(how), strsignal(WTERMSIG(how)));
+    else if (child->state != CHILD_ENDING || WEXITSTATUS(how) != 0)
+        log_warn(NULL, "%s ended with status %d", child->name, WEXITSTATUS(how));
+    else
+        log_info(NULL, "%s has ended", child->name);
+    if (WIFEXITED(how) && WEXITSTATUS(how) == EXIT_SETTINGS && child->state != CHILD_ENDING) {
+        /* No restart changes the environment. */
+        supervisor->status = EXIT_SETTINGS;
+        child->state = CHILD_GONE;
+        if (!supervisor->draining)
+            drain(supervisor);
+        return;
+    }
+    happen(supervisor, child, EVENT_DIED);
+}
+
+/* Also reaps orphans that the kernel hands to process 1 of a container. */
+static void reap(supervisor_t *supervisor) {
+    int how;
+    for (pid_t pid; (pid = waitpid(-1, &how, WNOHANG)) > 0;) {
+        child_t *child;
+        TAILQ_FOREACH(child, &supervisor->children, next)
+            if (child->pid == pid) {
+                on_death(supervisor, child, how);
+                break;
+            }
+    }
+    remove_gone(supervisor);
+    drain_on(supervisor);
+}
+
+static void forward(supervisor_t *supervisor, int signal_number) {
+    child_t *child;
+    TAILQ_FOREACH(child, &supervisor->children, next)
+        if (child->pid > 0)
+            kill(child->pid, signal_number);
+}
+
+static void on_signals(supervisor_t *supervisor) {
+    struct signalfd_siginfo info;
+    while (read(supervisor->signals, &info, sizeof info) == sizeof info) {
+        bool running = !supervisor->draining;
+        if (info.ssi_signo == SIGCHLD)
+            reap(supervisor);
+        else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+            drain(supervisor);
+        else if (info.ssi_signo == SIGHUP)
+            forward(supervisor, SIGHUP);
+        else if (info.ssi_signo == SIGTTIN && running)
+            add_writer(supervisor);
+        else if (info.ssi_signo == SIGTTOU && running)
+            remove_writer(supervisor);
+    }
+}
+
+static void on_ready(child_t *child, supervisor_t *supervisor) {
+    char newline;
+    ssize_t got = read(child->ready, &newline, 1);
+    close(child->ready);
+    child->ready = -1;
+    if (got == 1)
+        happen(supervisor, child, EVENT_READY);
+}
+
+/* Once, when all stages are ready. */
+static void say_ready(supervisor_t *supervisor) {
+    child_t *child;
+    TAILQ_FOREACH(child, &supervisor->children, next)
+        if (child->state != CHILD_READY)
+            return;
+    if (supervisor->said_ready || supervisor->draining)
+        return;
+    supervisor->said_ready = true;
+    log_info(NULL, "all stages are ready");
+    int fd = (int)supervisor->settings->ready_fd;
+    if (fd >= 0 && (write(fd, "\n", 1) != 1 || close(fd) != 0))
+        log_warn(NULL, "can't say ready on OXIDICOM_READY_FD %d: %s", fd, strerror(errno));
+}
+
+static void on_time(supervisor_t *supervisor) {
+    int64_t now = clock_ms();
+    child_t *child;
+    TAILQ_FOREACH(child, &supervisor->children, next)
+        if ((child->state == CHILD_WAITING || child->state == CHILD_ENDING) && now >= child->due_ms)
+            happen(supervisor, child, EVENT_DUE);
+}
+
+/* Milliseconds until something is due; -1: nothing is. */
+static int next_due(const supervisor_t *supervisor) {
+    int64_t now = clock_ms(), due = INT64_MAX;
+    child_t *child;
+    TAILQ_FOREACH(child, &supervisor->children, next)
+        if ((child->state == CHILD_WAITING || child->state == CHILD_ENDING) && child->due_ms < due)
+            due = child->due_ms;
+    return due == INT64_MAX ? -1 : due <= now ? 0 : due - now > 3600000 ? 3600000 : (int)(due - now);
+}
+
+static void wait_for_events(supervisor_t *supervisor) {
+    struct pollfd polled[1 + WRITERS_MAX + KINDS];
+    child_t *waiting[1 + WRITERS_MAX + KINDS], *child;
+    nfds_t count = 1;
+    polled[0] = (struct pollfd){.fd = supervisor->signals, .events = POLLIN};
+    TAILQ_FOREACH(child, &supervisor->children, next)
+        if (child->ready >= 0 && count < sizeof polled / sizeof *polled) {
+            waiting[count] = child;
+            polled[count++] = (struct pollfd){.fd = child->ready, .events = POLLIN};
+        }
+    if (poll(polled, count, next_due(supervisor)) < 0)
+        return;
+    for (nfds_t i = 1; i < count; i++)
+        if (polled[i].revents)
+            on_ready(waiting[i], supervisor);
+    if (polled[0].revents)
+        on_signals(supervisor);
+    on_time(supervisor);
+    say_ready(supervisor);
+}
+
+/* --- life ---------------------------------------------------------------------------------------------- */
+
+static void watched_signals(sigset_t *set) {
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGTTIN, SIGTTOU, SIGCHLD};
+    sigemptyset(set);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaddset(set, signals[i]);
+}
+
+int supervisor_block_signals(void) {
+    sigset_t set;
+    watched_signals(&set);
+    return sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+int supervisor_run(const settings_t *settings, const char *folder, const bool wanted[KINDS]) {
+    supervisor_t supervisor = {.settings = settings, .status = LAUNCHER_DRAINED};
+    snprintf(supervisor.folder, sizeof supervisor.folder, "%s", folder);
+    TAILQ_INIT(&supervisor.children);
+    sigset_t set;
+    watched_signals(&set);
+    supervisor.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (supervisor.signals < 0)
+        return EX_OSERR;
+    for (int kind = 0; kind < KINDS; kind++)
+        for (int i = 0; wanted[kind] && i < (kind == KIND_WRITER ? settings->writers : 1); i++)
+            add(&supervisor, (stage_kind_t)kind, i);
+    while (!TAILQ_EMPTY(&supervisor.children))
+        wait_for_events(&supervisor);
+    close(supervisor.signals);
+    return supervisor.status;
+}

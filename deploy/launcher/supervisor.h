@@ -1,0 +1,35 @@
+/* Keeps the stages running: a table of what each event does in each state, and one loop. */
+#ifndef LAUNCHER_SUPERVISOR_H
+#define LAUNCHER_SUPERVISOR_H
+
+#include <limits.h>
+
+#include "common/settings.h"
+#include "deploy/launcher/child.h"
+
+/* How the launcher ends. */
+enum {
+    LAUNCHER_DRAINED = 0,
+    LAUNCHER_KILLED_SOME = 1, /* a stage did not end in time */
+    /* EXIT_SETTINGS: a stage refused its settings */
+};
+
+typedef struct supervisor {
+    const settings_t *settings;
+    char folder[PATH_MAX]; /* of the executables */
+    TAILQ_HEAD(child_list, child) children;
+    int signals;           /* signalfd */
+    bool draining;
+    int draining_kind;     /* those before it have ended */
+    bool said_ready;
+    int status;
+} supervisor_t;
+
+/* Starts the kinds that are wanted, with settings->writers writers, and looks after them until all have ended.
+ * The signals of the launcher are blocked before. Returns the exit status. */
+int supervisor_run(const settings_t *settings, const char *folder, const bool wanted[KINDS]);
+
+/* Blocks what supervisor_run waits for. Returns 0 or -1. */
+int supervisor_block_signals(void);
+
+#endif

@@ -1,0 +1,327 @@
+#include "listener/association.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "listener/server.h"
+
+/* --- states ----------------------------------------------------------------------------------------- */
+
+bool association_is_served(association_state_t state) {
+    return state == STA6_DATA_TRANSFER || state == STA8_AWAITING_RELEASE_RESPONSE;
+}
+
+/* The only place where a state changes. */
+static void set_state(association_t *a, association_state_t state) {
+    if (!a->only_verification)
+        a->server->served_count += (size_t)association_is_served(state) - (size_t)association_is_served(a->state);
+    a->state = state;
+    a->since_ms = clock_ms();
+}
+
+static void log_end(association_t *a, const char *how) {
+    if (association_is_served(a->state))
+        log_info(&a->context, "%s: %s, %llu stored, %llu refused, %llu bytes", a->calling_ae, how,
+                 (unsigned long long)a->stored, (unsigned long long)a->refused, (unsigned long long)a->bytes);
+    else if (a->state == STA2_AWAITING_ASSOCIATE_RQ)
+        log_debug(&a->context, "%s: %s before an A-ASSOCIATE-RQ", a->peer, how);
+    else if (a->state == STA3_AWAITING_LOCAL_RESPONSE)
+        log_info(&a->context, "%s: %s while it waited for a place", a->calling_ae, how);
+}
+
+/* The connection is gone; complete objects go on being stored. */
+static void end_connection(association_t *a, const char *how) {
+    log_end(a, how);
+    messages_drop_partial(a);
+    connection_close(&a->connection);
+    set_state(a, STA1_IDLE);
+}
+
+/* Our last PDU is sent: half close, and let the peer read it before the end. */
+static void await_close(association_t *a, const char *how) {
+    log_end(a, how);
+    messages_drop_partial(a);
+    connection_finish(&a->connection);
+    connection_read(&a->connection);
+    set_state(a, STA13_AWAITING_CLOSE);
+}
+
+void association_send(association_t *a, const uint8_t *bytes, size_t size) {
+    if (a->connection.fd >= 0 && connection_send(&a->connection, bytes, size) != 0)
+        end_connection(a, "connection lost while sending");
+}
+
+void association_abort(association_t *a, abort_source_t source, abort_reason_t reason, const char *why) {
+    log_warn(&a->context, "A-ABORT to %s: %s", a->peer, why);
+    uint8_t pdu[SHORT_PDU_BYTES];
+    abort_build(pdu, source, reason);
+    association_send(a, pdu, sizeof pdu);
+    if (a->connection.fd >= 0)
+        await_close(a, "aborted by oxidicom");
+}
+
+/* --- association establishment ----------------------------------------------------------------------- */
+
+association_t *association_new(server_t *server, int fd, uint64_t number, const char *peer) {
+    association_t *a = calloc(1, sizeof *a);
+    if (!a || !(a->peer = strdup(peer)))
+        abort();
+    a->server = server;
+    a->context.association = number;
+    TAILQ_INIT(&a->unanswered);
+    a->input_ms = clock_ms();
+    set_state(a, STA2_AWAITING_ASSOCIATE_RQ);
+    if (connection_open(&a->connection, server->epoll, fd, a) == 0)
+        return a;
+    close(fd);
+    association_destroy(&a);
+    return NULL;
+}
+
+static void clear_request(association_t *a) {
+    associate_rq_clear(&a->rq);
+    free(a->rq_bytes);
+    a->rq_bytes = NULL;
+}
+
+void association_destroy(association_t **self_p) {
+    association_t *a = *self_p;
+    messages_drop_partial(a);
+    messages_clear(a);
+    set_state(a, STA1_IDLE);
+    connection_close(&a->connection);
+    pdu_stream_clear(&a->stream);
+    clear_request(a);
+    presentation_contexts_clear(a->contexts);
+    free(a->command_set);
+    free(a->calling_ae);
+    free(a->called_ae);
+    free(a->peer);
+    free(a);
+    *self_p = NULL;
+}
+
+void association_reject(association_t *a, reject_result_t result, reject_source_t source, uint8_t reason,
+                        const char *why) {
+    log_warn(&a->context, "A-ASSOCIATE-RJ to %s, calling AE \"%s\": %s", a->peer,
+             a->calling_ae ? a->calling_ae : "", why);
+    uint8_t pdu[SHORT_PDU_BYTES];
+    associate_rj_build(pdu, result, source, reason);
+    association_send(a, pdu, sizeof pdu);
+    clear_request(a);
+    if (a->connection.fd >= 0)
+        await_close(a, "rejected");
+}
+
+void association_accept(association_t *a) {
+    answered_context_t *answers = calloc(a->rq.contexts_count + 1, sizeof *answers);
+    if (!answers)
+        abort();
+    size_t accepted = negotiate(&a->rq, a->server->policy, answers, a->contexts);
+    pdu_t ac = associate_ac_build(&a->rq, answers, a->rq.contexts_count,
+                                  (uint32_t)a->server->stage->settings.scp_max_pdu_length);
+    a->peer_max_pdu_length = a->rq.max_pdu_length;
+    log_info(&a->context, "%s at %s calls \"%s\": %zu of %zu presentation contexts accepted", a->calling_ae,
+             a->peer, a->called_ae, accepted, a->rq.contexts_count);
+    set_state(a, STA6_DATA_TRANSFER);
+    association_send(a, ac.bytes, ac.size);
+    free(ac.bytes);
+    free(answers);
+    clear_request(a);
+    if (a->state == STA6_DATA_TRANSFER)
+        association_resume(a);
+}
+
+static void on_associate_rq(association_t *a, const stream_event_t *event) {
+    if (a->state != STA2_AWAITING_ASSOCIATE_RQ) {
+        association_abort(a, ABORT_PROVIDER, ABORT_UNEXPECTED_PDU, "a second A-ASSOCIATE-RQ");
+        return;
+    }
+    a->rq_bytes = malloc(event->size + 1);
+    if (!a->rq_bytes)
+        abort();
+    memcpy(a->rq_bytes, event->bytes, event->size);
+    if (!associate_rq_read(&a->rq, a->rq_bytes, event->size)) {
+        association_abort(a, ABORT_PROVIDER, ABORT_INVALID_PARAMETER, "a malformed A-ASSOCIATE-RQ");
+        return;
+    }
+    a->called_ae = associate_rq_title(&a->rq, 0);
+    a->calling_ae = associate_rq_title(&a->rq, 1);
+    a->only_verification = proposes_only_verification(&a->rq);
+    set_state(a, STA3_AWAITING_LOCAL_RESPONSE);
+    if (!(a->rq.protocol_version & 1))
+        association_reject(a, REJECTED_PERMANENT, SOURCE_ACSE, ACSE_PROTOCOL_VERSION_NOT_SUPPORTED,
+                           "no protocol version in common");
+    else if (!uid_is(a->rq.application_context, APPLICATION_CONTEXT_NAME))
+        association_reject(a, REJECTED_PERMANENT, SOURCE_USER, USER_APPLICATION_CONTEXT_NOT_SUPPORTED,
+                           "unknown application context");
+    else if (a->server->draining)
+        association_reject(a, REJECTED_TRANSIENT, SOURCE_PRESENTATION, PRESENTATION_LOCAL_LIMIT_EXCEEDED,
+                           "oxidicom ends");
+    else if (server_has_place(a->server, a))
+        association_accept(a);
+    else
+        connection_pause(&a->connection, true); /* server_tick accepts or rejects it */
+}
+
+/* --- PDUs -------------------------------------------------------------------------------------------- */
+
+static void on_p_data(association_t *a, const stream_event_t *event) {
+    if (a->state != STA6_DATA_TRANSFER)
+        association_abort(a, ABORT_PROVIDER, ABORT_UNEXPECTED_PDU, "P-DATA outside of an open association");
+    else if (a->server->stage->settings.scp_strict && event->length > a->server->stage->settings.scp_max_pdu_length)
+        association_abort(a, ABORT_PROVIDER, ABORT_INVALID_PARAMETER,
+                          "a PDU longer than advertised (OXIDICOM_SCP_STRICT)");
+}
+
+void association_on_answered(association_t *a) {
+    if (a->state != STA8_AWAITING_RELEASE_RESPONSE || a->unanswered_count > 0)
+        return;
+    uint8_t pdu[SHORT_PDU_BYTES];
+    release_rp_build(pdu);
+    association_send(a, pdu, sizeof pdu);
+    if (a->connection.fd >= 0)
+        await_close(a, "released");
+}
+
+static void on_release_rq(association_t *a) {
+    if (a->state != STA6_DATA_TRANSFER) {
+        association_abort(a, ABORT_PROVIDER, ABORT_UNEXPECTED_PDU, "A-RELEASE-RQ outside of an open association");
+        return;
+    }
+    messages_drop_partial(a);
+    set_state(a, STA8_AWAITING_RELEASE_RESPONSE);
+    association_on_answered(a);
+}
+
+static void on_pdu(association_t *a, const stream_event_t *event) {
+    switch (event->type) {
+    case PDU_ASSOCIATE_RQ:
+        on_associate_rq(a, event);
+        break;
+    case PDU_RELEASE_RQ:
+        on_release_rq(a);
+        break;
+    case PDU_ABORT:
+        end_connection(a, "aborted by the peer");
+        break;
+    default:
+        association_abort(a, ABORT_PROVIDER, ABORT_UNEXPECTED_PDU, "a PDU that does not fit the state");
+    }
+}
+
+static void take_input(association_t *a, const uint8_t *bytes, size_t size) {
+    reader_t input = reader_over(bytes, size);
+    while (a->state != STA13_AWAITING_CLOSE && a->state != STA1_IDLE) {
+        stream_event_t event = pdu_stream_next(&a->stream, &input);
+        switch (event.kind) {
+        case STREAM_NEED_MORE:
+            return;
+        case STREAM_PDU:
+            on_pdu(a, &event);
+            break;
+        case STREAM_P_DATA:
+            on_p_data(a, &event);
+            break;
+        case STREAM_FRAGMENT:
+            messages_on_fragment(a, &event);
+            break;
+        case STREAM_VIOLATION:
+            association_abort(a, ABORT_PROVIDER, event.reason, event.why);
+        }
+    }
+}
+
+/* --- input, output, time ------------------------------------------------------------------------------ */
+
+/* How much may be received now; 0: wait. */
+static size_t input_room(const association_t *a) {
+    if (a->state == STA3_AWAITING_LOCAL_RESPONSE || a->unanswered_count >= UNANSWERED_MAX_OBJECTS)
+        return 0;
+    if (a->state != STA6_DATA_TRANSFER)
+        return RECEIVE_BYTES;
+    return custody_room(a->server->custody, a->receiving ? a->receiving->object : NULL);
+}
+
+void association_on_readable(association_t *a) {
+    for (int turn = 0; turn < RECEIVE_TURNS && a->connection.fd >= 0; turn++) {
+        size_t room = input_room(a), size = 0;
+        a->paused = room == 0;
+        if (a->paused) {
+            connection_pause(&a->connection, false);
+            return;
+        }
+        switch (connection_receive(&a->connection, a->server->input, room, &size)) {
+        case RECEIVED:
+            a->input_ms = clock_ms();
+            take_input(a, a->server->input, size);
+            break;
+        case RECEIVE_NOTHING:
+            return;
+        case RECEIVE_END:
+            end_connection(a, "connection closed by the peer");
+            return;
+        case RECEIVE_ERROR:
+            end_connection(a, "connection lost");
+        }
+    }
+}
+
+void association_on_writable(association_t *a) {
+    if (a->connection.fd >= 0 && connection_flush(&a->connection) != 0)
+        end_connection(a, "connection lost while sending");
+}
+
+void association_on_hangup(association_t *a) {
+    /* Whoever reads finds the end behind the last byte. */
+    if (a->connection.fd >= 0 && !a->connection.reading)
+        end_connection(a, "connection closed by the peer");
+}
+
+void association_resume(association_t *a) {
+    if (a->connection.fd < 0 || a->connection.reading || input_room(a) == 0)
+        return;
+    a->paused = false;
+    a->input_ms = clock_ms(); /* the peer is not to blame for the pause */
+    connection_read(&a->connection);
+}
+
+/* What the peer has to do by when, and what is said when it does not; 0: nothing. */
+static int64_t deadline_ms(const association_t *a, const char **why) {
+    switch (a->state) {
+    case STA2_AWAITING_ASSOCIATE_RQ:
+        *why = "no A-ASSOCIATE-RQ in time";
+        return a->since_ms + HANDSHAKE_TIMEOUT_MS;
+    case STA6_DATA_TRANSFER:
+        if (a->paused || a->unanswered_count > 0)
+            return 0;
+        if (a->receiving || a->command_set_size || pdu_stream_inside(&a->stream)) {
+            *why = "it stopped within a message";
+            return a->input_ms + PDU_STALL_TIMEOUT_MS;
+        }
+        *why = "idle for too long";
+        return a->input_ms + IDLE_TIMEOUT_MS;
+    case STA13_AWAITING_CLOSE:
+        return a->since_ms + CLOSE_TIMEOUT_MS;
+    default:
+        return 0;
+    }
+}
+
+void association_tick(association_t *a, int64_t now_ms) {
+    const char *why = NULL;
+    int64_t deadline = deadline_ms(a, &why);
+    if (deadline == 0 || now_ms < deadline)
+        return;
+    if (a->state == STA6_DATA_TRANSFER)
+        association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, why);
+    else
+        end_connection(a, why ? why : "closed");
+}
+
+bool association_over(const association_t *a) {
+    return a->state == STA1_IDLE && a->unanswered_count == 0;
+}

@@ -1,0 +1,105 @@
+/* One association, from the TCP accept to the last acknowledgement: the acceptor's half of the state machine of
+ * PS3.8 9.2, and the DIMSE messages on it. */
+#ifndef LISTENER_ASSOCIATION_H
+#define LISTENER_ASSOCIATION_H
+
+#include <sys/queue.h>
+
+#include "listener/connection.h"
+#include "listener/custody.h"
+#include "listener/negotiation.h"
+#include "listener/pdu_stream.h"
+
+/* PS3.8 table 9-10; the states of a requestor do not occur. */
+typedef enum association_state {
+    STA1_IDLE, /* no connection (any more) */
+    STA2_AWAITING_ASSOCIATE_RQ,
+    STA3_AWAITING_LOCAL_RESPONSE, /* for a place among the associations served */
+    STA6_DATA_TRANSFER,
+    STA8_AWAITING_RELEASE_RESPONSE, /* for the last objects to be acknowledged */
+    STA13_AWAITING_CLOSE,
+} association_state_t;
+
+/* A message that has begun and is not answered. */
+typedef struct message {
+    TAILQ_ENTRY(message) next;
+    struct association *association;
+    uint8_t context_id;
+    command_t command;
+    object_t *object;    /* NULL: the data set is thrown away */
+    response_t response; /* what to say then */
+    bool silent;         /* it is not to be answered */
+} message_t;
+
+typedef struct association {
+    TAILQ_ENTRY(association) next;
+    struct server *server;
+    association_state_t state;
+    log_context_t context;
+    connection_t connection;
+    char *peer; /* address and port */
+    char *calling_ae, *called_ae;
+    pdu_stream_t stream;
+    associate_rq_t rq; /* while it waits to be answered; its bytes are rq_bytes */
+    uint8_t *rq_bytes;
+    presentation_contexts_t contexts;
+    uint32_t peer_max_pdu_length;
+    uint8_t *command_set; /* being gathered */
+    size_t command_set_size;
+    uint8_t command_context_id;
+    message_t *receiving;                         /* its data set is under way */
+    TAILQ_HEAD(message_list, message) unanswered; /* complete, waiting for the ring */
+    size_t unanswered_count;
+    bool only_verification;
+    bool used_custody;               /* an object was begun: the notifier may know of it */
+    bool paused;                     /* not reading, for want of room */
+    int64_t since_ms;                /* of the state */
+    int64_t input_ms;                /* last byte */
+    uint64_t stored, refused, bytes; /* objects, objects, bytes of data sets */
+} association_t;
+
+/* Owns `fd` afterwards. Returns NULL, with fd closed, where the kernel has no room for it. */
+association_t *association_new(struct server *server, int fd, uint64_t number, const char *peer);
+void association_destroy(association_t **self_p);
+
+/* epoll says so. */
+void association_on_readable(association_t *association);
+void association_on_writable(association_t *association);
+void association_on_hangup(association_t *association);
+
+/* STA3: answers with A-ASSOCIATE-AC. */
+void association_accept(association_t *association);
+/* STA3: answers with A-ASSOCIATE-RJ. */
+void association_reject(association_t *association, reject_result_t result, reject_source_t source, uint8_t reason,
+                        const char *why);
+/* Sends A-ABORT and waits for the peer to close. */
+void association_abort(association_t *association, abort_source_t source, abort_reason_t reason, const char *why);
+
+/* Reads on where it had paused and there is room now. */
+void association_resume(association_t *association);
+/* Checks its deadlines. */
+void association_tick(association_t *association, int64_t now_ms);
+/* Nothing is left of it. */
+bool association_over(const association_t *association);
+
+/* --- messages.c: the DIMSE messages on an open association --- */
+
+/* Bytes of a command or data set on an accepted presentation context. */
+void messages_on_fragment(association_t *association, const stream_event_t *event);
+/* What was not received completely can't become anything any more. */
+void messages_drop_partial(association_t *association);
+/* Frees those that wait for the ring, whose objects are gone. */
+void messages_clear(association_t *association);
+/* The custody answers an object; `message` is its owner. */
+void messages_on_settled(void *message, const response_t *response);
+
+/* --- for messages.c --- */
+
+/* Sends to the peer, while there is a connection. */
+void association_send(association_t *association, const uint8_t *bytes, size_t size);
+/* A message was answered: perhaps the last before a release. */
+void association_on_answered(association_t *association);
+/* Between A-ASSOCIATE-AC and A-RELEASE-RP. */
+bool association_is_served(association_state_t state);
+
+#endif

@@ -1,0 +1,135 @@
+/* Custody of objects: from the first byte of a data set until the ring has acknowledged it or it has been given up.
+ * Owns the chunks, the budget, the writers and what is unacknowledged; knows nothing of TCP and associations. */
+#ifndef LISTENER_CUSTODY_H
+#define LISTENER_CUSTODY_H
+
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "common/log.h"
+#include "common/stage.h"
+#include "listener/dimse.h"
+#include "proto/ring.h"
+
+/* Bytes of a data set. Shared with ZeroMQ's thread while they are on their way to a writer, hence the counts. */
+typedef struct chunk {
+    TAILQ_ENTRY(chunk) next;
+    atomic_int holders;
+    atomic_size_t *budget_held; /* where its capacity is counted */
+    uint64_t offset;
+    size_t size, capacity;
+    uint8_t *bytes;
+} chunk_t;
+
+typedef struct writer {
+    TAILQ_ENTRY(writer) next;
+    char *id;
+    uint64_t incarnation;
+    zsock_t *outbox;
+    zsock_t *monitor; /* hears when the connection breaks */
+    int64_t alive_ms;
+    bool leaving;
+    uint64_t outstanding_bytes; /* of unacknowledged objects */
+    size_t outstanding_objects;
+} writer_t;
+
+typedef struct object {
+    TAILQ_ENTRY(object) next;
+    struct custody *custody;
+    log_context_t context;     /* its two numbers */
+    void *owner;               /* handed to settled */
+    Ring__ObjectHeader header; /* texts owned */
+    uint32_t attempt;
+    writer_t *writer; /* NULL: none is there to take it */
+    TAILQ_HEAD(chunk_list, chunk) chunks;
+    chunk_t *filling;                             /* the last one, while it still grows; only then it is not sent */
+    chunk_t *unsent;                              /* first full chunk not yet sent in this attempt */
+    uint64_t received, sent, credit_asked, taken; /* bytes */
+    bool streaming;                               /* too large to keep whole: what is credited is freed */
+    bool whole;                                   /* nothing of it has been freed: it can be sent again */
+    bool complete;                                /* all of it was received */
+    bool failed;                                  /* settled before it was complete: the rest is thrown away */
+    response_t response;                          /* what to say then; comment owned */
+    int64_t progress_ms;                          /* when it last came nearer to its end */
+} object_t;
+
+/* An ended association that the notifier has not acknowledged. */
+typedef struct ended {
+    TAILQ_ENTRY(ended) next;
+    uint64_t association;
+    int64_t said_ms;
+} ended_t;
+
+typedef struct custody {
+    stage_t *stage;
+    /* The object is answered with `response`; it is gone after the call. */
+    void (*settled)(void *owner, const response_t *response);
+    zsock_t *notifier;             /* outbox */
+    uint64_t notifier_incarnation; /* 0: not heard of */
+    TAILQ_HEAD(writer_list, writer) writers;
+    TAILQ_HEAD(object_list, object) objects; /* in order of their begin */
+    zhashx_t *by_number;
+    TAILQ_HEAD(ended_list, ended) ended;
+    uint64_t objects_begun;
+    atomic_size_t held_bytes;
+} custody_t;
+
+/* Returns 0, or an exit status after logging why. */
+int custody_start(custody_t *custody, stage_t *stage, void (*settled)(void *, const response_t *));
+void custody_clear(custody_t *custody);
+
+/* Takes a new object; the texts of `header` are copied. It belongs to the custody and is alive until settled has
+ * been called for it, or object_abandon. */
+object_t *custody_begin(custody_t *custody, uint64_t association, const Ring__ObjectHeader *header, void *owner);
+void object_append(object_t *object, const uint8_t *bytes, size_t size);
+/* The data set is complete. May call settled at once. */
+void object_finish(object_t *object);
+/* The rest will never come: forget it, here and in the ring. settled is not called. */
+void object_abandon(object_t *object);
+
+/* How many bytes may be received now: at most RECEIVE_BYTES, 0: wait. `object` is the one under way, or NULL. */
+size_t custody_room(custody_t *custody, object_t *object);
+
+/* The association has no unanswered object and will have none: says so until the notifier acknowledges it. */
+void custody_association_ended(custody_t *custody, uint64_t association);
+
+/* Nothing is unacknowledged. */
+bool custody_idle(const custody_t *custody);
+
+/* To be called often: gives up what waited too long, looks after silent writers, repeats what may have got lost. */
+void custody_tick(custody_t *custody, int64_t now_ms);
+/* Says that the listener lives. */
+void custody_beat(custody_t *custody);
+/* The listener ends: writers need not wait for it. */
+void custody_release_writers(custody_t *custody);
+
+/* Messages of the ring. */
+void custody_on_alive(custody_t *custody, const Ring__Alive *alive);
+void custody_on_leaving(custody_t *custody, const Ring__Leaving *leaving);
+void custody_on_credit(custody_t *custody, const Ring__Credit *credit);
+void custody_on_acknowledged(custody_t *custody, const Ring__Acknowledged *acknowledged);
+
+/* --- shared by custody.c, object.c and writers.c --- */
+
+/* Sends what the window allows. */
+void object_pump(object_t *object);
+/* Gives the object, from its begin, to the writer with the least outstanding; without one it waits. */
+void object_assign(object_t *object);
+/* Its writer is no more: sends it again or gives it up. */
+void object_redeliver(object_t *object, const char *why);
+/* Answers the object, now or as soon as it is complete. */
+void object_settle(object_t *object, uint16_t status, uint32_t offending_element, const char *comment);
+/* The same, and the ring forgets it. */
+void object_give_up(object_t *object, uint16_t status, const char *comment);
+/* Takes it out of the custody and frees it. */
+void object_destroy(object_t **self_p);
+/* Frees what is credited, and from now on always. */
+void object_stream(object_t *object);
+
+writer_t *writers_least_outstanding(custody_t *custody);
+void writer_lost(custody_t *custody, writer_t *writer, const char *why);
+void writers_clear(custody_t *custody);
+/* Tells a leaving writer that may go. */
+void writer_release_if_done(custody_t *custody, writer_t *writer);
+
+#endif

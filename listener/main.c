@@ -1,0 +1,147 @@
+/* oxidicom-listener: DICOM over TCP on one side, the ring on the other. */
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "listener/server.h"
+
+typedef struct listener {
+    custody_t custody;
+    server_t server;
+    ring_inbox_t inbox;
+} listener_t;
+
+/* --- messages of the ring ----------------------------------------------------------------------------- */
+
+static void on_alive(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    custody_on_alive(&((listener_t *)self)->custody, envelope->alive);
+}
+
+static void on_leaving(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    custody_on_leaving(&((listener_t *)self)->custody, envelope->leaving);
+}
+
+static void on_credit(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    custody_on_credit(&((listener_t *)self)->custody, envelope->credit);
+}
+
+static void on_acknowledged(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    custody_on_acknowledged(&((listener_t *)self)->custody, envelope->acknowledged);
+}
+
+static ring_handler_fn *const HANDLERS[] = {
+    [RING__ENVELOPE__BODY_ALIVE] = on_alive,
+    [RING__ENVELOPE__BODY_LEAVING] = on_leaving,
+    [RING__ENVELOPE__BODY_CREDIT] = on_credit,
+    [RING__ENVELOPE__BODY_ACKNOWLEDGED] = on_acknowledged,
+};
+
+/* --- the stage ---------------------------------------------------------------------------------------- */
+
+static int end_if_drained(stage_t *stage) {
+    listener_t *listener = stage->self;
+    if (listener->server.draining && !stage->ended && server_idle(&listener->server) &&
+        custody_idle(&listener->custody)) {
+        custody_release_writers(&listener->custody);
+        stage_end(stage, 0);
+    }
+    return stage->ended ? -1 : 0;
+}
+
+static int on_sockets(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
+    (void)loop;
+    (void)item;
+    stage_t *stage = argument;
+    server_on_events(&((listener_t *)stage->self)->server);
+    return end_if_drained(stage);
+}
+
+static int on_tick(zloop_t *loop, int timer, void *argument) {
+    (void)loop;
+    (void)timer;
+    stage_t *stage = argument;
+    listener_t *listener = stage->self;
+    custody_tick(&listener->custody, clock_ms());
+    server_tick(&listener->server);
+    return end_if_drained(stage);
+}
+
+static void on_inbox(stage_t *stage) {
+    listener_t *listener = stage->self;
+    ring_drain(stage->inbox, &listener->inbox);
+    server_tick(&listener->server);
+    (void)end_if_drained(stage);
+}
+
+static void on_beat(stage_t *stage) {
+    custody_beat(&((listener_t *)stage->self)->custody);
+}
+
+static int on_drain_timeout(zloop_t *loop, int timer, void *argument) {
+    (void)loop;
+    (void)timer;
+    stage_t *stage = argument;
+    log_warn(NULL, "OXIDICOM_DRAIN_TIMEOUT is over: ends with objects unacknowledged");
+    custody_release_writers(&((listener_t *)stage->self)->custody);
+    stage_end(stage, 0);
+    return -1;
+}
+
+static void on_terminate(stage_t *stage) {
+    listener_t *listener = stage->self;
+    if (!listener->server.draining &&
+        /* The aborts at the timeout need their half close before the process ends. */
+        zloop_timer(stage->loop, (size_t)stage->settings.drain_timeout_ms + CLOSE_TIMEOUT_MS, 1, on_drain_timeout,
+                    stage) < 0)
+        stage_end(stage, EX_OSERR);
+    log_info(NULL, "told to end: no new associations");
+    server_drain(&listener->server);
+    (void)end_if_drained(stage);
+}
+
+static int start(stage_t *stage) {
+    listener_t *listener = calloc(1, sizeof *listener);
+    if (!listener)
+        abort();
+    stage->self = listener;
+    listener->inbox =
+        (ring_inbox_t){.handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = listener};
+    TAILQ_INIT(&listener->server.associations);
+    int status = custody_start(&listener->custody, stage, messages_on_settled);
+    if (status == 0)
+        status = server_start(&listener->server, stage, &listener->custody);
+    if (status != 0)
+        return status;
+    zmq_pollitem_t sockets = {.fd = listener->server.epoll, .events = ZMQ_POLLIN};
+    if (zloop_poller(stage->loop, &sockets, on_sockets, stage) != 0 ||
+        zloop_timer(stage->loop, TIMER_TICK_MS, 0, on_tick, stage) < 0)
+        return EX_OSERR;
+    return 0;
+}
+
+static void destroy(stage_t *stage) {
+    listener_t *listener = stage->self;
+    server_clear(&listener->server); /* first: associations give up the objects that they are receiving */
+    custody_clear(&listener->custody);
+    free(listener);
+    stage->self = NULL;
+}
+
+int main(int argc, char **argv) {
+    static const stage_spec_t spec = {
+        .name = "listener",
+        .summary = "receives DICOM over TCP and keeps every object until it is stored and journaled.",
+        .settings = FOR_LISTENER,
+        .start = start,
+        .on_inbox = on_inbox,
+        .on_beat = on_beat,
+        .on_terminate = on_terminate,
+        .destroy = destroy,
+    };
+    return stage_main(&spec, argc, argv);
+}

@@ -1,0 +1,42 @@
+/* The TCP side of the listener: sockets, the epoll set, who is served and who waits. */
+#ifndef LISTENER_SERVER_H
+#define LISTENER_SERVER_H
+
+#include "listener/association.h"
+
+#define LISTENING_SOCKETS_MAX 2
+
+typedef struct server {
+    stage_t *stage;
+    custody_t *custody;
+    negotiation_policy_t policy;
+    int epoll;
+    int listening[LISTENING_SOCKETS_MAX];
+    size_t listening_count;
+    TAILQ_HEAD(association_list, association) associations;
+    uint64_t accepted_count;
+    size_t served_count; /* associations that count against OXIDICOM_LISTENER_THREADS */
+    bool draining;
+    int64_t draining_since_ms;
+    uint8_t *input; /* RECEIVE_BYTES, shared by all connections: nothing stays in it */
+} server_t;
+
+/* Listens. Returns 0, or an exit status after logging why. */
+int server_start(server_t *server, stage_t *stage, custody_t *custody);
+void server_clear(server_t *server);
+
+/* The epoll set has events. */
+void server_on_events(server_t *server);
+/* Deadlines, admission, reading on, freeing what is over. To be called every TIMER_TICK_MS and whenever the ring
+ * has answered. */
+void server_tick(server_t *server);
+/* No new associations; those that are open may finish until OXIDICOM_DRAIN_TIMEOUT. */
+void server_drain(server_t *server);
+bool server_idle(const server_t *server);
+
+/* --- for association.c --- */
+
+/* Whether the association may be served now. */
+bool server_has_place(const server_t *server, const association_t *association);
+
+#endif

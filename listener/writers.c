@@ -1,0 +1,199 @@
+/* The writers that are there: learned from their Alive, forgotten when their connection breaks, when they are
+ * silent for too long, or when they have said that they leave. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "listener/custody.h"
+
+static writer_t *find_writer(custody_t *custody, const char *id) {
+    writer_t *writer;
+    TAILQ_FOREACH(writer, &custody->writers, next)
+    if (strcmp(writer->id, id) == 0)
+        return writer;
+    return NULL;
+}
+
+static writer_t *find_incarnation(custody_t *custody, uint64_t incarnation) {
+    writer_t *writer;
+    TAILQ_FOREACH(writer, &custody->writers, next)
+    if (writer->incarnation == incarnation)
+        return writer;
+    return NULL;
+}
+
+writer_t *writers_least_outstanding(custody_t *custody) {
+    writer_t *writer, *best = NULL;
+    TAILQ_FOREACH(writer, &custody->writers, next) {
+        if (writer->leaving)
+            continue;
+        if (!best || writer->outstanding_bytes < best->outstanding_bytes ||
+            (writer->outstanding_bytes == best->outstanding_bytes &&
+             writer->outstanding_objects < best->outstanding_objects))
+            best = writer;
+    }
+    return best;
+}
+
+static void free_writer(custody_t *custody, writer_t *writer, int linger_ms) {
+    TAILQ_REMOVE(&custody->writers, writer, next);
+    if (writer->monitor)
+        zloop_reader_end(custody->stage->loop, writer->monitor);
+    zsock_set_linger(writer->outbox, linger_ms);
+    zmq_socket_monitor(zsock_resolve(writer->outbox), NULL, 0);
+    zsock_destroy(&writer->outbox);
+    zsock_destroy(&writer->monitor);
+    free(writer->id);
+    free(writer);
+}
+
+void writer_lost(custody_t *custody, writer_t *writer, const char *why) {
+    log_warn(NULL, "%s is gone (%s) with %zu objects unacknowledged", writer->id, why, writer->outstanding_objects);
+    writer->leaving = true; /* so that nothing is given to it again */
+    object_t *object, *following;
+    for (object = TAILQ_FIRST(&custody->objects); object; object = following) {
+        following = TAILQ_NEXT(object, next);
+        if (object->writer == writer)
+            object_redeliver(object, "its writer is gone");
+    }
+    /* What is still queued for it must not keep memory, nor reach the one that takes its place. */
+    free_writer(custody, writer, 0);
+}
+
+/* The connection to a writer tells that the process is gone long before its silence does. */
+static int on_monitor(zloop_t *loop, zsock_t *monitor, void *argument) {
+    (void)loop;
+    custody_t *custody = argument;
+    zmsg_t *event = zmsg_recv_nowait(monitor);
+    zframe_t *what = event ? zmsg_first(event) : NULL;
+    uint16_t number = 0;
+    if (what && zframe_size(what) >= sizeof number)
+        memcpy(&number, zframe_data(what), sizeof number);
+    zmsg_destroy(&event);
+    writer_t *writer;
+    TAILQ_FOREACH(writer, &custody->writers, next)
+    if (writer->monitor == monitor) {
+        if (number == ZMQ_EVENT_DISCONNECTED)
+            writer_lost(custody, writer, "connection broken");
+        break;
+    }
+    return 0;
+}
+
+static bool watch_connection(custody_t *custody, writer_t *writer) {
+    char *endpoint = zsys_sprintf("inproc://%s-%llx", writer->id, (unsigned long long)writer->incarnation);
+    bool watched = false;
+    if (zmq_socket_monitor(zsock_resolve(writer->outbox), endpoint, ZMQ_EVENT_DISCONNECTED) == 0) {
+        writer->monitor = zsock_new_pair(endpoint);
+        watched = writer->monitor && zloop_reader(custody->stage->loop, writer->monitor, on_monitor, custody) == 0;
+    }
+    freen(endpoint);
+    return watched;
+}
+
+static void add_writer(custody_t *custody, const Ring__Alive *alive) {
+    writer_t *writer = calloc(1, sizeof *writer);
+    if (!writer || !(writer->id = strdup(alive->id)))
+        abort();
+    writer->incarnation = alive->incarnation;
+    writer->alive_ms = clock_ms();
+    /* No limit: the windows of its objects bound what waits. */
+    writer->outbox = ring_outbox_new(custody->stage->settings.run_dir, writer->id, 0);
+    if (!writer->outbox) {
+        free(writer->id);
+        free(writer);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&custody->writers, writer, next);
+    if (!watch_connection(custody, writer))
+        log_warn(NULL, "can't watch the connection to %s: its end is noticed by its silence only", writer->id);
+    log_info(NULL, "%s is there, release %s", writer->id, alive->release);
+    object_t *object;
+    TAILQ_FOREACH(object, &custody->objects, next)
+    if (!object->writer && !object->failed)
+        object_redeliver(object, "a writer appeared");
+}
+
+static bool is_writer_inbox(const char *id) {
+    return strncmp(id, "writer-", 7) == 0 && strlen(id) < 80 && !strchr(id, '/');
+}
+
+static void on_writer_alive(custody_t *custody, const Ring__Alive *alive) {
+    if (!is_writer_inbox(alive->id)) {
+        log_warn(NULL, "a writer calls itself \"%s\": ignored", alive->id);
+        return;
+    }
+    writer_t *writer = find_writer(custody, alive->id);
+    if (writer && writer->incarnation == alive->incarnation) {
+        writer->alive_ms = clock_ms();
+        return;
+    }
+    if (writer)
+        writer_lost(custody, writer, "replaced");
+    add_writer(custody, alive);
+}
+
+/* What an earlier notifier had not acknowledged it may not have journaled: everything is sent again. */
+static void on_notifier_alive(custody_t *custody, const Ring__Alive *alive) {
+    if (custody->notifier_incarnation == alive->incarnation)
+        return;
+    bool first = custody->notifier_incarnation == 0;
+    custody->notifier_incarnation = alive->incarnation;
+    log_info(NULL, "the notifier is there, release %s", alive->release);
+    custody_beat(custody);
+    ended_t *ended;
+    TAILQ_FOREACH(ended, &custody->ended, next)
+    ended->said_ms = 0;
+    if (first)
+        return;
+    object_t *object, *following;
+    for (object = TAILQ_FIRST(&custody->objects); object; object = following) {
+        following = TAILQ_NEXT(object, next);
+        /* One that can't be sent again may be acknowledged yet: its event is perhaps still on its way. */
+        if (object->whole)
+            object_redeliver(object, "the notifier was replaced");
+    }
+}
+
+void custody_on_alive(custody_t *custody, const Ring__Alive *alive) {
+    if (alive->stage == RING__STAGE__STAGE_WRITER)
+        on_writer_alive(custody, alive);
+    else if (alive->stage == RING__STAGE__STAGE_NOTIFIER)
+        on_notifier_alive(custody, alive);
+}
+
+static void send_released(custody_t *custody, writer_t *writer, uint64_t incarnation) {
+    Ring__Released released = RING__RELEASED__INIT;
+    released.listener = custody->stage->incarnation;
+    released.incarnation = incarnation;
+    if (ring_send(writer->outbox, &RING_ENVELOPE(RELEASED, released, &released)) != 0)
+        log_warn(NULL, "can't release %s: %s", writer->id, strerror(errno));
+}
+
+void writer_release_if_done(custody_t *custody, writer_t *writer) {
+    if (writer->leaving && writer->outstanding_objects == 0)
+        send_released(custody, writer, writer->incarnation);
+}
+
+void custody_release_writers(custody_t *custody) {
+    writer_t *writer;
+    TAILQ_FOREACH(writer, &custody->writers, next)
+    send_released(custody, writer, 0);
+}
+
+void custody_on_leaving(custody_t *custody, const Ring__Leaving *leaving) {
+    writer_t *writer = find_incarnation(custody, leaving->incarnation);
+    if (!writer)
+        return;
+    if (!writer->leaving)
+        log_info(NULL, "%s leaves, %zu objects are still with it", writer->id, writer->outstanding_objects);
+    writer->leaving = true;
+    writer_release_if_done(custody, writer);
+}
+
+void writers_clear(custody_t *custody) {
+    for (writer_t *writer; (writer = TAILQ_FIRST(&custody->writers));) {
+        free_writer(custody, writer, LINGER_MS); /* the release may still be on its way */
+    }
+}

@@ -1,0 +1,296 @@
+/* oxidicom-notifier: events of the ring into the journal; from there acknowledgements to the listener, progress to
+ * NATS, registrations to the broker. */
+#include <czmq.h>
+#include <sysexits.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/stage.h"
+#include "common/version.h"
+#include "notifier/batch.h"
+#include "notifier/broker.h"
+#include "notifier/housekeeping.h"
+#include "notifier/journal.h"
+#include "notifier/progress.h"
+#include "notifier/publisher.h"
+#include "notifier/reception.h"
+#include "notifier/registrar.h"
+#include "notifier/seldom.h"
+
+typedef struct notifier {
+    stage_t *stage;
+    ring_inbox_t inbox;
+    zsock_t *listener; /* its inbox */
+    journal_t journal;
+    batch_t *batch;
+    publisher_t *publisher;
+    progress_t *progress;
+    int progress_timer; /* -1: none */
+    zactor_t *broker;
+    registrar_t *registrar;
+    housekeeping_t housekeeping;
+    uint64_t current_listener; /* incarnation; 0: has not said it yet */
+    bool strangers;            /* this batch had events of another one */
+    int grace_timer;           /* -1: none */
+    int64_t resend_at_ms, resend_pause_ms; /* after a commit that failed; 0: none has */
+    int64_t complained_ms;
+    bool draining;
+} notifier_t;
+
+/* --- a batch: events, commit, what follows from it ----------------------------------------------------- */
+
+static int on_progress_due(zloop_t *loop, int timer, void *argument);
+static int on_grace_over(zloop_t *loop, int timer, void *argument);
+
+static void arm_progress(notifier_t *notifier) {
+    int64_t wait_ms = progress_flush(notifier->progress, clock_ms());
+    if (wait_ms >= 0 && notifier->progress_timer < 0)
+        notifier->progress_timer = zloop_timer(notifier->stage->loop, (size_t)wait_ms, 1, on_progress_due, notifier);
+}
+
+static int on_progress_due(zloop_t *loop, int timer, void *argument) {
+    (void)loop;
+    (void)timer;
+    notifier_t *notifier = argument;
+    notifier->progress_timer = -1;
+    arm_progress(notifier);
+    return 0;
+}
+
+/* Associations of other listeners than the current one are ended after the grace, which begins anew when another
+ * listener says that it lives. */
+static void arm_grace(notifier_t *notifier) {
+    if (notifier->grace_timer < 0)
+        notifier->grace_timer = zloop_timer(notifier->stage->loop, LISTENER_GRACE_MS, 1, on_grace_over, notifier);
+}
+
+/* The listener sends what was not acknowledged again to a new notifier. One whose journal has failed (a full disk,
+ * say) becomes such a one after a pause, so that the objects that wait get another chance before their deadline. */
+static void ask_again_later(notifier_t *notifier) {
+    batch_drop(notifier->batch);
+    if (notifier->resend_at_ms)
+        return;
+    notifier->resend_pause_ms = notifier->resend_pause_ms ? notifier->resend_pause_ms * 2 : RESEND_FIRST_MS;
+    if (notifier->resend_pause_ms > RESEND_LONGEST_MS)
+        notifier->resend_pause_ms = RESEND_LONGEST_MS;
+    notifier->resend_at_ms = clock_ms() + notifier->resend_pause_ms;
+}
+
+static void ask_again(notifier_t *notifier) {
+    if (!notifier->resend_at_ms || clock_ms() < notifier->resend_at_ms)
+        return;
+    notifier->resend_at_ms = 0;
+    notifier->stage->incarnation++;
+}
+
+/* Only what is committed is acknowledged, published or sent. */
+static void finish_batch(notifier_t *notifier) {
+    reception_end_abandoned(&notifier->journal, notifier->batch);
+    bool events = notifier->journal.open;
+    if (journal_commit(&notifier->journal) != 0) {
+        ask_again_later(notifier);
+    } else if (events) {
+        batch_settle(notifier->batch, notifier->listener, notifier->progress, clock_ms());
+        notifier->resend_pause_ms = 0;
+    }
+    arm_progress(notifier);
+    if (notifier->strangers && notifier->current_listener)
+        arm_grace(notifier);
+    notifier->strangers = false;
+    registrar_pump(notifier->registrar);
+}
+
+static int on_grace_over(zloop_t *loop, int timer, void *argument) {
+    (void)loop;
+    (void)timer;
+    notifier_t *notifier = argument;
+    notifier->grace_timer = -1;
+    reception_close_other_listeners(&notifier->journal, notifier->batch, notifier->current_listener);
+    finish_batch(notifier);
+    return 0;
+}
+
+/* --- messages of the ring ------------------------------------------------------------------------------ */
+
+static void complain(notifier_t *notifier, const char *message) {
+    if (seldom(&notifier->complained_ms))
+        log_warn(NULL, "a %s message that lacks something is not used", message);
+}
+
+static log_context_t context_of(const Ring__ObjectId *id) {
+    return (log_context_t){.association = id->association, .object = id->object};
+}
+
+static void on_stored(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    notifier_t *notifier = self;
+    const Ring__Stored *stored = envelope->stored;
+    if (!reception_stored_usable(stored)) {
+        complain(notifier, "Stored");
+        return;
+    }
+    log_context_t context = context_of(stored->object);
+    log_debug(&context, "stored by writer %s, attempt %u", stored->writer, stored->attempt);
+    notifier->strangers |= stored->object->listener != notifier->current_listener;
+    reception_on_stored(&notifier->journal, notifier->batch, stored);
+}
+
+static void on_refused(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    notifier_t *notifier = self;
+    const Ring__Refused *refused = envelope->refused;
+    if (!reception_refused_usable(refused)) {
+        complain(notifier, "Refused");
+        return;
+    }
+    log_context_t context = context_of(refused->object);
+    log_warn(&context, "refused with %04X: %s", refused->status, refused->reason);
+    notifier->strangers |= refused->object->listener != notifier->current_listener;
+    reception_on_refused(&notifier->journal, notifier->batch, refused);
+}
+
+static void on_association_ended(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    notifier_t *notifier = self;
+    const Ring__AssociationEnded *ended = envelope->association_ended;
+    log_context_t context = {.association = ended->association};
+    log_debug(&context, "ended");
+    reception_on_association_ended(&notifier->journal, notifier->batch, ended->listener, ended->association);
+}
+
+static void on_alive(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    notifier_t *notifier = self;
+    const Ring__Alive *alive = envelope->alive;
+    if (alive->stage != RING__STAGE__STAGE_LISTENER || !alive->incarnation ||
+        alive->incarnation == notifier->current_listener)
+        return;
+    log_info(NULL, "the listener is there, release %s", alive->release);
+    notifier->current_listener = alive->incarnation;
+    if (notifier->grace_timer >= 0)
+        zloop_timer_end(notifier->stage->loop, notifier->grace_timer);
+    notifier->grace_timer = -1;
+    arm_grace(notifier);
+}
+
+static ring_handler_fn *const HANDLERS[] = {
+    [RING__ENVELOPE__BODY_ALIVE] = on_alive,
+    [RING__ENVELOPE__BODY_STORED] = on_stored,
+    [RING__ENVELOPE__BODY_REFUSED] = on_refused,
+    [RING__ENVELOPE__BODY_ASSOCIATION_ENDED] = on_association_ended,
+};
+
+/* --- the stage ----------------------------------------------------------------------------------------- */
+
+static void end_if_drained(stage_t *stage) {
+    notifier_t *notifier = stage->self;
+    if (notifier->draining && !registrar_busy(notifier->registrar))
+        stage_end(stage, 0);
+}
+
+static void on_inbox(stage_t *stage) {
+    notifier_t *notifier = stage->self;
+    ring_drain(stage->inbox, &notifier->inbox);
+    finish_batch(notifier);
+    end_if_drained(stage);
+}
+
+static int on_broker(zloop_t *loop, zsock_t *socket, void *argument) {
+    (void)loop;
+    (void)socket;
+    stage_t *stage = argument;
+    registrar_on_broker(((notifier_t *)stage->self)->registrar);
+    end_if_drained(stage);
+    return stage->ended ? -1 : 0;
+}
+
+static void on_beat(stage_t *stage) {
+    notifier_t *notifier = stage->self;
+    ask_again(notifier);
+    Ring__Alive alive = RING__ALIVE__INIT;
+    alive.stage = RING__STAGE__STAGE_NOTIFIER;
+    alive.id = stage->id;
+    alive.incarnation = stage->incarnation;
+    alive.release = (char[]){OXIDICOM_VERSION};
+    /* A full queue means that the listener is not there to hear it. */
+    (void)!ring_send(notifier->listener, &RING_ENVELOPE(ALIVE, alive, &alive));
+    registrar_on_broker(notifier->registrar);
+    housekeeping_beat(&notifier->housekeeping, &notifier->journal);
+    end_if_drained(stage);
+}
+
+static int on_drain_timeout(zloop_t *loop, int timer, void *argument) {
+    (void)loop;
+    (void)timer;
+    log_warn(NULL, "OXIDICOM_DRAIN_TIMEOUT is over: the rest of the registrations waits in the journal");
+    stage_end(argument, 0);
+    return -1;
+}
+
+/* The listener and the writers have ended before; what they said last is in the inbox. */
+static void on_terminate(stage_t *stage) {
+    notifier_t *notifier = stage->self;
+    if (notifier->draining) {
+        stage_end(stage, 0);
+        return;
+    }
+    log_info(NULL, "told to end");
+    notifier->draining = true;
+    while (ring_drain(stage->inbox, &notifier->inbox) > 0)
+        finish_batch(notifier);
+    if (zloop_timer(stage->loop, (size_t)stage->settings.drain_timeout_ms, 1, on_drain_timeout, stage) < 0)
+        stage_end(stage, EX_OSERR);
+    end_if_drained(stage);
+}
+
+static int start(stage_t *stage) {
+    notifier_t *notifier = calloc(1, sizeof *notifier);
+    if (!notifier)
+        abort();
+    stage->self = notifier;
+    notifier->stage = stage;
+    notifier->progress_timer = notifier->grace_timer = -1;
+    notifier->inbox = (ring_inbox_t){
+        .handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = notifier};
+    int status = journal_open(&notifier->journal, &stage->settings);
+    if (status != 0)
+        return status;
+    notifier->listener = ring_outbox_new(stage->settings.run_dir, "listener", LISTENER_QUEUE_MESSAGES);
+    if (!notifier->listener)
+        return EXIT_SETTINGS;
+    notifier->batch = batch_new();
+    notifier->publisher = publisher_new(&stage->settings);
+    notifier->progress = progress_new(stage->settings.root_subject, stage->settings.progress_interval_ms,
+                                      publisher_publish, notifier->publisher);
+    notifier->broker = broker_new(&stage->settings);
+    notifier->registrar = registrar_new(&notifier->journal, notifier->broker);
+    return zloop_reader(stage->loop, zactor_sock(notifier->broker), on_broker, stage) == 0 ? 0 : EX_OSERR;
+}
+
+static void destroy(stage_t *stage) {
+    notifier_t *notifier = stage->self;
+    registrar_destroy(&notifier->registrar);
+    broker_destroy(&notifier->broker);
+    progress_destroy(&notifier->progress); /* before the publisher, which takes its last words */
+    publisher_destroy(&notifier->publisher);
+    batch_destroy(&notifier->batch);
+    zsock_destroy(&notifier->listener);
+    journal_close(&notifier->journal);
+    free(notifier);
+    stage->self = NULL;
+}
+
+int main(int argc, char **argv) {
+    static const stage_spec_t spec = {
+        .name = "notifier",
+        .summary = "journals what was stored, and tells NATS and CUBE.",
+        .settings = FOR_NOTIFIER,
+        .start = start,
+        .on_inbox = on_inbox,
+        .on_beat = on_beat,
+        .on_terminate = on_terminate,
+        .destroy = destroy,
+    };
+    return stage_main(&spec, argc, argv);
+}

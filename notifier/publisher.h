@@ -1,0 +1,20 @@
+/* The way of LONK messages to NATS: a bounded queue and a thread that owns the connection. Never blocks its caller;
+ * what does not fit is dropped and counted. */
+#ifndef NOTIFIER_PUBLISHER_H
+#define NOTIFIER_PUBLISHER_H
+
+#include <stddef.h>
+
+#include "common/settings.h"
+
+typedef struct publisher publisher_t;
+
+/* Without settings->nats_address everything is thrown away. */
+publisher_t *publisher_new(const settings_t *settings);
+/* Waits until NATS has what is left, at most LONK_FLUSH_MS. */
+void publisher_destroy(publisher_t **self_p);
+
+/* A progress_publish_fn; `self` is the publisher. */
+void publisher_publish(void *self, const char *subject, const void *payload, size_t size);
+
+#endif

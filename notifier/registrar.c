@@ -1,0 +1,238 @@
+#include "notifier/registrar.h"
+
+#include <sys/queue.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "notifier/broker.h"
+
+/* What is with the broker, or has come back and is not recorded yet. */
+typedef struct under_way {
+    TAILQ_ENTRY(under_way) next;
+    int64_t reception;
+    registration_t *settled; /* NULL: with the broker */
+} under_way_t;
+
+struct registrar {
+    journal_t *journal;
+    zactor_t *broker;
+    bool connected;
+    TAILQ_HEAD(under_way_list, under_way) under_way;
+    size_t under_way_count;
+};
+
+registrar_t *registrar_new(journal_t *journal, zactor_t *broker) {
+    registrar_t *registrar = calloc(1, sizeof *registrar);
+    if (!registrar)
+        abort();
+    registrar->journal = journal;
+    registrar->broker = broker;
+    TAILQ_INIT(&registrar->under_way);
+    /* They count from the start of a process; whatever the broker minded, it gets another chance. */
+    journal_run(journal, SQL_DUE_FORGET_RETRIES, NULL, 0);
+    if (journal_commit(journal) != 0)
+        log_warn(NULL, "registrations that were rejected wait longer than need be");
+    return registrar;
+}
+
+static void forget(registrar_t *registrar, under_way_t *item) {
+    TAILQ_REMOVE(&registrar->under_way, item, next);
+    registrar->under_way_count--;
+    registration_destroy(&item->settled);
+    free(item);
+}
+
+void registrar_destroy(registrar_t **self_p) {
+    registrar_t *registrar = *self_p;
+    if (!registrar)
+        return;
+    while (!TAILQ_EMPTY(&registrar->under_way))
+        forget(registrar, TAILQ_FIRST(&registrar->under_way));
+    free(registrar);
+    *self_p = NULL;
+}
+
+static under_way_t *find_under_way(registrar_t *registrar, int64_t reception) {
+    under_way_t *item;
+    TAILQ_FOREACH(item, &registrar->under_way, next) {
+        if (item->reception == reception)
+            break;
+    }
+    return item;
+}
+
+/* --- to the broker ------------------------------------------------------------------------------------- */
+
+/* Older registrations of the same folder, held until now, become one with this one; the tags of the very first
+ * instance win. */
+static void merge_older(registrar_t *registrar, int64_t reception) {
+    journal_t *journal = registrar->journal;
+    sqlite3_stmt *row = journal_query(journal, SQL_DUE_FIND_OLDER, VALUES(NUMBER(reception)));
+    while (journal_row(journal, row)) {
+        int64_t older = sqlite3_column_int64(row, 0);
+        if (find_under_way(registrar, older))
+            continue;
+        journal_run(journal, SQL_DUE_TAKE_SERIES, VALUES(NUMBER(reception), NUMBER(older)));
+        journal_run(journal, SQL_DUE_MERGE, VALUES(NUMBER(older), NUMBER(reception), NUMBER(journal_now())));
+    }
+}
+
+/* Reads the row; NULL where the transaction broke or the tags can't be read, which reception_end has excluded. */
+static registration_t *read_due(registrar_t *registrar, int64_t reception) {
+    registration_t *registration = NULL;
+    sqlite3_stmt *row = journal_query(registrar->journal, SQL_DUE_READ, VALUES(NUMBER(reception)));
+    while (journal_row(registrar->journal, row)) {
+        registration = calloc(1, sizeof *registration);
+        if (!registration)
+            abort();
+        registration->reception = reception;
+        registration->series =
+            ring__series__unpack(NULL, (size_t)sqlite3_column_bytes(row, 0), sqlite3_column_blob(row, 0));
+        registration->began_at = sqlite3_column_int64(row, 1);
+        registration->attempts = sqlite3_column_int64(row, 2);
+    }
+    if (registration && !registration->series)
+        registration_destroy(&registration);
+    return registration;
+}
+
+/* The next due registration after `*after`, which is moved on; NULL: none. */
+static registration_t *next_due(registrar_t *registrar, int64_t *after) {
+    journal_t *journal = registrar->journal;
+    for (;;) {
+        *after = journal_number(journal, SQL_DUE_FIND, VALUES(NUMBER(*after), NUMBER(clock_ms())), 0);
+        if (*after == 0)
+            return NULL;
+        if (find_under_way(registrar, *after))
+            continue;
+        merge_older(registrar, *after);
+        registration_t *registration = read_due(registrar, *after);
+        if (registration)
+            return registration;
+    }
+}
+
+static void hand_over(registrar_t *registrar, registration_t *registration) {
+    under_way_t *item = calloc(1, sizeof *item);
+    if (!item)
+        abort();
+    item->reception = registration->reception;
+    TAILQ_INSERT_TAIL(&registrar->under_way, item, next);
+    registrar->under_way_count++;
+    broker_send(registrar->broker, &registration);
+}
+
+void registrar_pump(registrar_t *registrar) {
+    registration_t *due[REGISTRATIONS_IN_FLIGHT];
+    size_t count = 0;
+    int64_t after = 0;
+    if (!registrar->connected)
+        return;
+    while (registrar->under_way_count + count < REGISTRATIONS_IN_FLIGHT &&
+           (due[count] = next_due(registrar, &after)) != NULL)
+        count++;
+    /* What was merged must be on the disk before the one that it was merged into can be called registered. */
+    bool committed = journal_commit(registrar->journal) == 0;
+    for (size_t i = 0; i < count; i++) {
+        if (committed)
+            hand_over(registrar, due[i]);
+        else
+            registration_destroy(&due[i]);
+    }
+}
+
+/* --- and back ------------------------------------------------------------------------------------------ */
+
+/* When a registration that was rejected `attempts` times is sent again. */
+static int64_t retry_at(int64_t attempts) {
+    int64_t pause_ms = REGISTRATION_RETRY_FIRST_MS;
+    for (int64_t i = 1; i < attempts && pause_ms < REGISTRATION_RETRY_LONGEST_MS; i++)
+        pause_ms *= 2;
+    if (pause_ms > REGISTRATION_RETRY_LONGEST_MS)
+        pause_ms = REGISTRATION_RETRY_LONGEST_MS;
+    return clock_ms() + pause_ms / 2 + (int64_t)arc4random_uniform((uint32_t)(pause_ms / 2 + 1));
+}
+
+static void record(journal_t *journal, const registration_t *settled) {
+    int64_t id = settled->reception, attempts = settled->attempts + 1;
+    switch (settled->outcome) {
+    case OUTCOME_CONFIRMED:
+        journal_run(journal, SQL_DUE_REGISTERED,
+                    VALUES(NUMBER(id), NUMBER(journal_now()), TEXT(settled->task_id), NUMBER(settled->ndicom)));
+        break;
+    case OUTCOME_IMPOSSIBLE:
+        journal_run(journal, SQL_DUE_REFUSED, VALUES(NUMBER(id), NUMBER(journal_now()), TEXT(settled->why)));
+        break;
+    case OUTCOME_REJECTED:
+        journal_run(journal, SQL_DUE_REJECTED,
+                    VALUES(NUMBER(id), NUMBER(attempts), NUMBER(retry_at(attempts)), TEXT(settled->why)));
+        break;
+    case OUTCOME_UNSENT:
+        break; /* it is as due as before */
+    }
+}
+
+static void log_outcome(const registration_t *settled) {
+    const char *series = settled->series->series_instance_uid;
+    switch (settled->outcome) {
+    case OUTCOME_CONFIRMED:
+        log_info(NULL, "series %s is registered: %lld files, task %s", series, (long long)settled->ndicom,
+                 settled->task_id);
+        break;
+    case OUTCOME_IMPOSSIBLE:
+        log_error(NULL, "series %s can't be registered: %s", series, settled->why);
+        break;
+    case OUTCOME_REJECTED:
+        log_warn(NULL, "series %s is not registered yet: %s", series, settled->why);
+        break;
+    case OUTCOME_UNSENT:
+        log_debug(NULL, "series %s was not sent: %s", series, settled->why);
+        break;
+    }
+}
+
+/* Records what came back, all in one transaction. Where that fails it stays under way, so that it is not sent again
+ * for no other reason, and is recorded at the next occasion. */
+static void record_settled(registrar_t *registrar) {
+    under_way_t *item, *next;
+    TAILQ_FOREACH(item, &registrar->under_way, next) {
+        if (item->settled)
+            record(registrar->journal, item->settled);
+    }
+    if (journal_commit(registrar->journal) != 0)
+        return;
+    for (item = TAILQ_FIRST(&registrar->under_way); item; item = next) {
+        next = TAILQ_NEXT(item, next);
+        if (item->settled) {
+            log_outcome(item->settled);
+            forget(registrar, item);
+        }
+    }
+}
+
+static void on_event(registrar_t *registrar, broker_event_t event, registration_t *registration) {
+    if (event == BROKER_CONNECTED || event == BROKER_DISCONNECTED)
+        registrar->connected = event == BROKER_CONNECTED;
+    if (!registration)
+        return;
+    under_way_t *item = find_under_way(registrar, registration->reception);
+    assert(item && !item->settled);
+    item->settled = registration;
+}
+
+void registrar_on_broker(registrar_t *registrar) {
+    broker_event_t event;
+    registration_t *registration;
+    while (broker_receive(registrar->broker, &event, &registration))
+        on_event(registrar, event, registration);
+    record_settled(registrar);
+    registrar_pump(registrar);
+}
+
+bool registrar_busy(registrar_t *registrar) {
+    if (!registrar->connected)
+        return false;
+    registrar_pump(registrar);
+    return !TAILQ_EMPTY(&registrar->under_way);
+}

@@ -1,0 +1,24 @@
+/* Takes due registrations from the journal to the broker, and what became of them back into the journal. Owns which
+ * registrations are on their way; a crash forgets that, and they are sent again with the same task ids. */
+#ifndef NOTIFIER_REGISTRAR_H
+#define NOTIFIER_REGISTRAR_H
+
+#include <czmq.h>
+
+#include "notifier/journal.h"
+
+typedef struct registrar registrar_t;
+
+/* Both must outlive it; `broker` as of broker_new. */
+registrar_t *registrar_new(journal_t *journal, zactor_t *broker);
+void registrar_destroy(registrar_t **self_p);
+
+/* Hears what the broker's thread has said, records it, and hands over what is due. */
+void registrar_on_broker(registrar_t *registrar);
+/* Hands over what is due, as far as the broker is connected. Call it when something may have become due, and now
+ * and then. */
+void registrar_pump(registrar_t *registrar);
+/* Whether waiting could bring a confirmation soon. */
+bool registrar_busy(registrar_t *registrar);
+
+#endif

@@ -1,0 +1,115 @@
+#include "proto/ring.h"
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/stage.h"
+
+/* How often an inbox may complain about what it could not use. */
+#define COMPLAINT_INTERVAL_MS 1000
+
+zsock_t *ring_outbox_new(const char *run_dir, const char *id, int queue_messages) {
+    char *endpoint = stage_endpoint(run_dir, id);
+    if (!endpoint)
+        return NULL;
+    zsock_t *outbox = zsock_new(ZMQ_PUSH);
+    assert(outbox);
+    zsock_set_sndhwm(outbox, queue_messages);
+    zsock_set_linger(outbox, LINGER_MS);
+    zsock_set_reconnect_ivl(outbox, 10);
+    zsock_set_reconnect_ivl_max(outbox, 100);
+    if (zsock_connect(outbox, "%s", endpoint) != 0) {
+        log_error(NULL, "can't connect to %s: %s", endpoint, strerror(errno));
+        zsock_destroy(&outbox);
+    }
+    freen(endpoint);
+    return outbox;
+}
+
+/* Sends the packed envelope as one frame. */
+static int send_head(void *socket, const Ring__Envelope *envelope, int flags) {
+    zmq_msg_t head;
+    size_t size = ring__envelope__get_packed_size(envelope);
+    if (zmq_msg_init_size(&head, size) != 0)
+        return -1;
+    ring__envelope__pack(envelope, zmq_msg_data(&head));
+    if (zmq_msg_send(&head, socket, ZMQ_DONTWAIT | flags) >= 0)
+        return 0;
+    int reason = errno;
+    zmq_msg_close(&head);
+    errno = reason;
+    return -1;
+}
+
+int ring_send(zsock_t *outbox, const Ring__Envelope *envelope) {
+    return send_head(zsock_resolve(outbox), envelope, 0);
+}
+
+int ring_send_data(zsock_t *outbox, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    void *socket = zsock_resolve(outbox);
+    if (send_head(socket, envelope, ZMQ_SNDMORE) != 0)
+        return -1;
+    /* Once the first frame of a message is taken, ZeroMQ has room for the rest of it. */
+    return zmq_msg_send(data, socket, ZMQ_DONTWAIT) >= 0 ? 0 : -1;
+}
+
+Ring__Envelope *ring_unpack(const void *bytes, size_t size) {
+    return size <= MESSAGE_HEAD_MAX_BYTES ? ring__envelope__unpack(NULL, size, bytes) : NULL;
+}
+
+static void complain(ring_inbox_t *inbox) {
+    int64_t now = clock_ms();
+    if (inbox->complained_ms && now - inbox->complained_ms < COMPLAINT_INTERVAL_MS)
+        return;
+    inbox->complained_ms = now;
+    log_warn(NULL, "messages in the inbox that can't be used so far: %llu corrupt, %llu unknown",
+             (unsigned long long)inbox->corrupt, (unsigned long long)inbox->unknown);
+}
+
+static void handle(ring_inbox_t *inbox, zmq_msg_t *head, zmq_msg_t *data) {
+    Ring__Envelope *envelope = ring_unpack(zmq_msg_data(head), zmq_msg_size(head));
+    if (!envelope) {
+        inbox->corrupt++;
+        complain(inbox);
+        return;
+    }
+    size_t kind = (size_t)envelope->body_case;
+    if (envelope->version == PROTOCOL_VERSION && kind < inbox->handlers_size && inbox->handlers[kind]) {
+        inbox->handlers[kind](inbox->self, envelope, data);
+    } else {
+        inbox->unknown++;
+        complain(inbox);
+    }
+    ring__envelope__free_unpacked(envelope, NULL);
+}
+
+/* Takes one whole message; false where none waits. Frames after the second are thrown away. */
+static bool receive(void *socket, zmq_msg_t *head, zmq_msg_t *data) {
+    if (zmq_msg_recv(head, socket, ZMQ_DONTWAIT) < 0)
+        return false;
+    zmq_msg_t extra;
+    zmq_msg_t *into = data;
+    for (bool more = zmq_msg_more(head); more; into = &extra) {
+        if (into == &extra)
+            zmq_msg_init(&extra);
+        more = zmq_msg_recv(into, socket, 0) >= 0 && zmq_msg_more(into);
+        if (into == &extra)
+            zmq_msg_close(&extra);
+    }
+    return true;
+}
+
+size_t ring_drain(zsock_t *socket, ring_inbox_t *inbox) {
+    size_t taken = 0;
+    for (bool got = true; got && taken < INBOX_BURST_MESSAGES; taken += got) {
+        zmq_msg_t head, data;
+        zmq_msg_init(&head);
+        zmq_msg_init(&data);
+        got = receive(zsock_resolve(socket), &head, &data);
+        if (got)
+            handle(inbox, &head, &data);
+        zmq_msg_close(&head);
+        zmq_msg_close(&data);
+    }
+    return taken;
+}

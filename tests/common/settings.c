@@ -1,0 +1,163 @@
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/settings.h"
+#include "common/settings_table.h"
+
+extern char **environ;
+
+/* The variables of a test and nothing else. */
+static void environment(const char *const *assignments) {
+    clearenv();
+    setenv("OXIDICOM_FILES_ROOT", "/data", 1);
+    setenv("OXIDICOM_AMQP_ADDRESS", "amqp://queue:5672", 1);
+    setenv("OXIDICOM_RUN_DIR", "/tmp/run", 1);
+    for (; assignments && *assignments; assignments += 2)
+        setenv(assignments[0], assignments[1], 1);
+}
+
+/* Reads for the launcher, which checks everything, and returns what was complained about; free it. */
+static char *complaint_of(unsigned stage, int *status) {
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    settings_t settings;
+    *status = settings_read(&settings, stage, out);
+    if (*status == 0)
+        settings_clear(&settings);
+    fclose(out);
+    return text;
+}
+
+static void read_all(settings_t *settings) {
+    cr_assert_eq(settings_read(settings, FOR_LAUNCHER, stderr), 0);
+}
+
+Test(settings, have_the_documented_defaults) {
+    environment(NULL);
+    settings_t s;
+    read_all(&s);
+    cr_assert_str_eq(s.queue_name, "main2");
+    cr_assert_eq(s.progress_interval_ms, 500);
+    cr_assert_str_eq(s.root_subject, "oxidicom");
+    cr_assert_str_eq(s.scp_aet, "ChRIS");
+    cr_assert_eq(s.scp_max_pdu_length, 131072);
+    cr_assert_eq(s.listener_port, 11111);
+    cr_assert_eq(s.associations_max, 256);
+    cr_assert_eq(s.association_wait_ms, 20000);
+    cr_assert_eq(s.buffer_size_bytes, 64 * 1048576);
+    cr_assert_eq(s.writers, 1);
+    cr_assert(s.fsync && !s.scp_strict && !s.scp_promiscuous && !s.scp_uncompressed_only);
+    cr_assert_null(s.nats_address);
+    settings_clear(&s);
+}
+
+Test(settings, start_with_the_environment_of_the_helm_chart) {
+    environment((const char *[]){"OXIDICOM_AMQP_ADDRESS", "amqp://user:password@host:5672", "OXIDICOM_NATS_ADDRESS",
+                                 "host:4222", "OXIDICOM_LISTENER_PORT", "11111", "OXIDICOM_SCP_AET", "ChRIS",
+                                 "OXIDICOM_LISTENER_THREADS", "8", "TOKIO_WORKER_THREADS", "4", "RUST_LOG",
+                                 "oxidicom=warn", "OXIDICOM_SCP_STRICT", "true", NULL});
+    settings_t s;
+    read_all(&s);
+    cr_assert_eq(s.associations_max, 8);
+    cr_assert_eq(s.writers, 4);
+    cr_assert(s.scp_strict);
+    settings_clear(&s);
+}
+
+Test(settings, prefer_the_number_of_writers_to_that_of_the_reference) {
+    environment((const char *[]){"TOKIO_WORKER_THREADS", "4", "OXIDICOM_WRITERS", "2", NULL});
+    settings_t s;
+    read_all(&s);
+    cr_assert_eq(s.writers, 2);
+    settings_clear(&s);
+}
+
+Test(settings, take_the_broker_under_either_name) {
+    environment((const char *[]){"OXIDICOM_CELERY_BROKER", "filesystem:///q", NULL});
+    unsetenv("OXIDICOM_AMQP_ADDRESS");
+    settings_t s;
+    read_all(&s);
+    cr_assert_str_eq(s.broker_address, "filesystem:///q");
+    settings_clear(&s);
+}
+
+Test(settings, refuse_two_different_brokers) {
+    environment((const char *[]){"OXIDICOM_CELERY_BROKER", "filesystem:///q", NULL});
+    int status;
+    char *text = complaint_of(FOR_LAUNCHER, &status);
+    cr_assert_eq(status, EXIT_SETTINGS);
+    cr_assert(strstr(text, "OXIDICOM_CELERY_BROKER") && strstr(text, "OXIDICOM_AMQP_ADDRESS"));
+    free(text);
+}
+
+/* A value that no setting of its type allows; texts that allow anything have none. */
+static const char *bad_value(const setting_t *s) {
+    switch (s->type) {
+    case SETTING_BOOLEAN:
+        return "yes";
+    case SETTING_INTEGER:
+        return "9999999999";
+    case SETTING_DURATION:
+        return "soon";
+    case SETTING_SIZE:
+        return "big";
+    default:
+        return s->valid ? "" : NULL;
+    }
+}
+
+Test(settings, name_the_variable_the_value_and_what_is_allowed_when_one_is_bad) {
+    for (size_t i = 0; i < SETTINGS_COUNT; i++) {
+        const char *value = bad_value(&SETTINGS[i]);
+        if (!value)
+            continue;
+        environment((const char *[]){SETTINGS[i].name, value, NULL});
+        int status;
+        char *text = complaint_of(FOR_LAUNCHER, &status);
+        cr_assert_eq(status, EXIT_SETTINGS, "%s", SETTINGS[i].name);
+        cr_assert(strstr(text, SETTINGS[i].name) && strstr(text, value) && strstr(text, "allowed"), "%s", text);
+        cr_assert(strchr(text, '\n') == text + strlen(text) - 1, "one line: %s", text);
+        free(text);
+    }
+}
+
+Test(settings, refuse_numbers_out_of_range) {
+    static const char *const bad[][2] = {{"OXIDICOM_LISTENER_PORT", "0"},     {"OXIDICOM_LISTENER_PORT", "65536"},
+                                         {"OXIDICOM_WRITERS", "0"},           {"OXIDICOM_WRITERS", "2x"},
+                                         {"OXIDICOM_LISTENER_THREADS", "-1"}, {"OXIDICOM_BUFFER_SIZE", "1MiB"},
+                                         {"OXIDICOM_SCP_MAX_PDU_LENGTH", ""}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        environment((const char *[]){bad[i][0], bad[i][1], NULL});
+        int status;
+        free(complaint_of(FOR_LAUNCHER, &status));
+        cr_assert_eq(status, EXIT_SETTINGS, "%s=%s", bad[i][0], bad[i][1]);
+    }
+}
+
+Test(settings, never_repeat_a_password) {
+    environment((const char *[]){"OXIDICOM_AMQP_ADDRESS", "http://user:s3cret@host", NULL});
+    int status;
+    char *text = complaint_of(FOR_LAUNCHER, &status);
+    cr_assert_eq(status, EXIT_SETTINGS);
+    cr_assert_null(strstr(text, "s3cret"), "%s", text);
+    free(text);
+}
+
+Test(settings, are_required_only_of_the_stages_that_use_them) {
+    environment(NULL);
+    unsetenv("OXIDICOM_FILES_ROOT");
+    unsetenv("OXIDICOM_AMQP_ADDRESS");
+    int status;
+    free(complaint_of(FOR_LISTENER, &status));
+    cr_assert_eq(status, 0);
+    char *text = complaint_of(FOR_WRITER, &status);
+    cr_assert_eq(status, EXIT_SETTINGS);
+    cr_assert_not_null(strstr(text, "OXIDICOM_FILES_ROOT is not set"));
+    free(text);
+    setenv("OXIDICOM_FILES_ROOT", "/data", 1);
+    text = complaint_of(FOR_NOTIFIER, &status);
+    cr_assert_not_null(strstr(text, "OXIDICOM_AMQP_ADDRESS is not set"));
+    free(text);
+}

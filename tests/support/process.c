@@ -1,0 +1,150 @@
+#include "tests/support/process.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+
+#define POLL_MS 5
+
+static void become(const char *log, const char *const *environment, const char *const *argv) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setpgid(0, 0);
+    int output = open(log ? log : "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0600);
+    dup2(output, STDOUT_FILENO);
+    dup2(output, STDERR_FILENO);
+    for (int fd = 3; fd < 1024; fd++)
+        close(fd); /* Criterion's, above all */
+    for (; environment && *environment; environment += 2)
+        if (environment[1])
+            setenv(environment[0], environment[1], 1);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execvp(argv[0], (char *const *)(uintptr_t)argv);
+    perror(argv[0]);
+    _exit(127);
+}
+
+pid_t process_start(const char *log, const char *const *environment, const char *const *argv) {
+    pid_t pid = fork();
+    if (pid == 0)
+        become(log, environment, argv);
+    if (pid < 0)
+        abort();
+    return pid;
+}
+
+typedef struct waited {
+    pid_t pid;
+    int status;
+} waited_t;
+
+static bool has_ended(void *argument) {
+    waited_t *waited = argument;
+    pid_t got = waitpid(waited->pid, &waited->status, WNOHANG);
+    return got == waited->pid || (got < 0 && errno == ECHILD);
+}
+
+bool process_wait(pid_t pid, int64_t ms, int *status) {
+    waited_t waited = {.pid = pid};
+    bool ended = await(has_ended, &waited, ms);
+    *status = waited.status;
+    return ended;
+}
+
+int process_stop(pid_t pid, int signal_number, int64_t ms) {
+    int status = 0;
+    if (pid <= 0)
+        return 0;
+    kill(pid, signal_number);
+    if (!process_wait(pid, ms, &status)) {
+        kill(-pid, SIGKILL);
+        process_wait(pid, 5000, &status);
+    }
+    return status;
+}
+
+int process_run(const char *log, const char *const *environment, const char *const *argv, int64_t ms) {
+    pid_t pid = process_start(log, environment, argv);
+    int status;
+    if (!process_wait(pid, ms, &status))
+        status = process_stop(pid, SIGKILL, 5000);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+bool await(bool (*condition)(void *argument), void *argument, int64_t ms) {
+    int64_t end = clock_ms() + ms;
+    do {
+        if (condition(argument))
+            return true;
+        poll(NULL, 0, POLL_MS);
+    } while (clock_ms() < end);
+    return condition(argument);
+}
+
+char *temporary_folder(const char *name) {
+    char *path = text_of("/tmp/oxi-%s-XXXXXX", name);
+    if (!mkdtemp(path))
+        abort();
+    return path;
+}
+
+static int remove_entry(const char *path, const struct stat *s, int type, struct FTW *ftw) {
+    (void)s;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+void remove_folder(const char *path) {
+    nftw(path, remove_entry, 32, FTW_DEPTH | FTW_PHYS);
+}
+
+char *text_of(const char *format, ...) {
+    char *text;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        abort();
+    va_end(arguments);
+    return text;
+}
+
+static struct sockaddr_in loopback(int port) {
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+int free_port(void) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = loopback(0);
+    socklen_t size = sizeof address;
+    if (bind(fd, (struct sockaddr *)&address, size) != 0 || getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+        abort();
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+static bool accepts(void *argument) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = loopback(*(int *)argument);
+    bool accepted = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return accepted;
+}
+
+bool await_port(int port, int64_t ms) {
+    return await(accepts, &port, ms);
+}

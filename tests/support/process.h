@@ -1,0 +1,37 @@
+/* Processes that tests start: they die with the test, are stopped by pid, and their output goes to a file. */
+#ifndef SUPPORT_PROCESS_H
+#define SUPPORT_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Starts argv[0], found in PATH, with the name-value pairs of `environment` (NULL-terminated, may be NULL) on top of
+ * ours. `log`: a file that output is appended to, or NULL: none. The process is a group of its own. */
+pid_t process_start(const char *log, const char *const *environment, const char *const *argv);
+
+/* Sends the signal and waits; kills the group after `ms`. Returns the wait status. */
+int process_stop(pid_t pid, int signal_number, int64_t ms);
+
+/* Runs to its end, at most `ms`. Returns the exit status; -1 where it was killed. */
+int process_run(const char *log, const char *const *environment, const char *const *argv, int64_t ms);
+
+/* Waits for the process; returns whether it ended within `ms`. */
+bool process_wait(pid_t pid, int64_t ms, int *status);
+
+/* Asks `condition` every few milliseconds until it holds; false after `ms`. */
+bool await(bool (*condition)(void *argument), void *argument, int64_t ms);
+
+/* A folder of the test's own; free the path. */
+char *temporary_folder(const char *name);
+void remove_folder(const char *path);
+
+/* `format` as a string to free. */
+char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A TCP port of 127.0.0.1 on which nobody listens. */
+int free_port(void);
+/* Whether somebody accepts on it within `ms`. */
+bool await_port(int port, int64_t ms);
+
+#endif

@@ -1,0 +1,150 @@
+#include "tests/support/receiver.h"
+
+#include <dirent.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+const char *binaries(void) {
+    static char folder[4096];
+    ssize_t size = readlink("/proc/self/exe", folder, sizeof folder - 1);
+    if (size < 0)
+        abort();
+    folder[size] = 0;
+    *strrchr(folder, '/') = 0;
+    strcpy(strrchr(folder, '/'), "/bin");
+    return folder;
+}
+
+void receiver_prepare(receiver_t *receiver) {
+    receiver->folder = temporary_folder("receiver");
+    receiver->root = text_of("%s/root", receiver->folder);
+    receiver->log = text_of("%s/log", receiver->folder);
+    receiver->port = free_port();
+    if (mkdir(receiver->root, 0755) != 0)
+        abort();
+}
+
+static void set_defaults(const receiver_t *receiver) {
+    char *port = text_of("%d", receiver->port);
+    char *broker = text_of("filesystem://%s/queue", receiver->folder);
+    char *run = text_of("%s/run", receiver->folder), *state = text_of("%s/state", receiver->folder);
+    setenv("OXIDICOM_LISTENER_PORT", port, 1);
+    setenv("OXIDICOM_FILES_ROOT", receiver->root, 1);
+    setenv("OXIDICOM_AMQP_ADDRESS", broker, 1);
+    setenv("OXIDICOM_RUN_DIR", run, 1);
+    setenv("OXIDICOM_STATE_DIR", state, 1);
+    unsetenv("OXIDICOM_NATS_ADDRESS");
+    free(port);
+    free(broker);
+    free(run);
+    free(state);
+}
+
+void receiver_start(receiver_t *receiver, const char *const *environment) {
+    set_defaults(receiver);
+    char *launcher = text_of("%s/oxidicom", binaries());
+    receiver->launcher = process_start(receiver->log, environment, (const char *const[]){launcher, NULL});
+    free(launcher);
+    if (!receiver_logged(receiver, "all stages are ready", 20000)) {
+        size_t size;
+        fprintf(stderr, "the receiver does not start:\n%s\n", file_content(receiver->log, &size));
+        abort();
+    }
+}
+
+int receiver_stop(receiver_t *receiver) {
+    int status = process_stop(receiver->launcher, SIGTERM, 60000);
+    receiver->launcher = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+void receiver_clear(receiver_t *receiver) {
+    if (receiver->launcher)
+        receiver_stop(receiver);
+    remove_folder(receiver->folder);
+    free(receiver->folder);
+    free(receiver->root);
+    free(receiver->log);
+    *receiver = (receiver_t){0};
+}
+
+static int by_number(const void *a, const void *b) {
+    return *(const int *)a - *(const int *)b;
+}
+
+pid_t receiver_stage(const receiver_t *receiver, const char *stage, int number) {
+    int found[64];
+    size_t count = 0;
+    char *children = text_of("/proc/%d/task/%d/children", (int)receiver->launcher, (int)receiver->launcher);
+    FILE *file = fopen(children, "r");
+    for (int pid; file && count < 64 && fscanf(file, "%d", &pid) == 1;) {
+        char *link = text_of("/proc/%d/exe", pid), target[4096] = "";
+        char *wanted = text_of("/oxidicom-%s", stage);
+        ssize_t size = readlink(link, target, sizeof target - 1);
+        if (size > 0 && strstr(target, wanted))
+            found[count++] = pid;
+        free(link);
+        free(wanted);
+    }
+    if (file)
+        fclose(file);
+    free(children);
+    qsort(found, count, sizeof *found, by_number);
+    return (size_t)number < count ? found[number] : 0;
+}
+
+typedef struct search {
+    const char *path, *text;
+} search_t;
+
+static bool has_text(void *argument) {
+    const search_t *search = argument;
+    size_t size;
+    char *content = file_content(search->path, &size);
+    bool found = content && strstr(content, search->text);
+    free(content);
+    return found;
+}
+
+bool receiver_logged(const receiver_t *receiver, const char *text, int64_t ms) {
+    search_t search = {receiver->log, text};
+    return await(has_text, &search, ms);
+}
+
+static size_t counted;
+
+static int count_file(const char *path, const struct stat *s, int type, struct FTW *ftw) {
+    (void)path;
+    (void)s;
+    (void)ftw;
+    counted += type == FTW_F;
+    return 0;
+}
+
+size_t receiver_files(const receiver_t *receiver) {
+    char *services = text_of("%s/SERVICES", receiver->root);
+    counted = 0;
+    nftw(services, count_file, 32, FTW_PHYS);
+    free(services);
+    return counted;
+}
+
+char *file_content(const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return NULL;
+    char *content = NULL;
+    FILE *into = open_memstream(&content, size);
+    char block[65536];
+    for (size_t got; (got = fread(block, 1, sizeof block, file)) > 0;)
+        fwrite(block, 1, got, into);
+    fclose(into);
+    fclose(file);
+    return content;
+}

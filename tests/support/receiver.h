@@ -1,0 +1,38 @@
+/* The whole receiver as a site runs it: the launcher and its stages, in a folder of the test's own. */
+#ifndef SUPPORT_RECEIVER_H
+#define SUPPORT_RECEIVER_H
+
+#include "tests/support/process.h"
+
+typedef struct receiver {
+    char *folder; /* with root/, run/, state/ and log in it */
+    char *root;
+    char *log;
+    int port;
+    pid_t launcher;
+} receiver_t;
+
+/* The folder of the built executables, next to the one that this test program lies in. */
+const char *binaries(void);
+
+/* Makes the folder. */
+void receiver_prepare(receiver_t *receiver);
+/* Starts it with the name-value pairs `environment` (NULL-terminated) on top of what a test needs, and waits until it
+ * accepts; aborts the test where it does not. A value of NULL leaves the variable as it is. */
+void receiver_start(receiver_t *receiver, const char *const *environment);
+/* TERM. Returns the exit status; -1 where it did not end by itself. */
+int receiver_stop(receiver_t *receiver);
+/* Removes the folder. */
+void receiver_clear(receiver_t *receiver);
+
+/* The process of a stage: "listener", "writer", "notifier"; `number` counts writers. 0: none. */
+pid_t receiver_stage(const receiver_t *receiver, const char *stage, int number);
+/* Waits until the log has the text; false after `ms`. */
+bool receiver_logged(const receiver_t *receiver, const char *text, int64_t ms);
+
+/* Files below SERVICES/, and the .dcm files among them. */
+size_t receiver_files(const receiver_t *receiver);
+/* Whole content of a file, NUL-terminated; free it. NULL where it can't be read. */
+char *file_content(const char *path, size_t *size);
+
+#endif

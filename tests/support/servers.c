@@ -1,0 +1,92 @@
+#include "tests/support/servers.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define START_MS 90000
+
+static void expect_port(const char *what, int port) {
+    if (await_port(port, START_MS))
+        return;
+    fprintf(stderr, "%s does not listen on port %d\n", what, port);
+    abort();
+}
+
+void nats_server_start(nats_server_t *server, int port) {
+    server->port = port ? port : free_port();
+    char *text = text_of("%d", server->port);
+    server->pid = process_start(NULL, NULL, (const char *const[]){"nats-server", "-a", "127.0.0.1", "-p", text, NULL});
+    free(text);
+    expect_port("nats-server", server->port);
+}
+
+void nats_server_stop(nats_server_t *server) {
+    process_stop(server->pid, SIGTERM, 5000);
+    server->pid = 0;
+}
+
+static void write_file(const char *folder, const char *name, const char *text) {
+    char *path = text_of("%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    if (!file || fputs(text, file) < 0 || fclose(file) != 0)
+        abort();
+    free(path);
+}
+
+static void rabbitmq_prepare(rabbitmq_t *r) {
+    r->folder = temporary_folder("rabbitmq");
+    r->port = free_port();
+    r->distribution_port = free_port();
+    r->epmd_port = free_port();
+    write_file(r->folder, "plugins", "[].");
+}
+
+void rabbitmq_start(rabbitmq_t *r) {
+    if (!r->folder)
+        rabbitmq_prepare(r);
+    char *port = text_of("%d", r->port), *distribution = text_of("%d", r->distribution_port), *epmd = text_of("%d", r->epmd_port);
+    char *mnesia = text_of("%s/mnesia", r->folder), *plugins = text_of("%s/plugins", r->folder);
+    char *pid_file = text_of("%s/pid", r->folder), *log = text_of("%s/output", r->folder);
+    /* Started here, since the one that Erlang would start does not end with the node. */
+    r->epmd = process_start(NULL, NULL, (const char *const[]){"epmd", "-port", epmd, "-address", "127.0.0.1", NULL});
+    expect_port("epmd", r->epmd_port);
+    const char *const environment[] = {
+        "RABBITMQ_NODENAME", "oxidicom@localhost", "RABBITMQ_NODE_PORT", port, "RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1",
+        "RABBITMQ_DIST_PORT", distribution, "RABBITMQ_MNESIA_BASE", mnesia, "RABBITMQ_LOG_BASE", r->folder,
+        "RABBITMQ_ENABLED_PLUGINS_FILE", plugins, "RABBITMQ_PID_FILE", pid_file, "HOME", r->folder, "ERL_EPMD_PORT", epmd,
+        "ERL_EPMD_ADDRESS", "127.0.0.1", NULL};
+    r->pid = process_start(log, environment, (const char *const[]){"/usr/lib/rabbitmq/bin/rabbitmq-server", NULL});
+    expect_port("rabbitmq-server", r->port);
+    free(port);
+    free(distribution);
+    free(epmd);
+    free(mnesia);
+    free(plugins);
+    free(pid_file);
+    free(log);
+}
+
+void rabbitmq_pause(rabbitmq_t *r) {
+    process_stop(r->pid, SIGTERM, 30000);
+    kill(-r->pid, SIGKILL); /* its helper programs */
+    process_stop(r->epmd, SIGTERM, 5000);
+    r->pid = r->epmd = 0;
+}
+
+void rabbitmq_stop(rabbitmq_t *r) {
+    rabbitmq_pause(r);
+    remove_folder(r->folder);
+    free(r->folder);
+    *r = (rabbitmq_t){0};
+}
+
+pid_t celery_worker_start(const char *broker, const char *queue, const char *files_root, const char *record,
+                          const char *log) {
+    const char *const environment[] = {"CUBE_BROKER", broker, "CUBE_FILES_ROOT", files_root, "CUBE_RECORD", record, NULL};
+    return process_start(log, environment,
+                         (const char *const[]){"/usr/bin/python3", "-m", "celery", "--workdir", "tests/support", "-A", "cube",
+                                               "worker", "-P", "solo", "-Q", queue, "-l", "info", "--without-gossip",
+                                               "--without-mingle", "--without-heartbeat", NULL});
+}

@@ -1,0 +1,34 @@
+/* Real servers of the tests' own on free loopback ports. */
+#ifndef SUPPORT_SERVERS_H
+#define SUPPORT_SERVERS_H
+
+#include "tests/support/process.h"
+
+typedef struct nats_server {
+    int port;
+    pid_t pid;
+} nats_server_t;
+
+/* port 0: a free one. Aborts the test where it does not come up. */
+void nats_server_start(nats_server_t *server, int port);
+void nats_server_stop(nats_server_t *server);
+
+/* One Erlang node with a folder and an epmd of its own. */
+typedef struct rabbitmq {
+    char *folder;
+    int port, distribution_port, epmd_port;
+    pid_t pid, epmd;
+} rabbitmq_t;
+
+/* A new node, or one that was paused on its old port with its old state. */
+void rabbitmq_start(rabbitmq_t *rabbitmq);
+/* Stops the node and keeps its folder. */
+void rabbitmq_pause(rabbitmq_t *rabbitmq);
+void rabbitmq_stop(rabbitmq_t *rabbitmq);
+
+/* A Celery worker that applies CUBE's rules (cube.py) to files below `files_root`, and appends a line of JSON for each
+ * task to `record`. */
+pid_t celery_worker_start(const char *broker, const char *queue, const char *files_root, const char *record,
+                          const char *log);
+
+#endif

@@ -1,0 +1,175 @@
+/* oxidicom-writer: takes data sets in chunks from the listener, writes them as files and says so to the notifier.
+ * It keeps nothing: it may be killed at any instant. */
+#include <sysexits.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/stage.h"
+#include "common/version.h"
+#include "proto/ring.h"
+#include "writer/objects.h"
+
+typedef struct writer {
+    stage_t *stage;
+    zsock_t *listener, *notifier; /* outboxes */
+    object_environment_t environment;
+    objects_t *objects;
+    ring_inbox_t inbox;
+    int64_t beat_ms;
+    bool leaving;
+    bool released;           /* by the listener that is there */
+    uint64_t ended_listener; /* has ended, so that nothing is to be waited for; 0: none */
+} writer_t;
+
+/* --- what it says ----------------------------------------------------------------------------------- */
+
+static void say_leaving(writer_t *self) {
+    Ring__Leaving leaving = RING__LEAVING__INIT;
+    leaving.id = self->stage->id;
+    leaving.incarnation = self->stage->incarnation;
+    if (ring_send(self->listener, &RING_ENVELOPE(LEAVING, leaving, &leaving)) != 0)
+        log_debug(NULL, "can't say to the listener that this writer leaves: %s", strerror(errno));
+}
+
+static void say_alive(writer_t *self) {
+    Ring__Alive alive = RING__ALIVE__INIT;
+    alive.stage = RING__STAGE__STAGE_WRITER;
+    alive.id = self->stage->id;
+    alive.incarnation = self->stage->incarnation;
+    alive.release = (char *)OXIDICOM_VERSION;
+    self->beat_ms = clock_ms();
+    if (ring_send(self->listener, &RING_ENVELOPE(ALIVE, alive, &alive)) != 0)
+        log_debug(NULL, "can't say to the listener that this writer lives: %s", strerror(errno));
+    /* Said again and again: a listener that was started meanwhile does not know it. */
+    if (self->leaving)
+        say_leaving(self);
+}
+
+static void on_beat(stage_t *stage) {
+    say_alive(stage->self);
+}
+
+/* --- how it ends ------------------------------------------------------------------------------------ */
+
+static void end_if_free(writer_t *self) {
+    uint64_t listener = objects_listener(self->objects);
+    bool nobody_there = self->ended_listener && (!listener || listener == self->ended_listener);
+    if (self->leaving && (self->released || nobody_there) && objects_open(self->objects) == 0)
+        stage_end(self->stage, EXIT_SUCCESS);
+}
+
+static int on_drain_timeout(zloop_t *loop, int timer, void *argument) {
+    (void)loop;
+    (void)timer;
+    writer_t *self = argument;
+    log_warn(NULL, "OXIDICOM_DRAIN_TIMEOUT is over: ends with %zu objects open", objects_open(self->objects));
+    stage_end(self->stage, EXIT_SUCCESS);
+    return -1;
+}
+
+static void on_terminate(stage_t *stage) {
+    writer_t *self = stage->self;
+    bool again = self->leaving;
+    self->leaving = true;
+    if (again ||
+        zloop_timer(stage->loop, (size_t)stage->settings.drain_timeout_ms, 1, on_drain_timeout, self) < 0) {
+        stage_end(stage, EXIT_SUCCESS);
+        return;
+    }
+    log_info(NULL, "told to end: asks the listener for no more objects");
+    say_leaving(self);
+    end_if_free(self);
+}
+
+/* --- what it is told -------------------------------------------------------------------------------- */
+
+static void on_chunk(void *argument, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    writer_t *self = argument;
+    objects_on_chunk(self->objects, envelope->chunk, data);
+    /* Storage may be slow and the inbox full: the listener must not take that for silence. */
+    if (clock_ms() - self->beat_ms >= ALIVE_INTERVAL_MS)
+        say_alive(self);
+}
+
+static void on_cancel(void *argument, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    writer_t *self = argument;
+    objects_on_cancel(self->objects, envelope->cancel);
+}
+
+static void on_released(void *argument, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    writer_t *self = argument;
+    const Ring__Released *released = envelope->released;
+    if (released->incarnation == 0)
+        self->ended_listener = released->listener;
+    else if (released->incarnation == self->stage->incarnation)
+        self->released = true;
+    else
+        return; /* meant for the one that had this inbox before */
+    objects_on_released(self->objects, released->listener);
+}
+
+static ring_handler_fn *const HANDLERS[] = {
+    [RING__ENVELOPE__BODY_CHUNK] = on_chunk,
+    [RING__ENVELOPE__BODY_CANCEL] = on_cancel,
+    [RING__ENVELOPE__BODY_RELEASED] = on_released,
+};
+
+static void on_inbox(stage_t *stage) {
+    writer_t *self = stage->self;
+    ring_drain(stage->inbox, &self->inbox);
+    end_if_free(self);
+}
+
+/* --- the stage -------------------------------------------------------------------------------------- */
+
+static int start(stage_t *stage) {
+    if (!head_start()) {
+        log_error(NULL, "DCMTK's data dictionary can't be loaded: is DCMDICTPATH right?");
+        return EX_UNAVAILABLE;
+    }
+    writer_t *self = calloc(1, sizeof *self);
+    if (!self)
+        abort();
+    stage->self = self;
+    self->stage = stage;
+    const settings_t *settings = &stage->settings;
+    self->listener = ring_outbox_new(settings->run_dir, "listener", WRITER_OUTBOX_MESSAGES);
+    self->notifier = ring_outbox_new(settings->run_dir, "notifier", WRITER_OUTBOX_MESSAGES);
+    if (!self->listener || !self->notifier)
+        return EXIT_SETTINGS;
+    store_t *store = store_new(settings->files_root, settings->writer_id, stage->incarnation, settings->fsync);
+    if (!store)
+        return EX_CANTCREAT;
+    self->environment = (object_environment_t){store, self->notifier, stage->id};
+    self->objects = objects_new(&self->environment, self->listener);
+    self->inbox =
+        (ring_inbox_t){.handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = self};
+    return 0;
+}
+
+static void destroy(stage_t *stage) {
+    writer_t *self = stage->self;
+    objects_destroy(&self->objects);
+    store_destroy(&self->environment.store);
+    zsock_destroy(&self->listener);
+    zsock_destroy(&self->notifier);
+    free(self);
+    stage->self = NULL;
+}
+
+int main(int argc, char **argv) {
+    static const stage_spec_t spec = {
+        .name = "writer",
+        .summary = "writes received DICOM objects as files into CUBE's storage.",
+        .settings = FOR_WRITER,
+        .start = start,
+        .on_inbox = on_inbox,
+        .on_beat = on_beat,
+        .on_terminate = on_terminate,
+        .destroy = destroy,
+    };
+    return stage_main(&spec, argc, argv);
+}

@@ -1,0 +1,235 @@
+/* Owns the bytes of the head until it can be read, the temporary file and the events; knows nothing of other
+ * objects, chunks or attempts but its own. */
+#include "writer/object.h"
+
+#include <assert.h>
+
+#include "common/limits.h"
+#include "writer/part10.h"
+
+struct object {
+    const object_environment_t *environment;
+    log_context_t context;
+    object_state_t state;
+    Ring__ObjectId id;
+    uint32_t attempt;
+    uint64_t taken;
+    Ring__ObjectHeader *header; /* owned */
+    head_t *head;               /* while OBJECT_HEAD */
+    uint8_t *gathered;          /* bytes of the head before this chunk, while OBJECT_HEAD */
+    size_t gathered_bytes, gathered_capacity;
+    instance_t instance; /* from OBJECT_FILE on */
+    store_file_t file;   /* while OBJECT_FILE */
+};
+
+/* --- life ------------------------------------------------------------------------------------------- */
+
+/* The chunk is freed by its receiver, so the header is copied the way it came: packed. */
+static Ring__ObjectHeader *copy_header(const Ring__ObjectHeader *header) {
+    size_t size = ring__object_header__get_packed_size(header);
+    uint8_t *packed = malloc(size ? size : 1);
+    if (!packed)
+        abort();
+    ring__object_header__pack(header, packed);
+    Ring__ObjectHeader *copy = ring__object_header__unpack(NULL, size, packed);
+    if (!copy)
+        abort();
+    free(packed);
+    return copy;
+}
+
+object_t *object_new(const object_environment_t *environment, const Ring__Chunk *first) {
+    object_t *self = calloc(1, sizeof *self);
+    if (!self)
+        abort();
+    self->environment = environment;
+    self->context = (log_context_t){first->object->association, first->object->object};
+    self->state = OBJECT_HEAD;
+    self->id = (Ring__ObjectId)RING__OBJECT_ID__INIT;
+    self->id.listener = first->object->listener;
+    self->id.association = first->object->association;
+    self->id.object = first->object->object;
+    self->attempt = first->attempt;
+    self->header = copy_header(first->header);
+    self->head = head_new(self->header->transfer_syntax_uid);
+    self->file.descriptor = -1;
+    return self;
+}
+
+static void forget_head(object_t *self) {
+    if (self->head)
+        head_destroy(&self->head);
+    free(self->gathered);
+    self->gathered = NULL;
+    self->gathered_bytes = self->gathered_capacity = 0;
+}
+
+void object_destroy(object_t **self_p) {
+    object_t *self = *self_p;
+    forget_head(self);
+    store_discard(self->environment->store, &self->file);
+    instance_clear(&self->instance);
+    ring__object_header__free_unpacked(self->header, NULL);
+    free(self);
+    *self_p = NULL;
+}
+
+uint32_t object_attempt(const object_t *self) {
+    return self->attempt;
+}
+
+uint64_t object_taken(const object_t *self) {
+    return self->taken;
+}
+
+/* --- events ----------------------------------------------------------------------------------------- */
+
+/* An event that gets lost is no loss: the listener, unacknowledged, sends the object again or answers A700. */
+static void say(const object_t *self, const Ring__Envelope *event) {
+    if (ring_send(self->environment->notifier, event) != 0)
+        log_warn(&self->context, "can't send its event to the notifier: %s", strerror(errno));
+}
+
+static void say_stored(object_t *self, uint64_t bytes) {
+    Ring__Stored stored = RING__STORED__INIT;
+    stored.object = &self->id;
+    stored.attempt = self->attempt;
+    stored.calling_ae = self->header->calling_ae;
+    stored.series = self->instance.series;
+    stored.file = self->instance.file;
+    stored.bytes = bytes;
+    stored.writer = (char *)self->environment->writer_id;
+    say(self, &RING_ENVELOPE(STORED, stored, &stored));
+    log_debug(&self->context, "stored %llu bytes as %s/%s", (unsigned long long)bytes, stored.series->folder,
+              stored.file);
+}
+
+static void refuse(object_t *self, const refusal_t *refusal) {
+    store_discard(self->environment->store, &self->file);
+    const Ring__Series *series = self->instance.series;
+    Ring__Refused refused = RING__REFUSED__INIT;
+    refused.object = &self->id;
+    refused.attempt = self->attempt;
+    refused.calling_ae = self->header->calling_ae;
+    refused.series_instance_uid = series ? series->series_instance_uid : (char *)"";
+    refused.status = refusal->status;
+    refused.offending_element = refusal->offending_element;
+    refused.error_comment = (char *)refusal->comment;
+    refused.reason = (char *)refusal->comment;
+    refused.writer = (char *)self->environment->writer_id;
+    say(self, &RING_ENVELOPE(REFUSED, refused, &refused));
+    log_warn(&self->context, "refused with %04X: %s", refusal->status, refusal->comment);
+    self->state = OBJECT_REFUSED;
+}
+
+/* What of the storage's errors no repetition can cure: something else stands where a folder or the file belongs. */
+static bool is_misplaced(int reason) {
+    return reason == ENOTDIR || reason == EISDIR || reason == ELOOP || reason == ENAMETOOLONG || reason == EINVAL ||
+           reason == EXDEV || reason == ENOTEMPTY;
+}
+
+static void refuse_for_storage(object_t *self, int reason, const char *step) {
+    const char *name = strerrorname_np(reason);
+    refusal_t refusal;
+    log_error(&self->context, "storage failed to %s its file: %s", step, name ? name : "unknown error");
+    refusal_set(&refusal, is_misplaced(reason) ? STATUS_PROCESSING_FAILURE : STATUS_OUT_OF_RESOURCES,
+                "storage failed to %s the file: %s", step, name ? name : "unknown error");
+    refuse(self, &refusal);
+}
+
+/* --- bytes ------------------------------------------------------------------------------------------ */
+
+static void gather(object_t *self, const void *bytes, size_t size) {
+    if (self->gathered_capacity - self->gathered_bytes < size) {
+        size_t doubled = 2 * self->gathered_capacity, needed = self->gathered_bytes + size;
+        self->gathered_capacity = doubled > needed ? doubled : needed;
+        self->gathered = realloc(self->gathered, self->gathered_capacity);
+        if (!self->gathered)
+            abort();
+    }
+    if (size)
+        memcpy(self->gathered + self->gathered_bytes, bytes, size);
+    self->gathered_bytes += size;
+}
+
+static bool append(object_t *self, struct iovec *parts, int parts_count) {
+    int reason = store_append(self->environment->store, &self->file, parts, parts_count);
+    if (reason != 0)
+        refuse_for_storage(self, reason, "write");
+    return reason == 0;
+}
+
+/* The head is known: Part 10 header, what was gathered and this chunk are the first write. */
+static void begin_file(object_t *self, const void *bytes, size_t size) {
+    refusal_t refusal;
+    if (!instance_read(&self->instance, self->head, self->header, &refusal)) {
+        refuse(self, &refusal);
+        return;
+    }
+    int reason = store_begin(self->environment->store, &self->file);
+    if (reason != 0) {
+        refuse_for_storage(self, reason, "create");
+        return;
+    }
+    self->state = OBJECT_FILE;
+    part10_t part10 = {
+        .sop_class_uid = self->instance.sop_class_uid,
+        .sop_instance_uid = self->instance.sop_instance_uid,
+        .transfer_syntax_uid = self->header->transfer_syntax_uid,
+        .calling_ae = self->header->calling_ae,
+    };
+    struct iovec parts[3] = {{0}, {self->gathered, self->gathered_bytes}, {(void *)bytes, size}};
+    parts[0].iov_base = part10_header(&part10, &parts[0].iov_len);
+    void *header = parts[0].iov_base; /* appending uses the parts up */
+    append(self, parts, 3);
+    free(header);
+    forget_head(self);
+}
+
+/* The series it belongs to may have been read nevertheless: its watchers shall hear of it. */
+static void refuse_unreadable(object_t *self, const char *why) {
+    refusal_t refusal;
+    if (!instance_read(&self->instance, self->head, self->header, &refusal))
+        log_debug(&self->context, "%s", refusal.comment);
+    refusal_set(&refusal, STATUS_CANNOT_UNDERSTAND, "%s", why);
+    refuse(self, &refusal);
+}
+
+static void take_head(object_t *self, const void *bytes, size_t size, bool last) {
+    head_state_t state = head_feed(self->head, bytes, size);
+    if (last)
+        state = head_finish(self->head);
+    if (state == HEAD_READY)
+        begin_file(self, bytes, size);
+    else if (state == HEAD_UNREADABLE)
+        refuse_unreadable(self, head_complaint(self->head));
+    else if (self->gathered_bytes + size > HEAD_MAX_BYTES)
+        refuse_unreadable(self, "head of the data set is too long");
+    else
+        gather(self, bytes, size);
+}
+
+static void finish(object_t *self) {
+    uint64_t bytes = self->file.bytes;
+    int reason =
+        store_commit(self->environment->store, &self->file, self->instance.series->folder, self->instance.file);
+    if (reason != 0) {
+        log_debug(&self->context, "its place is %s/%s", self->instance.series->folder, self->instance.file);
+        refuse_for_storage(self, reason, "complete");
+        return;
+    }
+    self->state = OBJECT_STORED;
+    say_stored(self, bytes);
+}
+
+object_state_t object_take(object_t *self, const void *bytes, size_t size, bool last) {
+    assert(self->state == OBJECT_HEAD || self->state == OBJECT_FILE);
+    self->taken += size;
+    if (self->state == OBJECT_HEAD)
+        take_head(self, bytes, size, last);
+    else
+        append(self, &(struct iovec){(void *)bytes, size}, 1);
+    if (last && self->state == OBJECT_FILE)
+        finish(self);
+    return self->state;
+}

@@ -1,0 +1,43 @@
+/* One object on its way from the first chunk to its file and its event. */
+#ifndef WRITER_OBJECT_H
+#define WRITER_OBJECT_H
+
+#include <czmq.h>
+
+#include "common/log.h"
+#include "proto/ring.h"
+#include "writer/instance.h"
+#include "writer/store.h"
+
+/* What objects need of the stage. */
+typedef struct object_environment {
+    store_t *store;
+    zsock_t *notifier;     /* outbox */
+    const char *writer_id; /* for events: "writer-0" */
+} object_environment_t;
+
+typedef enum object_state {
+    OBJECT_HEAD,   /* its head is not known yet: no file exists, what came is in memory */
+    OBJECT_FILE,   /* its bytes go to the temporary file */
+    OBJECT_STORED, /* ended: the event is said */
+    OBJECT_REFUSED,
+} object_state_t;
+
+typedef struct object object_t;
+
+/* Begins an attempt from its first chunk, which has a header. What it needs of the chunk is copied. */
+object_t *object_new(const object_environment_t *environment, const Ring__Chunk *first);
+
+/* Forgets it and removes its temporary file. */
+void object_destroy(object_t **self_p);
+
+uint32_t object_attempt(const object_t *self);
+
+/* Bytes of the data set taken so far: the offset that the next chunk must have. */
+uint64_t object_taken(const object_t *self);
+
+/* Takes the next bytes of the data set; `last`: they are the last. On OBJECT_STORED and OBJECT_REFUSED the event
+ * has gone to the notifier, nothing but the final file is left of it, and the caller destroys the object. */
+object_state_t object_take(object_t *self, const void *bytes, size_t size, bool last);
+
+#endif

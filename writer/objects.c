@@ -1,0 +1,188 @@
+#include "writer/objects.h"
+
+#include "common/limits.h"
+
+/* Names an object within one listener's life; all objects that are open are of the same listener. */
+typedef struct object_key {
+    uint64_t association, object;
+} object_key_t;
+
+struct objects {
+    const object_environment_t *environment;
+    zsock_t *listener;                 /* outbox */
+    zhashx_t *open;                    /* object_t by object_key_t */
+    uint64_t incarnation;              /* of the listener they came from; 0: none yet */
+    uint64_t gone[GONE_LISTENERS_MAX]; /* earlier ones, whose last chunks may still wait in the inbox */
+    size_t gone_next;
+    uint64_t ignored; /* chunks */
+};
+
+/* --- the table -------------------------------------------------------------------------------------- */
+
+static size_t key_hash(const void *item) {
+    const object_key_t *key = item;
+    return (size_t)((key->association * 31 + key->object) * 0x9E3779B97F4A7C15u >> 16);
+}
+
+static int key_compare(const void *first, const void *second) {
+    const object_key_t *a = first, *b = second;
+    if (a->association != b->association)
+        return a->association < b->association ? -1 : 1;
+    return (a->object > b->object) - (a->object < b->object);
+}
+
+static void *key_copy(const void *item) {
+    object_key_t *key = malloc(sizeof *key);
+    if (!key)
+        abort();
+    *key = *(const object_key_t *)item;
+    return key;
+}
+
+static void key_free(void **item_p) {
+    free(*item_p);
+    *item_p = NULL;
+}
+
+static void object_free(void **item_p) {
+    object_destroy((object_t **)item_p);
+}
+
+objects_t *objects_new(const object_environment_t *environment, zsock_t *listener) {
+    objects_t *self = calloc(1, sizeof *self);
+    if (!self)
+        abort();
+    self->environment = environment;
+    self->listener = listener;
+    self->open = zhashx_new();
+    zhashx_set_key_hasher(self->open, key_hash);
+    zhashx_set_key_comparator(self->open, key_compare);
+    zhashx_set_key_duplicator(self->open, key_copy);
+    zhashx_set_key_destructor(self->open, key_free);
+    zhashx_set_destructor(self->open, object_free);
+    return self;
+}
+
+void objects_destroy(objects_t **self_p) {
+    objects_t *self = *self_p;
+    if (!self)
+        return;
+    if (self->ignored)
+        log_info(NULL, "chunks that continued no open object: %llu", (unsigned long long)self->ignored);
+    zhashx_destroy(&self->open);
+    free(self);
+    *self_p = NULL;
+}
+
+size_t objects_open(const objects_t *self) {
+    return zhashx_size(self->open);
+}
+
+uint64_t objects_listener(const objects_t *self) {
+    return self->incarnation;
+}
+
+/* --- listeners -------------------------------------------------------------------------------------- */
+
+static bool is_gone(const objects_t *self, uint64_t incarnation) {
+    for (size_t i = 0; i < GONE_LISTENERS_MAX; i++)
+        if (self->gone[i] == incarnation)
+            return true;
+    return false;
+}
+
+/* Whether a message of this listener counts. A listener that has not been heard of replaces the one before, which
+ * never gets an answer any more. */
+static bool accept_listener(objects_t *self, uint64_t incarnation) {
+    if (incarnation == self->incarnation)
+        return true;
+    if (incarnation == 0 || is_gone(self, incarnation))
+        return false;
+    if (self->incarnation != 0) {
+        log_info(NULL, "the listener was replaced: %zu open objects are dropped", zhashx_size(self->open));
+        zhashx_purge(self->open);
+        self->gone[self->gone_next] = self->incarnation;
+        self->gone_next = (self->gone_next + 1) % GONE_LISTENERS_MAX;
+    }
+    self->incarnation = incarnation;
+    return true;
+}
+
+/* --- messages --------------------------------------------------------------------------------------- */
+
+static void ignore(objects_t *self, const log_context_t *context, const char *why) {
+    self->ignored++;
+    log_debug(context, "chunk ignored: %s", why);
+}
+
+/* The object that the chunk continues or begins, or NULL. */
+static object_t *object_of(objects_t *self, const Ring__Chunk *chunk, const log_context_t *context) {
+    object_key_t key = {chunk->object->association, chunk->object->object};
+    object_t *object = zhashx_lookup(self->open, &key);
+    if (object && chunk->attempt == object_attempt(object)) {
+        if (chunk->offset == object_taken(object) && chunk->offset > 0)
+            return object;
+        ignore(self, context, "not the next one of its object");
+        return NULL;
+    }
+    if (object && chunk->attempt < object_attempt(object)) {
+        ignore(self, context, "of an earlier attempt");
+        return NULL;
+    }
+    if (chunk->offset != 0 || !chunk->header) {
+        ignore(self, context, "its object has not begun here");
+        return NULL;
+    }
+    if (object)
+        zhashx_delete(self->open, &key);
+    object = object_new(self->environment, chunk);
+    zhashx_insert(self->open, &key, object);
+    return object;
+}
+
+static void give_credit(objects_t *self, const Ring__Chunk *chunk, uint64_t taken, const log_context_t *context) {
+    Ring__Credit credit = RING__CREDIT__INIT;
+    credit.object = chunk->object;
+    credit.attempt = chunk->attempt;
+    credit.taken = taken;
+    if (ring_send(self->listener, &RING_ENVELOPE(CREDIT, credit, &credit)) != 0)
+        log_warn(context, "can't give credit to the listener: %s", strerror(errno));
+}
+
+void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data) {
+    if (!chunk->object) {
+        ignore(self, NULL, "it names no object");
+        return;
+    }
+    log_context_t context = {chunk->object->association, chunk->object->object};
+    if (!accept_listener(self, chunk->object->listener)) {
+        ignore(self, &context, "of an earlier listener");
+        return;
+    }
+    object_t *object = object_of(self, chunk, &context);
+    if (!object)
+        return;
+    object_state_t state = object_take(object, zmq_msg_data(data), zmq_msg_size(data), chunk->last);
+    if (chunk->credit_wanted && !chunk->last && state != OBJECT_REFUSED)
+        give_credit(self, chunk, object_taken(object), &context);
+    if (state == OBJECT_STORED || state == OBJECT_REFUSED)
+        zhashx_delete(self->open, &(object_key_t){context.association, context.object});
+}
+
+void objects_on_cancel(objects_t *self, const Ring__Cancel *cancel) {
+    if (!cancel->object || cancel->object->listener != self->incarnation)
+        return;
+    object_key_t key = {cancel->object->association, cancel->object->object};
+    object_t *object = zhashx_lookup(self->open, &key);
+    if (!object || object_attempt(object) != cancel->attempt)
+        return;
+    log_debug((&(log_context_t){key.association, key.object}), "canceled");
+    zhashx_delete(self->open, &key);
+}
+
+void objects_on_released(objects_t *self, uint64_t listener) {
+    if (listener != self->incarnation || zhashx_size(self->open) == 0)
+        return;
+    log_info(NULL, "%zu open objects were settled without this writer and are dropped", zhashx_size(self->open));
+    zhashx_purge(self->open);
+}

@@ -1,0 +1,28 @@
+/* The objects in progress of this writer: which chunk belongs to which, and what makes one obsolete. */
+#ifndef WRITER_OBJECTS_H
+#define WRITER_OBJECTS_H
+
+#include "writer/object.h"
+
+typedef struct objects objects_t;
+
+/* `environment` and `listener` (an outbox) must outlive it. */
+objects_t *objects_new(const object_environment_t *environment, zsock_t *listener);
+/* Removes the temporary files of all that are open. */
+void objects_destroy(objects_t **self_p);
+
+/* How many are open. */
+size_t objects_open(const objects_t *self);
+
+/* The incarnation of the listener that sent the last chunk; 0: none has yet. */
+uint64_t objects_listener(const objects_t *self);
+
+/* Messages of the ring. Chunks that do not continue an object that is open are ignored: the listener, unanswered,
+ * sends the object again. */
+void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data);
+void objects_on_cancel(objects_t *self, const Ring__Cancel *cancel);
+
+/* The listener of this incarnation owes nothing: what is open of it has been settled without this writer. */
+void objects_on_released(objects_t *self, uint64_t listener);
+
+#endif

@@ -1,0 +1,83 @@
+#include "writer/part10.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/limits.h"
+#include "common/version.h"
+
+#define PREAMBLE_BYTES 128
+/* Of the group length element: tag, VR, length, value. */
+#define GROUP_LENGTH_BYTES 12
+
+static void put_u16(FILE *out, size_t value) {
+    fputc((int)(value & 0xFF), out);
+    fputc((int)(value >> 8 & 0xFF), out);
+}
+
+static void put_u32(FILE *out, size_t value) {
+    put_u16(out, value & 0xFFFF);
+    put_u16(out, value >> 16 & 0xFFFF);
+}
+
+/* File meta information is in Explicit VR Little Endian; these VRs have a length of 16 bits (PS3.5 7.1.2). */
+static void put_text(FILE *out, unsigned element, const char *vr, const char *text, char padding) {
+    size_t size = strlen(text);
+    assert(size < UINT16_MAX); /* HEAD_VALUE_MAX_BYTES and the command's own limit see to it */
+    put_u16(out, 0x0002);
+    put_u16(out, element);
+    fputs(vr, out);
+    put_u16(out, size + size % 2);
+    fwrite(text, 1, size, out);
+    if (size % 2)
+        fputc(padding, out);
+}
+
+static void put_version(FILE *out) {
+    static const uint8_t version[] = {0x02, 0x00, 0x01, 0x00, 'O', 'B', 0, 0, 2, 0, 0, 0, 0x00, 0x01};
+    fwrite(version, 1, sizeof version, out);
+}
+
+/* An AE title is at most 16 characters of ASCII without backslash and control characters (PS3.5 6.2); what else a
+ * peer called itself can't be said here. */
+static void put_ae_title(FILE *out, const char *calling_ae) {
+    char title[AE_TITLE_BYTES + 1];
+    size_t size = 0;
+    for (; *calling_ae && size < AE_TITLE_BYTES; calling_ae++)
+        if ((*calling_ae & 0xC0) != 0x80) /* of several bytes of UTF-8 only the first stands for the character */
+            title[size++] = *calling_ae >= ' ' && *calling_ae < 0x7F && *calling_ae != '\\' ? *calling_ae : '_';
+    title[size] = 0;
+    if (size > 0)
+        put_text(out, 0x0016, "AE", title, ' ');
+}
+
+uint8_t *part10_header(const part10_t *part10, size_t *size) {
+    static const uint8_t preamble[PREAMBLE_BYTES];
+    char *bytes = NULL;
+    FILE *out = open_memstream(&bytes, size);
+    if (!out)
+        abort();
+    fwrite(preamble, 1, sizeof preamble, out);
+    fputs("DICM", out);
+    put_u16(out, 0x0002);
+    put_u16(out, 0x0000);
+    fputs("UL", out);
+    put_u16(out, 4);
+    put_u32(out, 0); /* known only at the end */
+    put_version(out);
+    put_text(out, 0x0002, "UI", part10->sop_class_uid, 0);
+    put_text(out, 0x0003, "UI", part10->sop_instance_uid, 0);
+    put_text(out, 0x0010, "UI", part10->transfer_syntax_uid, 0);
+    put_text(out, 0x0012, "UI", IMPLEMENTATION_CLASS_UID, 0);
+    put_text(out, 0x0013, "SH", IMPLEMENTATION_VERSION_NAME, ' ');
+    put_ae_title(out, part10->calling_ae);
+    if (fclose(out) != 0)
+        abort(); /* only for want of memory */
+    size_t length = *size - PREAMBLE_BYTES - strlen("DICM") - GROUP_LENGTH_BYTES;
+    uint8_t *value = (uint8_t *)bytes + PREAMBLE_BYTES + strlen("DICM") + GROUP_LENGTH_BYTES - 4;
+    for (int i = 0; i < 4; i++)
+        value[i] = (uint8_t)(length >> 8 * i);
+    return (uint8_t *)bytes;
+}

@@ -1,0 +1,53 @@
+/* Files below the files root: temporary ones while an object comes in, complete and durable ones under their final
+ * name afterwards. Everything is opened relative to the root and nothing can lead out of it. */
+#ifndef WRITER_STORE_H
+#define WRITER_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#define MUST_SUCCEED __attribute__((warn_unused_result))
+
+typedef struct store store_t;
+
+/* A file that is being written; only this writer's life knows it. Zeroed: none. */
+typedef struct store_file {
+    int descriptor;
+    char name[24];         /* within the writer's temporary folder; "": none */
+    uint64_t bytes;        /* written so far */
+    uint64_t written_back; /* of these, told to storage */
+} store_file_t;
+
+/* Opens the files root for the writer `id`, makes its folder for temporary files (.oxidicom/tmp/HOST/ID/RUN below
+ * the root, so that no two writers share one) and removes what dead runs of the same writer left. `durable`:
+ * commits wait for storage. NULL after logging why. */
+store_t *store_new(const char *files_root, const char *id, uint64_t incarnation, bool durable);
+void store_destroy(store_t **self_p);
+
+/* The following return 0 or an errno value. After a failure nothing is left of the file. */
+
+/* Begins a file. */
+int store_begin(store_t *self, store_file_t *file) MUST_SUCCEED;
+
+/* Writes all of it. The entries of `parts` are used up. */
+int store_append(store_t *self, store_file_t *file, struct iovec *parts, int parts_count) MUST_SUCCEED;
+
+/* Gives the file its final place, `folder` being made where it is missing, and ends it. When this has returned 0
+ * the file is complete under that name and, in a durable store, survives a power loss. */
+int store_commit(store_t *self, store_file_t *file, const char *folder, const char *name) MUST_SUCCEED;
+
+/* Removes the file, if there is one. */
+void store_discard(store_t *self, store_file_t *file);
+
+/* Replaced by tests to make storage fail. */
+typedef struct store_calls {
+    ssize_t (*writev)(int descriptor, const struct iovec *parts, int parts_count);
+    int (*fsync)(int descriptor);
+    int (*close)(int descriptor);
+    int (*renameat)(int from_folder, const char *from, int to_folder, const char *to);
+} store_calls_t;
+extern store_calls_t store_calls;
+
+#endif
