@@ -1,0 +1,136 @@
+#include "notifier/progress.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/lonk.h"
+
+static char *said;
+static size_t said_size;
+static FILE *out;
+static progress_t *progress;
+
+static void write_down(void *self, const char *subject, const void *payload, size_t size) {
+    (void)self;
+    const uint8_t *bytes = payload;
+    fprintf(out, "%s ", subject + strlen("r.AE."));
+    if (bytes[0] == LONK_COUNT)
+        fprintf(out, "%d;", bytes[1] | bytes[2] << 8);
+    else if (bytes[0] == LONK_ERROR)
+        fprintf(out, "%.*s;", (int)size - 1, bytes + 1);
+    else
+        fputs("done;", out);
+}
+
+static void set_up(void) {
+    out = open_memstream(&said, &said_size);
+    progress = progress_new("r", 500, write_down, NULL);
+}
+
+static void tear_down(void) {
+    progress_destroy(&progress);
+    fclose(out);
+    free(said);
+}
+
+static void count(int64_t reception, const char *series, uint32_t files, int64_t now_ms) {
+    progress_count(progress, reception, "AE", series, files, now_ms);
+}
+
+static void expect(const char *wanted) {
+    fflush(out);
+    cr_expect_str_eq(said, wanted);
+}
+
+TestSuite(progress, .init = set_up, .fini = tear_down);
+
+Test(progress, first_count_is_said_at_once) {
+    count(1, "a", 1, 1000);
+    expect("a 1;");
+}
+
+Test(progress, counts_within_the_interval_become_one) {
+    for (uint32_t i = 1; i <= 10; i++)
+        count(1, "a", i, 1000 + i);
+    expect("a 1;");
+    cr_expect_eq(progress_flush(progress, 1010), 491);
+    expect("a 1;");
+    cr_expect_eq(progress_flush(progress, 1501), -1);
+    expect("a 1;a 10;");
+}
+
+Test(progress, a_count_after_a_quiet_interval_is_said_at_once) {
+    count(1, "a", 1, 1000);
+    count(1, "a", 2, 1500);
+    expect("a 1;a 2;");
+    count(1, "a", 3, 1999);
+    expect("a 1;a 2;");
+    cr_expect_eq(progress_flush(progress, 1999), 1);
+}
+
+Test(progress, done_comes_last_after_the_last_count) {
+    count(1, "a", 1, 1000);
+    count(1, "a", 2, 1001);
+    progress_done(progress, 1, "AE", "a", 2);
+    expect("a 1;a 2;a done;");
+    cr_expect_eq(progress_flush(progress, 9000), -1, "nothing may come after done");
+}
+
+Test(progress, last_count_is_not_said_twice) {
+    count(1, "a", 1, 1000);
+    progress_done(progress, 1, "AE", "a", 1);
+    expect("a 1;a done;");
+}
+
+Test(progress, done_without_files_has_no_count) {
+    progress_error(progress, "AE", "a", "broken");
+    progress_done(progress, 1, "AE", "a", 0);
+    expect("a broken;a done;");
+}
+
+Test(progress, done_of_a_reception_from_before_a_restart_says_its_count) {
+    progress_done(progress, 1, "AE", "a", 7);
+    expect("a 7;a done;");
+}
+
+Test(progress, every_error_is_said_at_once) {
+    for (int i = 0; i < 3; i++)
+        progress_error(progress, "AE", "a", "bad");
+    progress_error(progress, "AE", "", "worse");
+    expect("a bad;a bad;a bad;UNKNOWN worse;");
+}
+
+Test(progress, series_do_not_wait_for_one_another) {
+    count(1, "a", 1, 1000);
+    count(2, "b", 1, 1300);
+    count(2, "b", 2, 1301);
+    count(1, "a", 2, 1302); /* pending later, due earlier */
+    cr_expect_eq(progress_flush(progress, 1500), 300);
+    expect("a 1;b 1;a 2;");
+    cr_expect_eq(progress_flush(progress, 1800), -1);
+    expect("a 1;b 1;a 2;b 2;");
+}
+
+Test(progress, the_next_reception_of_a_series_begins_at_once) {
+    count(1, "a", 1, 1000);
+    progress_done(progress, 1, "AE", "a", 1);
+    count(2, "a", 1, 1001);
+    expect("a 1;a done;a 1;");
+}
+
+Test(progress, pending_counts_are_said_before_the_end) {
+    count(1, "a", 1, 1000);
+    count(1, "a", 2, 1001);
+    progress_destroy(&progress);
+    expect("a 1;a 2;");
+}
+
+Test(progress, interval_of_zero_says_every_count) {
+    progress_destroy(&progress);
+    progress = progress_new("r", 0, write_down, NULL);
+    for (uint32_t i = 1; i <= 3; i++)
+        count(1, "a", i, 1000);
+    expect("a 1;a 2;a 3;");
+}
