@@ -14,24 +14,24 @@ extern const char *const KIND_NAMES[KINDS];
 typedef enum child_state {
     CHILD_STARTING, /* runs, has not said that it is ready */
     CHILD_READY,
-    CHILD_WAITING,  /* died; is started again at `due_ms` */
-    CHILD_ENDING,   /* was told to end; is killed at `due_ms` */
-    CHILD_GONE,     /* ended as it was told to; is removed */
+    CHILD_WAITING, /* died; is started again at `due_ms` */
+    CHILD_ENDING,  /* was told to end; is killed at `due_ms` */
+    CHILD_GONE,    /* ended as it was told to; is removed */
     CHILD_STATES
 } child_state_t;
 
 typedef struct child {
     TAILQ_ENTRY(child) next;
     stage_kind_t kind;
-    int number;         /* of a writer: its OXIDICOM_WRITER_ID; else 0 */
-    char name[32];      /* for the log */
+    int number;    /* of a writer: its OXIDICOM_WRITER_ID; else 0 */
+    char name[32]; /* for the log */
     child_state_t state;
-    pid_t pid;          /* -1: not running */
-    int ready;          /* our end of its OXIDICOM_READY_FD; -1: none */
+    pid_t pid; /* -1: not running */
+    int ready; /* our end of its OXIDICOM_READY_FD; -1: none */
     int64_t started_ms;
     int64_t due_ms;
-    int64_t pause_ms;   /* before the next restart */
-    bool killed;        /* it did not end in time */
+    int64_t pause_ms; /* before the next restart */
+    bool killed;      /* it did not end in time */
 } child_t;
 
 child_t *child_new(stage_kind_t kind, int number);

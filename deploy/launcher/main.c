@@ -51,7 +51,8 @@ static int read_options(int argc, char **argv, bool wanted[KINDS]) {
         case 's':
             if (read_stages(optarg, wanted))
                 break;
-            fprintf(stderr, "oxidicom: --stages is \"%s\"; allowed is a list of listener,writer,notifier\n", optarg);
+            fprintf(stderr, "oxidicom: --stages is \"%s\"; allowed is a list of listener,writer,notifier\n",
+                    optarg);
             return EX_USAGE;
         case 't':
             settings_print_markdown(stdout);

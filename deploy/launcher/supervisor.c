@@ -71,11 +71,11 @@ static void be_gone(supervisor_t *supervisor, child_t *child) {
 
 static action_fn *const ACTIONS[CHILD_STATES][EVENTS] = {
     /*                   ready         died             due           end */
-    [CHILD_STARTING] = {become_ready, wait_to_restart, NULL,         tell_to_end},
-    [CHILD_READY]    = {NULL,         wait_to_restart, NULL,         tell_to_end},
-    [CHILD_WAITING]  = {NULL,         NULL,            start,        be_gone},
-    [CHILD_ENDING]   = {NULL,         be_gone,         kill_overdue, hurry},
-    [CHILD_GONE]     = {NULL,         NULL,            NULL,         NULL},
+    [CHILD_STARTING] = {become_ready, wait_to_restart, NULL, tell_to_end},
+    [CHILD_READY] = {NULL, wait_to_restart, NULL, tell_to_end},
+    [CHILD_WAITING] = {NULL, NULL, start, be_gone},
+    [CHILD_ENDING] = {NULL, be_gone, kill_overdue, hurry},
+    [CHILD_GONE] = {NULL, NULL, NULL, NULL},
 };
 
 static void happen(supervisor_t *supervisor, child_t *child, event_t event) {
@@ -95,8 +95,8 @@ static void add(supervisor_t *supervisor, stage_kind_t kind, int number) {
 static child_t *find_writer(supervisor_t *supervisor, int number) {
     child_t *child;
     TAILQ_FOREACH(child, &supervisor->children, next)
-        if (child->kind == KIND_WRITER && child->number == number)
-            return child;
+    if (child->kind == KIND_WRITER && child->number == number)
+        return child;
     return NULL;
 }
 
@@ -145,22 +145,23 @@ static void remove_gone(supervisor_t *supervisor) {
 static bool has_kind(supervisor_t *supervisor, int kind) {
     child_t *child;
     TAILQ_FOREACH(child, &supervisor->children, next)
-        if ((int)child->kind == kind)
-            return true;
+    if ((int)child->kind == kind)
+        return true;
     return false;
 }
 
 static void end_kind(supervisor_t *supervisor, int kind) {
     child_t *child;
     TAILQ_FOREACH(child, &supervisor->children, next)
-        if ((int)child->kind == kind)
-            happen(supervisor, child, EVENT_END);
+    if ((int)child->kind == kind)
+        happen(supervisor, child, EVENT_END);
     remove_gone(supervisor);
 }
 
 /* Goes on to the next kind when all of one have ended. */
 static void drain_on(supervisor_t *supervisor) {
-    while (supervisor->draining && supervisor->draining_kind < KINDS && !has_kind(supervisor, supervisor->draining_kind))
+    while (supervisor->draining && supervisor->draining_kind < KINDS &&
+           !has_kind(supervisor, supervisor->draining_kind))
         end_kind(supervisor, ++supervisor->draining_kind);
 }
 
@@ -208,10 +209,10 @@ static void reap(supervisor_t *supervisor) {
     for (pid_t pid; (pid = waitpid(-1, &how, WNOHANG)) > 0;) {
         child_t *child;
         TAILQ_FOREACH(child, &supervisor->children, next)
-            if (child->pid == pid) {
-                on_death(supervisor, child, how);
-                break;
-            }
+        if (child->pid == pid) {
+            on_death(supervisor, child, how);
+            break;
+        }
     }
     remove_gone(supervisor);
     drain_on(supervisor);
@@ -220,8 +221,8 @@ static void reap(supervisor_t *supervisor) {
 static void forward(supervisor_t *supervisor, int signal_number) {
     child_t *child;
     TAILQ_FOREACH(child, &supervisor->children, next)
-        if (child->pid > 0)
-            kill(child->pid, signal_number);
+    if (child->pid > 0)
+        kill(child->pid, signal_number);
 }
 
 static void on_signals(supervisor_t *supervisor) {
@@ -254,8 +255,8 @@ static void on_ready(child_t *child, supervisor_t *supervisor) {
 static void say_ready(supervisor_t *supervisor) {
     child_t *child;
     TAILQ_FOREACH(child, &supervisor->children, next)
-        if (child->state != CHILD_READY)
-            return;
+    if (child->state != CHILD_READY)
+        return;
     if (supervisor->said_ready || supervisor->draining)
         return;
     supervisor->said_ready = true;
@@ -269,8 +270,8 @@ static void on_time(supervisor_t *supervisor) {
     int64_t now = clock_ms();
     child_t *child;
     TAILQ_FOREACH(child, &supervisor->children, next)
-        if ((child->state == CHILD_WAITING || child->state == CHILD_ENDING) && now >= child->due_ms)
-            happen(supervisor, child, EVENT_DUE);
+    if ((child->state == CHILD_WAITING || child->state == CHILD_ENDING) && now >= child->due_ms)
+        happen(supervisor, child, EVENT_DUE);
 }
 
 /* Milliseconds until something is due; -1: nothing is. */
@@ -278,8 +279,8 @@ static int next_due(const supervisor_t *supervisor) {
     int64_t now = clock_ms(), due = INT64_MAX;
     child_t *child;
     TAILQ_FOREACH(child, &supervisor->children, next)
-        if ((child->state == CHILD_WAITING || child->state == CHILD_ENDING) && child->due_ms < due)
-            due = child->due_ms;
+    if ((child->state == CHILD_WAITING || child->state == CHILD_ENDING) && child->due_ms < due)
+        due = child->due_ms;
     return due == INT64_MAX ? -1 : due <= now ? 0 : due - now > 3600000 ? 3600000 : (int)(due - now);
 }
 
@@ -289,10 +290,10 @@ static void wait_for_events(supervisor_t *supervisor) {
     nfds_t count = 1;
     polled[0] = (struct pollfd){.fd = supervisor->signals, .events = POLLIN};
     TAILQ_FOREACH(child, &supervisor->children, next)
-        if (child->ready >= 0 && count < sizeof polled / sizeof *polled) {
-            waiting[count] = child;
-            polled[count++] = (struct pollfd){.fd = child->ready, .events = POLLIN};
-        }
+    if (child->ready >= 0 && count < sizeof polled / sizeof *polled) {
+        waiting[count] = child;
+        polled[count++] = (struct pollfd){.fd = child->ready, .events = POLLIN};
+    }
     if (poll(polled, count, next_due(supervisor)) < 0)
         return;
     for (nfds_t i = 1; i < count; i++)

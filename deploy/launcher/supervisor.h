@@ -18,9 +18,9 @@ typedef struct supervisor {
     const settings_t *settings;
     char folder[PATH_MAX]; /* of the executables */
     TAILQ_HEAD(child_list, child) children;
-    int signals;           /* signalfd */
+    int signals; /* signalfd */
     bool draining;
-    int draining_kind;     /* those before it have ended */
+    int draining_kind; /* those before it have ended */
     bool said_ready;
     int status;
 } supervisor_t;

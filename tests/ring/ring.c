@@ -56,8 +56,10 @@ const char *nats_address(void) {
 }
 
 void ring_start(receiver_t *receiver, const char *queue, const char *const *more) {
-    const char *environment[64] = {"OXIDICOM_AMQP_ADDRESS", rabbitmq_address(), "OXIDICOM_NATS_ADDRESS", nats_address(),
-                                   "OXIDICOM_QUEUE_NAME", queue, "OXIDICOM_PROGRESS_INTERVAL", "50ms"};
+    const char *environment[64] = {"OXIDICOM_AMQP_ADDRESS",      rabbitmq_address(),
+                                   "OXIDICOM_NATS_ADDRESS",      nats_address(),
+                                   "OXIDICOM_QUEUE_NAME",        queue,
+                                   "OXIDICOM_PROGRESS_INTERVAL", "50ms"};
     size_t count = 8;
     for (; more && *more; more += 2) {
         environment[count++] = more[0];

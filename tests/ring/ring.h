@@ -1,5 +1,5 @@
-/* What the end-to-end suites share: one RabbitMQ and one nats-server for the whole program, started before the first
- * test and stopped after the last. */
+/* What the end-to-end suites share: one RabbitMQ and one nats-server for the whole program, started before the
+ * first test and stopped after the last. */
 #ifndef RING_RING_H
 #define RING_RING_H
 
@@ -17,15 +17,15 @@ int nats_port(void);
 const char *rabbitmq_address(void);
 const char *nats_address(void);
 
-/* A receiver with these servers and a queue of its own name, `progress` as OXIDICOM_PROGRESS_INTERVAL. `more`: further
- * name-value pairs, NULL-terminated, or NULL. */
+/* A receiver with these servers and a queue of its own name, `progress` as OXIDICOM_PROGRESS_INTERVAL. `more`:
+ * further name-value pairs, NULL-terminated, or NULL. */
 void ring_start(receiver_t *receiver, const char *queue, const char *const *more);
 
 /* "oxidicom.<AE>.<series>" as the subject has it; valid until the next call. */
 const char *subject_of(const char *calling_ae, const char *series_uid);
 
-/* Opens an association and stores `count` instances of the series, numbered from `first`; every status must be 0000.
- * Leaves it open. */
+/* Opens an association and stores `count` instances of the series, numbered from `first`; every status must be
+ * 0000. Leaves it open. */
 void store_some(scu_t *scu, int port, const char *calling_ae, const char *series_uid, int first, int count);
 /* The UID of an instance of a series, as store_some makes it; valid until the next call. */
 const char *instance_of(const char *series_uid, int number);

@@ -1,5 +1,5 @@
-/* Sends every association of tests/vectors/cases.json and compares what became of it with what is expected: statuses,
- * files bit for bit, registrations and their envelope, progress messages. */
+/* Sends every association of tests/vectors/cases.json and compares what became of it with what is expected:
+ * statuses, files bit for bit, registrations and their envelope, progress messages. */
 #include <ftw.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -20,11 +20,11 @@ static const char *const SYNTAXES[] = {EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE, DE
 
 /* One case under way. */
 typedef struct run {
-    json_t *wanted;      /* its "expect" */
+    json_t *wanted; /* its "expect" */
     bytes_t sets[OBJECTS];
     size_t objects;
-    json_t *statuses;    /* array of hex */
-    json_t *tasks;       /* array of keyword arguments */
+    json_t *statuses; /* array of hex */
+    json_t *tasks;    /* array of keyword arguments */
     char *complaints;
     size_t complaints_size;
     FILE *complain;
@@ -60,7 +60,8 @@ static void send_case(run_t *run, int port, const json_t *the_case) {
     char title[17], status[16];
     latin1_title(text_in(the_case, "calling_ae"), title);
     scu_t scu = {0};
-    bool open = scu_associate(&scu, port, &(scu_request_t){.calling = title, .contexts = contexts, .contexts_count = 4});
+    bool open =
+        scu_associate(&scu, port, &(scu_request_t){.calling = title, .contexts = contexts, .contexts_count = 4});
     size_t i;
     json_t *object;
     json_array_foreach(json_object_get(the_case, "objects"), i, object) {
@@ -71,7 +72,8 @@ static void send_case(run_t *run, int port, const json_t *the_case) {
             if (strcmp(SYNTAXES[s], text_in(object, "transfer_syntax")) == 0)
                 context = contexts[s].id;
         snprintf(status, sizeof status, "%04X",
-                 (unsigned)scu_store(&scu, context, text_in(object, "sop_class"), text_in(object, "sop_instance"), &run->sets[i]));
+                 (unsigned)scu_store(&scu, context, text_in(object, "sop_class"), text_in(object, "sop_instance"),
+                                     &run->sets[i]));
         json_array_append_new(run->statuses, json_string(status));
     }
     if (!open || !scu_release(&scu))
@@ -81,7 +83,7 @@ static void send_case(run_t *run, int port, const json_t *the_case) {
 /* --- registrations --------------------------------------------------------------------------------------- */
 
 static void check_envelope(run_t *run, const delivered_t *task) {
-    static const char *const headers[] = {"lang",      "root_id",  "parent_id",  "retries", "eta",   "expires",
+    static const char *const headers[] = {"lang",      "root_id",  "parent_id",  "retries", "eta",    "expires",
                                           "timelimit", "argsrepr", "kwargsrepr", "origin",  "shadow", "group"};
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
         if (!json_object_get(task->headers, headers[i]))
@@ -92,7 +94,8 @@ static void check_envelope(run_t *run, const delivered_t *task) {
         fputs("wrong task name; ", run->complain);
     if (!id || strlen(id) != 36 || !correlation || strcmp(id, correlation) != 0)
         fputs("wrong id or correlation_id; ", run->complain);
-    const char *type = text_in(task->properties, "content_type"), *encoding = text_in(task->properties, "content_encoding");
+    const char *type = text_in(task->properties, "content_type"),
+               *encoding = text_in(task->properties, "content_encoding");
     if (!type || strcmp(type, "application/json") != 0 || !encoding || strcmp(encoding, "utf-8") != 0 ||
         json_integer_value(json_object_get(task->properties, "delivery_mode")) != 2)
         fputs("wrong content type, encoding or delivery mode; ", run->complain);
@@ -120,7 +123,8 @@ static const json_t *task_of_series(const json_t *tasks, const char *uid) {
 static void compare_tasks(run_t *run) {
     json_t *wanted = json_object_get(run->wanted, "tasks"), *task, *value;
     if (json_array_size(wanted) != json_array_size(run->tasks))
-        fprintf(run->complain, "%zu registrations, expected %zu; ", json_array_size(run->tasks), json_array_size(wanted));
+        fprintf(run->complain, "%zu registrations, expected %zu; ", json_array_size(run->tasks),
+                json_array_size(wanted));
     size_t i;
     const char *key;
     json_array_foreach(wanted, i, task) {
@@ -146,8 +150,9 @@ static bool compare_lonk(const run_t *run, tap_t *tap, FILE *complain) {
                      json_integer_value(json_object_get(w, "errors")) == got[i].errors &&
                      json_integer_value(json_object_get(w, "done")) == got[i].dones && !got[i].disorder;
         if (!right && complain)
-            fprintf(complain, "%s: count %lld, %d errors, %d dones%s%s; ", got[i].subject, (long long)got[i].last_count,
-                    got[i].errors, got[i].dones, got[i].disorder ? ", " : "", got[i].disorder ? got[i].disorder : "");
+            fprintf(complain, "%s: count %lld, %d errors, %d dones%s%s; ", got[i].subject,
+                    (long long)got[i].last_count, got[i].errors, got[i].dones, got[i].disorder ? ", " : "",
+                    got[i].disorder ? got[i].disorder : "");
         same = same && right;
     }
     return same;
@@ -258,8 +263,9 @@ Test(vectors, every_association_is_received_as_expected, .timeout = 400) {
     queue_t *queue = queue_new(rabbitmq_port(), QUEUE);
     tap_t *tap = tap_new(nats_port());
     char *state = text_of("/tmp/oxi-vectors-state-%d", (int)getpid());
-    ring_start(&receiver, QUEUE, (const char *const[]){"OXIDICOM_SCP_PROMISCUOUS", "true", "OXIDICOM_STATE_DIR", state,
-                                                       "OXIDICOM_RUN_DIR", state, NULL});
+    ring_start(&receiver, QUEUE,
+               (const char *const[]){"OXIDICOM_SCP_PROMISCUOUS", "true", "OXIDICOM_STATE_DIR", state,
+                                     "OXIDICOM_RUN_DIR", state, NULL});
     size_t i;
     int failed = 0;
     json_array_foreach(cases, i, the_case) failed += !run_case(the_case, &receiver, tap, queue);

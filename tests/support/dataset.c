@@ -106,7 +106,8 @@ bytes_t dataset_instance(const char *syntax, const char *series_uid, const char 
     return set;
 }
 
-void part10_write(const char *path, const char *syntax, const char *sop_class, const char *instance_uid, const bytes_t *set) {
+void part10_write(const char *path, const char *syntax, const char *sop_class, const char *instance_uid,
+                  const bytes_t *set) {
     bytes_t meta = {0}, head = {0};
     dataset_add(&meta, EXPLICIT_LE, 0x00020001, "OB", "\0\1", 2);
     dataset_text(&meta, EXPLICIT_LE, 0x00020002, "UI", sop_class);
@@ -121,8 +122,8 @@ void part10_write(const char *path, const char *syntax, const char *sop_class, c
     dataset_add(&head, EXPLICIT_LE, 0x00020000, "UL", length, 4);
     bytes_add(&head, meta.at, meta.size);
     FILE *file = fopen(path, "wb");
-    if (!file || fwrite(head.at, 1, head.size, file) != head.size || fwrite(set->at, 1, set->size, file) != set->size ||
-        fclose(file) != 0)
+    if (!file || fwrite(head.at, 1, head.size, file) != head.size ||
+        fwrite(set->at, 1, set->size, file) != set->size || fclose(file) != 0)
         abort();
     bytes_free(&meta);
     bytes_free(&head);

@@ -27,7 +27,8 @@ queue_t *queue_new(int port, const char *name) {
     amqp_socket_t *socket = amqp_tcp_socket_new(queue->connection);
     if (!socket || amqp_socket_open(socket, "127.0.0.1", port) != 0)
         abort();
-    expect_normal(amqp_login(queue->connection, "/", 0, 131072, 0, AMQP_SASL_METHOD_PLAIN, "guest", "guest"), "login");
+    expect_normal(amqp_login(queue->connection, "/", 0, 131072, 0, AMQP_SASL_METHOD_PLAIN, "guest", "guest"),
+                  "login");
     amqp_channel_open(queue->connection, 1);
     expect_normal(amqp_get_rpc_reply(queue->connection), "channel");
     amqp_queue_declare(queue->connection, 1, amqp_cstring_bytes(name), 0, 1, 0, 0, amqp_empty_table);

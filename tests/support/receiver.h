@@ -17,8 +17,8 @@ const char *binaries(void);
 
 /* Makes the folder. */
 void receiver_prepare(receiver_t *receiver);
-/* Starts it with the name-value pairs `environment` (NULL-terminated) on top of what a test needs, and waits until it
- * accepts; aborts the test where it does not. A value of NULL leaves the variable as it is. */
+/* Starts it with the name-value pairs `environment` (NULL-terminated) on top of what a test needs, and waits until
+ * it accepts; aborts the test where it does not. A value of NULL leaves the variable as it is. */
 void receiver_start(receiver_t *receiver, const char *const *environment);
 /* TERM. Returns the exit status; -1 where it did not end by itself. */
 int receiver_stop(receiver_t *receiver);

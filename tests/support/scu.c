@@ -181,7 +181,8 @@ bool scu_associate(scu_t *scu, int port, const scu_request_t *request) {
 
 bool scu_associate_mr(scu_t *scu, int port, const char *calling, const char *syntax) {
     const scu_context_t context = {1, MR_STORAGE, {syntax}};
-    return scu_associate(scu, port, &(scu_request_t){.calling = calling, .contexts = &context, .contexts_count = 1}) &&
+    return scu_associate(scu, port,
+                         &(scu_request_t){.calling = calling, .contexts = &context, .contexts_count = 1}) &&
            scu->answered[1].result == 0;
 }
 
@@ -234,8 +235,8 @@ bytes_t scu_echo_command(uint16_t message_id) {
     return with_group_length(&set);
 }
 
-bool scu_send_store(scu_t *scu, uint8_t context_id, const char *sop_class, const char *sop_instance, const bytes_t *set,
-                    size_t fragment) {
+bool scu_send_store(scu_t *scu, uint8_t context_id, const char *sop_class, const char *sop_instance,
+                    const bytes_t *set, size_t fragment) {
     bytes_t command = scu_store_command(sop_class, sop_instance, ++scu->message_id);
     bool sent = scu_p_data(scu, context_id, 3, command.at, command.size);
     bytes_free(&command);

@@ -9,29 +9,29 @@
 
 typedef struct scu_context {
     uint8_t id;
-    const char *abstract_syntax;     /* NULL: left out */
+    const char *abstract_syntax;      /* NULL: left out */
     const char *transfer_syntaxes[6]; /* up to the first NULL */
 } scu_context_t;
 
 typedef struct scu_request {
-    const char *calling, *called;     /* default: SCU, SCP; Latin-1, cut to 16 bytes */
+    const char *calling, *called; /* default: SCU, SCP; Latin-1, cut to 16 bytes */
     const scu_context_t *contexts;
     size_t contexts_count;
-    uint32_t max_pdu;                 /* default: 16384 */
-    const char *application_context;  /* default: DICOM's */
-    uint16_t protocol_version;        /* default: 1 */
+    uint32_t max_pdu;                /* default: 16384 */
+    const char *application_context; /* default: DICOM's */
+    uint16_t protocol_version;       /* default: 1 */
     bytes_t extra_user_items;
 } scu_request_t;
 
 typedef struct scu {
     int fd;
-    uint8_t type;        /* of the last PDU read */
-    bytes_t body;        /* its body */
-    uint32_t peer_max;   /* maximum length that the peer advertised */
+    uint8_t type;      /* of the last PDU read */
+    bytes_t body;      /* its body */
+    uint32_t peer_max; /* maximum length that the peer advertised */
     struct {
-        int result;      /* -1: not answered */
+        int result; /* -1: not answered */
         char syntax[65];
-    } answered[256];     /* by context id */
+    } answered[256]; /* by context id */
     uint16_t message_id;
     int timeout_ms;
 } scu_t;
@@ -57,8 +57,8 @@ bool scu_p_data(scu_t *scu, uint8_t context_id, uint8_t control, const void *byt
 bytes_t scu_store_command(const char *sop_class, const char *sop_instance, uint16_t message_id);
 bytes_t scu_echo_command(uint16_t message_id);
 /* A whole C-STORE-RQ in PDVs of at most `fragment` bytes (0: as the peer advertised). */
-bool scu_send_store(scu_t *scu, uint8_t context_id, const char *sop_class, const char *sop_instance, const bytes_t *set,
-                    size_t fragment);
+bool scu_send_store(scu_t *scu, uint8_t context_id, const char *sop_class, const char *sop_instance,
+                    const bytes_t *set, size_t fragment);
 /* Reads a response and returns its status; -1 where none came. Of the same PDU: */
 int scu_status(scu_t *scu);
 /* An element of the response that was read last, as text; false where it has none. `text`: room for 128. */

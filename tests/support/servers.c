@@ -17,7 +17,8 @@ static void expect_port(const char *what, int port) {
 void nats_server_start(nats_server_t *server, int port) {
     server->port = port ? port : free_port();
     char *text = text_of("%d", server->port);
-    server->pid = process_start(NULL, NULL, (const char *const[]){"nats-server", "-a", "127.0.0.1", "-p", text, NULL});
+    server->pid =
+        process_start(NULL, NULL, (const char *const[]){"nats-server", "-a", "127.0.0.1", "-p", text, NULL});
     free(text);
     expect_port("nats-server", server->port);
 }
@@ -46,17 +47,37 @@ static void rabbitmq_prepare(rabbitmq_t *r) {
 void rabbitmq_start(rabbitmq_t *r) {
     if (!r->folder)
         rabbitmq_prepare(r);
-    char *port = text_of("%d", r->port), *distribution = text_of("%d", r->distribution_port), *epmd = text_of("%d", r->epmd_port);
+    char *port = text_of("%d", r->port), *distribution = text_of("%d", r->distribution_port),
+         *epmd = text_of("%d", r->epmd_port);
     char *mnesia = text_of("%s/mnesia", r->folder), *plugins = text_of("%s/plugins", r->folder);
     char *pid_file = text_of("%s/pid", r->folder), *log = text_of("%s/output", r->folder);
     /* Started here, since the one that Erlang would start does not end with the node. */
-    r->epmd = process_start(NULL, NULL, (const char *const[]){"epmd", "-port", epmd, "-address", "127.0.0.1", NULL});
+    r->epmd =
+        process_start(NULL, NULL, (const char *const[]){"epmd", "-port", epmd, "-address", "127.0.0.1", NULL});
     expect_port("epmd", r->epmd_port);
-    const char *const environment[] = {
-        "RABBITMQ_NODENAME", "oxidicom@localhost", "RABBITMQ_NODE_PORT", port, "RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1",
-        "RABBITMQ_DIST_PORT", distribution, "RABBITMQ_MNESIA_BASE", mnesia, "RABBITMQ_LOG_BASE", r->folder,
-        "RABBITMQ_ENABLED_PLUGINS_FILE", plugins, "RABBITMQ_PID_FILE", pid_file, "HOME", r->folder, "ERL_EPMD_PORT", epmd,
-        "ERL_EPMD_ADDRESS", "127.0.0.1", NULL};
+    const char *const environment[] = {"RABBITMQ_NODENAME",
+                                       "oxidicom@localhost",
+                                       "RABBITMQ_NODE_PORT",
+                                       port,
+                                       "RABBITMQ_NODE_IP_ADDRESS",
+                                       "127.0.0.1",
+                                       "RABBITMQ_DIST_PORT",
+                                       distribution,
+                                       "RABBITMQ_MNESIA_BASE",
+                                       mnesia,
+                                       "RABBITMQ_LOG_BASE",
+                                       r->folder,
+                                       "RABBITMQ_ENABLED_PLUGINS_FILE",
+                                       plugins,
+                                       "RABBITMQ_PID_FILE",
+                                       pid_file,
+                                       "HOME",
+                                       r->folder,
+                                       "ERL_EPMD_PORT",
+                                       epmd,
+                                       "ERL_EPMD_ADDRESS",
+                                       "127.0.0.1",
+                                       NULL};
     r->pid = process_start(log, environment, (const char *const[]){"/usr/lib/rabbitmq/bin/rabbitmq-server", NULL});
     expect_port("rabbitmq-server", r->port);
     free(port);
@@ -84,9 +105,11 @@ void rabbitmq_stop(rabbitmq_t *r) {
 
 pid_t celery_worker_start(const char *broker, const char *queue, const char *files_root, const char *record,
                           const char *log) {
-    const char *const environment[] = {"CUBE_BROKER", broker, "CUBE_FILES_ROOT", files_root, "CUBE_RECORD", record, NULL};
+    const char *const environment[] = {"CUBE_BROKER", broker, "CUBE_FILES_ROOT", files_root, "CUBE_RECORD",
+                                       record,        NULL};
     return process_start(log, environment,
-                         (const char *const[]){"/usr/bin/python3", "-m", "celery", "--workdir", "tests/support", "-A", "cube",
-                                               "worker", "-P", "solo", "-Q", queue, "-l", "info", "--without-gossip",
-                                               "--without-mingle", "--without-heartbeat", NULL});
+                         (const char *const[]){"/usr/bin/python3", "-m", "celery", "--workdir", "tests/support",
+                                               "-A", "cube", "worker", "-P", "solo", "-Q", queue, "-l", "info",
+                                               "--without-gossip", "--without-mingle", "--without-heartbeat",
+                                               NULL});
 }

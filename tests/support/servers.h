@@ -26,8 +26,8 @@ void rabbitmq_start(rabbitmq_t *rabbitmq);
 void rabbitmq_pause(rabbitmq_t *rabbitmq);
 void rabbitmq_stop(rabbitmq_t *rabbitmq);
 
-/* A Celery worker that applies CUBE's rules (cube.py) to files below `files_root`, and appends a line of JSON for each
- * task to `record`. */
+/* A Celery worker that applies CUBE's rules (cube.py) to files below `files_root`, and appends a line of JSON for
+ * each task to `record`. */
 pid_t celery_worker_start(const char *broker, const char *queue, const char *files_root, const char *record,
                           const char *log);
 

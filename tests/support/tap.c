@@ -18,7 +18,8 @@ struct tap {
     size_t count;
 };
 
-static void on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *argument) {
+static void on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *message,
+                       void *argument) {
     (void)connection;
     (void)subscription;
     tap_t *tap = argument;
@@ -26,7 +27,8 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
     if (!lonk || !(lonk->subject = strdup(natsMsg_GetSubject(message))))
         abort();
     lonk->size = (size_t)natsMsg_GetDataLength(message);
-    memcpy(lonk->payload, natsMsg_GetData(message), lonk->size < sizeof lonk->payload ? lonk->size : sizeof lonk->payload);
+    memcpy(lonk->payload, natsMsg_GetData(message),
+           lonk->size < sizeof lonk->payload ? lonk->size : sizeof lonk->payload);
     lonk->at_ms = clock_ms();
     natsMsg_Destroy(message);
     pthread_mutex_lock(&tap->lock);
