@@ -19,7 +19,7 @@ DESTDIR ?=
 
 STAGES := listener writer notifier
 PROGRAMS := $(STAGES:%=$(B)/bin/oxidicom-%) $(B)/bin/oxidicom
-SUITES := $(patsubst tests/%/,%,$(filter-out tests/support/ tests/bench/,$(sort $(dir $(wildcard tests/*/*.c)))))
+SUITES := $(patsubst tests/%/,%,$(filter-out tests/support/ tests/preload/ tests/bench/,$(sort $(dir $(wildcard tests/*/*.c)))))
 
 CC ?= gcc
 CXX ?= g++
@@ -91,7 +91,12 @@ $(SUITES:%=$(B)/tests/%):
 	@mkdir -p $(@D)
 	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_$(@:$(B)/tests/%=%)) $(LIBS_tests)
 
-tests: $(PROGRAMS) $(SUITES:%=$(B)/tests/%)
+# Preloaded into stages by tests that count or spoil system calls.
+$(B)/preload.so: tests/preload/preload.c
+	@mkdir -p $(@D)
+	@echo CC $<; $(CC) -D_GNU_SOURCE -shared -fPIC -O1 $(WARNINGS) -o $@ $< -ldl
+
+tests: $(PROGRAMS) $(SUITES:%=$(B)/tests/%) $(B)/preload.so
 
 # A failed build of one kind must not hide the tests of the other, so both are built first.
 test: test-deps

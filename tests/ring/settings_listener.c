@@ -1,0 +1,269 @@
+/* The effect of each setting of the listener, on the wire. None of these tests needs a server: registrations go into
+ * a folder. */
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "tests/ring/ring.h"
+
+#define SERIES       "1.2.826.0.1.3680043.9.9999.3.90"
+#define VERIFICATION "1.2.840.10008.1.1"
+#define JPEG         "1.2.840.10008.1.2.4.50"
+#define PDU_REJECT   3
+#define PDU_ABORT    7
+
+/* A receiver with one setting, or none, and up to two more. */
+static void start_with(receiver_t *receiver, const char *const *settings) {
+    receiver_prepare(receiver);
+    receiver_start(receiver, settings);
+}
+
+#define WITH(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void end(receiver_t *receiver) {
+    cr_assert_eq(receiver_stop(receiver), 0);
+    receiver_clear(receiver);
+}
+
+static bytes_t instance(int number, size_t pixels) {
+    return dataset_instance(EXPLICIT_LE, SERIES, instance_of(SERIES, number), number, pixels);
+}
+
+/* --- strict, maximum PDU length ---------------------------------------------------------------------------- */
+
+/* Sends an object in fragments of 8000 bytes to a receiver that advertises 4096; the status, or -1. */
+static int store_in_long_pdus(const char *strict, uint8_t *answer) {
+    receiver_t receiver;
+    start_with(&receiver, WITH("OXIDICOM_SCP_STRICT", strict, "OXIDICOM_SCP_MAX_PDU_LENGTH", "4096"));
+    scu_t scu = {0};
+    cr_assert(scu_associate_mr(&scu, receiver.port, "LONG", EXPLICIT_LE));
+    cr_assert_eq(scu.peer_max, 4096);
+    bytes_t set = instance(1, 20000);
+    (void)scu_send_store(&scu, 1, MR_STORAGE, instance_of(SERIES, 1), &set, 8000);
+    int status = scu_status(&scu);
+    *answer = scu.type;
+    scu_close(&scu);
+    bytes_free(&set);
+    end(&receiver);
+    return status;
+}
+
+Test(settings, take_pdus_longer_than_advertised_when_not_strict, .timeout = 60) {
+    uint8_t answer;
+    cr_assert_eq(store_in_long_pdus("false", &answer), 0);
+}
+
+Test(settings, abort_at_pdus_longer_than_advertised_when_strict, .timeout = 60) {
+    uint8_t answer;
+    cr_assert_eq(store_in_long_pdus("true", &answer), -1);
+    cr_assert_eq(answer, PDU_ABORT);
+}
+
+Test(settings, advertise_a_pdu_length_of_131072_unless_told_otherwise, .timeout = 60) {
+    receiver_t receiver;
+    start_with(&receiver, NULL);
+    scu_t scu = {0};
+    cr_assert(scu_associate_mr(&scu, receiver.port, "DEFAULT", EXPLICIT_LE));
+    cr_assert_eq(scu.peer_max, 131072);
+    cr_assert(scu_release(&scu));
+    end(&receiver);
+}
+
+/* --- what is accepted -------------------------------------------------------------------------------------- */
+
+/* How a context is answered by a receiver with this setting: PS3.8 table 9-18. */
+static int answer_to(const char *abstract_syntax, const char *transfer_syntax, const char *const *settings) {
+    receiver_t receiver;
+    start_with(&receiver, settings);
+    const scu_context_t context = {5, abstract_syntax, {transfer_syntax}};
+    scu_t scu = {0};
+    cr_assert(scu_associate(&scu, receiver.port, &(scu_request_t){.contexts = &context, .contexts_count = 1}));
+    int result = scu.answered[5].result;
+    cr_assert(scu_release(&scu));
+    end(&receiver);
+    return result;
+}
+
+Test(settings, accept_unknown_sop_classes_only_when_promiscuous, .timeout = 60) {
+    cr_assert_eq(answer_to("1.2.3.4.5", EXPLICIT_LE, NULL), 3);
+    cr_assert_eq(answer_to("1.2.3.4.5", EXPLICIT_LE, WITH("OXIDICOM_SCP_PROMISCUOUS", "true")), 0);
+}
+
+Test(settings, accept_compressed_objects_unless_uncompressed_only, .timeout = 60) {
+    cr_assert_eq(answer_to(MR_STORAGE, JPEG, NULL), 0);
+    cr_assert_eq(answer_to(MR_STORAGE, JPEG, WITH("OXIDICOM_SCP_UNCOMPRESSED_ONLY", "true")), 4);
+    cr_assert_eq(answer_to(MR_STORAGE, EXPLICIT_LE, WITH("OXIDICOM_SCP_UNCOMPRESSED_ONLY", "true")), 0);
+}
+
+Test(settings, name_the_receiver_and_calls_to_another_name_are_answered, .timeout = 60) {
+    receiver_t receiver;
+    start_with(&receiver, WITH("OXIDICOM_SCP_AET", "RADIOLOGY"));
+    cr_assert(receiver_logged(&receiver, "RADIOLOGY listens on port", 1000));
+    for (int i = 0; i < 2; i++) {
+        const scu_context_t context = {1, MR_STORAGE, {EXPLICIT_LE}};
+        const char *called = i == 0 ? "RADIOLOGY" : "SOMEBODY_ELSE";
+        scu_t scu = {0};
+        cr_assert(scu_associate(&scu, receiver.port,
+                                &(scu_request_t){.called = called, .contexts = &context, .contexts_count = 1}));
+        cr_assert_eq(memcmp(scu.body.at + 4, called, strlen(called)), 0, "the title comes back, PS3.8 9.3.3");
+        cr_assert(scu_release(&scu));
+    }
+    end(&receiver);
+}
+
+/* --- how many at once -------------------------------------------------------------------------------------- */
+
+static bool associate_for(scu_t *scu, int port, const char *abstract_syntax) {
+    const scu_context_t context = {1, abstract_syntax, {IMPLICIT_LE}};
+    return scu_associate(scu, port, &(scu_request_t){.contexts = &context, .contexts_count = 1});
+}
+
+Test(settings, reject_an_association_too_many_after_a_wait_and_always_serve_verification, .timeout = 60) {
+    receiver_t receiver;
+    start_with(&receiver, WITH("OXIDICOM_LISTENER_THREADS", "1", "OXIDICOM_ASSOCIATION_WAIT", "700ms"));
+    scu_t first = {0}, second = {0}, asking = {0};
+    cr_assert(associate_for(&first, receiver.port, MR_STORAGE));
+    cr_assert(associate_for(&asking, receiver.port, VERIFICATION));
+    cr_assert_eq(scu_echo(&asking, 1), 0);
+    cr_assert(scu_release(&asking));
+    int64_t asked_ms = clock_ms();
+    cr_assert_not(associate_for(&second, receiver.port, MR_STORAGE));
+    cr_assert_geq(clock_ms() - asked_ms, 700);
+    cr_assert_eq(second.type, PDU_REJECT);
+    cr_assert_eq(second.body.size, 4);
+    cr_assert_eq(memcmp(second.body.at, "\0\2\3\2", 4), 0, "transient, presentation, local limit exceeded");
+    scu_close(&second);
+    cr_assert(scu_release(&first));
+    end(&receiver);
+}
+
+Test(settings, let_an_association_wait_until_another_ends, .timeout = 60) {
+    receiver_t receiver;
+    start_with(&receiver, WITH("OXIDICOM_LISTENER_THREADS", "1", "OXIDICOM_ASSOCIATION_WAIT", "30s"));
+    scu_t first = {0}, second = {.timeout_ms = 300};
+    cr_assert(associate_for(&first, receiver.port, MR_STORAGE));
+    cr_assert_not(associate_for(&second, receiver.port, MR_STORAGE));
+    cr_assert(scu_release(&first));
+    second.timeout_ms = 10000;
+    cr_assert(scu_read(&second), "it is still asked for, and answered now");
+    cr_assert_eq(second.type, 2);
+    cr_assert(scu_release(&second));
+    end(&receiver);
+}
+
+/* --- where ------------------------------------------------------------------------------------------------- */
+
+Test(settings, listen_on_the_port_over_ipv4_and_ipv6, .timeout = 60) {
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+    scu_t scu = {.fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), .timeout_ms = 10000};
+    if (scu.fd < 0 || bind(scu.fd, (struct sockaddr *)&address, sizeof address) != 0)
+        cr_skip_test("this machine has no IPv6");
+    receiver_t receiver;
+    start_with(&receiver, NULL);
+    cr_assert(await_port(receiver.port, 1000), "IPv4");
+    address.sin6_port = htons((uint16_t)receiver.port);
+    cr_assert_eq(connect(scu.fd, (struct sockaddr *)&address, sizeof address), 0);
+    const scu_context_t context = {1, VERIFICATION, {IMPLICIT_LE}};
+    bytes_t rq = scu_associate_rq(&(scu_request_t){.contexts = &context, .contexts_count = 1});
+    cr_assert(scu_send(&scu, rq.at, rq.size) && scu_read(&scu));
+    cr_assert_eq(scu.type, 2);
+    cr_assert(scu_release(&scu));
+    bytes_free(&rq);
+    end(&receiver);
+}
+
+/* --- patience ---------------------------------------------------------------------------------------------- */
+
+Test(settings, give_up_an_object_after_the_store_timeout_and_keep_the_association, .timeout = 60) {
+    receiver_t receiver;
+    start_with(&receiver, WITH("OXIDICOM_STORE_TIMEOUT", "500ms"));
+    pid_t notifier = receiver_stage(&receiver, "notifier", 0);
+    scu_t scu = {0};
+    cr_assert(scu_associate_mr(&scu, receiver.port, "PATIENT", EXPLICIT_LE));
+    bytes_t set = instance(1, 1000);
+    kill(notifier, SIGSTOP); /* nothing is acknowledged */
+    int64_t sent_ms = clock_ms();
+    cr_assert_eq(scu_store(&scu, 1, MR_STORAGE, instance_of(SERIES, 1), &set), 0xA700);
+    cr_assert_geq(clock_ms() - sent_ms, 500);
+    kill(notifier, SIGCONT);
+    cr_assert_eq(scu_store(&scu, 1, MR_STORAGE, instance_of(SERIES, 1), &set), 0);
+    cr_assert(scu_release(&scu));
+    bytes_free(&set);
+    end(&receiver);
+}
+
+/* Whether an association that is silent when the receiver is told to end can go on. */
+static bool survives_the_end(const char *drain_timeout) {
+    receiver_t receiver;
+    start_with(&receiver, WITH("OXIDICOM_DRAIN_TIMEOUT", drain_timeout));
+    scu_t scu = {0};
+    cr_assert(scu_associate_mr(&scu, receiver.port, "LATE", EXPLICIT_LE));
+    kill(receiver.launcher, SIGTERM);
+    cr_assert(receiver_logged(&receiver, "drains", 5000));
+    scu.timeout_ms = 1500;
+    bool aborted = scu_read(&scu) && scu.type == PDU_ABORT;
+    bytes_t set = instance(1, 1000);
+    scu.timeout_ms = 10000;
+    bool stored = !aborted && scu_store(&scu, 1, MR_STORAGE, instance_of(SERIES, 1), &set) == 0;
+    if (aborted)
+        scu_close(&scu);
+    else
+        cr_assert(scu_release(&scu));
+    bytes_free(&set);
+    end(&receiver);
+    return stored;
+}
+
+Test(settings, let_open_associations_finish_within_the_drain_timeout, .timeout = 60) {
+    cr_assert(survives_the_end("30s"));
+    cr_assert_not(survives_the_end("200ms"));
+}
+
+/* --- memory ------------------------------------------------------------------------------------------------ */
+
+#define SENDERS      12
+#define OBJECT_BYTES (4 * 1024 * 1024)
+
+/* What the listener grows by, in KiB, when 48 MiB are sent to it and nothing is acknowledged. */
+static long growth_with(const char *buffer_size) {
+    receiver_t receiver;
+    start_with(&receiver, WITH("OXIDICOM_BUFFER_SIZE", buffer_size));
+    long before = receiver_memory_kib(&receiver);
+    kill(receiver_stage(&receiver, "notifier", 0), SIGSTOP);
+    bytes_t set = instance(1, OBJECT_BYTES);
+    pid_t senders[SENDERS];
+    for (int i = 0; i < SENDERS; i++) {
+        senders[i] = fork();
+        cr_assert_geq(senders[i], 0);
+        if (senders[i] == 0) {
+            scu_t scu = {0};
+            bool sent = scu_associate_mr(&scu, receiver.port, "FULL", EXPLICIT_LE) &&
+                        scu_send_store(&scu, 1, MR_STORAGE, "1.2.3", &set, 0);
+            _exit(!sent);
+        }
+    }
+    long most = 0;
+    for (int64_t until_ms = clock_ms() + 3000; clock_ms() < until_ms; usleep(20000)) {
+        long now = receiver_memory_kib(&receiver);
+        most = now > most ? now : most;
+    }
+    for (int i = 0; i < SENDERS; i++)
+        process_stop(senders[i], SIGKILL, 1000);
+    kill(receiver_stage(&receiver, "notifier", 0), SIGCONT);
+    bytes_free(&set);
+    receiver_clear(&receiver);
+    return most - before;
+}
+
+Test(settings, bound_what_the_listener_holds_by_the_buffer_size, .timeout = 60) {
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip_test("memory is measured without sanitizers only");
+#endif
+    long small = growth_with("8MiB"), large = growth_with("64MiB");
+    cr_assert_leq(small, 24 * 1024, "%ld KiB with 8MiB", small);
+    cr_assert_geq(large, 40 * 1024, "%ld KiB with 64MiB", large);
+}

@@ -1,0 +1,112 @@
+/* Storage that is full, and objects larger than memory should be. */
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "tests/ring/ring.h"
+
+#define SERIES "1.2.826.0.1.3680043.9.9999.3.95"
+
+static void mount_small(const receiver_t *receiver, const char *options) {
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", receiver->root, "tmpfs", 0, options) != 0)
+        cr_skip("a file system of its own needs root");
+}
+
+Test(storage, that_is_full_is_answered_a700_and_leaves_no_partial_file, .timeout = 60) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    mount_small(&receiver, "size=3m");
+    receiver_start(&receiver, NULL);
+    scu_t scu = {0};
+    store_some(&scu, receiver.port, "FULL", SERIES, 1, 2);
+    bytes_t big = dataset_instance(EXPLICIT_LE, SERIES, instance_of(SERIES, 3), 3, 8 << 20);
+    cr_assert_eq(scu_store(&scu, 1, MR_STORAGE, instance_of(SERIES, 3), &big), 0xA700);
+    bytes_t small = dataset_instance(EXPLICIT_LE, SERIES, instance_of(SERIES, 4), 4, 1000);
+    cr_assert_eq(scu_store(&scu, 1, MR_STORAGE, instance_of(SERIES, 4), &small), 0, "the association goes on");
+    cr_assert(scu_release(&scu));
+    cr_assert_eq(receiver_files(&receiver), 3);
+    char *temporary = text_of("%s/.oxidicom", receiver.root);
+    cr_assert_eq(process_run(NULL, NULL,
+                             (const char *const[]){"sh", "-c", "test -z \"$(find \"$0\" -type f -size +1k)\"",
+                                                   temporary, NULL},
+                             5000),
+                 0, "a partial file is left");
+    free(temporary);
+    bytes_free(&big);
+    bytes_free(&small);
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    umount2(receiver.root, MNT_DETACH);
+    receiver_clear(&receiver);
+}
+
+/* Anonymous memory of the launcher and its stages in KiB. */
+static long anonymous_kib(const receiver_t *receiver) {
+    const pid_t processes[] = {receiver->launcher, receiver_stage(receiver, "listener", 0),
+                               receiver_stage(receiver, "writer", 0), receiver_stage(receiver, "notifier", 0)};
+    long sum = 0;
+    for (size_t i = 0; i < sizeof processes / sizeof *processes; i++) {
+        char *path = text_of("/proc/%d/status", (int)processes[i]);
+        size_t size;
+        char *status = file_content(path, &size), *line = status ? strstr(status, "RssAnon:") : NULL;
+        cr_assert_not_null(line);
+        sum += strtol(line + strlen("RssAnon:"), NULL, 10);
+        free(status);
+        free(path);
+    }
+    return sum;
+}
+
+/* An element of OW with `size` bytes to come. */
+static void add_pixel_header(bytes_t *set, uint32_t size) {
+    const uint8_t header[] = {0xE0,
+                              0x7F,
+                              0x10,
+                              0,
+                              'O',
+                              'W',
+                              0,
+                              0,
+                              (uint8_t)size,
+                              (uint8_t)(size >> 8),
+                              (uint8_t)(size >> 16),
+                              (uint8_t)(size >> 24)};
+    bytes_add(set, header, sizeof header);
+}
+
+Test(storage, of_one_gigabyte_passes_through_little_memory, .timeout = 300) {
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip("AddressSanitizer takes memory of its own");
+#endif
+    enum { PIECE = 1 << 20, PIECES = 1024 };
+    receiver_t receiver;
+    queue_t *queue = queue_new(rabbitmq_port(), "gigabyte");
+    ring_start(&receiver, "gigabyte", NULL);
+    scu_t scu = {.timeout_ms = 120000};
+    cr_assert(scu_associate_mr(&scu, receiver.port, "LARGE", EXPLICIT_LE));
+    bytes_t command = scu_store_command(MR_STORAGE, "1.2.3", 1),
+            head = dataset_instance(EXPLICIT_LE, SERIES, "1.2.3", 1, 0);
+    head.size -= 12; /* its empty pixel data */
+    add_pixel_header(&head, (uint32_t)PIECE * PIECES);
+    cr_assert(scu_p_data(&scu, 1, 3, command.at, command.size) && scu_p_data(&scu, 1, 0, head.at, head.size));
+    static uint8_t piece[PIECE];
+    long most = 0;
+    for (int i = 0; i < PIECES; i++) {
+        memset(piece, i, sizeof piece);
+        cr_assert(scu_p_data(&scu, 1, i == PIECES - 1 ? 2 : 0, piece, sizeof piece));
+        if (i % 16 == 0) {
+            long now = anonymous_kib(&receiver);
+            most = now > most ? now : most;
+        }
+    }
+    cr_assert_eq(scu_status(&scu), 0);
+    cr_assert(scu_release(&scu));
+    expect_registration(queue, SERIES, 1);
+    fprintf(stderr, "one object of 1 GiB: at most %ld MiB of anonymous memory\n", most / 1024);
+    cr_assert_lt(most, 150 * 1024, "%ld KiB", most);
+    bytes_free(&command);
+    bytes_free(&head);
+    queue_destroy(&queue);
+    receiver_clear(&receiver);
+}
