@@ -15,6 +15,8 @@ SHELL := /bin/bash
 SANITIZE ?=
 B := build$(if $(SANITIZE),/sanitize)
 PREFIX ?= /usr/local
+# For targets that build by themselves, unless make was given a number.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 DESTDIR ?=
 
 STAGES := listener writer notifier
@@ -100,8 +102,8 @@ tests: $(PROGRAMS) $(SUITES:%=$(B)/tests/%) $(B)/preload.so
 
 # A failed build of one kind must not hide the tests of the other, so both are built first.
 test: test-deps
-	+$(MAKE) tests
-	+$(MAKE) tests SANITIZE=1
+	+$(MAKE) $(JOBS) tests
+	+$(MAKE) $(JOBS) tests SANITIZE=1
 	tests/run
 
 # --- tools ---

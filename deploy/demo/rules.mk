@@ -1,0 +1,15 @@
+# make demo: everything it needs and nothing more.
+$(B)/demo/phantom: deploy/demo/phantom.cc
+	@mkdir -p $(@D)
+	@echo CXX $<; $(CXX) $(CPPFLAGS) $(CXXFLAGS) -o $@ $< -ldcmdata -lofstd
+
+$(B)/demo/progress: deploy/demo/progress.c
+	@mkdir -p $(@D)
+	@echo CC $<; $(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< -lnats
+
+demo:
+	deploy/deps.sh build demo
+	+$(MAKE) $(JOBS) all $(B)/demo/phantom $(B)/demo/progress
+	KEEP=$(KEEP) deploy/demo/demo.sh
+
+.PHONY: demo
