@@ -75,7 +75,7 @@
 #define WRITER_OUTBOX_MESSAGES 1000
 /* Series folders that this writer knows to be durable, and earlier listeners that it remembers as gone. */
 #define DURABLE_FOLDERS_MAX 256
-#define GONE_LISTENERS_MAX 16
+#define GONE_LISTENERS_MAX  16
 
 /* --- notifier ------------------------------------------------------------------------------------- */
 
@@ -110,6 +110,9 @@
 #define LISTENER_QUEUE_MESSAGES 10000
 /* Longer parts of a LONK subject are cut: nats-server closes a connection whose protocol line passes 4096 bytes. */
 #define LONK_TOKEN_MAX_BYTES 1024
+/* Told to end, the notifier waits until the ring has been silent for so long, but not longer than … */
+#define DRAIN_QUIET_MS         100
+#define DRAIN_QUIET_LONGEST_MS 1000
 /* How long the end of the process waits for NATS to take what is left. */
 #define LONK_FLUSH_MS 2000
 /* Between two attempts to reach NATS. */

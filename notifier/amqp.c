@@ -126,10 +126,9 @@ static int log_in(amqp_t *self, failure_t *failure) {
     amqp_table_entry_t name = {amqp_cstring_bytes("connection_name"), {.kind = AMQP_FIELD_KIND_UTF8}};
     name.value.value.bytes = amqp_cstring_bytes("oxidicom-notifier");
     amqp_table_t properties = {.num_entries = 1, .entries = &name};
-    amqp_rpc_reply_t reply =
-        amqp_login_with_properties(self->connection, self->info.vhost, AMQP_DEFAULT_MAX_CHANNELS, FRAME_MAX_BYTES,
-                                   BROKER_HEARTBEAT_S, &properties, AMQP_SASL_METHOD_PLAIN, self->info.user,
-                                   self->info.password);
+    amqp_rpc_reply_t reply = amqp_login_with_properties(
+        self->connection, self->info.vhost, AMQP_DEFAULT_MAX_CHANNELS, FRAME_MAX_BYTES, BROKER_HEARTBEAT_S,
+        &properties, AMQP_SASL_METHOD_PLAIN, self->info.user, self->info.password);
     return check_reply(reply, "login", failure);
 }
 
@@ -254,9 +253,9 @@ static int send_message(void *transport, const celery_message_t *message, uint64
         .correlation_id = amqp_cstring_bytes(message->id),
         .reply_to = amqp_cstring_bytes(message->reply_to),
     };
-    int status = amqp_basic_publish(self->connection, PUBLISH_CHANNEL, amqp_empty_bytes,
-                                    amqp_cstring_bytes(self->queue), 1, 0, &properties,
-                                    amqp_cstring_bytes(message->body));
+    int status =
+        amqp_basic_publish(self->connection, PUBLISH_CHANNEL, amqp_empty_bytes, amqp_cstring_bytes(self->queue), 1,
+                           0, &properties, amqp_cstring_bytes(message->body));
     empty_amqp_pool(&pool);
     if (status == AMQP_STATUS_OK)
         return 0;
@@ -270,8 +269,8 @@ static int send_message(void *transport, const celery_message_t *message, uint64
 static int on_return(amqp_t *self, const amqp_frame_t *frame, failure_t *failure) {
     const amqp_basic_return_t *returned = frame->payload.method.decoded;
     char why[256], task_id[UUID_STR_LEN] = "";
-    snprintf(why, sizeof why, "returned by the broker: %d %.*s", returned->reply_code, (int)returned->reply_text.len,
-             (const char *)returned->reply_text.bytes);
+    snprintf(why, sizeof why, "returned by the broker: %d %.*s", returned->reply_code,
+             (int)returned->reply_text.len, (const char *)returned->reply_text.bytes);
     amqp_message_t message;
     if (check_reply(amqp_read_message(self->connection, frame->channel, &message, 0), "return", failure) != 0)
         return -1;
@@ -310,7 +309,8 @@ static int on_method(amqp_t *self, const amqp_frame_t *frame, failure_t *failure
         const amqp_channel_close_t *close = method;
         /* It was one of the messages; which one is not said. Each waits for a time of its own, so that the others
          * do not suffer from that one for ever. */
-        self->results.settled(self->results.self, UINT64_MAX, true, OUTCOME_REJECTED, "the broker closed the channel");
+        self->results.settled(self->results.self, UINT64_MAX, true, OUTCOME_REJECTED,
+                              "the broker closed the channel");
         return on_close(self, close->reply_code, close->reply_text, failure);
     }
     case AMQP_CONNECTION_CLOSE_METHOD: {

@@ -96,7 +96,8 @@ static void owe_message(batch_t *batch, owed_message_t message, const char *call
     batch->messages[batch->messages_count++] = message;
 }
 
-void batch_count(batch_t *batch, int64_t reception, const char *calling_ae, const char *series_uid, uint32_t count) {
+void batch_count(batch_t *batch, int64_t reception, const char *calling_ae, const char *series_uid,
+                 uint32_t count) {
     owed_message_t message = {.kind = OWED_COUNT, .reception = reception, .count = count};
     owe_message(batch, message, calling_ae, series_uid);
 }
@@ -124,8 +125,10 @@ static void collect(batch_t *batch, uint64_t listener, Ring__Acknowledged *messa
 }
 
 static void send_acknowledged(batch_t *batch, zsock_t *outbox, Ring__Acknowledged *message) {
-    /* A queue that is full for want of a listener: the next one has another incarnation and waits for none of it. */
-    if (ring_send(outbox, &RING_ENVELOPE(ACKNOWLEDGED, acknowledged, message)) != 0 && seldom(&batch->complained_ms))
+    /* A queue that is full for want of a listener: the next one has another incarnation and waits for none of it.
+     */
+    if (ring_send(outbox, &RING_ENVELOPE(ACKNOWLEDGED, acknowledged, message)) != 0 &&
+        seldom(&batch->complained_ms))
         log_warn(NULL, "the listener takes no acknowledgements: %s", strerror(errno));
 }
 
@@ -141,8 +144,8 @@ static void acknowledge(batch_t *batch, zsock_t *outbox) {
         abort();
     size_t told_count = 0;
     for (size_t i = 0; i < batch->objects_count + batch->ends_count; i++) {
-        uint64_t listener = i < batch->objects_count ? batch->objects[i].listener
-                                                     : batch->ends[i - batch->objects_count].listener;
+        uint64_t listener =
+            i < batch->objects_count ? batch->objects[i].listener : batch->ends[i - batch->objects_count].listener;
         bool known = false;
         for (size_t k = 0; k < told_count && !known; k++)
             known = told[k] == listener;

@@ -211,7 +211,8 @@ static void run(broker_t *broker) {
     while (!broker->ended) {
         if (!broker->connected && clock_ms() >= broker->retry_at_ms)
             try_to_connect(broker);
-        int descriptor = broker->connected ? current(broker)->transport->descriptor(current(broker)->connection) : -1;
+        int descriptor =
+            broker->connected ? current(broker)->transport->descriptor(current(broker)->connection) : -1;
         zmq_pollitem_t items[] = {{.socket = zsock_resolve(broker->pipe), .events = ZMQ_POLLIN},
                                   {.fd = descriptor, .events = ZMQ_POLLIN}};
         if (zmq_poll(items, descriptor >= 0 ? 2 : 1, wait_ms(broker)) < 0 && errno != EINTR)

@@ -1,6 +1,6 @@
 /* The way of registrations to the broker: a thread that owns the connection, makes the message of each registration
- * right before sending it, and says what became of it. It reconnects for ever. Nothing is kept here across a restart:
- * the journal does that. */
+ * right before sending it, and says what became of it. It reconnects for ever. Nothing is kept here across a
+ * restart: the journal does that. */
 #ifndef NOTIFIER_BROKER_H
 #define NOTIFIER_BROKER_H
 
@@ -17,7 +17,8 @@ typedef enum broker_event {
     BROKER_ENDED,        /* the thread's last word, for broker_destroy */
 } broker_event_t;
 
-/* Starts the thread, which reads the settings until its end; the address is one that the settings accepted. Readable when broker_receive has something. */
+/* Starts the thread, which reads the settings until its end; the address is one that the settings accepted.
+ * Readable when broker_receive has something. */
 zactor_t *broker_new(settings_t *settings);
 /* Ends the thread without waiting for confirmations. What it still has is freed. */
 void broker_destroy(zactor_t **self_p);

@@ -35,17 +35,19 @@ void celery_sender_clear(celery_sender_t *sender) {
 
 static json_t *make_headers(const celery_sender_t *sender, const char *id, json_t *arguments) {
     char *repr = must(python_repr(arguments));
-    json_t *headers = must(json_pack(
-        "{s:s, s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:i, s:[n, n], s:s, s:n, s:s, s:s, s:s, s:b}", "lang", "py", "task",
-        CELERY_TASK, "id", id, "shadow", "eta", "expires", "group", "group_index", "retries", 0, "timelimit", "root_id",
-        id, "parent_id", "argsrepr", "()", "kwargsrepr", repr, "origin", sender->origin, "ignore_result", 0));
+    json_t *headers =
+        must(json_pack("{s:s, s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:i, s:[n, n], s:s, s:n, s:s, s:s, s:s, s:b}",
+                       "lang", "py", "task", CELERY_TASK, "id", id, "shadow", "eta", "expires", "group",
+                       "group_index", "retries", 0, "timelimit", "root_id", id, "parent_id", "argsrepr", "()",
+                       "kwargsrepr", repr, "origin", sender->origin, "ignore_result", 0));
     free(repr);
     return headers;
 }
 
 /* [args, kwargs, embed] */
 static char *make_body(json_t *arguments) {
-    json_t *body = must(json_pack("[[], O, {s:n, s:n, s:n, s:n}]", arguments, "callbacks", "errbacks", "chain", "chord"));
+    json_t *body =
+        must(json_pack("[[], O, {s:n, s:n, s:n, s:n}]", arguments, "callbacks", "errbacks", "chain", "chord"));
     char *text = must(json_dumps(body, AS_PYTHON));
     json_decref(body);
     return text;
@@ -79,12 +81,12 @@ char *celery_envelope(const celery_message_t *message, const char *queue) {
     uuid_t id;
     uuid_generate(id);
     uuid_unparse_lower(id, tag);
-    json_t *envelope = must(json_pack(
-        "{s:s, s:s, s:s, s:O, s:{s:s, s:s, s:i, s:{s:s, s:s}, s:i, s:s, s:s}}", "body", body, "content-encoding",
-        CELERY_CONTENT_ENCODING, "content-type", CELERY_CONTENT_TYPE, "headers", message->headers, "properties",
-        "correlation_id", message->id, "reply_to", message->reply_to, "delivery_mode", CELERY_PERSISTENT,
-        "delivery_info", "exchange", "", "routing_key", queue, "priority", 0, "body_encoding", "base64",
-        "delivery_tag", tag));
+    json_t *envelope =
+        must(json_pack("{s:s, s:s, s:s, s:O, s:{s:s, s:s, s:i, s:{s:s, s:s}, s:i, s:s, s:s}}", "body", body,
+                       "content-encoding", CELERY_CONTENT_ENCODING, "content-type", CELERY_CONTENT_TYPE, "headers",
+                       message->headers, "properties", "correlation_id", message->id, "reply_to", message->reply_to,
+                       "delivery_mode", CELERY_PERSISTENT, "delivery_info", "exchange", "", "routing_key", queue,
+                       "priority", 0, "body_encoding", "base64", "delivery_tag", tag));
     char *text = must(json_dumps(envelope, AS_PYTHON));
     json_decref(envelope);
     free(body);

@@ -1,5 +1,5 @@
-/* Celery's message protocol 2: body, headers and properties of a task, and the envelope that kombu puts around it on
- * brokers without properties of their own. https://docs.celeryq.dev/en/stable/internals/protocol.html */
+/* Celery's message protocol 2: body, headers and properties of a task, and the envelope that kombu puts around it
+ * on brokers without properties of their own. https://docs.celeryq.dev/en/stable/internals/protocol.html */
 #ifndef NOTIFIER_CELERY_H
 #define NOTIFIER_CELERY_H
 

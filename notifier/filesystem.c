@@ -1,5 +1,6 @@
-/* kombu's filesystem transport: a folder whose files are the messages of a queue. The receiver takes every file whose
- * name holds `.{queue}.msg`, in the order of the names, so one appears under such a name only when it is whole. */
+/* kombu's filesystem transport: a folder whose files are the messages of a queue. The receiver takes every file
+ * whose name holds `.{queue}.msg`, in the order of the names, so one appears under such a name only when it is
+ * whole. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* Removes from the journal what is finished and old (JOURNAL_KEEP_MS): at start and then hourly, a slice at a time. */
+/* Removes from the journal what is finished and old (JOURNAL_KEEP_MS): at start and then hourly, a slice at a time.
+ */
 #ifndef NOTIFIER_HOUSEKEEPING_H
 #define NOTIFIER_HOUSEKEEPING_H
 

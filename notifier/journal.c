@@ -143,7 +143,8 @@ static bool open_file(journal_t *journal, const char *path) {
     int result = sqlite3_open(path, &journal->db);
     umask(old);
     if (result != SQLITE_OK)
-        log_error(NULL, "can't open the journal %s: %s", path, journal->db ? sqlite3_errmsg(journal->db) : "no memory");
+        log_error(NULL, "can't open the journal %s: %s", path,
+                  journal->db ? sqlite3_errmsg(journal->db) : "no memory");
     return result == SQLITE_OK;
 }
 

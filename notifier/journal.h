@@ -29,7 +29,8 @@ typedef struct journal {
 int journal_open(journal_t *journal, const settings_t *settings) __attribute__((warn_unused_result));
 void journal_close(journal_t *journal);
 
-/* Ends the transaction that the first statement opened. 0: all of it is durable (as far as OXIDICOM_FSYNC has it). -1: nothing of it happened. */
+/* Ends the transaction that the first statement opened. 0: all of it is durable (as far as OXIDICOM_FSYNC has it).
+ * -1: nothing of it happened. */
 int journal_commit(journal_t *journal) __attribute__((warn_unused_result));
 
 /* A value for one parameter of a statement. Texts and bytes must live until the statement has run. */
@@ -40,10 +41,10 @@ typedef struct value {
     size_t size;
 } value_t;
 
-#define NUMBER(n)      ((value_t){.kind = VALUE_NUMBER, .number = (int64_t)(n)})
-#define TEXT(t)        ((value_t){.kind = VALUE_TEXT, .bytes = (t)})
-#define BYTES(b, n)    ((value_t){.kind = VALUE_BYTES, .bytes = (b), .size = (n)})
-#define VALUES(...)    (const value_t[]){__VA_ARGS__}, sizeof((const value_t[]){__VA_ARGS__}) / sizeof(value_t)
+#define NUMBER(n)   ((value_t){.kind = VALUE_NUMBER, .number = (int64_t)(n)})
+#define TEXT(t)     ((value_t){.kind = VALUE_TEXT, .bytes = (t)})
+#define BYTES(b, n) ((value_t){.kind = VALUE_BYTES, .bytes = (b), .size = (n)})
+#define VALUES(...) (const value_t[]){__VA_ARGS__}, sizeof((const value_t[]){__VA_ARGS__}) / sizeof(value_t)
 
 /* Runs a statement that returns no rows, in the open transaction. Returns how many rows it changed; -1: broken. */
 int journal_run(journal_t *journal, sql_t sql, const value_t *values, size_t count);

@@ -33,12 +33,15 @@ const char *const JOURNAL_MIGRATIONS[] = {
 const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;
 
 const char *const JOURNAL_SQL[SQL_COUNT] = {
-    [SQL_EVENT_FIND] = "SELECT status, offending_element, error_comment FROM event WHERE listener = ?1 AND object = ?2",
-    [SQL_EVENT_ADD] = "INSERT INTO event (listener, object, reception, status, offending_element, error_comment, seen_at)"
-                      " VALUES (?1, ?2, nullif(?3, 0), ?4, ?5, ?6, ?7)",
+    [SQL_EVENT_FIND] =
+        "SELECT status, offending_element, error_comment FROM event WHERE listener = ?1 AND object = ?2",
+    [SQL_EVENT_ADD] =
+        "INSERT INTO event (listener, object, reception, status, offending_element, error_comment, seen_at)"
+        " VALUES (?1, ?2, nullif(?3, 0), ?4, ?5, ?6, ?7)",
 
     [SQL_LISTENER_ADD] = "INSERT OR IGNORE INTO listener (incarnation, seen_at) VALUES (?1, ?2)",
-    [SQL_LISTENERS_CLOSE_OTHERS] = "UPDATE listener SET closed_at = ?2 WHERE incarnation <> ?1 AND closed_at IS NULL",
+    [SQL_LISTENERS_CLOSE_OTHERS] =
+        "UPDATE listener SET closed_at = ?2 WHERE incarnation <> ?1 AND closed_at IS NULL",
     [SQL_ASSOCIATION_END] = "INSERT OR IGNORE INTO ended (listener, association, ended_at) VALUES (?1, ?2, ?3)",
     [SQL_ASSOCIATION_IS_OVER] =
         "SELECT EXISTS (SELECT 1 FROM ended WHERE listener = ?1 AND association = ?2)"
@@ -52,8 +55,8 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
         "SELECT id, folder FROM reception WHERE calling_ae = ?1 AND series_uid = ?2 AND state = 'receiving'",
     [SQL_RECEPTION_BEGIN] = "INSERT INTO reception (calling_ae, series_uid, began_at) VALUES (?1, ?2, ?3)",
     [SQL_RECEPTION_SET_FIRST] = "UPDATE reception SET folder = ?2, series = ?3 WHERE id = ?1",
-    [SQL_RECEPTION_ADD_FILE] =
-        "UPDATE reception SET files = files + 1, elsewhere = elsewhere + (folder <> ?2) WHERE id = ?1 RETURNING files",
+    [SQL_RECEPTION_ADD_FILE] = "UPDATE reception SET files = files + 1, elsewhere = elsewhere + (folder <> ?2) "
+                               "WHERE id = ?1 RETURNING files",
     [SQL_RECEPTION_ADD_ERROR] = "UPDATE reception SET errors = errors + 1 WHERE id = ?1",
     [SQL_RECEPTION_FIND_ABANDONED] =
         "SELECT id FROM reception WHERE state = 'receiving'"
@@ -78,16 +81,19 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
                            " USING (calling_ae, series_uid, folder)"
                            " WHERE newer.id = ?1 AND older.id < ?1 AND older.state = 'due' ORDER BY older.id DESC",
     [SQL_DUE_READ] = "SELECT series, began_at, attempts FROM reception WHERE id = ?1",
-    [SQL_DUE_MERGE] = "UPDATE reception SET state = 'merged', settled_at = ?3, why = 'merged into ' || ?2 WHERE id = ?1",
-    [SQL_DUE_TAKE_SERIES] = "UPDATE reception SET series = (SELECT series FROM reception WHERE id = ?2) WHERE id = ?1",
-    [SQL_DUE_REGISTERED] =
-        "UPDATE reception SET state = 'registered', settled_at = ?2, task_id = ?3, ndicom = ?4, why = NULL WHERE id = ?1",
+    [SQL_DUE_MERGE] =
+        "UPDATE reception SET state = 'merged', settled_at = ?3, why = 'merged into ' || ?2 WHERE id = ?1",
+    [SQL_DUE_TAKE_SERIES] =
+        "UPDATE reception SET series = (SELECT series FROM reception WHERE id = ?2) WHERE id = ?1",
+    [SQL_DUE_REGISTERED] = "UPDATE reception SET state = 'registered', settled_at = ?2, task_id = ?3, ndicom = ?4, "
+                           "why = NULL WHERE id = ?1",
     [SQL_DUE_REFUSED] = "UPDATE reception SET state = 'refused', settled_at = ?2, why = ?3 WHERE id = ?1",
     [SQL_DUE_REJECTED] = "UPDATE reception SET attempts = ?2, retry_ms = ?3, why = ?4 WHERE id = ?1",
     [SQL_DUE_FORGET_RETRIES] = "UPDATE reception SET retry_ms = 0 WHERE state = 'due'",
 
     /* Rows of events are numbered as they came, so the oldest come first and a slice is found without a search. */
-    [SQL_EVENT_EXPIRE] = "DELETE FROM event WHERE seen_at < ?1 AND id IN (SELECT id FROM event ORDER BY id LIMIT ?2)",
+    [SQL_EVENT_EXPIRE] =
+        "DELETE FROM event WHERE seen_at < ?1 AND id IN (SELECT id FROM event ORDER BY id LIMIT ?2)",
     [SQL_ASSOCIATION_EXPIRE] = "DELETE FROM ended WHERE ended_at < ?1",
     [SQL_LISTENER_EXPIRE] = "DELETE FROM listener WHERE closed_at < ?1",
     [SQL_RECEPTION_EXPIRE] = "DELETE FROM reception WHERE settled_at < ?1",

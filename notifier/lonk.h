@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /* The first byte of each payload. */
-#define LONK_DONE  0x00
-#define LONK_COUNT 0x01
-#define LONK_ERROR 0x02
+#define LONK_DONE        0x00
+#define LONK_COUNT       0x01
+#define LONK_ERROR       0x02
 
 #define LONK_COUNT_BYTES 5
 

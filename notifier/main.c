@@ -30,12 +30,13 @@ typedef struct notifier {
     zactor_t *broker;
     registrar_t *registrar;
     housekeeping_t housekeeping;
-    uint64_t current_listener; /* incarnation; 0: has not said it yet */
-    bool strangers;            /* this batch had events of another one */
-    int grace_timer;           /* -1: none */
+    uint64_t current_listener;             /* incarnation; 0: has not said it yet */
+    bool strangers;                        /* this batch had events of another one */
+    int grace_timer;                       /* -1: none */
     int64_t resend_at_ms, resend_pause_ms; /* after a commit that failed; 0: none has */
     int64_t complained_ms;
-    bool draining;
+    int64_t told_to_end_ms; /* 0: not yet */
+    int64_t heard_ms;       /* last message of the ring */
 } notifier_t;
 
 /* --- a batch: events, commit, what follows from it ----------------------------------------------------- */
@@ -46,7 +47,8 @@ static int on_grace_over(zloop_t *loop, int timer, void *argument);
 static void arm_progress(notifier_t *notifier) {
     int64_t wait_ms = progress_flush(notifier->progress, clock_ms());
     if (wait_ms >= 0 && notifier->progress_timer < 0)
-        notifier->progress_timer = zloop_timer(notifier->stage->loop, (size_t)wait_ms, 1, on_progress_due, notifier);
+        notifier->progress_timer =
+            zloop_timer(notifier->stage->loop, (size_t)wait_ms, 1, on_progress_due, notifier);
 }
 
 static int on_progress_due(zloop_t *loop, int timer, void *argument) {
@@ -183,9 +185,15 @@ static ring_handler_fn *const HANDLERS[] = {
 
 /* --- the stage ----------------------------------------------------------------------------------------- */
 
+/* Whether the ring has nothing more to say; ZeroMQ may hold messages that are not in the inbox yet. */
+static bool is_quiet(const notifier_t *notifier) {
+    int64_t now = clock_ms();
+    return now - notifier->heard_ms >= DRAIN_QUIET_MS || now - notifier->told_to_end_ms >= DRAIN_QUIET_LONGEST_MS;
+}
+
 static void end_if_drained(stage_t *stage) {
     notifier_t *notifier = stage->self;
-    if (notifier->draining && !registrar_busy(notifier->registrar))
+    if (notifier->told_to_end_ms && is_quiet(notifier) && !registrar_busy(notifier->registrar))
         stage_end(stage, 0);
 }
 
@@ -193,6 +201,7 @@ static void on_inbox(stage_t *stage) {
     notifier_t *notifier = stage->self;
     ring_drain(stage->inbox, &notifier->inbox);
     finish_batch(notifier);
+    notifier->heard_ms = clock_ms();
     end_if_drained(stage);
 }
 
@@ -220,6 +229,14 @@ static void on_beat(stage_t *stage) {
     end_if_drained(stage);
 }
 
+static int on_drain_check(zloop_t *loop, int timer, void *argument) {
+    (void)loop;
+    (void)timer;
+    stage_t *stage = argument;
+    end_if_drained(stage);
+    return stage->ended ? -1 : 0;
+}
+
 static int on_drain_timeout(zloop_t *loop, int timer, void *argument) {
     (void)loop;
     (void)timer;
@@ -228,20 +245,19 @@ static int on_drain_timeout(zloop_t *loop, int timer, void *argument) {
     return -1;
 }
 
-/* The listener and the writers have ended before; what they said last is in the inbox. */
+/* The listener and the writers have ended before; what they said last is handled, and what is due is sent as long
+ * as the broker takes it. */
 static void on_terminate(stage_t *stage) {
     notifier_t *notifier = stage->self;
-    if (notifier->draining) {
+    if (notifier->told_to_end_ms) {
         stage_end(stage, 0);
         return;
     }
     log_info(NULL, "told to end");
-    notifier->draining = true;
-    while (ring_drain(stage->inbox, &notifier->inbox) > 0)
-        finish_batch(notifier);
-    if (zloop_timer(stage->loop, (size_t)stage->settings.drain_timeout_ms, 1, on_drain_timeout, stage) < 0)
+    notifier->told_to_end_ms = notifier->heard_ms = clock_ms();
+    if (zloop_timer(stage->loop, DRAIN_QUIET_MS / 2, 0, on_drain_check, stage) < 0 ||
+        zloop_timer(stage->loop, (size_t)stage->settings.drain_timeout_ms, 1, on_drain_timeout, stage) < 0)
         stage_end(stage, EX_OSERR);
-    end_if_drained(stage);
 }
 
 static int start(stage_t *stage) {
@@ -251,8 +267,8 @@ static int start(stage_t *stage) {
     stage->self = notifier;
     notifier->stage = stage;
     notifier->progress_timer = notifier->grace_timer = -1;
-    notifier->inbox = (ring_inbox_t){
-        .handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = notifier};
+    notifier->inbox =
+        (ring_inbox_t){.handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = notifier};
     int status = journal_open(&notifier->journal, &stage->settings);
     if (status != 0)
         return status;

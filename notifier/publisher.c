@@ -10,7 +10,7 @@
 #include "notifier/seldom.h"
 
 struct publisher {
-    zsock_t *queue;  /* PUSH, bounded */
+    zsock_t *queue;   /* PUSH, bounded */
     zactor_t *thread; /* NULL: nobody wants the messages */
     uint64_t dropped;
     int64_t complained_ms;
@@ -90,7 +90,8 @@ static void connect_to_nats(work_t *work) {
     else if (status == NATS_NOT_YET_CONNECTED)
         log_warn(NULL, "NATS is not there yet; progress waits or is dropped, reception goes on");
     else
-        log_error(NULL, "OXIDICOM_NATS_ADDRESS can't be used: %s; no progress is published", natsStatus_GetText(status));
+        log_error(NULL, "OXIDICOM_NATS_ADDRESS can't be used: %s; no progress is published",
+                  natsStatus_GetText(status));
 }
 
 /* One message of the queue: the subject with its NUL, then the payload. False: none waits. */
@@ -172,7 +173,8 @@ publisher_t *publisher_new(const settings_t *settings) {
     /* ZeroMQ adds both marks up for inproc. */
     zsock_set_rcvhwm(start.queue, 1);
     zsock_set_sndhwm(publisher->queue, LONK_QUEUE_MESSAGES - 1);
-    int bound = zsock_bind(start.queue, "%s", endpoint), connected = zsock_connect(publisher->queue, "%s", endpoint);
+    int bound = zsock_bind(start.queue, "%s", endpoint),
+        connected = zsock_connect(publisher->queue, "%s", endpoint);
     assert(bound >= 0 && connected == 0);
     publisher->thread = zactor_new(publisher_thread, &start); /* has read `start` when this returns */
     assert(publisher->thread);

@@ -5,8 +5,8 @@
 
 bool reception_stored_usable(const Ring__Stored *stored) {
     const Ring__Series *series = stored->series;
-    return stored->object && stored->object->listener && series && *series->series_instance_uid && *series->folder &&
-           *stored->file;
+    return stored->object && stored->object->listener && series && *series->series_instance_uid &&
+           *series->folder && *stored->file;
 }
 
 bool reception_refused_usable(const Ring__Refused *refused) {
@@ -47,8 +47,8 @@ static int64_t join(journal_t *journal, batch_t *batch, const Ring__ObjectId *id
         reception = sqlite3_column_int64(row, 0);
         *has_first = sqlite3_column_type(row, 1) != SQLITE_NULL;
     }
-    if (!reception && journal_run(journal, SQL_RECEPTION_BEGIN,
-                                  VALUES(TEXT(calling_ae), TEXT(series_uid), NUMBER(now))) == 1)
+    if (!reception &&
+        journal_run(journal, SQL_RECEPTION_BEGIN, VALUES(TEXT(calling_ae), TEXT(series_uid), NUMBER(now))) == 1)
         reception = sqlite3_last_insert_rowid(journal->db);
     journal_run(journal, SQL_LISTENER_ADD, VALUES(NUMBER(id->listener), NUMBER(now)));
     if (journal_number(journal, SQL_ASSOCIATION_IS_OVER, VALUES(NUMBER(id->listener), NUMBER(id->association)), 0))
@@ -80,8 +80,8 @@ void reception_on_stored(journal_t *journal, batch_t *batch, const Ring__Stored 
         join(journal, batch, stored->object, stored->calling_ae, series->series_instance_uid, &has_first);
     if (!has_first)
         set_first(journal, reception, series);
-    if (journal_run(journal, SQL_FILE_ADD,
-                    VALUES(NUMBER(reception), TEXT(series->folder), TEXT(stored->file))) == 1) {
+    if (journal_run(journal, SQL_FILE_ADD, VALUES(NUMBER(reception), TEXT(series->folder), TEXT(stored->file))) ==
+        1) {
         int64_t files =
             journal_number(journal, SQL_RECEPTION_ADD_FILE, VALUES(NUMBER(reception), TEXT(series->folder)), 0);
         batch_count(batch, reception, stored->calling_ae, series->series_instance_uid, (uint32_t)files);
@@ -101,8 +101,8 @@ void reception_on_refused(journal_t *journal, batch_t *batch, const Ring__Refuse
         return;
     /* Without a series there is nothing that could end or be registered. */
     if (*refused->series_instance_uid) {
-        reception = join(journal, batch, refused->object, refused->calling_ae, refused->series_instance_uid,
-                         &has_first);
+        reception =
+            join(journal, batch, refused->object, refused->calling_ae, refused->series_instance_uid, &has_first);
         journal_run(journal, SQL_RECEPTION_ADD_ERROR, VALUES(NUMBER(reception)));
     }
     batch_error(batch, refused->calling_ae, refused->series_instance_uid, reason_of(refused));
@@ -134,8 +134,10 @@ static char *why_not(const ending_t *ending) {
 static void settle(journal_t *journal, batch_t *batch, const ending_t *ending) {
     char *why = why_not(ending), *text;
     if (ending->elsewhere > 0 &&
-        asprintf(&text, "%lld of %lld files of this series are in another folder than its first file and are not registered",
-                 (long long)ending->elsewhere, (long long)ending->files) >= 0) {
+        asprintf(
+            &text,
+            "%lld of %lld files of this series are in another folder than its first file and are not registered",
+            (long long)ending->elsewhere, (long long)ending->files) >= 0) {
         batch_error(batch, ending->calling_ae, ending->series_uid, text);
         free(text);
     }
@@ -175,8 +177,7 @@ static void end_if_over(journal_t *journal, batch_t *batch, int64_t reception) {
 }
 
 void reception_on_association_ended(journal_t *journal, batch_t *batch, uint64_t listener, uint64_t association) {
-    journal_run(journal, SQL_ASSOCIATION_END,
-                VALUES(NUMBER(listener), NUMBER(association), NUMBER(journal_now())));
+    journal_run(journal, SQL_ASSOCIATION_END, VALUES(NUMBER(listener), NUMBER(association), NUMBER(journal_now())));
     sqlite3_stmt *row = journal_query(journal, SQL_SENDING_END, VALUES(NUMBER(listener), NUMBER(association)));
     while (journal_row(journal, row))
         end_if_over(journal, batch, sqlite3_column_int64(row, 0));

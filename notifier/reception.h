@@ -1,6 +1,6 @@
-/* Receptions: what came of one series from one calling AE, until every association that sent it has ended. All of it
- * is in the journal; these functions read and write the open transaction and note in the batch what is owed after
- * its commit. A failure breaks the transaction (journal.h), so none of them returns one. */
+/* Receptions: what came of one series from one calling AE, until every association that sent it has ended. All of
+ * it is in the journal; these functions read and write the open transaction and note in the batch what is owed
+ * after its commit. A failure breaks the transaction (journal.h), so none of them returns one. */
 #ifndef NOTIFIER_RECEPTION_H
 #define NOTIFIER_RECEPTION_H
 

@@ -62,8 +62,8 @@ char *registration_problem(const Ring__Series *series) {
     size_t services = strlen(SERVICES), name = strlen(series->pacs_name);
     const char *why = NULL;
     if (strncmp(series->folder, SERVICES, services) != 0 ||
-        strncmp(series->folder + services, series->pacs_name, name) != 0 || series->folder[services + name] != '/' ||
-        climbs(series->folder))
+        strncmp(series->folder + services, series->pacs_name, name) != 0 ||
+        series->folder[services + name] != '/' || climbs(series->folder))
         why = "its folder does not begin with " SERVICES "{pacs_name}/";
     else if (longer_than(series->folder, CUBE_PATH_MAX))
         why = "its folder's path has more than 1024 characters";

@@ -24,8 +24,8 @@ typedef struct registration {
     int64_t attempts;            /* rejected before */
     Ring__Series *series;        /* owned */
     outcome_t outcome;
-    char *why;             /* owned; NULL where confirmed */
-    int64_t ndicom;        /* files in the folder when the task was made */
+    char *why;      /* owned; NULL where confirmed */
+    int64_t ndicom; /* files in the folder when the task was made */
     char task_id[UUID_STR_LEN];
 } registration_t;
 

@@ -1,5 +1,5 @@
-/* What a kind of broker must be able to do. broker.c drives it from a thread of its own, so that everything here may
- * block for a bounded time. One transport per scheme of OXIDICOM_AMQP_ADDRESS. */
+/* What a kind of broker must be able to do. broker.c drives it from a thread of its own, so that everything here
+ * may block for a bounded time. One transport per scheme of OXIDICOM_AMQP_ADDRESS. */
 #ifndef NOTIFIER_TRANSPORT_H
 #define NOTIFIER_TRANSPORT_H
 

@@ -120,7 +120,7 @@ static object_t *object_of(objects_t *self, const Ring__Chunk *chunk, const log_
     object_key_t key = {chunk->object->association, chunk->object->object};
     object_t *object = zhashx_lookup(self->open, &key);
     if (object && chunk->attempt == object_attempt(object)) {
-        if (chunk->offset == object_taken(object) && chunk->offset > 0)
+        if (chunk->offset == object_taken(object))
             return object;
         ignore(self, context, "not the next one of its object");
         return NULL;

@@ -14,7 +14,7 @@ typedef struct bench {
     batch_t *batch;
     progress_t *progress;
     zsock_t *acknowledgements, *listener;
-    char *said;         /* LONK messages in order: "count 1", "error: …", "done", with their subject's last part */
+    char *said; /* LONK messages in order: "count 1", "error: …", "done", with their subject's last part */
     size_t said_size;
     FILE *said_file;
 } bench_t;

@@ -129,7 +129,8 @@ Test(journal, a_migration_that_fails_leaves_the_version_before_it) {
     sqlite3_close(db);
     cr_expect_eq(journal_open(&bench.journal, &bench.settings), EX_IOERR);
     cr_expect_str_eq(bench_query(&bench, "PRAGMA user_version"), "0");
-    cr_expect_str_eq(bench_query(&bench, "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'table'"), "file");
+    cr_expect_str_eq(bench_query(&bench, "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'table'"),
+                     "file");
     free(path);
 }
 
@@ -219,8 +220,11 @@ Test(journal, on_a_full_disk_acknowledges_nothing_and_recovers) {
 Test(journal, a_statement_that_fails_breaks_all_of_its_transaction) {
     bench_event(&bench, EVENT(.object = 1));
     /* A state that the schema does not know. */
-    cr_assert_eq(sqlite3_exec(bench.journal.db, "CREATE TRIGGER trap BEFORE INSERT ON ended BEGIN"
-                                                " SELECT raise(FAIL, 'trapped'); END", NULL, NULL, NULL), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(bench.journal.db,
+                              "CREATE TRIGGER trap BEFORE INSERT ON ended BEGIN"
+                              " SELECT raise(FAIL, 'trapped'); END",
+                              NULL, NULL, NULL),
+                 SQLITE_OK);
     bench_end(&bench, 1, 1);
     bench_event(&bench, EVENT(.object = 2));
     cr_expect_neq(bench_commit(&bench), 0);
@@ -245,7 +249,10 @@ Test(journal, waits_for_somebody_who_looks_into_it) {
 
 Test(journal, forgets_what_is_finished_and_old_and_nothing_else) {
     for (uint64_t i = 1; i <= 3; i++)
-        bench_event(&bench, EVENT(.association = i, .object = i, .series = i == 1 ? "1.1" : i == 2 ? "1.2" : "1.3"));
+        bench_event(&bench, EVENT(.association = i, .object = i,
+                                  .series = i == 1   ? "1.1"
+                                            : i == 2 ? "1.2"
+                                                     : "1.3"));
     bench_end(&bench, 1, 1);
     bench_end(&bench, 1, 2);
     cr_assert_eq(bench_commit(&bench), 0);
@@ -259,7 +266,8 @@ Test(journal, forgets_what_is_finished_and_old_and_nothing_else) {
     cr_assert_eq(bench_commit(&bench), 0);
     housekeeping_t housekeeping = {0};
     housekeeping_beat(&housekeeping, &bench.journal);
-    cr_expect_str_eq(bench_query(&bench, "SELECT group_concat(series_uid || state) FROM reception"), "1.2due,1.3receiving");
+    cr_expect_str_eq(bench_query(&bench, "SELECT group_concat(series_uid || state) FROM reception"),
+                     "1.2due,1.3receiving");
     cr_expect_str_eq(bench_query(&bench, "SELECT group_concat(object) FROM event"), "4");
     cr_expect_eq(count_of("ended"), 0);
     cr_expect_eq(count_of("sending"), 1);

@@ -27,8 +27,9 @@ static void expect_acknowledged(const char *wanted) {
 }
 
 static void expect_states(const char *wanted) {
-    cr_expect_str_eq(bench_query(&bench, "SELECT group_concat(state, ' ') FROM (SELECT state FROM reception ORDER BY id)"),
-                     wanted);
+    cr_expect_str_eq(
+        bench_query(&bench, "SELECT group_concat(state, ' ') FROM (SELECT state FROM reception ORDER BY id)"),
+        wanted);
 }
 
 Test(reception, is_due_when_its_association_has_ended) {
@@ -117,9 +118,10 @@ Test(reception, names_how_many_files_are_in_another_folder) {
     bench_event(&bench, EVENT(.object = 2, .folder = "SERVICES/PACS/RAWSCU/p/s/other"));
     bench_event(&bench, EVENT(.object = 3, .folder = "SERVICES/PACS/RAWSCU/p/s/other", .file = "0001-1.2.3.dcm"));
     bench_end(&bench, 1, 1);
-    expect_said("count 1\ncount 2\ncount 3\n"
-                "error: 2 of 3 files of this series are in another folder than its first file and are not registered\n"
-                "done\n");
+    expect_said(
+        "count 1\ncount 2\ncount 3\n"
+        "error: 2 of 3 files of this series are in another folder than its first file and are not registered\n"
+        "done\n");
     expect_states("due");
     cr_expect_str_eq(bench_query(&bench, "SELECT folder FROM reception"), FOLDER);
 }

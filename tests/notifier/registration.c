@@ -83,15 +83,17 @@ Test(registration, text_is_cut_in_characters_to_the_columns_of_cube) {
         {"StudyDescription", &series.study_description, 400},
         {"SeriesDescription", &series.series_description, 400},
     };
+    char nothing[] = "";
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
-        char *fits = repeated("\xE5\xB1\xB1", columns[i].most), *longer = repeated("\xE5\xB1\xB1", columns[i].most + 1);
+        char *fits = repeated("\xE5\xB1\xB1", columns[i].most),
+             *longer = repeated("\xE5\xB1\xB1", columns[i].most + 1);
         *columns[i].field = fits;
         cr_expect_str_eq(argument(columns[i].name), fits);
         *columns[i].field = longer;
         cr_expect_str_eq(argument(columns[i].name), fits, "%s", columns[i].name);
         free(fits);
         free(longer);
-        *columns[i].field = (char[]){""};
+        *columns[i].field = nothing;
     }
 }
 
@@ -117,7 +119,8 @@ Test(registration, folder_begins_with_services_and_pacs_name) {
 Test(registration, what_cannot_be_cut_is_a_problem) {
     expect_problem("SERVICES/PACS/20CharactersLongName/x", "20CharactersLongName", NULL);
     expect_problem("SERVICES/PACS/21CharactersLongNames/x", "21CharactersLongNames", "1 to 20");
-    char *tail = repeated("\xC3\xBC", 1024 - strlen("SERVICES/PACS/A/")), *path = text_of("SERVICES/PACS/A/%s", tail);
+    char *tail = repeated("\xC3\xBC", 1024 - strlen("SERVICES/PACS/A/")),
+         *path = text_of("SERVICES/PACS/A/%s", tail);
     expect_problem(path, "A", NULL);
     free(path);
     path = text_of("SERVICES/PACS/A/%s+", tail);
@@ -283,5 +286,6 @@ Test(celery, text_outside_ascii_is_escaped) {
     for (const char *c = message.body; *c; c++)
         cr_assert_lt((unsigned char)*c, 0x80);
     made = json_loads(message.body, 0, NULL);
-    cr_expect_str_eq(json_string_value(json_object_get(json_array_get(made, 1), "PatientName")), series.patient_name);
+    cr_expect_str_eq(json_string_value(json_object_get(json_array_get(made, 1), "PatientName")),
+                     series.patient_name);
 }

@@ -1,5 +1,5 @@
-/* The effect of each setting of the listener, on the wire. None of these tests needs a server: registrations go into
- * a folder. */
+/* The effect of each setting of the listener, on the wire. None of these tests needs a server: registrations go
+ * into a folder. */
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>

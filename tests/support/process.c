@@ -18,6 +18,15 @@
 
 #define POLL_MS 5
 
+const char UNSET[] = "";
+
+static void set_variable(const char *name, const char *value) {
+    if (value == UNSET)
+        unsetenv(name);
+    else if (value)
+        setenv(name, value, 1);
+}
+
 static void become(const char *log, const char *const *environment, const char *const *argv) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0);
@@ -27,8 +36,7 @@ static void become(const char *log, const char *const *environment, const char *
     for (int fd = 3; fd < 1024; fd++)
         close(fd); /* Criterion's, above all */
     for (; environment && *environment; environment += 2)
-        if (environment[1])
-            setenv(environment[0], environment[1], 1);
+        set_variable(environment[0], environment[1]);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

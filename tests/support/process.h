@@ -6,8 +6,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* As the value of a variable: it is not in the environment. */
+extern const char UNSET[];
+
 /* Starts argv[0], found in PATH, with the name-value pairs of `environment` (NULL-terminated, may be NULL) on top
- * of ours. `log`: a file that output is appended to, or NULL: none. The process is a group of its own. */
+ * of ours; a value of NULL leaves a variable as it is. `log`: a file that output is appended to, or NULL: none. The
+ * process is a group of its own. */
 pid_t process_start(const char *log, const char *const *environment, const char *const *argv);
 
 /* Sends the signal and waits; kills the group after `ms`. Returns the wait status. */

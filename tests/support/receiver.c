@@ -46,11 +46,15 @@ static void set_defaults(const receiver_t *receiver) {
     free(state);
 }
 
-void receiver_start(receiver_t *receiver, const char *const *environment) {
+void receiver_launch(receiver_t *receiver, const char *const *environment) {
     set_defaults(receiver);
     char *launcher = text_of("%s/oxidicom", binaries());
     receiver->launcher = process_start(receiver->log, environment, (const char *const[]){launcher, NULL});
     free(launcher);
+}
+
+void receiver_start(receiver_t *receiver, const char *const *environment) {
+    receiver_launch(receiver, environment);
     if (!receiver_logged(receiver, "all stages are ready", 20000)) {
         size_t size;
         fprintf(stderr, "the receiver does not start:\n%s\n", file_content(receiver->log, &size));
@@ -78,25 +82,57 @@ static int by_number(const void *a, const void *b) {
     return *(const int *)a - *(const int *)b;
 }
 
-pid_t receiver_stage(const receiver_t *receiver, const char *stage, int number) {
-    int found[64];
+/* The processes that the launcher has started, in order of their ids. */
+static size_t children_of(pid_t launcher, int *found, size_t room) {
     size_t count = 0;
-    char *children = text_of("/proc/%d/task/%d/children", (int)receiver->launcher, (int)receiver->launcher);
-    FILE *file = fopen(children, "r");
-    for (int pid; file && count < 64 && fscanf(file, "%d", &pid) == 1;) {
-        char *link = text_of("/proc/%d/exe", pid), target[4096] = "";
-        char *wanted = text_of("/oxidicom-%s", stage);
-        ssize_t size = readlink(link, target, sizeof target - 1);
-        if (size > 0 && strstr(target, wanted))
-            found[count++] = pid;
-        free(link);
-        free(wanted);
-    }
+    char *path = text_of("/proc/%d/task/%d/children", (int)launcher, (int)launcher);
+    FILE *file = fopen(path, "r");
+    while (file && count < room && fscanf(file, "%d", &found[count]) == 1)
+        count++;
     if (file)
         fclose(file);
-    free(children);
+    free(path);
     qsort(found, count, sizeof *found, by_number);
-    return (size_t)number < count ? found[number] : 0;
+    return count;
+}
+
+static bool runs(int pid, const char *stage) {
+    char *link = text_of("/proc/%d/exe", pid), *name = text_of("/oxidicom-%s", stage), target[4096] = "";
+    bool same = readlink(link, target, sizeof target - 1) > 0 && strstr(target, name);
+    free(link);
+    free(name);
+    return same;
+}
+
+pid_t receiver_stage(const receiver_t *receiver, const char *stage, int number) {
+    int pids[64];
+    size_t count = children_of(receiver->launcher, pids, 64);
+    for (size_t i = 0; i < count; i++)
+        if (runs(pids[i], stage) && number-- == 0)
+            return pids[i];
+    return 0;
+}
+
+static long anonymous_kib(int pid) {
+    char *path = text_of("/proc/%d/status", pid), line[256];
+    long kib = 0;
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "RssAnon: %ld", &kib) == 1)
+            break;
+    if (file)
+        fclose(file);
+    free(path);
+    return kib;
+}
+
+long receiver_memory_kib(const receiver_t *receiver) {
+    int pids[64];
+    size_t count = children_of(receiver->launcher, pids, 64);
+    long sum = anonymous_kib(receiver->launcher);
+    for (size_t i = 0; i < count; i++)
+        sum += anonymous_kib(pids[i]);
+    return sum;
 }
 
 typedef struct search {

@@ -18,8 +18,10 @@ const char *binaries(void);
 /* Makes the folder. */
 void receiver_prepare(receiver_t *receiver);
 /* Starts it with the name-value pairs `environment` (NULL-terminated) on top of what a test needs, and waits until
- * it accepts; aborts the test where it does not. A value of NULL leaves the variable as it is. */
+ * says that all stages are ready; aborts the test where they do not become so. */
 void receiver_start(receiver_t *receiver, const char *const *environment);
+/* The same without waiting, for one that is to fail or to say nothing. */
+void receiver_launch(receiver_t *receiver, const char *const *environment);
 /* TERM. Returns the exit status; -1 where it did not end by itself. */
 int receiver_stop(receiver_t *receiver);
 /* Removes the folder. */
@@ -27,6 +29,8 @@ void receiver_clear(receiver_t *receiver);
 
 /* The process of a stage: "listener", "writer", "notifier"; `number` counts writers. 0: none. */
 pid_t receiver_stage(const receiver_t *receiver, const char *stage, int number);
+/* Anonymous memory of the launcher and its stages together, in KiB. */
+long receiver_memory_kib(const receiver_t *receiver);
 /* Waits until the log has the text; false after `ms`. */
 bool receiver_logged(const receiver_t *receiver, const char *text, int64_t ms);
 

@@ -55,29 +55,13 @@ void rabbitmq_start(rabbitmq_t *r) {
     r->epmd =
         process_start(NULL, NULL, (const char *const[]){"epmd", "-port", epmd, "-address", "127.0.0.1", NULL});
     expect_port("epmd", r->epmd_port);
-    const char *const environment[] = {"RABBITMQ_NODENAME",
-                                       "oxidicom@localhost",
-                                       "RABBITMQ_NODE_PORT",
-                                       port,
-                                       "RABBITMQ_NODE_IP_ADDRESS",
-                                       "127.0.0.1",
-                                       "RABBITMQ_DIST_PORT",
-                                       distribution,
-                                       "RABBITMQ_MNESIA_BASE",
-                                       mnesia,
-                                       "RABBITMQ_LOG_BASE",
-                                       r->folder,
-                                       "RABBITMQ_ENABLED_PLUGINS_FILE",
-                                       plugins,
-                                       "RABBITMQ_PID_FILE",
-                                       pid_file,
-                                       "HOME",
-                                       r->folder,
-                                       "ERL_EPMD_PORT",
-                                       epmd,
-                                       "ERL_EPMD_ADDRESS",
-                                       "127.0.0.1",
-                                       NULL};
+    const char *const environment[] = {"RABBITMQ_NODENAME", "oxidicom@localhost", "RABBITMQ_NODE_PORT", port,
+                                       "RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1", "RABBITMQ_DIST_PORT", distribution,
+                                       "RABBITMQ_MNESIA_BASE", mnesia, "RABBITMQ_LOG_BASE", r->folder,
+                                       "RABBITMQ_ENABLED_PLUGINS_FILE", plugins, "RABBITMQ_PID_FILE", pid_file,
+                                       "HOME", r->folder, "ERL_EPMD_PORT", epmd, "ERL_EPMD_ADDRESS", "127.0.0.1",
+                                       /* Erlang replaces the script, instead of outliving it when it is killed. */
+                                       "RUNNING_UNDER_SYSTEMD", "true", NULL};
     r->pid = process_start(log, environment, (const char *const[]){"/usr/lib/rabbitmq/bin/rabbitmq-server", NULL});
     expect_port("rabbitmq-server", r->port);
     free(port);
@@ -105,8 +89,9 @@ void rabbitmq_stop(rabbitmq_t *r) {
 
 pid_t celery_worker_start(const char *broker, const char *queue, const char *files_root, const char *record,
                           const char *log) {
-    const char *const environment[] = {"CUBE_BROKER", broker, "CUBE_FILES_ROOT", files_root, "CUBE_RECORD",
-                                       record,        NULL};
+    const char *const environment[] = {"CUBE_BROKER", broker, "CUBE_FILES_ROOT",         files_root,
+                                       "CUBE_RECORD", record, "PYTHONDONTWRITEBYTECODE", "1",
+                                       NULL};
     return process_start(log, environment,
                          (const char *const[]){"/usr/bin/python3", "-m", "celery", "--workdir", "tests/support",
                                                "-A", "cube", "worker", "-P", "solo", "-Q", queue, "-l", "info",

@@ -1,0 +1,152 @@
+/* Progress through a real nats-server: absent, late, dying; never in the way of the rest. */
+#include <criterion/criterion.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "tests/notifier/site.h"
+#include "tests/support/servers.h"
+#include "tests/support/tap.h"
+
+static site_t site;
+static nats_server_t server;
+static tap_t *tap;
+
+static void set_up(void) {
+    site_set_up(&site);
+    server.port = free_port();
+    site.nats = text_of("127.0.0.1:%d", server.port);
+}
+
+static void tear_down(void) {
+    site_tear_down(&site);
+    if (tap)
+        tap_destroy(&tap);
+    if (server.pid)
+        nats_server_stop(&server);
+}
+
+TestSuite(nats, .init = set_up, .fini = tear_down, .timeout = 40);
+
+static void server_appears(void) {
+    nats_server_start(&server, server.port);
+    tap = tap_new(server.port);
+}
+
+static void send_files(uint64_t first, uint64_t last) {
+    char item[32];
+    for (uint64_t i = first; i <= last; i++)
+        site_send_event(&site, EVENT(.object = i));
+    snprintf(item, sizeof item, "%llu:0000", (unsigned long long)last);
+    cr_assert(site_await_acknowledged(&site, item));
+}
+
+static void end_association(void) {
+    site_send_end(&site, 1, 1);
+    cr_assert(site_await_acknowledged(&site, "ended:1"));
+}
+
+static void expect_complete(int64_t count, int errors) {
+    cr_assert(tap_await_done(tap, SUBJECT, 1, 10000), "no done");
+    lonk_summary_t summary = tap_summary_of(tap, SUBJECT);
+    cr_expect_null(summary.disorder, "%s", summary.disorder);
+    cr_expect_eq(summary.last_count, count);
+    cr_expect_eq(summary.errors, errors);
+    cr_expect_eq(summary.dones, 1);
+}
+
+Test(nats, hears_counts_errors_and_done) {
+    server_appears();
+    site_start(&site);
+    send_files(1, 500);
+    site_send_event(&site, EVENT(.object = 501, .status = 0xC000));
+    cr_assert(site_await_acknowledged(&site, "501:C000"));
+    end_association();
+    expect_complete(500, 1);
+    cr_expect_lt(tap_summary_of(tap, SUBJECT).counts, 100, "the interval is not kept");
+}
+
+Test(nats, pending_count_comes_without_further_events) {
+    server_appears();
+    site_start(&site);
+    send_files(1, 10);
+    lonk_summary_t summary;
+    for (int64_t end = clock_ms() + 5000;
+         (summary = tap_summary_of(tap, SUBJECT)).last_count < 10 && clock_ms() < end;)
+        site_listen(&site, 10);
+    cr_expect_eq(summary.last_count, 10);
+    cr_expect_eq(summary.dones, 0);
+}
+
+Test(nats, absent_at_first_does_not_hold_anything_up) {
+    site_start(&site);
+    send_files(1, 20);
+    end_association();
+    cr_expect(site_await_tasks(&site, 1, 5000));
+    cr_expect(site_await_log(&site, "NATS is not there yet", 5000));
+}
+
+Test(nats, appearing_later_hears_of_what_comes_then) {
+    site_start(&site);
+    cr_expect(site_await_log(&site, "NATS is not there yet", 5000));
+    send_files(1, 2);
+    server_appears();
+    cr_expect(site_await_log(&site, "connected to NATS", 10000));
+    send_files(3, 5);
+    end_association();
+    cr_assert(tap_await_done(tap, SUBJECT, 1, 10000));
+    cr_expect_eq(tap_summary_of(tap, SUBJECT).last_count, 5);
+}
+
+Test(nats, dying_does_not_hold_anything_up_and_is_found_again) {
+    server_appears();
+    site_start(&site);
+    cr_expect(site_await_log(&site, "connected to NATS", 10000));
+    send_files(1, 3);
+    tap_destroy(&tap);
+    nats_server_stop(&server);
+    cr_expect(site_await_log(&site, "the connection to NATS is lost", 10000));
+    send_files(4, 6);
+    server_appears();
+    send_files(7, 7);
+    end_association();
+    cr_assert(tap_await_done(tap, SUBJECT, 1, 10000));
+    cr_expect_eq(tap_summary_of(tap, SUBJECT).last_count, 7);
+    cr_expect(site_await_tasks(&site, 1, 5000));
+}
+
+Test(nats, hears_the_last_words_before_the_end) {
+    server_appears();
+    site_start(&site);
+    cr_expect(site_await_log(&site, "connected to NATS", 10000));
+    send_files(1, 100);
+    site_send_end(&site, 1, 1);
+    cr_expect_eq(site_terminate(&site, 10000), 0);
+    expect_complete(100, 0);
+}
+
+Test(nats, address_with_scheme_and_password_is_used_and_not_logged) {
+    nats_server_start(&server, server.port);
+    tap = tap_new(server.port);
+    free(site.nats);
+    site.nats = text_of("nats://someone:s3cret@127.0.0.1:%d", server.port);
+    site_start(&site);
+    send_files(1, 1);
+    end_association();
+    expect_complete(1, 0);
+    cr_expect_not(site_await_log(&site, "s3cret", 0));
+}
+
+Test(nats, that_takes_nothing_loses_progress_and_nothing_else) {
+    setenv("OXIDICOM_DEV_SLEEP", "60s", 1);
+    server_appears();
+    site_start(&site);
+    for (uint64_t i = 1; i <= LONK_QUEUE_MESSAGES + 1000; i++)
+        site_send_event(&site, EVENT(.object = i, .status = 0xC000));
+    char item[32];
+    snprintf(item, sizeof item, "%d:C000", LONK_QUEUE_MESSAGES + 500);
+    cr_assert(site_await_acknowledged(&site, item));
+    cr_expect(site_await_log(&site, "dropped for want of room", 5000));
+    int64_t told_ms = clock_ms();
+    cr_expect_eq(site_terminate(&site, 10000), 0);
+    cr_expect_lt(clock_ms() - told_ms, LONK_FLUSH_MS + 2000, "the end does not pause between messages");
+}

@@ -1,0 +1,305 @@
+/* The notifier as a process, with kombu's folder as the broker: it is absent as long as the folder's parent is. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "tests/notifier/site.h"
+
+#define STATES "SELECT group_concat(state, ' ') FROM (SELECT state FROM reception ORDER BY id)"
+
+static site_t site;
+
+static void set_up(void) {
+    site_set_up(&site);
+}
+
+static void tear_down(void) {
+    site_tear_down(&site);
+}
+
+TestSuite(notifier, .init = set_up, .fini = tear_down, .timeout = 30);
+
+/* A broker that comes when `broker_appears` is called. */
+static void let_the_broker_be_absent(void) {
+    site.broker = text_of("filesystem://%s/later/tasks", site.folder);
+    free(site.tasks);
+    site.tasks = text_of("%s/later/tasks", site.folder);
+}
+
+static void broker_appears(void) {
+    char *path = text_of("%s/later", site.folder);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    free(path);
+}
+
+static void send_series(uint64_t association, uint64_t first, uint64_t last) {
+    char item[32];
+    for (uint64_t i = first; i <= last; i++)
+        site_send_event(&site, EVENT(.association = association, .object = i));
+    snprintf(item, sizeof item, "%llu:0000", (unsigned long long)last);
+    cr_assert(site_await_acknowledged(&site, item), "%s in%s", item, site.acknowledged);
+}
+
+static void end_association(uint64_t association) {
+    char item[32];
+    site_send_end(&site, 1, association);
+    snprintf(item, sizeof item, "ended:%llu", (unsigned long long)association);
+    cr_assert(site_await_acknowledged(&site, item), "%s in%s", item, site.acknowledged);
+}
+
+Test(notifier, registers_a_series_when_its_association_ends) {
+    site_start(&site);
+    send_series(1, 1, 192);
+    cr_expect_eq(site_tasks(&site), 0);
+    end_association(1);
+    cr_assert(site_await_tasks(&site, 1, 5000));
+    cr_expect_eq(site_take_task(&site), 192);
+    cr_expect(site_await_query(&site, STATES, "registered", 5000));
+    cr_expect_str_eq(site_query(&site, "SELECT ndicom FROM reception WHERE length(task_id) = 36"), "192");
+}
+
+Test(notifier, acknowledges_many_events_in_few_messages) {
+    site_start(&site);
+    for (uint64_t i = 1; i <= 5000; i++)
+        site_send_event(&site, EVENT(.object = i, .file = "same.dcm"));
+    cr_assert(site_await_acknowledged(&site, "5000:0000"));
+    int objects = 0;
+    for (const char *at = site.acknowledged; (at = strchr(at, ':')); at++)
+        objects++;
+    cr_expect_eq(objects, 5000);
+}
+
+Test(notifier, a_series_sent_twice_is_registered_twice) {
+    site_start(&site);
+    send_series(1, 1, 3);
+    end_association(1);
+    cr_assert(site_await_query(&site, STATES, "registered", 5000));
+    for (uint64_t i = 1; i <= 3; i++)
+        site_send_event(&site, EVENT(.association = 2, .object = 10 + i,
+                                     .file = i == 1   ? "0001-1.2.3.dcm"
+                                             : i == 2 ? "0002-1.2.3.dcm"
+                                                      : "0003-1.2.3.dcm"));
+    site_send_end(&site, 1, 2);
+    cr_assert(site_await_tasks(&site, 2, 5000));
+    cr_expect_eq(site_take_task(&site), 3);
+    cr_expect_eq(site_take_task(&site), 3);
+}
+
+Test(notifier, works_without_a_broker_and_registers_when_it_appears) {
+    let_the_broker_be_absent();
+    site_start(&site);
+    send_series(1, 1, 2);
+    end_association(1);
+    cr_expect_str_eq(site_query(&site, STATES), "due");
+    cr_expect(site_await_log(&site, "no connection to the broker", 5000));
+    broker_appears();
+    cr_assert(site_await_tasks(&site, 1, 15000));
+    cr_expect_eq(site_take_task(&site), 2);
+}
+
+Test(notifier, holds_a_due_registration_while_its_series_is_sent_again_and_merges_the_two) {
+    let_the_broker_be_absent();
+    site_start(&site);
+    send_series(1, 1, 2);
+    end_association(1);
+    send_series(2, 3, 3);
+    broker_appears();
+    cr_assert(site_await_log(&site, "connected to the broker", 15000));
+    site_listen(&site, 300);
+    cr_expect_eq(site_tasks(&site), 0, "sent while its files are still coming");
+    send_series(2, 4, 4);
+    end_association(2);
+    cr_assert(site_await_tasks(&site, 1, 5000));
+    cr_expect_eq(site_take_task(&site), 4);
+    cr_expect(site_await_query(&site, STATES, "merged registered", 5000));
+}
+
+Test(notifier, other_series_do_not_wait_for_one_that_is_held) {
+    let_the_broker_be_absent();
+    site_start(&site);
+    send_series(1, 1, 1);
+    end_association(1);
+    send_series(2, 2, 2);
+    site_send_event(
+        &site, EVENT(.association = 3, .object = 3, .series = "1.2.3", .folder = "SERVICES/PACS/RAWSCU/p/s/b"));
+    site_send_end(&site, 1, 3);
+    broker_appears();
+    cr_assert(site_await_tasks(&site, 1, 15000));
+    cr_expect(site_await_query(&site, STATES, "due receiving registered", 5000));
+}
+
+Test(notifier, a_newer_reception_that_failed_altogether_lets_the_older_one_go) {
+    let_the_broker_be_absent();
+    site_start(&site);
+    send_series(1, 1, 1);
+    end_association(1);
+    site_send_event(&site, EVENT(.association = 2, .object = 2, .status = 0xA700));
+    cr_assert(site_await_acknowledged(&site, "2:A700"));
+    broker_appears();
+    cr_assert(site_await_log(&site, "connected to the broker", 15000));
+    end_association(2);
+    cr_assert(site_await_tasks(&site, 1, 5000));
+    cr_expect(site_await_query(&site, STATES, "registered refused", 5000));
+}
+
+Test(notifier, receptions_in_different_folders_are_not_merged) {
+    let_the_broker_be_absent();
+    site_start(&site);
+    send_series(1, 1, 2);
+    end_association(1);
+    site_send_event(&site, EVENT(.association = 2, .object = 3, .folder = "SERVICES/PACS/RAWSCU/p/s/other"));
+    site_send_end(&site, 1, 2);
+    cr_assert(site_await_acknowledged(&site, "ended:2"));
+    broker_appears();
+    cr_assert(site_await_tasks(&site, 2, 15000));
+    cr_expect_eq(site_take_task(&site), 2);
+    cr_expect_eq(site_take_task(&site), 1);
+}
+
+Test(notifier, a_registration_that_is_impossible_blocks_nobody) {
+    let_the_broker_be_absent();
+    site_start(&site);
+    send_series(1, 1, 1);
+    end_association(1);
+    char *file = text_of("%s/%s/0001-1.2.3.dcm", site.root, FOLDER);
+    cr_assert_eq(unlink(file), 0);
+    free(file);
+    site_send_event(
+        &site, EVENT(.association = 2, .object = 2, .series = "1.2.3", .folder = "SERVICES/PACS/RAWSCU/p/s/b"));
+    site_send_end(&site, 1, 2);
+    cr_assert(site_await_acknowledged(&site, "ended:2"));
+    broker_appears();
+    cr_assert(site_await_tasks(&site, 1, 15000));
+    cr_expect(site_await_query(&site, STATES, "refused registered", 5000));
+    cr_expect_str_eq(site_query(&site, "SELECT why FROM reception WHERE state = 'refused'"),
+                     "its folder holds no .dcm file");
+}
+
+Test(notifier, more_registrations_than_may_be_in_flight_are_all_sent) {
+    let_the_broker_be_absent();
+    site_start(&site);
+    char series[32], folder[64];
+    int count = 3 * REGISTRATIONS_IN_FLIGHT;
+    for (int i = 1; i <= count; i++) {
+        snprintf(series, sizeof series, "1.2.%d", i);
+        snprintf(folder, sizeof folder, "SERVICES/PACS/RAWSCU/p/s/%d", i);
+        site_send_event(&site, EVENT(.object = (uint64_t)i, .series = series, .folder = folder));
+    }
+    end_association(1);
+    broker_appears();
+    cr_assert(site_await_tasks(&site, count, 15000));
+    cr_expect(site_await_query(&site, "SELECT count(*) FROM reception WHERE state = 'registered'", "192", 5000));
+}
+
+Test(notifier, killed_and_started_again_goes_on_where_it_was) {
+    let_the_broker_be_absent();
+    site_start(&site);
+    send_series(1, 1, 5);
+    site_kill(&site);
+    site_start(&site);
+    /* What was not acknowledged comes again, and something that was, too. */
+    send_series(1, 4, 7);
+    end_association(1);
+    site_kill(&site);
+    broker_appears();
+    site_start(&site);
+    cr_assert(site_await_tasks(&site, 1, 15000));
+    cr_expect_eq(site_take_task(&site), 7);
+    cr_expect_str_eq(site_query(&site, "SELECT files FROM reception"), "7");
+}
+
+Test(notifier, ends_the_associations_of_a_listener_that_was_replaced) {
+    site_start(&site);
+    site_send_alive(&site, 1);
+    send_series(1, 1, 2);
+    int64_t replaced_ms = clock_ms();
+    site_send_alive(&site, 2);
+    /* An event of the old one that was on its way still counts. */
+    send_series(1, 3, 3);
+    cr_assert(site_await_tasks(&site, 1, 10000));
+    cr_expect_geq(clock_ms() - replaced_ms, LISTENER_GRACE_MS - 50);
+    cr_expect_eq(site_take_task(&site), 3);
+}
+
+Test(notifier, after_a_restart_waits_for_the_listener_before_it_ends_anything) {
+    site_start(&site);
+    site_send_alive(&site, 1);
+    send_series(1, 1, 1);
+    site_kill(&site);
+    site_start(&site);
+    site_listen(&site, LISTENER_GRACE_MS + 500);
+    cr_expect_str_eq(site_query(&site, STATES), "receiving");
+    site_send_alive(&site, 1);
+    site_listen(&site, LISTENER_GRACE_MS + 500);
+    cr_expect_str_eq(site_query(&site, STATES), "receiving");
+    end_association(1);
+    cr_expect(site_await_tasks(&site, 1, 5000));
+}
+
+Test(notifier, a_straggler_of_a_listener_nobody_knows_ends_after_the_grace) {
+    site_start(&site);
+    site_send_alive(&site, 2);
+    site_listen(&site, LISTENER_GRACE_MS + 300);
+    send_series(1, 1, 1); /* of listener 1 */
+    cr_expect_str_eq(site_query(&site, STATES), "receiving");
+    cr_expect(site_await_tasks(&site, 1, LISTENER_GRACE_MS + 3000));
+}
+
+Test(notifier, told_to_end_handles_its_inbox_and_sends_what_is_due) {
+    site_start(&site);
+    cr_assert(site_await_log(&site, "connected to the broker", 5000));
+    cr_assert_eq(kill(site.notifier, SIGSTOP), 0);
+    for (uint64_t i = 1; i <= 1000; i++)
+        site_send_event(&site, EVENT(.object = i));
+    site_send_end(&site, 1, 1);
+    zclock_sleep(300); /* until the kernel and ZeroMQ hold all of it; nothing says when */
+    cr_assert_eq(kill(site.notifier, SIGTERM), 0);
+    cr_assert_eq(kill(site.notifier, SIGCONT), 0);
+    cr_expect_eq(site_terminate(&site, 10000), 0);
+    cr_expect_eq(site_tasks(&site), 1);
+    cr_expect_str_eq(site_query(&site, STATES), "registered");
+}
+
+Test(notifier, told_to_end_does_not_wait_for_a_broker_that_is_not_there) {
+    let_the_broker_be_absent();
+    site_start(&site);
+    send_series(1, 1, 1);
+    end_association(1);
+    int64_t told_ms = clock_ms();
+    cr_expect_eq(site_terminate(&site, 10000), 0);
+    cr_expect_lt(clock_ms() - told_ms, 2000);
+    cr_expect_str_eq(site_query(&site, STATES), "due");
+}
+
+Test(notifier, a_journal_that_fails_acknowledges_nothing_and_asks_for_it_again) {
+    site_start(&site);
+    send_series(1, 1, 1);
+    uint64_t incarnation = site.notifier_incarnation;
+    site_query(&site, "CREATE TRIGGER trap BEFORE INSERT ON event BEGIN SELECT raise(FAIL, 'trapped'); END");
+    site_send_event(&site, EVENT(.object = 2));
+    cr_assert(site_await_log(&site, "trapped", 5000));
+    site_query(&site, "DROP TRIGGER trap");
+    for (int64_t end = clock_ms() + 5000; site.notifier_incarnation == incarnation && clock_ms() < end;)
+        site_listen(&site, 20);
+    cr_expect_neq(site.notifier_incarnation, incarnation, "the listener would not send it again");
+    cr_expect_null(strstr(site.acknowledged, " 2:"));
+    send_series(1, 2, 2);
+    end_association(1);
+    cr_assert(site_await_tasks(&site, 1, 5000));
+    cr_expect_eq(site_take_task(&site), 2);
+}
+
+Test(notifier, messages_that_lack_something_do_not_end_it) {
+    site_start(&site);
+    event_message_t message;
+    event_fill(&message, EVENT(.object = 1));
+    message.stored.series = NULL;
+    cr_assert_eq(ring_send(site.notifier_inbox, &RING_ENVELOPE(STORED, stored, &message.stored)), 0);
+    message.refused.object = NULL;
+    cr_assert_eq(ring_send(site.notifier_inbox, &RING_ENVELOPE(REFUSED, refused, &message.refused)), 0);
+    send_series(1, 2, 2);
+    cr_expect_null(strstr(site.acknowledged, " 1:"));
+    cr_expect(site_await_log(&site, "lacks something", 1000));
+}

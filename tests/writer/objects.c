@@ -1,0 +1,446 @@
+/* Chunks in, files and events out, over real sockets. */
+#include "writer/objects.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/limits.h"
+#include "common/stage.h"
+#include "tests/support/process.h"
+#include "tests/support/receiver.h"
+#include "tests/writer/data_set.h"
+
+#define LISTENER 77
+#define FOLDER                                                                                                     \
+    "SERVICES/PACS/RAWSCU/1449c1d-Doe_Jane-20090701/MR-Brain_w_o_Contrast-98edede8b2-20130308/"                    \
+    "00005-SAG_MPRAGE_220_FOV-6b39373"
+#define FILE_NAME "0001-1.2.826.0.1.3680043.9.9999.4.1.dcm"
+
+/* A writer without its loop: the table, a store, and the inboxes of its two neighbours. */
+static struct {
+    char *folder, *root;
+    zsock_t *to_listener, *to_notifier, *listener, *notifier;
+    object_environment_t environment;
+    objects_t *objects;
+} bench;
+
+static zsock_t *inbox(const char *id) {
+    char *endpoint = stage_endpoint(bench.folder, id);
+    zsock_t *socket = zsock_new(ZMQ_PULL);
+    zsock_set_rcvtimeo(socket, 5000);
+    cr_assert_eq(zsock_bind(socket, "%s", endpoint), 0);
+    freen(endpoint);
+    return socket;
+}
+
+static void init(void) {
+    zsys_handler_set(NULL);
+    log_start("test", "off");
+    cr_assert(head_start());
+    bench.folder = temporary_folder("objects");
+    bench.root = text_of("%s/root", bench.folder);
+    cr_assert_eq(mkdir(bench.root, 0755), 0);
+    bench.listener = inbox("listener");
+    bench.notifier = inbox("notifier");
+    bench.to_listener = ring_outbox_new(bench.folder, "listener", 10);
+    bench.to_notifier = ring_outbox_new(bench.folder, "notifier", 10);
+    bench.environment = (object_environment_t){store_new(bench.root, "0", 1, true), bench.to_notifier, "writer-0"};
+    bench.objects = objects_new(&bench.environment, bench.to_listener);
+}
+
+static void fini(void) {
+    objects_destroy(&bench.objects);
+    store_destroy(&bench.environment.store);
+    zsock_destroy(&bench.to_listener);
+    zsock_destroy(&bench.to_notifier);
+    zsock_destroy(&bench.listener);
+    zsock_destroy(&bench.notifier);
+    zsys_shutdown();
+    remove_folder(bench.folder);
+    free(bench.root);
+    free(bench.folder);
+}
+TestSuite(objects, .init = init, .fini = fini);
+
+/* --- what the listener does --- */
+
+typedef struct sent {
+    uint64_t listener, object;
+    uint32_t attempt;
+    bool credit_wanted, headless;
+} sent_t;
+
+static void send_bytes(sent_t which, const uint8_t *bytes, uint64_t offset, size_t size, bool last) {
+    Ring__ObjectId id = RING__OBJECT_ID__INIT;
+    id.listener = which.listener ? which.listener : LISTENER;
+    id.association = 1;
+    id.object = which.object ? which.object : 1;
+    Ring__ObjectHeader header = RING__OBJECT_HEADER__INIT;
+    header.calling_ae = (char *)"RAWSCU";
+    header.sop_class_uid = (char *)"1.2.3";
+    header.sop_instance_uid = (char *)"1.2.3.4.5";
+    header.transfer_syntax_uid = (char *)EXPLICIT_VR;
+    Ring__Chunk chunk = RING__CHUNK__INIT;
+    chunk.object = &id;
+    chunk.attempt = which.attempt ? which.attempt : 1;
+    chunk.offset = offset;
+    chunk.last = last;
+    chunk.header = offset || which.headless ? NULL : &header;
+    chunk.credit_wanted = which.credit_wanted;
+    zmq_msg_t data;
+    zmq_msg_init_size(&data, size);
+    if (size)
+        memcpy(zmq_msg_data(&data), bytes, size);
+    objects_on_chunk(bench.objects, &chunk, &data);
+    zmq_msg_close(&data);
+}
+
+static void send_chunk(sent_t which, const data_set_t *set, size_t offset, size_t size, bool last) {
+    send_bytes(which, set->bytes + offset, offset, size, last);
+}
+
+static void send_by(sent_t which, const data_set_t *set, size_t step) {
+    for (size_t at = 0; at < set->size; at += step)
+        send_chunk(which, set, at, step < set->size - at ? step : set->size - at, at + step >= set->size);
+}
+
+static void send_whole(sent_t which, const data_set_t *set) {
+    send_by(which, set, set->size);
+}
+
+/* --- what came out of it --- */
+
+static Ring__Envelope *received(zsock_t *socket) {
+    zframe_t *frame = zframe_recv(socket);
+    cr_assert_not_null(frame, "nothing came");
+    Ring__Envelope *envelope = ring_unpack(zframe_data(frame), zframe_size(frame));
+    cr_assert_not_null(envelope);
+    zframe_destroy(&frame);
+    return envelope;
+}
+
+static void expect_silence(zsock_t *socket) {
+    zsock_set_rcvtimeo(socket, 50);
+    zframe_t *frame = zframe_recv(socket);
+    cr_expect_null(frame);
+    zframe_destroy(&frame);
+    zsock_set_rcvtimeo(socket, 5000);
+}
+
+/* The event that the object was stored, with its attempt. */
+static void expect_stored(uint64_t object, uint32_t attempt, size_t bytes) {
+    Ring__Envelope *event = received(bench.notifier);
+    cr_assert_eq(event->body_case, RING__ENVELOPE__BODY_STORED);
+    const Ring__Stored *stored = event->stored;
+    cr_expect_eq(stored->object->listener, LISTENER);
+    cr_expect_eq(stored->object->association, 1);
+    cr_expect_eq(stored->object->object, object);
+    cr_expect_eq(stored->attempt, attempt);
+    cr_expect_str_eq(stored->calling_ae, "RAWSCU");
+    cr_expect_str_eq(stored->series->series_instance_uid, SERIES_UID);
+    cr_expect_str_eq(stored->series->folder, FOLDER);
+    cr_expect_str_eq(stored->series->pacs_name, "RAWSCU");
+    cr_expect_str_eq(stored->file, FILE_NAME);
+    cr_expect_eq(stored->bytes, bytes);
+    cr_expect_str_eq(stored->writer, "writer-0");
+    ring__envelope__free_unpacked(event, NULL);
+}
+
+static void expect_refused(uint32_t status, uint32_t element, const char *series) {
+    Ring__Envelope *event = received(bench.notifier);
+    cr_assert_eq(event->body_case, RING__ENVELOPE__BODY_REFUSED);
+    const Ring__Refused *refused = event->refused;
+    cr_expect_eq(refused->status, status, "%04X: %s", refused->status, refused->reason);
+    cr_expect_eq(refused->offending_element, element);
+    cr_expect_str_eq(refused->series_instance_uid, series);
+    cr_expect_str_eq(refused->calling_ae, "RAWSCU");
+    cr_expect_gt(strlen(refused->error_comment), 0);
+    cr_expect_leq(strlen(refused->error_comment), 64);
+    ring__envelope__free_unpacked(event, NULL);
+}
+
+/* The stored file: a Part 10 header and the data set, bit for bit. Returns its size. */
+static size_t expect_file(const data_set_t *set) {
+    char *path = text_of("%s/%s/%s", bench.root, FOLDER, FILE_NAME);
+    size_t size;
+    char *content = file_content(path, &size);
+    cr_assert_not_null(content, "%s", path);
+    cr_assert_gt(size, set->size);
+    cr_expect_arr_eq(content + 128, "DICM", 4);
+    cr_expect_arr_eq(content + size - set->size, set->bytes, set->size);
+    uint32_t group_length = (uint8_t)content[140] | (uint32_t)(uint8_t)content[141] << 8;
+    cr_expect_eq(size, 144 + group_length + set->size);
+    free(content);
+    free(path);
+    return size;
+}
+
+static bool is_temporary_folder_empty(void) {
+    char *path = text_of("%s/.oxidicom/tmp", bench.root);
+    zdir_t *folder = zdir_new(path, NULL);
+    bool empty = zdir_count(folder) == 0;
+    zdir_destroy(&folder);
+    free(path);
+    return empty;
+}
+
+/* --- objects that are stored --- */
+
+Test(objects, of_one_chunk_become_a_file_and_an_event) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_whole((sent_t){0}, set);
+    expect_stored(1, 1, expect_file(set));
+    cr_expect_eq(objects_open(bench.objects), 0);
+    cr_expect(is_temporary_folder_empty());
+    free(set);
+}
+
+Test(objects, are_the_same_file_however_they_are_cut_into_chunks) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    static const size_t steps[] = {1, 2, 7, 100, 395};
+    for (uint64_t i = 0; i < 5; i++) {
+        send_by((sent_t){.object = i + 1}, set, steps[i]);
+        expect_stored(i + 1, 1, expect_file(set));
+    }
+    free(set);
+}
+
+Test(objects, may_end_with_an_empty_chunk) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk((sent_t){0}, set, 0, set->size, false);
+    cr_expect_eq(objects_open(bench.objects), 1);
+    send_chunk((sent_t){0}, set, set->size, 0, true);
+    expect_stored(1, 1, expect_file(set));
+    free(set);
+}
+
+Test(objects, cut_off_after_their_head_are_stored_as_they_came) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    set->size -= 4;
+    send_whole((sent_t){0}, set);
+    expect_stored(1, 1, expect_file(set));
+    free(set);
+}
+
+Test(objects, in_progress_at_the_same_time_do_not_mix) {
+    data_set_t *a = typical(EXPLICIT_VR), *b = typical_but(EXPLICIT_VR, 0x00200013, "2");
+    send_chunk((sent_t){.object = 1}, a, 0, 390, false);
+    send_chunk((sent_t){.object = 2}, b, 0, 100, false);
+    cr_expect_eq(objects_open(bench.objects), 2);
+    send_chunk((sent_t){.object = 1}, a, 390, a->size - 390, true);
+    expect_stored(1, 1, expect_file(a));
+    send_chunk((sent_t){.object = 2}, b, 100, b->size - 100, true);
+    Ring__Envelope *event = received(bench.notifier);
+    cr_expect_str_eq(event->stored->file, "0002-1.2.826.0.1.3680043.9.9999.4.1.dcm");
+    ring__envelope__free_unpacked(event, NULL);
+    free(a);
+    free(b);
+}
+
+Test(objects, give_credit_where_it_is_wanted_and_not_after_the_last_chunk) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk((sent_t){.credit_wanted = true}, set, 0, 100, false);
+    send_chunk((sent_t){0}, set, 100, 250, false);
+    send_chunk((sent_t){.credit_wanted = true}, set, 350, 20, false);
+    send_chunk((sent_t){.credit_wanted = true}, set, 370, set->size - 370, true);
+    static const uint64_t taken[] = {100, 370};
+    for (int i = 0; i < 2; i++) {
+        Ring__Envelope *message = received(bench.listener);
+        cr_assert_eq(message->body_case, RING__ENVELOPE__BODY_CREDIT);
+        cr_expect_eq(message->credit->taken, taken[i]);
+        cr_expect_eq(message->credit->attempt, 1);
+        cr_expect_eq(message->credit->object->object, 1);
+        ring__envelope__free_unpacked(message, NULL);
+    }
+    expect_silence(bench.listener);
+    free(set);
+}
+
+/* --- objects that are not --- */
+
+Test(objects, that_can_not_be_read_are_refused_alone) {
+    data_set_t *set = data_set_new(EXPLICIT_VR);
+    memset(set->bytes, 0xFF, 88);
+    set->size = 88;
+    send_whole((sent_t){0}, set);
+    expect_refused(0xC000, 0, "");
+    send_chunk((sent_t){.object = 2}, set, 0, 0, true);
+    expect_refused(0xC000, 0, "");
+    cr_expect_eq(objects_open(bench.objects), 0);
+    data_set_t *good = typical(EXPLICIT_VR);
+    send_whole((sent_t){.object = 3}, good);
+    expect_stored(3, 1, expect_file(good));
+    free(good);
+    free(set);
+}
+
+Test(objects, without_a_required_tag_are_refused_with_the_tag) {
+    data_set_t *set = typical_but(EXPLICIT_VR, 0x00100020, NULL);
+    send_whole((sent_t){0}, set);
+    expect_refused(0xC000, 0x00100020, SERIES_UID);
+    cr_expect(is_temporary_folder_empty());
+    free(set);
+}
+
+Test(objects, refused_in_the_middle_are_refused_once_and_their_rest_is_ignored) {
+    data_set_t *set = typical_but(EXPLICIT_VR, 0x00100020, NULL);
+    send_by((sent_t){.credit_wanted = true}, set, 50);
+    expect_refused(0xC000, 0x00100020, SERIES_UID);
+    expect_silence(bench.notifier);
+    cr_expect_eq(objects_open(bench.objects), 0);
+    free(set);
+}
+
+Test(objects, cut_off_in_their_head_tell_their_series_if_it_was_read) {
+    data_set_t *set = data_set_new(EXPLICIT_VR);
+    add_text(set, 0x0020000E, "UI", SERIES_UID);
+    add_text(set, 0x00200011, "IS", "1");
+    set->size -= 1;
+    send_whole((sent_t){0}, set);
+    expect_refused(0xC000, 0, SERIES_UID);
+    free(set);
+}
+
+static ssize_t full_disk(int descriptor, const struct iovec *parts, int count) {
+    (void)descriptor;
+    (void)parts;
+    (void)count;
+    errno = ENOSPC;
+    return -1;
+}
+
+Test(objects, on_a_full_disk_are_refused_as_out_of_resources_and_leave_nothing) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    store_calls.writev = full_disk;
+    send_whole((sent_t){0}, set);
+    expect_refused(0xA700, 0, SERIES_UID);
+    cr_expect(is_temporary_folder_empty());
+    store_calls.writev = writev;
+    send_chunk((sent_t){.object = 2}, set, 0, 390, false);
+    store_calls.writev = full_disk;
+    send_chunk((sent_t){.object = 2}, set, 390, 2, false);
+    expect_refused(0xA700, 0, SERIES_UID);
+    cr_expect(is_temporary_folder_empty());
+    cr_expect_eq(objects_open(bench.objects), 0);
+    free(set);
+}
+
+Test(objects, whose_folder_is_something_else_are_refused_as_a_processing_failure) {
+    char *path = text_of("%s/SERVICES", bench.root);
+    fclose(fopen(path, "w"));
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_whole((sent_t){0}, set);
+    expect_refused(0x0110, 0, SERIES_UID);
+    free(path);
+    free(set);
+}
+
+Test(objects, whose_head_never_ends_are_refused) {
+    data_set_t *set = data_set_new(EXPLICIT_VR);
+    add_header(set, 0x00091010, "OB", 0xFFFFFFF0);
+    send_chunk((sent_t){0}, set, 0, set->size, false);
+    static uint8_t zeros[512 * 1024];
+    for (uint64_t at = set->size; objects_open(bench.objects) == 1 && at < 2 * HEAD_MAX_BYTES; at += sizeof zeros)
+        send_bytes((sent_t){0}, zeros, at, sizeof zeros, false);
+    expect_refused(0xC000, 0, "");
+    free(set);
+}
+
+Test(objects, whose_event_finds_no_room_are_stored_all_the_same) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    zsock_destroy(&bench.notifier); /* nobody takes the events any more, and only some are queued */
+    for (uint64_t i = 1; i <= 30; i++)
+        send_whole((sent_t){.object = i}, set);
+    expect_file(set);
+    cr_expect_eq(objects_open(bench.objects), 0);
+    free(set);
+}
+
+/* --- attempts, listeners, cancels --- */
+
+Test(objects, of_a_newer_attempt_replace_the_older) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk((sent_t){.attempt = 1}, set, 0, 390, false);
+    send_chunk((sent_t){.attempt = 2}, set, 0, 100, false);
+    cr_expect_eq(objects_open(bench.objects), 1);
+    cr_expect(is_temporary_folder_empty(), "the second attempt has no file yet, and that of the first is gone");
+    send_chunk((sent_t){.attempt = 1}, set, 390, set->size - 390, true);
+    expect_silence(bench.notifier);
+    send_chunk((sent_t){.attempt = 2}, set, 100, set->size - 100, true);
+    expect_stored(1, 2, expect_file(set));
+    free(set);
+}
+
+Test(objects, ignore_chunks_that_do_not_continue_them) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk((sent_t){0}, set, 100, 10, false);
+    cr_expect_eq(objects_open(bench.objects), 0, "no begin");
+    send_chunk((sent_t){.headless = true}, set, 0, 10, false);
+    cr_expect_eq(objects_open(bench.objects), 0, "no header");
+    send_chunk((sent_t){0}, set, 0, 100, false);
+    send_chunk((sent_t){0}, set, 0, 100, false);
+    send_chunk((sent_t){0}, set, 101, 10, false);
+    send_chunk((sent_t){.attempt = 2}, set, 100, 10, false);
+    send_chunk((sent_t){0}, set, 100, set->size - 100, true);
+    expect_stored(1, 1, expect_file(set));
+    Ring__Chunk nameless = RING__CHUNK__INIT;
+    zmq_msg_t data;
+    zmq_msg_init(&data);
+    objects_on_chunk(bench.objects, &nameless, &data);
+    zmq_msg_close(&data);
+    expect_silence(bench.notifier);
+    free(set);
+}
+
+Test(objects, of_an_earlier_listener_are_dropped_and_stay_so) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk((sent_t){.listener = 5}, set, 0, 390, false);
+    send_chunk((sent_t){.listener = 5, .object = 2}, set, 0, 10, false);
+    cr_expect_eq(objects_open(bench.objects), 2);
+    send_chunk((sent_t){0}, set, 0, 390, false);
+    cr_expect_eq(objects_open(bench.objects), 1);
+    cr_expect_eq(objects_listener(bench.objects), LISTENER);
+    send_chunk((sent_t){.listener = 5, .object = 3}, set, 0, 10, false);
+    cr_expect_eq(objects_open(bench.objects), 1, "a late chunk of the old one changes nothing");
+    send_chunk((sent_t){0}, set, 390, set->size - 390, true);
+    expect_stored(1, 1, expect_file(set));
+    cr_expect(is_temporary_folder_empty());
+    free(set);
+}
+
+static void cancel(uint64_t listener, uint32_t attempt) {
+    Ring__ObjectId id = RING__OBJECT_ID__INIT;
+    id.listener = listener;
+    id.association = id.object = 1;
+    Ring__Cancel message = RING__CANCEL__INIT;
+    message.object = &id;
+    message.attempt = attempt;
+    objects_on_cancel(bench.objects, &message);
+}
+
+Test(objects, that_are_canceled_leave_neither_file_nor_event) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk((sent_t){.attempt = 2}, set, 0, 390, false);
+    cr_expect_not(is_temporary_folder_empty());
+    cancel(LISTENER, 1);
+    cancel(LISTENER + 1, 2);
+    objects_on_cancel(bench.objects, &(Ring__Cancel)RING__CANCEL__INIT);
+    cr_expect_eq(objects_open(bench.objects), 1, "another attempt or another listener is not meant");
+    cancel(LISTENER, 2);
+    cr_expect_eq(objects_open(bench.objects), 0);
+    cr_expect(is_temporary_folder_empty());
+    expect_silence(bench.notifier);
+    free(set);
+}
+
+Test(objects, are_dropped_when_their_listener_owes_nothing) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk((sent_t){0}, set, 0, 390, false);
+    objects_on_released(bench.objects, LISTENER + 1);
+    cr_expect_eq(objects_open(bench.objects), 1);
+    objects_on_released(bench.objects, LISTENER);
+    cr_expect_eq(objects_open(bench.objects), 0);
+    cr_expect(is_temporary_folder_empty());
+    free(set);
+}

@@ -1,0 +1,239 @@
+/* The program oxidicom-writer, with the test in the place of listener and notifier. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/stage.h"
+#include "proto/ring.h"
+#include "tests/support/process.h"
+#include "tests/support/receiver.h"
+#include "tests/writer/data_set.h"
+
+#define LISTENER 77
+#define SOON_MS  5000
+
+static struct {
+    char *folder, *root, *log;
+    zsock_t *listener, *notifier, *to_writer;
+    pid_t writer;
+    uint64_t incarnation; /* the writer's, from its first message */
+} bench;
+
+static zsock_t *inbox(const char *id) {
+    char *endpoint = stage_endpoint(bench.folder, id);
+    zsock_t *socket = zsock_new(ZMQ_PULL);
+    zsock_set_rcvtimeo(socket, SOON_MS);
+    cr_assert_eq(zsock_bind(socket, "%s", endpoint), 0);
+    freen(endpoint);
+    return socket;
+}
+
+static Ring__Envelope *received(zsock_t *socket) {
+    zframe_t *frame = zframe_recv(socket);
+    cr_assert_not_null(frame, "nothing came");
+    Ring__Envelope *envelope = ring_unpack(zframe_data(frame), zframe_size(frame));
+    cr_assert_not_null(envelope);
+    zframe_destroy(&frame);
+    return envelope;
+}
+
+/* Takes messages to the listener up to one of this kind; false where none comes soon. */
+static bool hears(Ring__Envelope__BodyCase kind) {
+    for (int64_t end = clock_ms() + SOON_MS; clock_ms() < end;) {
+        Ring__Envelope *message = received(bench.listener);
+        bool found = message->body_case == kind;
+        if (message->body_case == RING__ENVELOPE__BODY_ALIVE)
+            bench.incarnation = message->alive->incarnation;
+        ring__envelope__free_unpacked(message, NULL);
+        if (found)
+            return true;
+    }
+    return false;
+}
+
+static void start(const char *drain_timeout) {
+    char *program = text_of("%s/oxidicom-writer", binaries());
+    const char *const argv[] = {program, NULL};
+    const char *const environment[] = {"OXIDICOM_FILES_ROOT",
+                                       bench.root,
+                                       "OXIDICOM_RUN_DIR",
+                                       bench.folder,
+                                       "OXIDICOM_DRAIN_TIMEOUT",
+                                       drain_timeout,
+                                       "RUST_LOG",
+                                       "oxidicom=debug",
+                                       "OXIDICOM_WRITER_ID",
+                                       "7",
+                                       NULL};
+    bench.writer = process_start(bench.log, environment, argv);
+    free(program);
+    cr_assert(hears(RING__ENVELOPE__BODY_ALIVE));
+}
+
+static void init(void) {
+    zsys_handler_set(NULL);
+    log_start("test", "off");
+    bench.folder = temporary_folder("writer");
+    bench.root = text_of("%s/root", bench.folder);
+    bench.log = text_of("%s/log", bench.folder);
+    cr_assert_eq(mkdir(bench.root, 0755), 0);
+    bench.listener = inbox("listener");
+    bench.notifier = inbox("notifier");
+    bench.to_writer = ring_outbox_new(bench.folder, "writer-7", 0);
+}
+
+static void fini(void) {
+    process_stop(bench.writer, SIGKILL, SOON_MS);
+    zsock_destroy(&bench.listener);
+    zsock_destroy(&bench.notifier);
+    zsock_destroy(&bench.to_writer);
+    zsys_shutdown();
+    remove_folder(bench.folder);
+}
+TestSuite(writer, .init = init, .fini = fini, .timeout = 60);
+
+static void send_chunk(uint64_t object, const data_set_t *set, size_t offset, size_t size, bool last) {
+    Ring__ObjectId id = RING__OBJECT_ID__INIT;
+    id.listener = LISTENER;
+    id.association = 1;
+    id.object = object;
+    Ring__ObjectHeader header = RING__OBJECT_HEADER__INIT;
+    header.calling_ae = (char *)"RAWSCU";
+    header.transfer_syntax_uid = (char *)EXPLICIT_VR;
+    Ring__Chunk chunk = RING__CHUNK__INIT;
+    chunk.object = &id;
+    chunk.attempt = 1;
+    chunk.offset = offset;
+    chunk.last = last;
+    chunk.header = offset ? NULL : &header;
+    zmq_msg_t data;
+    zmq_msg_init_size(&data, size);
+    memcpy(zmq_msg_data(&data), set->bytes + offset, size);
+    cr_assert_eq(ring_send_data(bench.to_writer, &RING_ENVELOPE(CHUNK, chunk, &chunk), &data), 0);
+}
+
+static void release(uint64_t listener, uint64_t incarnation) {
+    Ring__Released released = RING__RELEASED__INIT;
+    released.listener = listener;
+    released.incarnation = incarnation;
+    cr_assert_eq(ring_send(bench.to_writer, &RING_ENVELOPE(RELEASED, released, &released)), 0);
+}
+
+/* Whether the writer ends by itself, well, within `ms`. */
+static bool ends_within(int64_t ms) {
+    int status;
+    if (!process_wait(bench.writer, ms, &status))
+        return false;
+    bench.writer = 0;
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "ended with %x", status);
+    return true;
+}
+
+static void expect_event(Ring__Envelope__BodyCase kind) {
+    Ring__Envelope *event = received(bench.notifier);
+    cr_expect_eq(event->body_case, kind);
+    ring__envelope__free_unpacked(event, NULL);
+}
+
+Test(writer, says_that_it_lives_and_stores_what_it_is_sent) {
+    start("20s");
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk(1, set, 0, set->size, true);
+    expect_event(RING__ENVELOPE__BODY_STORED);
+    cr_expect(hears(RING__ENVELOPE__BODY_ALIVE));
+    free(set);
+}
+
+Test(writer, told_to_end_goes_on_until_it_is_released) {
+    start("20s");
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk(1, set, 0, 200, false);
+    kill(bench.writer, SIGTERM);
+    cr_expect(hears(RING__ENVELOPE__BODY_LEAVING));
+    cr_expect(hears(RING__ENVELOPE__BODY_LEAVING), "it says so again, for a listener that was not there");
+    send_chunk(1, set, 200, set->size - 200, true);
+    expect_event(RING__ENVELOPE__BODY_STORED);
+    cr_expect_not(ends_within(300));
+    release(LISTENER, bench.incarnation + 1);
+    cr_expect_not(ends_within(300), "another writer was meant");
+    release(LISTENER, bench.incarnation);
+    cr_expect(ends_within(SOON_MS));
+    free(set);
+}
+
+Test(writer, ends_at_once_where_its_listener_has_ended) {
+    start("20s");
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk(1, set, 0, set->size, true);
+    expect_event(RING__ENVELOPE__BODY_STORED);
+    release(LISTENER, 0);
+    cr_expect_not(ends_within(300), "nobody has told it to end");
+    kill(bench.writer, SIGTERM);
+    cr_expect(ends_within(SOON_MS));
+    free(set);
+}
+
+Test(writer, that_nobody_releases_ends_after_the_drain_timeout) {
+    start("700ms");
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk(1, set, 0, 200, false);
+    kill(bench.writer, SIGTERM);
+    cr_expect_not(ends_within(300));
+    cr_expect(ends_within(SOON_MS));
+    free(set);
+}
+
+Test(writer, told_to_end_twice_ends_at_once) {
+    start("20s");
+    kill(bench.writer, SIGTERM);
+    cr_expect(hears(RING__ENVELOPE__BODY_LEAVING));
+    kill(bench.writer, SIGTERM);
+    cr_expect(ends_within(SOON_MS));
+}
+
+Test(writer, leaves_no_temporary_file_when_it_ends_nor_after_a_kill) {
+    start("20s");
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk(1, set, 0, 390, false);
+    send_chunk(2, set, 0, set->size, true);
+    expect_event(RING__ENVELOPE__BODY_STORED);
+    process_stop(bench.writer, SIGKILL, SOON_MS);
+    start("20s");
+    char *path = text_of("%s/.oxidicom", bench.root);
+    zdir_t *hidden = zdir_new(path, NULL);
+    cr_expect_eq(zdir_count(hidden), 0);
+    zdir_destroy(&hidden);
+    free(path);
+    free(set);
+}
+
+Test(writer, without_a_files_root_says_so_and_ends) {
+    char *program = text_of("%s/oxidicom-writer", binaries());
+    const char *const argv[] = {program, NULL};
+    const char *const environment[] = {"OXIDICOM_FILES_ROOT", "/nonexistent/root", "OXIDICOM_RUN_DIR", bench.folder,
+                                       NULL};
+    cr_expect_eq(process_run(bench.log, environment, argv, SOON_MS), 73);
+    size_t size;
+    char *log = file_content(bench.log, &size);
+    cr_expect_not_null(strstr(log, "/nonexistent/root"));
+    free(log);
+    free(program);
+}
+
+Test(writer, without_a_dictionary_says_so_and_ends) {
+    char *program = text_of("%s/oxidicom-writer", binaries());
+    const char *const argv[] = {program, NULL};
+    const char *const environment[] = {
+        "OXIDICOM_FILES_ROOT",     bench.root, "OXIDICOM_RUN_DIR", bench.folder, "DCMDICTPATH",
+        "/nonexistent/dictionary", NULL};
+    cr_expect_eq(process_run(bench.log, environment, argv, SOON_MS), 69);
+    size_t size;
+    char *log = file_content(bench.log, &size);
+    cr_expect_not_null(strstr(log, "dictionary"));
+    free(log);
+    free(program);
+}
