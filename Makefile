@@ -3,8 +3,9 @@
 # make test        everything that can be checked, sanitizers included
 # make SANITIZE=1  the same with AddressSanitizer and UndefinedBehaviorSanitizer, into build/sanitize/
 # make deps        install what a build needs from Debian; make test-deps: what the tests need, too
-# make lint        clang-format, clang-tidy, cppcheck
+# make lint        clang-format and clang-tidy
 # make format      clang-format, in place
+# make readme      put the settings table into the README
 # make install     to PREFIX (/usr/local) below DESTDIR
 # make clean       remove build/
 # make help        this list
@@ -125,6 +126,9 @@ lint:
 format:
 	clang-format -i $(SOURCES)
 
+readme: $(B)/bin/oxidicom
+	$< --settings | sed -i -e '/<!-- settings:/,/<!-- \/settings/{//!d}' -e '/<!-- settings:/r /dev/stdin' README.md
+
 clean:
 	rm -rf build
 
@@ -135,4 +139,4 @@ help:
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all tests test deps test-deps lint format clean help
+.PHONY: all tests test deps test-deps lint format readme clean help

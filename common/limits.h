@@ -18,6 +18,10 @@
 #define LISTENER_GRACE_MS 2000
 /* How long a process that ends waits for its last messages to leave. */
 #define LINGER_MS 500
+/* A complaint that could come with every message comes once in this time. */
+#define LOG_SELDOM_MS 1000
+/* A queue's name is an AMQP short string (AMQP 0-9-1, 4.2.5.3), and a file's name for the filesystem broker. */
+#define QUEUE_NAME_MAX_BYTES 255
 
 /* --- listener ------------------------------------------------------------------------------------- */
 

@@ -7,6 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
+#include "common/limits.h"
+
 /* One line is one write(2), so that lines of several threads and stages do not mix. */
 #define LINE_MAX_BYTES 2048
 
@@ -62,6 +65,14 @@ void log_start(const char *stage, const char *directives) {
 
 bool log_wanted(log_level_t level) {
     return level <= wanted;
+}
+
+bool log_seldom(int64_t *last_ms) {
+    int64_t now = clock_ms();
+    if (*last_ms && now - *last_ms < LOG_SELDOM_MS)
+        return false;
+    *last_ms = now;
+    return true;
 }
 
 /* How much of the line is filled after snprintf said `written`. */

@@ -24,6 +24,10 @@ bool log_directives_valid(const char *directives);
 
 bool log_wanted(log_level_t level);
 
+/* For complaints that could come with every message: true at most once in LOG_SELDOM_MS. `last_ms` begins as 0 and
+ * belongs to one kind of complaint. */
+bool log_seldom(int64_t *last_ms);
+
 /* `context` may be NULL. */
 void log_write(log_level_t level, const log_context_t *context, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -6,12 +6,13 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/utf8.h"
 
 static bool is_absolute(const char *text) {
     return text[0] == '/';
 }
 
-static bool is_broker(const char *text) {
+static bool is_one_broker(const char *text) {
     static const char *const schemes[] = {"amqp://", "amqps://", "filesystem://"};
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
         if (strncmp(text, schemes[i], strlen(schemes[i])) == 0)
@@ -19,13 +20,35 @@ static bool is_broker(const char *text) {
     return false;
 }
 
+static bool is_broker(const char *text) {
+    for (const char *next; (next = strchr(text, ';')); text = next + 1)
+        if (!is_one_broker(text))
+            return false;
+    return is_one_broker(text);
+}
+
 static bool is_nats(const char *text) {
     const char *host = strncmp(text, "nats://", 7) == 0 ? text + 7 : text;
     return *host && !strpbrk(text, " \t") && (strstr(text, "://") == NULL || host != text);
 }
 
+static bool has_control_characters(const char *text) {
+    for (; *text; text++)
+        if (iscntrl((unsigned char)*text))
+            return true;
+    return false;
+}
+
+static bool is_queue_name(const char *text) {
+    size_t length = strlen(text);
+    return length >= 1 && length <= QUEUE_NAME_MAX_BYTES && utf8_valid(text, length) && !strchr(text, '/') &&
+           !has_control_characters(text);
+}
+
+/* Tokens between dots, none of them empty (NATS protocol, subject names). */
 static bool is_subject(const char *text) {
-    return *text && !strpbrk(text, " \t*>") && text[0] != '.' && text[strlen(text) - 1] != '.';
+    return *text && !strpbrk(text, " *>") && !has_control_characters(text) && text[0] != '.' &&
+           text[strlen(text) - 1] != '.' && !strstr(text, "..");
 }
 
 static bool is_ae_title(const char *text) {
@@ -58,14 +81,15 @@ const setting_t SETTINGS[] = {
      .stages = FOR_NOTIFIER | FOR_LAUNCHER,
      .required = true,
      .valid = is_broker,
-     .allowed = "an address that begins with amqp://, amqps:// or filesystem://",
-     .help = "Broker of CUBE's Celery queue; several addresses are separated by `;`."},
+     .allowed = "addresses that begin with amqp://, amqps:// or filesystem://, separated by `;`",
+     .help = "Broker of CUBE's Celery queue; several are tried in turn."},
     {.name = "OXIDICOM_QUEUE_NAME",
      .type = SETTING_TEXT,
      .offset = FIELD(queue_name),
      .stages = FOR_NOTIFIER,
      .default_value = "main2",
-     .allowed = "the name of a queue",
+     .valid = is_queue_name,
+     .allowed = "1 to 255 bytes of UTF-8 without `/` and control characters",
      .help = "Celery queue that registrations are put on."},
     {.name = "OXIDICOM_NATS_ADDRESS",
      .type = SETTING_TEXT,
@@ -87,7 +111,7 @@ const setting_t SETTINGS[] = {
      .stages = FOR_NOTIFIER,
      .default_value = "oxidicom",
      .valid = is_subject,
-     .allowed = "a NATS subject without spaces and wildcards",
+     .allowed = "a NATS subject without spaces, wildcards and empty parts",
      .help = "First part of the subject of progress messages."},
     {.name = "OXIDICOM_DEV_SLEEP",
      .type = SETTING_DURATION,

@@ -3,6 +3,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 flags=(-D_GNU_SOURCE -I. -isystem build/gen)
-git ls-files '*.c' | grep -v '^tests/' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -- -std=gnu11 "${flags[@]}" 2> >(grep -v 'warnings generated' >&2)
-git ls-files '*.cc' | grep -v '^tests/' | xargs -r -n 1 clang-tidy --quiet -- -std=c++17 "${flags[@]}" 2> >(grep -v 'warnings generated' >&2)
+
+tidy() { # standard; names of files come on standard input
+    xargs -P "$(nproc)" -I{} clang-tidy --quiet {} -- "-std=$1" "${flags[@]}" 2> >(grep -v 'warnings generated' >&2)
+}
+
+git ls-files '*.c' | grep -v '^tests/' | tidy gnu11
+git ls-files '*.cc' | grep -v '^tests/' | tidy c++17
 echo "lint: nothing found"

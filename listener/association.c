@@ -8,6 +8,8 @@
 #include "common/limits.h"
 #include "listener/server.h"
 
+#define INPUT_ENDED "connection closed by the peer"
+
 /* --- states ----------------------------------------------------------------------------------------- */
 
 bool association_is_served(association_state_t state) {
@@ -177,14 +179,21 @@ static void on_p_data(association_t *a, const stream_event_t *event) {
                           "a PDU longer than advertised (OXIDICOM_SCP_STRICT)");
 }
 
-void association_on_answered(association_t *a) {
-    if (a->state != STA8_AWAITING_RELEASE_RESPONSE || a->unanswered_count > 0)
-        return;
+static void release(association_t *a) {
     uint8_t pdu[SHORT_PDU_BYTES];
     release_rp_build(pdu);
     association_send(a, pdu, sizeof pdu);
     if (a->connection.fd >= 0)
         await_close(a, "released");
+}
+
+void association_on_answered(association_t *a) {
+    if (a->unanswered_count > 0)
+        return;
+    if (a->state == STA8_AWAITING_RELEASE_RESPONSE)
+        release(a);
+    else if (a->state == STA6_DATA_TRANSFER && a->input_ended)
+        await_close(a, INPUT_ENDED);
 }
 
 static void on_release_rq(association_t *a) {
@@ -239,11 +248,24 @@ static void take_input(association_t *a, const uint8_t *bytes, size_t size) {
 
 /* How much may be received now; 0: wait. */
 static size_t input_room(const association_t *a) {
+    if (a->input_ended && association_is_served(a->state))
+        return 0;
     if (a->state == STA3_AWAITING_LOCAL_RESPONSE || a->unanswered_count >= UNANSWERED_MAX_OBJECTS)
         return 0;
     if (a->state != STA6_DATA_TRANSFER)
         return RECEIVE_BYTES;
     return custody_room(a->server->custody, a->receiving ? a->receiving->object : NULL);
+}
+
+/* The peer's FIN: perhaps of its half only, so that the answers to what it has sent can still reach it. */
+static void on_input_end(association_t *a) {
+    if (!association_is_served(a->state) || a->unanswered_count == 0) {
+        end_connection(a, INPUT_ENDED);
+        return;
+    }
+    messages_drop_partial(a);
+    a->input_ended = true;
+    connection_pause(&a->connection, false);
 }
 
 void association_on_readable(association_t *a) {
@@ -262,7 +284,7 @@ void association_on_readable(association_t *a) {
         case RECEIVE_NOTHING:
             return;
         case RECEIVE_END:
-            end_connection(a, "connection closed by the peer");
+            on_input_end(a);
             return;
         case RECEIVE_ERROR:
             end_connection(a, "connection lost");
@@ -278,7 +300,7 @@ void association_on_writable(association_t *a) {
 void association_on_hangup(association_t *a) {
     /* Whoever reads finds the end behind the last byte. */
     if (a->connection.fd >= 0 && !a->connection.reading)
-        end_connection(a, "connection closed by the peer");
+        end_connection(a, INPUT_ENDED);
 }
 
 void association_resume(association_t *a) {

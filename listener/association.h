@@ -53,6 +53,7 @@ typedef struct association {
     bool only_verification;
     bool used_custody;               /* an object was begun: the notifier may know of it */
     bool paused;                     /* not reading, for want of room */
+    bool input_ended;                /* the peer has closed its half, and waits for answers */
     int64_t since_ms;                /* of the state */
     int64_t input_ms;                /* last byte */
     uint64_t stored, refused, bytes; /* objects, objects, bytes of data sets */
@@ -97,7 +98,7 @@ void messages_on_settled(void *message, const response_t *response);
 
 /* Sends to the peer, while there is a connection. */
 void association_send(association_t *association, const uint8_t *bytes, size_t size);
-/* A message was answered: perhaps the last before a release. */
+/* A message was answered: perhaps the last before a release, or before the end of a half-closed connection. */
 void association_on_answered(association_t *association);
 /* Between A-ASSOCIATE-AC and A-RELEASE-RP. */
 bool association_is_served(association_state_t state);

@@ -193,7 +193,7 @@ void custody_on_leaving(custody_t *custody, const Ring__Leaving *leaving) {
 }
 
 void writers_clear(custody_t *custody) {
-    for (writer_t *writer; (writer = TAILQ_FIRST(&custody->writers));) {
-        free_writer(custody, writer, LINGER_MS); /* the release may still be on its way */
-    }
+    while (!TAILQ_EMPTY(&custody->writers))
+        /* The release may still be on its way. NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ */
+        free_writer(custody, TAILQ_FIRST(&custody->writers), LINGER_MS);
 }

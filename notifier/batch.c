@@ -1,7 +1,6 @@
 #include "notifier/batch.h"
 
 #include "common/log.h"
-#include "notifier/seldom.h"
 
 typedef struct owed_object {
     uint64_t listener;
@@ -128,7 +127,7 @@ static void send_acknowledged(batch_t *batch, zsock_t *outbox, Ring__Acknowledge
     /* A queue that is full for want of a listener: the next one has another incarnation and waits for none of it.
      */
     if (ring_send(outbox, &RING_ENVELOPE(ACKNOWLEDGED, acknowledged, message)) != 0 &&
-        seldom(&batch->complained_ms))
+        log_seldom(&batch->complained_ms))
         log_warn(NULL, "the listener takes no acknowledgements: %s", strerror(errno));
 }
 

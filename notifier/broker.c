@@ -61,7 +61,9 @@ static registration_t *take_sent(broker_t *broker, sent_t *sent) {
 /* --- the connection ------------------------------------------------------------------------------------ */
 
 static destination_t *current(broker_t *broker) {
-    return &broker->destinations[broker->current];
+    destination_t *destination = &broker->destinations[broker->current];
+    assert(destination->transport);
+    return destination;
 }
 
 /* Between half and the whole of the pause, so that many notifiers do not come back at the same moment. */
@@ -86,7 +88,8 @@ static void disconnect(broker_t *broker, const char *why) {
     current(broker)->transport->disconnect(current(broker)->connection);
     broker->connected = false;
     while (!TAILQ_EMPTY(&broker->sent)) {
-        registration_t *registration = take_sent(broker, TAILQ_FIRST(&broker->sent));
+        registration_t *registration = /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ */
+            take_sent(broker, TAILQ_FIRST(&broker->sent));
         registration_fail(registration, OUTCOME_UNSENT, "%s", why);
         give_back(broker, registration);
     }
@@ -224,17 +227,24 @@ static void run(broker_t *broker) {
     }
 }
 
+static void add_destination(broker_t *broker, const char *address) {
+    transport_results_t results = {broker, on_settled, on_returned};
+    for (size_t i = 0; i < sizeof TRANSPORTS / sizeof *TRANSPORTS; i++) {
+        if (strncmp(address, TRANSPORTS[i]->scheme, strlen(TRANSPORTS[i]->scheme)) != 0)
+            continue;
+        destination_t *destination = &broker->destinations[broker->destinations_count++];
+        destination->transport = TRANSPORTS[i];
+        destination->connection = TRANSPORTS[i]->create(address, broker->settings->queue_name, results);
+    }
+}
+
 /* The addresses of the setting, separated by `;` as kombu has it. */
 static void make_destinations(broker_t *broker) {
     char *addresses = strdup(broker->settings->broker_address), *rest = addresses;
     if (!addresses || !(broker->destinations = calloc(strlen(addresses) + 1, sizeof *broker->destinations)))
         abort();
-    transport_results_t results = {broker, on_settled, on_returned};
     for (char *address; (address = strsep(&rest, ";"));)
-        for (size_t i = 0; i < sizeof TRANSPORTS / sizeof *TRANSPORTS; i++)
-            if (strncmp(address, TRANSPORTS[i]->scheme, strlen(TRANSPORTS[i]->scheme)) == 0)
-                broker->destinations[broker->destinations_count++] = (destination_t){
-                    TRANSPORTS[i], TRANSPORTS[i]->create(address, broker->settings->queue_name, results)};
+        add_destination(broker, address);
     free(addresses);
     assert(broker->destinations_count > 0); /* the settings know the schemes */
 }
@@ -246,6 +256,7 @@ static void clear(broker_t *broker) {
         broker->destinations[i].transport->destroy(broker->destinations[i].connection);
     free(broker->destinations);
     while (!TAILQ_EMPTY(&broker->sent))
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ */
         give_back(broker, take_sent(broker, TAILQ_FIRST(&broker->sent)));
     celery_sender_clear(&broker->sender);
 }

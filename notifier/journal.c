@@ -11,7 +11,6 @@
 
 #include "common/limits.h"
 #include "common/log.h"
-#include "notifier/seldom.h"
 
 #define FILE_NAME "journal.sqlite3"
 
@@ -24,7 +23,7 @@ static bool make_folder(const char *folder) {
         errno = ENAMETOOLONG;
         return false;
     }
-    strcpy(path, folder);
+    memcpy(path, folder, strlen(folder) + 1);
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
         if (mkdir(path, 0755) != 0 && errno != EEXIST && access(path, F_OK) != 0)
@@ -177,7 +176,7 @@ void journal_close(journal_t *journal) {
 /* --- transactions -------------------------------------------------------------------------------------- */
 
 static void break_transaction(journal_t *journal) {
-    if (!journal->broken && seldom(&journal->complained_ms))
+    if (!journal->broken && log_seldom(&journal->complained_ms))
         log_error(NULL, "journal: %s (%d); nothing of this batch is acknowledged", sqlite3_errmsg(journal->db),
                   sqlite3_extended_errcode(journal->db));
     journal->broken = true;

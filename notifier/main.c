@@ -16,7 +16,6 @@
 #include "notifier/publisher.h"
 #include "notifier/reception.h"
 #include "notifier/registrar.h"
-#include "notifier/seldom.h"
 
 typedef struct notifier {
     stage_t *stage;
@@ -116,7 +115,7 @@ static int on_grace_over(zloop_t *loop, int timer, void *argument) {
 /* --- messages of the ring ------------------------------------------------------------------------------ */
 
 static void complain(notifier_t *notifier, const char *message) {
-    if (seldom(&notifier->complained_ms))
+    if (log_seldom(&notifier->complained_ms))
         log_warn(NULL, "a %s message that lacks something is not used", message);
 }
 

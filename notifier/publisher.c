@@ -7,7 +7,6 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "notifier/publisher.h"
-#include "notifier/seldom.h"
 
 struct publisher {
     zsock_t *queue;   /* PUSH, bounded */
@@ -110,7 +109,7 @@ static bool publish_next(work_t *work) {
                                         (int)(zmq_msg_size(&message) - subject_size));
     if (status != NATS_OK) {
         work->failed++;
-        if (work->connection && seldom(&work->complained_ms))
+        if (work->connection && log_seldom(&work->complained_ms))
             log_warn(NULL, "progress messages that NATS did not take so far: %llu (%s)",
                      (unsigned long long)work->failed, natsStatus_GetText(status));
     }
@@ -205,7 +204,7 @@ void publisher_publish(void *self, const char *subject, const void *payload, siz
         return;
     zmq_msg_close(&message);
     publisher->dropped++;
-    if (seldom(&publisher->complained_ms))
+    if (log_seldom(&publisher->complained_ms))
         log_warn(NULL, "progress messages dropped for want of room so far: %llu",
                  (unsigned long long)publisher->dropped);
 }

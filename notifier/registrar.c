@@ -48,7 +48,7 @@ void registrar_destroy(registrar_t **self_p) {
     if (!registrar)
         return;
     while (!TAILQ_EMPTY(&registrar->under_way))
-        forget(registrar, TAILQ_FIRST(&registrar->under_way));
+        forget(registrar, TAILQ_FIRST(&registrar->under_way)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
     free(registrar);
     *self_p = NULL;
 }
@@ -83,6 +83,7 @@ static registration_t *read_due(registrar_t *registrar, int64_t reception) {
     registration_t *registration = NULL;
     sqlite3_stmt *row = journal_query(registrar->journal, SQL_DUE_READ, VALUES(NUMBER(reception)));
     while (journal_row(registrar->journal, row)) {
+        registration_destroy(&registration);
         registration = calloc(1, sizeof *registration);
         if (!registration)
             abort();

@@ -1,12 +1,8 @@
 #include "proto/ring.h"
 
-#include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/stage.h"
-
-/* How often an inbox may complain about what it could not use. */
-#define COMPLAINT_INTERVAL_MS 1000
 
 zsock_t *ring_outbox_new(const char *run_dir, const char *id, int queue_messages) {
     char *endpoint = stage_endpoint(run_dir, id);
@@ -58,12 +54,9 @@ Ring__Envelope *ring_unpack(const void *bytes, size_t size) {
 }
 
 static void complain(ring_inbox_t *inbox) {
-    int64_t now = clock_ms();
-    if (inbox->complained_ms && now - inbox->complained_ms < COMPLAINT_INTERVAL_MS)
-        return;
-    inbox->complained_ms = now;
-    log_warn(NULL, "messages in the inbox that can't be used so far: %llu corrupt, %llu unknown",
-             (unsigned long long)inbox->corrupt, (unsigned long long)inbox->unknown);
+    if (log_seldom(&inbox->complained_ms))
+        log_warn(NULL, "messages in the inbox that can't be used so far: %llu corrupt, %llu unknown",
+                 (unsigned long long)inbox->corrupt, (unsigned long long)inbox->unknown);
 }
 
 static void handle(ring_inbox_t *inbox, zmq_msg_t *head, zmq_msg_t *data) {

@@ -45,9 +45,14 @@ static void put_version(FILE *out) {
 static void put_ae_title(FILE *out, const char *calling_ae) {
     char title[AE_TITLE_BYTES + 1];
     size_t size = 0;
-    for (; *calling_ae && size < AE_TITLE_BYTES; calling_ae++)
-        if ((*calling_ae & 0xC0) != 0x80) /* of several bytes of UTF-8 only the first stands for the character */
-            title[size++] = *calling_ae >= ' ' && *calling_ae < 0x7F && *calling_ae != '\\' ? *calling_ae : '_';
+    for (; *calling_ae && size < AE_TITLE_BYTES; calling_ae++) {
+        if ((*calling_ae & 0xC0) == 0x80) /* of several bytes of UTF-8 only the first stands for the character */
+            continue;
+        title[size] = *calling_ae;
+        if (*calling_ae < ' ' || *calling_ae >= 0x7F || *calling_ae == '\\')
+            title[size] = '_';
+        size++;
+    }
     title[size] = 0;
     if (size > 0)
         put_text(out, 0x0016, "AE", title, ' ');

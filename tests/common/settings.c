@@ -123,11 +123,14 @@ Test(settings, name_the_variable_the_value_and_what_is_allowed_when_one_is_bad) 
     }
 }
 
-Test(settings, refuse_numbers_out_of_range) {
-    static const char *const bad[][2] = {{"OXIDICOM_LISTENER_PORT", "0"},     {"OXIDICOM_LISTENER_PORT", "65536"},
-                                         {"OXIDICOM_WRITERS", "0"},           {"OXIDICOM_WRITERS", "2x"},
-                                         {"OXIDICOM_LISTENER_THREADS", "-1"}, {"OXIDICOM_BUFFER_SIZE", "1MiB"},
-                                         {"OXIDICOM_SCP_MAX_PDU_LENGTH", ""}};
+Test(settings, refuse_values_that_are_out_of_range) {
+    static const char *const bad[][2] = {
+        {"OXIDICOM_LISTENER_PORT", "0"},     {"OXIDICOM_LISTENER_PORT", "65536"},
+        {"OXIDICOM_WRITERS", "0"},           {"OXIDICOM_WRITERS", "2x"},
+        {"OXIDICOM_LISTENER_THREADS", "-1"}, {"OXIDICOM_BUFFER_SIZE", "1MiB"},
+        {"OXIDICOM_SCP_MAX_PDU_LENGTH", ""}, {"OXIDICOM_AMQP_ADDRESS", "amqp://a;http://b"},
+        {"OXIDICOM_QUEUE_NAME", "a/b"},      {"OXIDICOM_QUEUE_NAME", "a\xFF"},
+        {"OXIDICOM_ROOT_SUBJECT", "a..b"},   {"OXIDICOM_ROOT_SUBJECT", "a\tb"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         environment((const char *[]){bad[i][0], bad[i][1], NULL});
         int status;
@@ -160,4 +163,21 @@ Test(settings, are_required_only_of_the_stages_that_use_them) {
     text = complaint_of(FOR_NOTIFIER, &status);
     cr_assert_not_null(strstr(text, "OXIDICOM_AMQP_ADDRESS is not set"));
     free(text);
+}
+
+Test(settings, stand_in_the_readme_as_the_program_prints_them) {
+    char *table = NULL, *readme = NULL;
+    size_t table_size, readme_size;
+    FILE *out = open_memstream(&table, &table_size);
+    settings_print_markdown(out);
+    fclose(out);
+    FILE *in = fopen("README.md", "r"), *copy = open_memstream(&readme, &readme_size);
+    cr_assert_not_null(in, "tests run in the project's folder");
+    for (int c = fgetc(in); c != EOF; c = fgetc(in))
+        fputc(c, copy);
+    fclose(in);
+    fclose(copy);
+    cr_assert_not_null(strstr(readme, table), "put the output of oxidicom --settings into the README:\n%s", table);
+    free(table);
+    free(readme);
 }

@@ -27,6 +27,15 @@ bool scu_connect(scu_t *scu, int port) {
     return false;
 }
 
+void scu_finish(scu_t *scu) {
+    shutdown(scu->fd, SHUT_WR);
+}
+
+void scu_reset(scu_t *scu) {
+    setsockopt(scu->fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+    scu_close(scu);
+}
+
 void scu_close(scu_t *scu) {
     if (scu->fd >= 0)
         close(scu->fd);
@@ -188,15 +197,27 @@ bool scu_associate_mr(scu_t *scu, int port, const char *calling, const char *syn
 
 /* --- messages ------------------------------------------------------------------------------------------- */
 
-bool scu_p_data(scu_t *scu, uint8_t context_id, uint8_t control, const void *bytes, size_t size) {
+bool scu_send_pdu(scu_t *scu, uint8_t type, const void *body, size_t size) {
     bytes_t pdu = {0};
-    bytes_add(&pdu, "\4\0", 2);
-    add_u32(&pdu, size + 6);
-    add_u32(&pdu, size + 2);
-    bytes_add(&pdu, (uint8_t[]){context_id, control}, 2);
-    bytes_add(&pdu, bytes, size);
+    bytes_add(&pdu, (uint8_t[]){type, 0}, 2);
+    add_u32(&pdu, size);
+    bytes_add(&pdu, body, size);
     bool sent = scu_send(scu, pdu.at, pdu.size);
     bytes_free(&pdu);
+    return sent;
+}
+
+void scu_add_pdv(bytes_t *pdvs, uint8_t context_id, uint8_t control, const void *bytes, size_t size) {
+    add_u32(pdvs, size + 2);
+    bytes_add(pdvs, (uint8_t[]){context_id, control}, 2);
+    bytes_add(pdvs, bytes, size);
+}
+
+bool scu_p_data(scu_t *scu, uint8_t context_id, uint8_t control, const void *bytes, size_t size) {
+    bytes_t pdv = {0};
+    scu_add_pdv(&pdv, context_id, control, bytes, size);
+    bool sent = scu_send_pdu(scu, 4, pdv.at, pdv.size);
+    bytes_free(&pdv);
     return sent;
 }
 
@@ -226,13 +247,17 @@ bytes_t scu_store_command(const char *sop_class, const char *sop_instance, uint1
     return with_group_length(&set);
 }
 
-bytes_t scu_echo_command(uint16_t message_id) {
+bytes_t scu_command(uint16_t field, const char *sop_class, uint16_t message_id, bool has_data_set) {
     bytes_t set = {0};
-    dataset_text(&set, IMPLICIT_LE, 0x0002, "UI", "1.2.840.10008.1.1");
-    add_us(&set, 0x0100, 0x0030);
+    dataset_text(&set, IMPLICIT_LE, 0x0002, "UI", sop_class);
+    add_us(&set, 0x0100, field);
     add_us(&set, 0x0110, message_id);
-    add_us(&set, 0x0800, 0x0101);
+    add_us(&set, 0x0800, has_data_set ? 0 : 0x0101);
     return with_group_length(&set);
+}
+
+bytes_t scu_echo_command(uint16_t message_id) {
+    return scu_command(0x0030, "1.2.840.10008.1.1", message_id, false);
 }
 
 bool scu_send_store(scu_t *scu, uint8_t context_id, const char *sop_class, const char *sop_instance,
@@ -263,12 +288,14 @@ static const uint8_t *response_element(const scu_t *scu, uint16_t element, size_
     return NULL;
 }
 
-int scu_status(scu_t *scu) {
+int scu_response_number(const scu_t *scu, uint16_t element) {
     size_t size;
-    if (!scu_read(scu) || scu->type != 4)
-        return -1;
-    const uint8_t *status = response_element(scu, 0x0900, &size);
-    return status && size == 2 ? status[0] | status[1] << 8 : -1;
+    const uint8_t *value = response_element(scu, element, &size);
+    return value && size == 2 ? value[0] | value[1] << 8 : -1;
+}
+
+int scu_status(scu_t *scu) {
+    return scu_read(scu) && scu->type == 4 ? scu_response_number(scu, 0x0900) : -1;
 }
 
 bool scu_response_text(const scu_t *scu, uint16_t element, char *text) {
@@ -294,10 +321,20 @@ int scu_echo(scu_t *scu, uint8_t context_id) {
     return sent ? scu_status(scu) : -1;
 }
 
+bool scu_send_release(scu_t *scu) {
+    return scu_send(scu, "\5\0\0\0\0\4\0\0\0\0", 10);
+}
+
 bool scu_release(scu_t *scu) {
-    bool released = scu_send(scu, "\5\0\0\0\0\4\0\0\0\0", 10) && scu_read(scu) && scu->type == 6;
+    bool released = scu_send_release(scu) && scu_read(scu) && scu->type == 6;
     scu_close(scu);
     return released;
+}
+
+int scu_aborted(scu_t *scu) {
+    return scu_read(scu) && scu->type == 7 && scu->body.size == 4 && scu_at_end(scu)
+               ? scu->body.at[2] << 8 | scu->body.at[3]
+               : -1;
 }
 
 void scu_abort(scu_t *scu) {

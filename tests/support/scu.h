@@ -39,6 +39,10 @@ typedef struct scu {
 /* Connects. Returns false where nobody accepts. */
 bool scu_connect(scu_t *scu, int port);
 void scu_close(scu_t *scu);
+/* Closes our half only. */
+void scu_finish(scu_t *scu);
+/* Closes with a TCP reset. */
+void scu_reset(scu_t *scu);
 
 bool scu_send(scu_t *scu, const void *bytes, size_t size);
 /* Reads one PDU into type and body; false at the end of the connection or after timeout_ms. */
@@ -52,23 +56,33 @@ bool scu_associate(scu_t *scu, int port, const scu_request_t *request);
 /* One context (id 1) of MR storage with this transfer syntax. */
 bool scu_associate_mr(scu_t *scu, int port, const char *calling, const char *syntax);
 
-/* One P-DATA PDU of one PDV; control: 1 command, 2 last. */
+bool scu_send_pdu(scu_t *scu, uint8_t type, const void *body, size_t size);
+/* Appends a PDV to the body of a P-DATA PDU; control: 1 command, 2 last. */
+void scu_add_pdv(bytes_t *pdvs, uint8_t context_id, uint8_t control, const void *bytes, size_t size);
+/* One P-DATA PDU of one PDV. */
 bool scu_p_data(scu_t *scu, uint8_t context_id, uint8_t control, const void *bytes, size_t size);
 bytes_t scu_store_command(const char *sop_class, const char *sop_instance, uint16_t message_id);
 bytes_t scu_echo_command(uint16_t message_id);
+/* Of any other kind. */
+bytes_t scu_command(uint16_t field, const char *sop_class, uint16_t message_id, bool has_data_set);
 /* A whole C-STORE-RQ in PDVs of at most `fragment` bytes (0: as the peer advertised). */
 bool scu_send_store(scu_t *scu, uint8_t context_id, const char *sop_class, const char *sop_instance,
                     const bytes_t *set, size_t fragment);
 /* Reads a response and returns its status; -1 where none came. Of the same PDU: */
 int scu_status(scu_t *scu);
-/* An element of the response that was read last, as text; false where it has none. `text`: room for 128. */
+/* An element of the response that was read last, as a number; -1 where it has none. */
+int scu_response_number(const scu_t *scu, uint16_t element);
+/* The same as text; false where it has none. `text`: room for 128. */
 bool scu_response_text(const scu_t *scu, uint16_t element, char *text);
 /* scu_send_store and scu_status. */
 int scu_store(scu_t *scu, uint8_t context_id, const char *sop_class, const char *sop_instance, const bytes_t *set);
 int scu_echo(scu_t *scu, uint8_t context_id);
 
+bool scu_send_release(scu_t *scu);
 /* A-RELEASE-RQ; true where an A-RELEASE-RP came. Closes. */
 bool scu_release(scu_t *scu);
+/* Reads an A-ABORT and the end of the connection: 256 * source + reason (PS3.8 table 9-26); -1: something else. */
+int scu_aborted(scu_t *scu);
 /* A-ABORT, and closes. */
 void scu_abort(scu_t *scu);
 
