@@ -49,12 +49,12 @@ void expect_service(const site_t *site, const bytes_t *set) {
     cr_assert(scu_release(&scu));
 }
 
-void site_hold(const site_t *site) {
-    kill(receiver_stage(&site->receiver, "notifier", 0), SIGSTOP);
+void site_hold(const site_t *site, const char *stage) {
+    kill(receiver_stage(&site->receiver, stage, 0), SIGSTOP);
 }
 
-void site_go_on(const site_t *site) {
-    kill(receiver_stage(&site->receiver, "notifier", 0), SIGCONT);
+void site_go_on(const site_t *site, const char *stage) {
+    kill(receiver_stage(&site->receiver, stage, 0), SIGCONT);
 }
 
 /* --- objects ----------------------------------------------------------------------------------------------- */

@@ -26,9 +26,9 @@ void site_end(site_t *site);
 scu_t site_associate(const site_t *site);
 /* That a new association stores the instance. */
 void expect_service(const site_t *site, const bytes_t *set);
-/* Stops the notifier: what is sent now stays unanswered until site_go_on. */
-void site_hold(const site_t *site);
-void site_go_on(const site_t *site);
+/* Stops the writer or the notifier: what is sent now stays unanswered until site_go_on. */
+void site_hold(const site_t *site, const char *stage);
+void site_go_on(const site_t *site, const char *stage);
 
 /* An instance of `size` or more bytes. Free it. */
 bytes_t instance(int number, size_t size);

@@ -44,9 +44,9 @@ static const violation_t ON_AN_ASSOCIATION[] = {
     {"PDV longer than its PDU by one", INVALID, BYTES("\4\0\0\0\0\7\0\0\0\4\1\2x")},
     {"PDV of 4 GiB", INVALID, BYTES("\4\0\0\0\0\7\xFF\xFF\xFF\xFF\1\2x")},
     {"PDU too short for a PDV", INVALID, BYTES("\4\0\0\0\0\3\0\0\0\1\1\2")},
-    {"context that was refused", INVALID, BYTES("\4\0\0\0\0\7\0\0\0\3\5\3x")},
-    {"context that was not proposed", INVALID, BYTES("\4\0\0\0\0\7\0\0\0\3\7\3x")},
-    {"context of an even id", INVALID, BYTES("\4\0\0\0\0\7\0\0\0\3\2\3x")},
+    {"context that was refused", INVALID, BYTES("\4\0\0\0\0\7\0\0\0\3\5\1x")},
+    {"context that was not proposed", INVALID, BYTES("\4\0\0\0\0\7\0\0\0\3\7\1x")},
+    {"context of an even id", INVALID, BYTES("\4\0\0\0\0\7\0\0\0\3\2\1x")},
 };
 
 /* Commands and data sets that only make a difference between messages. */
@@ -192,14 +192,14 @@ Test(aborts, answer_what_comes_behind_a_release_request_and_the_pending_object_i
     };
     site_t site = site_start();
     bytes_t set = instance(1, 500);
-    site_hold(&site);
+    site_hold(&site, "notifier");
     EACH(behind, v) {
         scu_t scu = site_associate(&site);
         cr_assert(scu_send_store(&scu, MR_CONTEXT, MR_STORAGE, "1.2.3", &set, 0));
         cr_assert(scu_send_release(&scu));
         violate(&scu, v);
     }
-    site_go_on(&site);
+    site_go_on(&site, "notifier");
     expect_files(&site, 1);
     expect_stored(&site, &set);
     bytes_free(&set);

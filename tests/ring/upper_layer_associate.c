@@ -161,11 +161,11 @@ Test(associations, are_released_after_the_answer_to_a_pending_store, .timeout = 
     site_t site = site_start();
     scu_t scu = site_associate(&site);
     bytes_t set = instance(1, 500);
-    site_hold(&site);
+    site_hold(&site, "notifier");
     cr_assert(scu_send_store(&scu, MR_CONTEXT, MR_STORAGE, "1.2.3", &set, 0));
     cr_assert(scu_send_release(&scu));
     expect_files(&site, 1); /* it is stored, and waits for the notifier alone */
-    site_go_on(&site);
+    site_go_on(&site, "notifier");
     expect_response(&scu, 0, 0x0001, scu.message_id);
     cr_assert(scu_read(&scu));
     cr_assert_eq(scu.type, RELEASE_RP);

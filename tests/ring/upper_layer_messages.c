@@ -92,9 +92,9 @@ Test(messages, sent_back_to_back_without_waiting_are_each_answered_once, .timeou
         bytes_free(&command);
         bytes_free(&pdvs);
     }
-    site_hold(&site);
+    site_hold(&site, "notifier");
     cr_assert(scu_send(&scu, all.at, all.size));
-    site_go_on(&site);
+    site_go_on(&site, "notifier");
     /* One writer, so one order. */
     for (uint16_t i = 0; i < BACK_TO_BACK; i++)
         expect_response(&scu, 0, C_STORE, i);
