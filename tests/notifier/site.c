@@ -139,12 +139,13 @@ void site_send_end(site_t *site, uint64_t listener, uint64_t association) {
 
 static void note(site_t *site, const Ring__Acknowledged *a) {
     size_t at = strlen(site->acknowledged);
-    for (size_t i = 0; i < a->n_objects; i++)
+    for (size_t i = 0; i < a->n_objects && at < sizeof site->acknowledged; i++)
         at += (size_t)snprintf(site->acknowledged + at, sizeof site->acknowledged - at, " %llu:%04X",
                                (unsigned long long)a->objects[i]->object, a->objects[i]->status);
     for (size_t i = 0; i < a->n_associations; i++)
         at += (size_t)snprintf(site->acknowledged + at, sizeof site->acknowledged - at, " ended:%llu",
                                (unsigned long long)a->associations[i]);
+    cr_assert_lt(at + 1, sizeof site->acknowledged);
     strcat(site->acknowledged, " ");
 }
 

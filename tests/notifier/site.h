@@ -16,8 +16,8 @@ typedef struct site {
     pid_t notifier;
     zsock_t *inbox; /* the listener's */
     zsock_t *notifier_inbox;
-    uint64_t notifier_incarnation; /* of the last Alive that was read */
-    char acknowledged[65536];      /* " 1:0000 2:C000 ended:1" so far */
+    uint64_t notifier_incarnation;  /* of the last Alive that was read */
+    char acknowledged[1024 * 1024]; /* " 1:0000 2:C000 ended:1" so far */
 } site_t;
 
 /* Makes the folders and the listener's inbox; starts nothing. */

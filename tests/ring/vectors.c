@@ -261,16 +261,22 @@ Test(vectors, every_association_is_received_as_expected, .timeout = 400) {
     cr_assert_eq(json_array_size(cases), 304);
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), QUEUE);
-    tap_t *tap = tap_new(nats_port());
+    /* A server of its own: other tests, which run at the same time, must not be heard. */
+    nats_server_t nats;
+    nats_server_start(&nats, 0);
+    tap_t *tap = tap_new(nats.port);
+    char *nats_url = text_of("127.0.0.1:%d", nats.port);
     char *state = text_of("/tmp/oxi-vectors-state-%d", (int)getpid());
     ring_start(&receiver, QUEUE,
-               (const char *const[]){"OXIDICOM_SCP_PROMISCUOUS", "true", "OXIDICOM_STATE_DIR", state,
-                                     "OXIDICOM_RUN_DIR", state, NULL});
+               (const char *const[]){"OXIDICOM_SCP_PROMISCUOUS", "true", "OXIDICOM_NATS_ADDRESS", nats_url,
+                                     "OXIDICOM_STATE_DIR", state, "OXIDICOM_RUN_DIR", state, NULL});
     size_t i;
     int failed = 0;
     json_array_foreach(cases, i, the_case) failed += !run_case(the_case, &receiver, tap, queue);
     cr_assert_eq(receiver_stop(&receiver), 0);
     tap_destroy(&tap);
+    nats_server_stop(&nats);
+    free(nats_url);
     queue_destroy(&queue);
     receiver_clear(&receiver);
     remove_folder(state);

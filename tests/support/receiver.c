@@ -46,10 +46,14 @@ static void set_defaults(const receiver_t *receiver) {
     free(state);
 }
 
-void receiver_launch(receiver_t *receiver, const char *const *environment) {
+void receiver_launch_as(receiver_t *receiver, const char *const *environment, const char *const *argv) {
     set_defaults(receiver);
+    receiver->launcher = process_start(receiver->log, environment, argv);
+}
+
+void receiver_launch(receiver_t *receiver, const char *const *environment) {
     char *launcher = text_of("%s/oxidicom", binaries());
-    receiver->launcher = process_start(receiver->log, environment, (const char *const[]){launcher, NULL});
+    receiver_launch_as(receiver, environment, (const char *const[]){launcher, NULL});
     free(launcher);
 }
 

@@ -22,6 +22,8 @@ void receiver_prepare(receiver_t *receiver);
 void receiver_start(receiver_t *receiver, const char *const *environment);
 /* The same without waiting, for one that is to fail or to say nothing. */
 void receiver_launch(receiver_t *receiver, const char *const *environment);
+/* The same with a command of the test's own that becomes the launcher. */
+void receiver_launch_as(receiver_t *receiver, const char *const *environment, const char *const *argv);
 /* TERM. Returns the exit status; -1 where it did not end by itself. */
 int receiver_stop(receiver_t *receiver);
 /* Removes the folder. */
