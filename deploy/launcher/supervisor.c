@@ -1,6 +1,7 @@
 #include "deploy/launcher/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -110,6 +111,17 @@ static void add_writer(supervisor_t *supervisor) {
         add(supervisor, KIND_WRITER, number);
 }
 
+static void remove_gone(supervisor_t *supervisor) {
+    child_t *child, *following;
+    for (child = TAILQ_FIRST(&supervisor->children); child; child = following) {
+        following = TAILQ_NEXT(child, next);
+        if (child->state != CHILD_GONE)
+            continue;
+        TAILQ_REMOVE(&supervisor->children, child, next);
+        child_destroy(&child);
+    }
+}
+
 /* The one with the highest number, never the last. */
 static void remove_writer(supervisor_t *supervisor) {
     child_t *child, *last = NULL;
@@ -127,17 +139,7 @@ static void remove_writer(supervisor_t *supervisor) {
     }
     log_info(NULL, "%s is removed", last->name);
     happen(supervisor, last, EVENT_END);
-}
-
-static void remove_gone(supervisor_t *supervisor) {
-    child_t *child, *following;
-    for (child = TAILQ_FIRST(&supervisor->children); child; child = following) {
-        following = TAILQ_NEXT(child, next);
-        if (child->state != CHILD_GONE)
-            continue;
-        TAILQ_REMOVE(&supervisor->children, child, next);
-        child_destroy(&child);
-    }
+    remove_gone(supervisor);
 }
 
 /* --- draining ------------------------------------------------------------------------------------------ */
@@ -320,6 +322,13 @@ int supervisor_block_signals(void) {
     return sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+/* Keeps the launcher's own descriptor from the stages: whoever waits for its end must not wait for theirs. */
+static void keep_ready_fd(const settings_t *settings) {
+    int fd = (int)settings->ready_fd;
+    if (fd >= 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        log_warn(NULL, "OXIDICOM_READY_FD is %d, which is not open: %s", fd, strerror(errno));
+}
+
 int supervisor_run(const settings_t *settings, const char *folder, const bool wanted[KINDS]) {
     supervisor_t supervisor = {.settings = settings, .status = LAUNCHER_DRAINED};
     snprintf(supervisor.folder, sizeof supervisor.folder, "%s", folder);
@@ -329,6 +338,7 @@ int supervisor_run(const settings_t *settings, const char *folder, const bool wa
     supervisor.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (supervisor.signals < 0)
         return EX_OSERR;
+    keep_ready_fd(settings);
     for (int kind = 0; kind < KINDS; kind++)
         for (int i = 0; wanted[kind] && i < (kind == KIND_WRITER ? settings->writers : 1); i++)
             add(&supervisor, (stage_kind_t)kind, i);

@@ -1,0 +1,108 @@
+/* How the launcher drains and ends, and what its exit status says. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "tests/launcher/launcher.h"
+
+static void drains_in_order(int signal_number) {
+    receiver_t receiver;
+    START(&receiver, "OXIDICOM_WRITERS", "2");
+    kill(receiver.launcher, signal_number);
+    cr_assert_eq(ended(&receiver, PATIENCE_MS), 0);
+    static const char *const first_writer[] = {
+        "launcher: drains",      "listener: told to end",        "listener has ended",
+        "writer-0: told to end", "writer-0 has ended",           "notifier: told to end",
+        "notifier has ended",    "launcher: ends with status 0", NULL};
+    static const char *const second_writer[] = {"listener has ended", "writer-1: told to end", "writer-1 has ended",
+                                                "notifier: told to end", NULL};
+    expect_in_order(&receiver, first_writer);
+    expect_in_order(&receiver, second_writer);
+    receiver_clear(&receiver);
+}
+
+Test(end, term_ends_the_listener_then_the_writers_then_the_notifier_with_status_0, .timeout = 60) {
+    drains_in_order(SIGTERM);
+}
+
+Test(end, int_ends_them_in_the_same_order, .timeout = 60) {
+    drains_in_order(SIGINT);
+}
+
+/* --- with an association open ---------------------------------------------------------------------------- */
+
+Test(end, while_the_listener_drains_a_writer_that_dies_is_started_again_and_none_is_added, .timeout = 60) {
+    receiver_t receiver;
+    START(&receiver);
+    scu_t scu = {0};
+    bytes_t set = begin_object(&scu, &receiver, "1.2.3.1");
+    expect_under_way(&receiver, 1);
+    kill(receiver.launcher, SIGTERM);
+    expect_logged(&receiver, "launcher: drains");
+    kill(receiver.launcher, SIGTTIN);
+    pid_t writer = receiver_stage(&receiver, "writer", 0);
+    kill(writer, SIGKILL);
+    (void)await_stage(&receiver, "writer", writer);
+    finish_object(&scu, &set);
+    cr_assert_eq(ended(&receiver, PATIENCE_MS), 0);
+    cr_assert_eq(receiver_files(&receiver), 1);
+    cr_assert_eq(logged_times(&receiver, "writer-0 is started, process"), 2);
+    cr_assert_eq(logged_times(&receiver, "writer-1 is started, process"), 0);
+    receiver_clear(&receiver);
+}
+
+Test(end, a_second_term_ends_all_stages_at_once, .timeout = 60) {
+    receiver_t receiver;
+    START(&receiver, "OXIDICOM_DRAIN_TIMEOUT", "1h");
+    scu_t scu = {.timeout_ms = PATIENCE_MS};
+    cr_assert(scu_associate_mr(&scu, receiver.port, "END", EXPLICIT_LE));
+    kill(receiver.launcher, SIGTERM);
+    expect_logged(&receiver, "listener: told to end");
+    cr_assert_eq(logged_times(&receiver, "writer-0: told to end"), 0);
+    kill(receiver.launcher, SIGTERM);
+    cr_assert(scu_read(&scu));
+    cr_assert_eq(scu.type, 7, "A-ABORT");
+    scu_close(&scu);
+    cr_assert_eq(ended(&receiver, PATIENCE_MS), 0);
+    expect_in_order(&receiver, (const char *const[]){"launcher: drains", "launcher: told to end again",
+                                                     "writer-0: told to end", "ends with status 0", NULL});
+    receiver_clear(&receiver);
+}
+
+/* --- stages that do not end well ------------------------------------------------------------------------- */
+
+Test(end, a_stage_that_hangs_is_killed_after_its_time_and_the_status_is_1, .timeout = 60) {
+    receiver_t receiver;
+    START(&receiver, "OXIDICOM_DRAIN_TIMEOUT", "0ms");
+    kill(receiver_stage(&receiver, "notifier", 0), SIGSTOP);
+    kill(receiver.launcher, SIGTERM);
+    expect_logged(&receiver, "writer-0 has ended");
+    int64_t begin = clock_ms();
+    cr_assert_eq(ended(&receiver, 2 * PATIENCE_MS), 1);
+    cr_assert_geq(clock_ms() - begin, CLOSE_TIMEOUT_MS, "it had no time to close its connections");
+    expect_in_order(&receiver, (const char *const[]){"listener has ended", "writer-0 has ended",
+                                                     "notifier did not end in time: killed",
+                                                     "notifier died of signal 9", "ends with status 1", NULL});
+    receiver_clear(&receiver);
+}
+
+Test(end, a_stage_that_refuses_its_settings_ends_everything_with_78) {
+    receiver_t receiver;
+    prepare_scripts(&receiver);
+    write_stage(&receiver, "listener", HEARING);
+    write_stage(&receiver, "writer", "ready; " HOLD "exit 78");
+    write_stage(&receiver, "notifier", HEARING);
+    LAUNCH_SCRIPTS(&receiver);
+    expect_logged(&receiver, "all stages are ready");
+    let_go(&receiver);
+    cr_assert_eq(ended(&receiver, PATIENCE_MS), 78);
+    expect_in_order(&receiver,
+                    (const char *const[]){"writer-0 ended with status 78", "launcher: drains", "listener has ended",
+                                          "notifier has ended", "ends with status 78", NULL});
+    cr_assert_eq(logged_times(&receiver, "heard TERM"), 2);
+    cr_assert_eq(logged_times(&receiver, "is started, process"), 3, "no restart changes the environment");
+    receiver_clear(&receiver);
+}

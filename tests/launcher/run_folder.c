@@ -1,0 +1,174 @@
+/* Where the sockets are, with and without OXIDICOM_RUN_DIR. */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/limits.h"
+#include "common/settings.h"
+#include "tests/launcher/launcher.h"
+
+#define NOBODY 65534
+
+static bool exists(const char *folder, const char *name, mode_t *mode) {
+    struct stat s = {0};
+    char *path = text_of("%s/%s", folder, name);
+    bool there = stat(path, &s) == 0;
+    free(path);
+    if (mode)
+        *mode = s.st_mode & 07777;
+    return there;
+}
+
+/* --- named ----------------------------------------------------------------------------------------------- */
+
+/* A folder in which the path of the listener's socket has so many bytes; free it. */
+static char *run_dir_for(const receiver_t *receiver, size_t socket_path_bytes) {
+    static const char rest[] = "/listener.sock";
+    char *path = text_of("%s/%0*d", receiver->folder,
+                         (int)(socket_path_bytes - strlen(receiver->folder) - 1 - strlen(rest)), 0);
+    cr_assert_eq(strlen(path) + strlen(rest), socket_path_bytes);
+    return path;
+}
+
+Test(run_folder, may_be_as_long_as_a_socket_allows) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    char *path = run_dir_for(&receiver, SOCKET_PATH_MAX_BYTES);
+    receiver_start(&receiver, (const char *const[]){"OXIDICOM_RUN_DIR", path, NULL});
+    cr_assert(exists(path, "listener.sock", NULL));
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    cr_assert(exists(path, ".", NULL), "one that was named is not removed");
+    receiver_clear(&receiver);
+    free(path);
+}
+
+Test(run_folder, is_refused_with_78_and_a_reason_where_it_is_one_byte_longer) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    char *path = run_dir_for(&receiver, SOCKET_PATH_MAX_BYTES + 1);
+    char *reason =
+        text_of("OXIDICOM_RUN_DIR is \"%s\": the socket path %s/listener.sock has 108 bytes; allowed are "
+                "107\n",
+                path, path);
+    const char *const environment[] = {"OXIDICOM_RUN_DIR", path, NULL};
+    cr_assert_eq(run_with(&receiver, environment, (const char *const[]){NULL}), EXIT_SETTINGS);
+    expect_logged(&receiver, reason);
+    cr_assert_eq(logged_times(&receiver, "is started again"), 0);
+    receiver_clear(&receiver);
+    free(path);
+    free(reason);
+}
+
+/* --- by default ------------------------------------------------------------------------------------------ */
+
+static void give_to_nobody(const char *path) {
+    cr_assert_eq(chown(path, NOBODY, NOBODY), 0);
+}
+
+/* Everything that a user without rights needs: the executables, and a folder to write into. */
+static void prepare_unprivileged(receiver_t *receiver) {
+    if (geteuid() != 0)
+        cr_skip_test("only root can run it as another user");
+    receiver_prepare(receiver);
+    char *temporary = text_of("%s/tmp", receiver->folder);
+    cr_assert_eq(
+        process_run(NULL, NULL, (const char *const[]){"cp", "-R", binaries(), receiver->folder, NULL}, PATIENCE_MS),
+        0);
+    cr_assert_eq(mkdir(temporary, 0755), 0);
+    give_to_nobody(receiver->folder);
+    give_to_nobody(receiver->root);
+    give_to_nobody(temporary);
+    free(temporary);
+}
+
+static void launch_unprivileged(receiver_t *receiver, const char *temporary, const char *runtime) {
+    char *launcher = text_of("%s/bin/oxidicom", receiver->folder);
+    /* A sanitizer's usual report and suppressions lie where nobody can't go; then it reports to the log. */
+    const char *const environment[] = {"OXIDICOM_RUN_DIR",
+                                       UNSET,
+                                       "TMPDIR",
+                                       temporary,
+                                       "XDG_RUNTIME_DIR",
+                                       runtime,
+                                       "ASAN_OPTIONS",
+                                       UNSET,
+                                       "LSAN_OPTIONS",
+                                       UNSET,
+                                       "UBSAN_OPTIONS",
+                                       UNSET,
+                                       NULL};
+    const char *const argv[] = {
+        "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--pdeathsig=KILL", launcher, NULL};
+    receiver_launch_as(receiver, environment, argv);
+    free(launcher);
+}
+
+/* The folder oxidicom-XXXXXX in there; free it. NULL: none. */
+static char *private_folder(const char *temporary) {
+    char *found = NULL;
+    DIR *folder = opendir(temporary);
+    cr_assert_not_null(folder, "%s", temporary);
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        if (strncmp(entry->d_name, "oxidicom-", strlen("oxidicom-")) == 0) {
+            cr_assert_null(found, "two private folders");
+            found = text_of("%s/%s", temporary, entry->d_name);
+        }
+    closedir(folder);
+    return found;
+}
+
+Test(run_folder, of_a_user_without_rights_is_a_private_one_and_is_removed_at_the_end, .timeout = 60) {
+    receiver_t receiver;
+    prepare_unprivileged(&receiver);
+    char *temporary = text_of("%s/tmp", receiver.folder);
+    launch_unprivileged(&receiver, temporary, UNSET);
+    expect_logged(&receiver, "all stages are ready");
+    char *folder = private_folder(temporary);
+    cr_assert_not_null(folder);
+    mode_t mode;
+    cr_assert(exists(folder, ".", &mode) && mode == 0700, "mode %o", mode);
+    static const char *const sockets[] = {"listener.sock", "writer-0.sock", "notifier.sock"};
+    for (size_t i = 0; i < 3; i++)
+        cr_assert(exists(folder, sockets[i], NULL), "%s", sockets[i]);
+    kill(receiver.launcher, SIGTTIN);
+    expect_logged(&receiver, "listener: writer-1 is there");
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    cr_assert_null(private_folder(temporary), "it is still there");
+    cr_assert_eq(logged_times(&receiver, "Sanitizer"), 0);
+    receiver_clear(&receiver);
+    free(temporary);
+    free(folder);
+}
+
+Test(run_folder, of_a_user_with_a_runtime_folder_is_in_there, .timeout = 60) {
+    receiver_t receiver;
+    prepare_unprivileged(&receiver);
+    char *temporary = text_of("%s/tmp", receiver.folder), *folder = text_of("%s/oxidicom", receiver.root);
+    launch_unprivileged(&receiver, temporary, receiver.root);
+    expect_logged(&receiver, "all stages are ready");
+    cr_assert(exists(folder, "listener.sock", NULL));
+    cr_assert_null(private_folder(temporary));
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    cr_assert(exists(folder, ".", NULL), "others may use it, too");
+    cr_assert_eq(logged_times(&receiver, "Sanitizer"), 0);
+    receiver_clear(&receiver);
+    free(temporary);
+    free(folder);
+}
+
+Test(run_folder, that_cannot_be_made_ends_the_launcher_with_a_reason) {
+    receiver_t receiver;
+    prepare_unprivileged(&receiver);
+    launch_unprivileged(&receiver, "/nonexistent", UNSET);
+    cr_assert_eq(ended(&receiver, PATIENCE_MS), EX_OSERR);
+    expect_logged(&receiver, "can't make a run folder /nonexistent/oxidicom-");
+    expect_logged(&receiver, "No such file or directory");
+    cr_assert_eq(logged_times(&receiver, "is started"), 0);
+    receiver_clear(&receiver);
+}
