@@ -159,7 +159,7 @@ static void forget(server_t *server, association_t *a) {
 
 void server_tick(server_t *server) {
     int64_t now = clock_ms();
-    bool drained = server->draining && now - server->draining_since_ms >= server->stage->settings.drain_timeout_ms;
+    bool drained = server->draining && now >= server->drained_at_ms;
     association_t *a, *following;
     for (a = TAILQ_FIRST(&server->associations); a; a = following) {
         following = TAILQ_NEXT(a, next);
@@ -178,10 +178,8 @@ void server_tick(server_t *server) {
 /* --- the end ------------------------------------------------------------------------------------------ */
 
 void server_drain(server_t *server) {
-    if (server->draining)
-        server->draining_since_ms = 0; /* asked twice: at once */
-    else
-        server->draining_since_ms = clock_ms();
+    /* Asked twice: at once. */
+    server->drained_at_ms = clock_ms() + (server->draining ? 0 : server->stage->settings.drain_timeout_ms);
     server->draining = true;
     stop_listening(server);
     server_tick(server);

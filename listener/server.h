@@ -17,7 +17,7 @@ typedef struct server {
     uint64_t accepted_count;
     size_t served_count; /* associations that count against OXIDICOM_LISTENER_THREADS */
     bool draining;
-    int64_t draining_since_ms;
+    int64_t drained_at_ms; /* while draining: what is open then is aborted */
     uint8_t *input; /* RECEIVE_BYTES, shared by all connections: nothing stays in it */
 } server_t;
 

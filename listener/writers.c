@@ -144,7 +144,7 @@ static void on_notifier_alive(custody_t *custody, const Ring__Alive *alive) {
     custody_beat(custody);
     ended_t *ended;
     TAILQ_FOREACH(ended, &custody->ended, next)
-    ended->said_ms = 0;
+    ended->said_ms = clock_ms() - END_REPEAT_MS;
     if (first)
         return;
     object_t *object, *following;

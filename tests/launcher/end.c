@@ -56,7 +56,7 @@ Test(end, while_the_listener_drains_a_writer_that_dies_is_started_again_and_none
 
 Test(end, a_second_term_ends_all_stages_at_once, .timeout = 60) {
     receiver_t receiver;
-    START(&receiver, "OXIDICOM_DRAIN_TIMEOUT", "1h");
+    START(&receiver, "OXIDICOM_DRAIN_TIMEOUT", "24h");
     scu_t scu = {.timeout_ms = PATIENCE_MS};
     cr_assert(scu_associate_mr(&scu, receiver.port, "END", EXPLICIT_LE));
     kill(receiver.launcher, SIGTERM);
