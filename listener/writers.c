@@ -41,15 +41,17 @@ static void free_writer(custody_t *custody, writer_t *writer, int linger_ms) {
     if (writer->monitor)
         zloop_reader_end(custody->stage->loop, writer->monitor);
     zsock_set_linger(writer->outbox, linger_ms);
-    zmq_socket_monitor(zsock_resolve(writer->outbox), NULL, 0);
-    zsock_destroy(&writer->outbox);
-    zsock_destroy(&writer->monitor);
+    ring_watched_outbox_destroy(&writer->outbox, &writer->monitor);
     free(writer->id);
     free(writer);
 }
 
 void writer_lost(custody_t *custody, writer_t *writer, const char *why) {
-    log_warn(NULL, "%s is gone (%s) with %zu objects unacknowledged", writer->id, why, writer->outstanding_objects);
+    if (writer->leaving && writer->outstanding_objects == 0)
+        log_info(NULL, "%s has left", writer->id);
+    else
+        log_warn(NULL, "%s is gone (%s) with %zu objects unacknowledged", writer->id, why,
+                 writer->outstanding_objects);
     writer->leaving = true; /* so that nothing is given to it again */
     object_t *object, *following;
     for (object = TAILQ_FIRST(&custody->objects); object; object = following) {
@@ -65,31 +67,15 @@ void writer_lost(custody_t *custody, writer_t *writer, const char *why) {
 static int on_monitor(zloop_t *loop, zsock_t *monitor, void *argument) {
     (void)loop;
     custody_t *custody = argument;
-    zmsg_t *event = zmsg_recv_nowait(monitor);
-    zframe_t *what = event ? zmsg_first(event) : NULL;
-    uint16_t number = 0;
-    if (what && zframe_size(what) >= sizeof number)
-        memcpy(&number, zframe_data(what), sizeof number);
-    zmsg_destroy(&event);
+    if (ring_monitor_next(monitor) != RING_DISCONNECTED)
+        return 0;
     writer_t *writer;
     TAILQ_FOREACH(writer, &custody->writers, next)
     if (writer->monitor == monitor) {
-        if (number == ZMQ_EVENT_DISCONNECTED)
-            writer_lost(custody, writer, "connection broken");
+        writer_lost(custody, writer, "connection broken");
         break;
     }
     return 0;
-}
-
-static bool watch_connection(custody_t *custody, writer_t *writer) {
-    char *endpoint = zsys_sprintf("inproc://%s-%llx", writer->id, (unsigned long long)writer->incarnation);
-    bool watched = false;
-    if (zmq_socket_monitor(zsock_resolve(writer->outbox), endpoint, ZMQ_EVENT_DISCONNECTED) == 0) {
-        writer->monitor = zsock_new_pair(endpoint);
-        watched = writer->monitor && zloop_reader(custody->stage->loop, writer->monitor, on_monitor, custody) == 0;
-    }
-    freen(endpoint);
-    return watched;
 }
 
 static void add_writer(custody_t *custody, const Ring__Alive *alive) {
@@ -99,14 +85,14 @@ static void add_writer(custody_t *custody, const Ring__Alive *alive) {
     writer->incarnation = alive->incarnation;
     writer->alive_ms = clock_ms();
     /* No limit: the windows of its objects bound what waits. */
-    writer->outbox = ring_outbox_new(custody->stage->settings.run_dir, writer->id, 0);
+    writer->outbox = ring_watched_outbox_new(custody->stage->settings.run_dir, writer->id, 0, &writer->monitor);
     if (!writer->outbox) {
         free(writer->id);
         free(writer);
         return;
     }
     TAILQ_INSERT_TAIL(&custody->writers, writer, next);
-    if (!watch_connection(custody, writer))
+    if (!writer->monitor || zloop_reader(custody->stage->loop, writer->monitor, on_monitor, custody) != 0)
         log_warn(NULL, "can't watch the connection to %s: its end is noticed by its silence only", writer->id);
     log_info(NULL, "%s is there, release %s", writer->id, alive->release);
     object_t *object;

@@ -4,7 +4,17 @@
 #include "common/log.h"
 #include "common/stage.h"
 
-zsock_t *ring_outbox_new(const char *run_dir, const char *id, int queue_messages) {
+/* Before the outbox connects: the first connection must not be missed. */
+static zsock_t *monitor_new(zsock_t *outbox) {
+    char *endpoint = zsys_sprintf("inproc://monitor-%p", (void *)outbox);
+    zsock_t *monitor = NULL;
+    if (zmq_socket_monitor(zsock_resolve(outbox), endpoint, ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED) == 0)
+        monitor = zsock_new_pair(endpoint);
+    freen(endpoint);
+    return monitor;
+}
+
+static zsock_t *outbox_new(const char *run_dir, const char *id, int queue_messages, zsock_t **monitor) {
     char *endpoint = stage_endpoint(run_dir, id);
     if (!endpoint)
         return NULL;
@@ -14,12 +24,43 @@ zsock_t *ring_outbox_new(const char *run_dir, const char *id, int queue_messages
     zsock_set_linger(outbox, LINGER_MS);
     zsock_set_reconnect_ivl(outbox, 10);
     zsock_set_reconnect_ivl_max(outbox, 100);
+    if (monitor)
+        *monitor = monitor_new(outbox);
     if (zsock_connect(outbox, "%s", endpoint) != 0) {
         log_error(NULL, "can't connect to %s: %s", endpoint, strerror(errno));
-        zsock_destroy(&outbox);
+        ring_watched_outbox_destroy(&outbox, monitor);
     }
     freen(endpoint);
     return outbox;
+}
+
+zsock_t *ring_outbox_new(const char *run_dir, const char *id, int queue_messages) {
+    return outbox_new(run_dir, id, queue_messages, NULL);
+}
+
+zsock_t *ring_watched_outbox_new(const char *run_dir, const char *id, int queue_messages, zsock_t **monitor) {
+    *monitor = NULL;
+    return outbox_new(run_dir, id, queue_messages, monitor);
+}
+
+void ring_watched_outbox_destroy(zsock_t **outbox_p, zsock_t **monitor_p) {
+    if (*outbox_p && monitor_p && *monitor_p) {
+        zmq_socket_monitor(zsock_resolve(*outbox_p), NULL, 0);
+        zsock_destroy(monitor_p);
+    }
+    zsock_destroy(outbox_p);
+}
+
+ring_change_t ring_monitor_next(zsock_t *monitor) {
+    zmsg_t *event = zmsg_recv_nowait(monitor);
+    zframe_t *what = event ? zmsg_first(event) : NULL;
+    uint16_t number = 0;
+    if (what && zframe_size(what) >= sizeof number)
+        memcpy(&number, zframe_data(what), sizeof number);
+    zmsg_destroy(&event);
+    return number == ZMQ_EVENT_CONNECTED      ? RING_CONNECTED
+           : number == ZMQ_EVENT_DISCONNECTED ? RING_DISCONNECTED
+                                              : RING_NO_CHANGE;
 }
 
 /* Sends the packed envelope as one frame. */

@@ -14,6 +14,17 @@
  * that bounds itself. NULL after logging where the path is too long. Free with zsock_destroy. */
 zsock_t *ring_outbox_new(const char *run_dir, const char *id, int queue_messages);
 
+/* The same, and in `monitor` a PAIR socket to be polled that hears when the outbox is connected and when that
+ * breaks, which tells of a process' end at once; NULL where that can't be had. Free both with
+ * ring_watched_outbox_destroy. */
+zsock_t *ring_watched_outbox_new(const char *run_dir, const char *id, int queue_messages, zsock_t **monitor);
+void ring_watched_outbox_destroy(zsock_t **outbox_p, zsock_t **monitor_p);
+
+typedef enum ring_change { RING_NO_CHANGE, RING_CONNECTED, RING_DISCONNECTED } ring_change_t;
+
+/* The next change that the monitor has heard of; does not wait. */
+ring_change_t ring_monitor_next(zsock_t *monitor);
+
 /* Sends one message without waiting. The message stays the caller's. Returns 0, or -1 with errno EAGAIN where
  * the queue is full: custody does not depend on any single message. */
 int ring_send(zsock_t *outbox, const Ring__Envelope *envelope) __attribute__((warn_unused_result));

@@ -13,6 +13,8 @@
 typedef struct writer {
     stage_t *stage;
     zsock_t *listener, *notifier; /* outboxes */
+    zsock_t *monitor;             /* of the connection to the listener; NULL: it can't be watched */
+    bool connected;               /* to the listener's inbox */
     object_environment_t environment;
     objects_t *objects;
     ring_inbox_t inbox;
@@ -52,11 +54,43 @@ static void on_beat(stage_t *stage) {
 
 /* --- how it ends ------------------------------------------------------------------------------------ */
 
+/* The monitor is read before each decision: whoever has sent a chunk has been connected before. */
+static bool listener_is_there(writer_t *self) {
+    for (ring_change_t change; self->monitor && (change = ring_monitor_next(self->monitor)) != RING_NO_CHANGE;)
+        self->connected = change == RING_CONNECTED;
+    return self->connected || !self->monitor;
+}
+
+/* A listener that is gone takes its associations with it: nobody finishes what is open, and nobody releases this
+ * writer. That it goes at once matters where both were told to end before they had heard of one another. */
+static void forget_gone_listener(writer_t *self) {
+    if (listener_is_there(self))
+        return;
+    while (ring_drain(self->stage->inbox, &self->inbox) > 0)
+        ; /* what has arrived completely is stored; it ends, for nobody is left to send more */
+    objects_on_released(self->objects, objects_listener(self->objects));
+    self->released = true;
+}
+
 static void end_if_free(writer_t *self) {
+    if (!self->leaving)
+        return;
+    forget_gone_listener(self);
     uint64_t listener = objects_listener(self->objects);
     bool nobody_there = self->ended_listener && (!listener || listener == self->ended_listener);
-    if (self->leaving && (self->released || nobody_there) && objects_open(self->objects) == 0)
+    if ((self->released || nobody_there) && objects_open(self->objects) == 0)
         stage_end(self->stage, EXIT_SUCCESS);
+}
+
+static int on_monitor(zloop_t *loop, zsock_t *monitor, void *argument) {
+    (void)loop;
+    (void)monitor;
+    writer_t *self = argument;
+    bool was_there = self->connected;
+    if (listener_is_there(self) != was_there)
+        log_debug(NULL, "the listener is %s", was_there ? "gone" : "there");
+    end_if_free(self);
+    return self->stage->ended ? -1 : 0;
 }
 
 static int on_drain_timeout(zloop_t *loop, int timer, void *argument) {
@@ -136,7 +170,9 @@ static int start(stage_t *stage) {
     stage->self = self;
     self->stage = stage;
     const settings_t *settings = &stage->settings;
-    self->listener = ring_outbox_new(settings->run_dir, "listener", WRITER_OUTBOX_MESSAGES);
+    self->inbox =
+        (ring_inbox_t){.handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = self};
+    self->listener = ring_watched_outbox_new(settings->run_dir, "listener", WRITER_OUTBOX_MESSAGES, &self->monitor);
     self->notifier = ring_outbox_new(settings->run_dir, "notifier", WRITER_OUTBOX_MESSAGES);
     if (!self->listener || !self->notifier)
         return EXIT_SETTINGS;
@@ -145,8 +181,8 @@ static int start(stage_t *stage) {
         return EX_CANTCREAT;
     self->environment = (object_environment_t){store, self->notifier, stage->id};
     self->objects = objects_new(&self->environment, self->listener);
-    self->inbox =
-        (ring_inbox_t){.handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = self};
+    if (!self->monitor || zloop_reader(stage->loop, self->monitor, on_monitor, self) != 0)
+        log_warn(NULL, "can't watch the connection to the listener: its end is noticed only when it says so");
     return 0;
 }
 
@@ -154,7 +190,9 @@ static void destroy(stage_t *stage) {
     writer_t *self = stage->self;
     objects_destroy(&self->objects);
     store_destroy(&self->environment.store);
-    zsock_destroy(&self->listener);
+    if (self->monitor)
+        zloop_reader_end(stage->loop, self->monitor);
+    ring_watched_outbox_destroy(&self->listener, &self->monitor);
     zsock_destroy(&self->notifier);
     free(self);
     stage->self = NULL;

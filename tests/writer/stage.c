@@ -177,6 +177,32 @@ Test(writer, ends_at_once_where_its_listener_has_ended) {
     free(set);
 }
 
+Test(writer, ends_at_once_where_no_listener_is_there_to_release_it) {
+    start("24h");
+    zsock_destroy(&bench.listener);
+    kill(bench.writer, SIGTERM);
+    cr_expect(ends_within(SOON_MS));
+}
+
+Test(writer, stores_what_a_dead_listener_sent_whole_drops_the_rest_and_ends) {
+    start("24h");
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk(1, set, 0, 200, false);
+    kill(bench.writer, SIGTERM);
+    cr_expect(hears(RING__ENVELOPE__BODY_LEAVING));
+    cr_expect_not(ends_within(300), "its listener is there");
+    send_chunk(2, set, 0, set->size, true);
+    expect_event(RING__ENVELOPE__BODY_STORED);
+    zsock_destroy(&bench.listener);
+    cr_expect(ends_within(SOON_MS));
+    char *path = text_of("%s/.oxidicom", bench.root);
+    zdir_t *hidden = zdir_new(path, NULL);
+    cr_expect_eq(zdir_count(hidden), 0);
+    zdir_destroy(&hidden);
+    free(path);
+    free(set);
+}
+
 Test(writer, that_nobody_releases_ends_after_the_drain_timeout) {
     start("700ms");
     data_set_t *set = typical(EXPLICIT_VR);
