@@ -53,6 +53,8 @@
 #define RETAIN_MAX_BYTES (16 * 1024 * 1024)
 /* From the TCP accept to the end of the A-ASSOCIATE-RQ (the ARTIM timer of PS3.8 9.1.5). */
 #define HANDSHAKE_TIMEOUT_MS 30000
+/* The same once the listener was told to end and nobody is served any more: a request under way is rejected in form. */
+#define DRAIN_HANDSHAKE_MS 1000
 /* Between messages of an open association. */
 #define IDLE_TIMEOUT_MS (10 * 60 * 1000)
 /* Within a PDU: the peer must deliver something this often. */

@@ -157,9 +157,29 @@ static void forget(server_t *server, association_t *a) {
     association_destroy(&a);
 }
 
+/* The end waits for associations that are served, and for nobody else: those that came too late are told so while
+ * there are any, and who has not said what it wants by then is not waited for. */
+static void drain_on(server_t *server, int64_t now_ms) {
+    bool over = now_ms >= server->drained_at_ms;
+    size_t served = 0;
+    association_t *a;
+    TAILQ_FOREACH(a, &server->associations, next) {
+        if (over && association_is_served(a->state))
+            association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, "oxidicom ends");
+        served += association_is_served(a->state) || a->unanswered_count > 0;
+    }
+    if (served > 0 && !over)
+        return;
+    stop_listening(server);
+    TAILQ_FOREACH(a, &server->associations, next)
+    if (a->state == STA2_AWAITING_ASSOCIATE_RQ && (over || now_ms - a->since_ms >= DRAIN_HANDSHAKE_MS))
+        association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, "oxidicom ends");
+}
+
 void server_tick(server_t *server) {
     int64_t now = clock_ms();
-    bool drained = server->draining && now >= server->drained_at_ms;
+    if (server->draining)
+        drain_on(server, now);
     association_t *a, *following;
     for (a = TAILQ_FIRST(&server->associations); a; a = following) {
         following = TAILQ_NEXT(a, next);
@@ -168,8 +188,6 @@ void server_tick(server_t *server) {
         else if (a->paused)
             association_resume(a);
         association_tick(a, now);
-        if (drained && (a->state == STA6_DATA_TRANSFER || a->state == STA8_AWAITING_RELEASE_RESPONSE))
-            association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, "oxidicom ends");
         if (association_over(a))
             forget(server, a);
     }
@@ -181,7 +199,6 @@ void server_drain(server_t *server) {
     /* Asked twice: at once. */
     server->drained_at_ms = clock_ms() + (server->draining ? 0 : server->stage->settings.drain_timeout_ms);
     server->draining = true;
-    stop_listening(server);
     server_tick(server);
 }
 

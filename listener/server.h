@@ -30,7 +30,8 @@ void server_on_events(server_t *server);
 /* Deadlines, admission, reading on, freeing what is over. To be called every TIMER_TICK_MS and whenever the ring
  * has answered. */
 void server_tick(server_t *server);
-/* No new associations; those that are open may finish until OXIDICOM_DRAIN_TIMEOUT. */
+/* No new associations: while some are open, which may finish until OXIDICOM_DRAIN_TIMEOUT, others are rejected as
+ * transient. Then nobody listens any more. */
 void server_drain(server_t *server);
 bool server_idle(const server_t *server);
 

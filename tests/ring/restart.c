@@ -1,0 +1,162 @@
+/* Stages that are told to end while objects come in: drained, replaced by hand, added and removed. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/ring/upper_layer.h"
+#include "tests/support/senders.h"
+
+#define SERIES      "1.2.826.0.1.3680043.9.9999.3.97"
+#define SENDERS     4
+#define PATIENCE_MS 60000
+
+/* --- drain ------------------------------------------------------------------------------------------------ */
+
+/* That a new association is rejected as transient (PS3.8 9.3.4). */
+static void expect_rejected(int port, const char *abstract_syntax) {
+    scu_t scu = {.timeout_ms = PATIENCE_MS};
+    const scu_context_t context = {1, abstract_syntax, {EXPLICIT_LE}};
+    cr_assert_not(scu_associate(&scu, port, &(scu_request_t){.contexts = &context, .contexts_count = 1}));
+    cr_assert_eq(scu.type, ASSOCIATE_RJ, "%s: a PDU of type %d", abstract_syntax, scu.type);
+    cr_assert_eq(scu.body.at[1], 2, "%s: not transient", abstract_syntax);
+    scu_close(&scu);
+}
+
+Test(drain, rejects_newcomers_as_transient_while_an_association_is_open_and_lets_that_finish, .timeout = 120) {
+    receiver_t receiver;
+    queue_t *queue = queue_new(rabbitmq_port(), "drain");
+    ring_start(&receiver, "drain", (const char *const[]){"OXIDICOM_DRAIN_TIMEOUT", "60s", NULL});
+    scu_t scu = {.timeout_ms = PATIENCE_MS}, silent = {0};
+    store_some(&scu, receiver.port, "DRAIN", SERIES, 1, 1);
+    cr_assert(scu_connect(&silent, receiver.port));
+    kill(receiver.launcher, SIGTERM);
+    cr_assert(receiver_logged(&receiver, "listener: told to end", PATIENCE_MS));
+    expect_rejected(receiver.port, MR_STORAGE);
+    expect_rejected(receiver.port, VERIFICATION);
+    bytes_t set = dataset_instance(EXPLICIT_LE, SERIES, instance_of(SERIES, 2), 2, 300000);
+    cr_assert_eq(scu_store(&scu, 1, MR_STORAGE, instance_of(SERIES, 2), &set), 0);
+    cr_assert(scu_release(&scu));
+    int status;
+    cr_assert(process_wait(receiver.launcher, PATIENCE_MS / 3, &status), "a silent connection is waited for");
+    receiver.launcher = 0;
+    cr_assert_eq(status, 0);
+    expect_registration(queue, SERIES, 2);
+    bytes_free(&set);
+    scu_close(&silent);
+    queue_destroy(&queue);
+    receiver_clear(&receiver);
+}
+
+/* --- under load ------------------------------------------------------------------------------------------- */
+
+static senders_t *start_senders(const receiver_t *receiver) {
+    senders_t *senders = senders_start(&(senders_spec_t){
+        .port = receiver->port, .senders = SENDERS, .per_association = 5, .bytes = 200000, .series = SERIES});
+    cr_assert(senders_await_stored(senders, 2, PATIENCE_MS));
+    return senders;
+}
+
+/* Waits until the last registration of each series counts all that was stored of it. */
+static void expect_all_registered(queue_t *queue, const unsigned *stored) {
+    for (int missing = SENDERS; missing > 0;) {
+        delivered_t task;
+        cr_assert(queue_await(queue, &task, PATIENCE_MS), "%d series lack a registration of all their files",
+                  missing);
+        const char *series = json_string_value(delivered_argument(&task, "SeriesInstanceUID"));
+        int sender = atoi(strrchr(series, '.') + 1);
+        cr_assert_lt(sender, SENDERS);
+        if (json_integer_value(delivered_argument(&task, "ndicom")) == stored[sender])
+            missing--;
+        delivered_clear(&task);
+    }
+}
+
+/* That nothing failed, that all is there, once, and registered. */
+static void expect_nothing_failed(const receiver_t *receiver, senders_t *senders, queue_t *queue) {
+    senders_quiet(senders);
+    unsigned stored[SENDERS];
+    for (int i = 0; i < SENDERS; i++)
+        stored[i] = senders_stored_by(senders, i);
+    sent_counts_t counts = senders_stop(&senders);
+    fprintf(stderr, "%u objects over %u associations, turned away %u times\n", counts.stored, counts.associations,
+            counts.turned_away);
+    cr_expect_eq(counts.a700 + counts.other + counts.unanswered, 0, "A700 %u, other %u, unanswered %u", counts.a700,
+                 counts.other, counts.unanswered);
+    cr_expect_eq(counts.broken, 0, "%u associations were broken off", counts.broken);
+    cr_expect_eq(receiver_files(receiver), counts.stored);
+    expect_all_registered(queue, stored);
+}
+
+typedef struct replaced {
+    const receiver_t *receiver;
+    const char *stage;
+    int number;
+    pid_t old;
+} replaced_t;
+
+static bool is_replaced(void *argument) {
+    const replaced_t *r = argument;
+    pid_t now = receiver_stage(r->receiver, r->stage, r->number);
+    return kill(r->old, 0) != 0 && now > 0 && now != r->old;
+}
+
+/* TERM; the launcher starts another in its place. */
+static void replace(const receiver_t *receiver, senders_t *senders, const char *stage, int number) {
+    replaced_t r = {receiver, stage, number, receiver_stage(receiver, stage, number)};
+    cr_assert_gt(r.old, 0);
+    kill(r.old, SIGTERM);
+    cr_assert(await(is_replaced, &r, PATIENCE_MS), "%s is not replaced", stage);
+    cr_assert(senders_await_stored(senders, 3, PATIENCE_MS), "nothing is stored after the %s was replaced", stage);
+}
+
+Test(restart, of_each_stage_by_hand_under_load_fails_no_object, .timeout = 300) {
+    receiver_t receiver;
+    queue_t *queue = queue_new(rabbitmq_port(), "restart");
+    ring_start(&receiver, "restart", (const char *const[]){"OXIDICOM_WRITERS", "2", NULL});
+    senders_t *senders = start_senders(&receiver);
+    for (int round = 0; round < 2; round++) {
+        replace(&receiver, senders, "listener", 0);
+        replace(&receiver, senders, "writer", 0);
+        replace(&receiver, senders, "writer", 0);
+        replace(&receiver, senders, "notifier", 0);
+    }
+    expect_nothing_failed(&receiver, senders, queue);
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    queue_destroy(&queue);
+    receiver_clear(&receiver);
+}
+
+typedef struct counted {
+    const receiver_t *receiver;
+    int writers;
+} counted_t;
+
+static bool has_writers(void *argument) {
+    const counted_t *c = argument;
+    return receiver_stage(c->receiver, "writer", c->writers - 1) != 0 &&
+           receiver_stage(c->receiver, "writer", c->writers) == 0;
+}
+
+static void scale(const receiver_t *receiver, senders_t *senders, int signal_number, int writers) {
+    kill(receiver->launcher, signal_number);
+    cr_assert(await(has_writers, &(counted_t){receiver, writers}, PATIENCE_MS), "there are not %d writers",
+              writers);
+    cr_assert(senders_await_stored(senders, 3, PATIENCE_MS), "nothing is stored with %d writers", writers);
+}
+
+Test(restart, of_the_number_of_writers_under_load_fails_no_object, .timeout = 300) {
+    receiver_t receiver;
+    queue_t *queue = queue_new(rabbitmq_port(), "scaling");
+    ring_start(&receiver, "scaling", NULL);
+    senders_t *senders = start_senders(&receiver);
+    for (int round = 0; round < 2; round++) {
+        scale(&receiver, senders, SIGTTIN, 2);
+        scale(&receiver, senders, SIGTTIN, 3);
+        scale(&receiver, senders, SIGTTOU, 2);
+        scale(&receiver, senders, SIGTTOU, 1);
+    }
+    expect_nothing_failed(&receiver, senders, queue);
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    queue_destroy(&queue);
+    receiver_clear(&receiver);
+}
