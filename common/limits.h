@@ -20,6 +20,8 @@
 #define LINGER_MS 500
 /* A complaint that could come with every message comes once in this time. */
 #define LOG_SELDOM_MS 1000
+/* One that could come with every object comes once in this time, with a count of those left out. */
+#define LOG_RARELY_MS 60000
 /* A queue's name is an AMQP short string (AMQP 0-9-1, 4.2.5.3), and a file's name for the filesystem broker. */
 #define QUEUE_NAME_MAX_BYTES 255
 
@@ -77,6 +79,17 @@
 /* A file's pages go to storage after so many bytes, so that the fsync at its end does not take as long as the file
  * took to come. */
 #define WRITEBACK_BYTES (8 * 1024 * 1024)
+/* The room on the disk is asked for this often at least while files are written, and each time that this part of what
+ * was above OXIDICOM_MIN_FREE has been written. */
+#define FREE_CHECK_MS    1000
+#define FREE_CHECK_SHARE 16
+/* A temporary file of whom nobody can say whether he lives (another host, no locks) is left alone until nobody has
+ * touched it for so long. */
+#define LEFTOVER_UNTOUCHED_S (24 * 60 * 60)
+/* Temporary files removed in one go, and own ones that could not be removed and are remembered. */
+#define LEFTOVERS_AT_ONCE 1000
+/* How often a writer that starts tries to get its own folder before those who tidy up. */
+#define FOLDER_TRIES 10
 /* Messages waiting for a listener or notifier that is away. */
 #define WRITER_OUTBOX_MESSAGES 1000
 /* Series folders that this writer knows to be durable, and earlier listeners that it remembers as gone. */

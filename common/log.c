@@ -75,6 +75,17 @@ bool log_seldom(int64_t *last_ms) {
     return true;
 }
 
+bool log_rarely(log_limit_t *limit, uint64_t *left_out) {
+    int64_t now = clock_ms();
+    if (limit->said_ms && now - limit->said_ms < LOG_RARELY_MS) {
+        limit->left_out++;
+        return false;
+    }
+    *left_out = limit->left_out;
+    *limit = (log_limit_t){.said_ms = now};
+    return true;
+}
+
 /* How much of the line is filled after snprintf said `written`. */
 static size_t advance(size_t at, int written) {
     size_t end = written < 0 ? at : at + (size_t)written;

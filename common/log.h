@@ -28,6 +28,14 @@ bool log_wanted(log_level_t level);
  * belongs to one kind of complaint. */
 bool log_seldom(int64_t *last_ms);
 
+/* The same for complaints that could come with every object, at most once in LOG_RARELY_MS; begins zeroed. Then
+ * `left_out` is how many were not said since the last one that was. */
+typedef struct log_limit {
+    int64_t said_ms; /* 0: never */
+    uint64_t left_out;
+} log_limit_t;
+bool log_rarely(log_limit_t *limit, uint64_t *left_out);
+
 /* `context` may be NULL. */
 void log_write(log_level_t level, const log_context_t *context, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -43,6 +43,8 @@ typedef struct settings {
     char *writer_id;
     int64_t writers;
     bool fsync;
+    int64_t min_free_bytes;
+    int64_t sweep_interval_ms;
     int64_t ready_fd; /* -1: none */
     char *rust_log;
 } settings_t;

@@ -46,10 +46,17 @@ static void count_outcome(association_t *a, const message_t *message, const resp
         a->stored++;
     else
         a->refused++;
-    if (response->status != STATUS_SUCCESS)
-        log_warn(message->object ? &message->object->context : &a->context, "C-STORE answered %04X%s%s",
-                 response->status, response->error_comment && *response->error_comment ? ": " : "",
-                 response->error_comment ? response->error_comment : "");
+    uint64_t left_out = 0;
+    /* Storage that is full refuses every object. */
+    if (response->status == STATUS_SUCCESS ||
+        (response->status == STATUS_OUT_OF_RESOURCES && !log_rarely(&a->server->said_out_of_resources, &left_out)))
+        return;
+    log_warn(message->object ? &message->object->context : &a->context, "C-STORE answered %04X%s%s",
+             response->status, response->error_comment && *response->error_comment ? ": " : "",
+             response->error_comment ? response->error_comment : "");
+    if (left_out)
+        log_warn(NULL, "C-STORE was answered A700 %llu times more since that was last said",
+                 (unsigned long long)left_out);
 }
 
 void messages_on_settled(void *owner, const response_t *response) {

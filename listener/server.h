@@ -18,6 +18,7 @@ typedef struct server {
     size_t served_count; /* associations that count against OXIDICOM_LISTENER_THREADS */
     bool draining;
     int64_t drained_at_ms; /* while draining: what is open then is aborted */
+    log_limit_t said_out_of_resources;
     uint8_t *input; /* RECEIVE_BYTES, shared by all connections: nothing stays in it */
 } server_t;
 

@@ -146,7 +146,7 @@ static void on_refused(void *self, const Ring__Envelope *envelope, zmq_msg_t *da
         return;
     }
     log_context_t context = context_of(refused->object);
-    log_warn(&context, "refused with %04X: %s", refused->status, refused->reason);
+    log_debug(&context, "refused with %04X: %s", refused->status, refused->reason);
     notifier->strangers |= refused->object->listener != notifier->current_listener;
     reception_on_refused(&notifier->journal, notifier->batch, refused);
 }

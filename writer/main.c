@@ -157,6 +157,15 @@ static void on_inbox(stage_t *stage) {
     end_if_free(self);
 }
 
+/* --- what it does now and then ---------------------------------------------------------------------- */
+
+static int on_sweep(zloop_t *loop, int timer, void *argument) {
+    (void)loop;
+    (void)timer;
+    store_sweep(((writer_t *)argument)->environment.store);
+    return 0;
+}
+
 /* --- the stage -------------------------------------------------------------------------------------- */
 
 static int start(stage_t *stage) {
@@ -179,11 +188,12 @@ static int start(stage_t *stage) {
     store_t *store = store_new(settings->files_root, settings->writer_id, stage->incarnation, settings->fsync);
     if (!store)
         return EX_CANTCREAT;
+    store_keep_free(store, (uint64_t)settings->min_free_bytes);
     self->environment = (object_environment_t){store, self->notifier, stage->id};
     self->objects = objects_new(&self->environment, self->listener);
     if (!self->monitor || zloop_reader(stage->loop, self->monitor, on_monitor, self) != 0)
         log_warn(NULL, "can't watch the connection to the listener: its end is noticed only when it says so");
-    return 0;
+    return zloop_timer(stage->loop, (size_t)settings->sweep_interval_ms, 0, on_sweep, self) < 0 ? EX_OSERR : 0;
 }
 
 static void destroy(stage_t *stage) {

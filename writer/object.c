@@ -118,8 +118,13 @@ static void refuse(object_t *self, const refusal_t *refusal) {
     refused.reason = (char *)refusal->comment;
     refused.writer = (char *)self->environment->writer_id;
     say(self, &RING_ENVELOPE(REFUSED, refused, &refused));
-    log_warn(&self->context, "refused with %04X: %s", refusal->status, refusal->comment);
     self->state = OBJECT_REFUSED;
+}
+
+/* Its data set is not what it should be, while storage is well. */
+static void refuse_data_set(object_t *self, const refusal_t *refusal) {
+    log_warn(&self->context, "refused with %04X: %s", refusal->status, refusal->comment);
+    refuse(self, refusal);
 }
 
 /* What of the storage's errors no repetition can cure: something else stands where a folder or the file belongs. */
@@ -131,7 +136,7 @@ static bool is_misplaced(int reason) {
 static void refuse_for_storage(object_t *self, int reason, const char *step) {
     const char *name = strerrorname_np(reason);
     refusal_t refusal;
-    log_error(&self->context, "storage failed to %s its file: %s", step, name ? name : "unknown error");
+    store_complain(self->environment->store, &self->context, step, reason);
     refusal_set(&refusal, is_misplaced(reason) ? STATUS_PROCESSING_FAILURE : STATUS_OUT_OF_RESOURCES,
                 "storage failed to %s the file: %s", step, name ? name : "unknown error");
     refuse(self, &refusal);
@@ -163,7 +168,7 @@ static bool append(object_t *self, struct iovec *parts, int parts_count) {
 static void begin_file(object_t *self, const void *bytes, size_t size) {
     refusal_t refusal;
     if (!instance_read(&self->instance, self->head, self->header, &refusal)) {
-        refuse(self, &refusal);
+        refuse_data_set(self, &refusal);
         return;
     }
     int reason = store_begin(self->environment->store, &self->file);
@@ -192,7 +197,7 @@ static void refuse_unreadable(object_t *self, const char *why) {
     if (!instance_read(&self->instance, self->head, self->header, &refusal))
         log_debug(&self->context, "%s", refusal.comment);
     refusal_set(&refusal, STATUS_CANNOT_UNDERSTAND, "%s", why);
-    refuse(self, &refusal);
+    refuse_data_set(self, &refusal);
 }
 
 static void take_head(object_t *self, const void *bytes, size_t size, bool last) {

@@ -8,51 +8,72 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "writer/leftovers.h"
+#include "writer/root.h"
 #include "writer/temporary.h"
+#include "writer/trouble.h"
 
 struct store {
-    char *files_root, *id;
+    root_t root;
+    char *id;
     uint64_t incarnation;
     bool durable;
-    int root, temporary; /* folders; -1: not open */
-    uint64_t begun;      /* files, for their names */
-    zhashx_t *folders;   /* whose entries in all folders above are known to be durable */
+    int temporary;     /* folder; -1: not open */
+    uint64_t begun;    /* files, for their names */
+    zhashx_t *folders; /* whose entries in all folders above are known to be durable */
+    zlist_t *stuck;    /* names of temporary files that could not be removed */
+    log_limit_t said_stuck;
+    trouble_t trouble;
 };
 
-store_calls_t store_calls = {writev, fsync, close, renameat};
+store_calls_t store_calls = {writev, fsync, close, renameat, unlinkat};
 
 /* --- life ------------------------------------------------------------------------------------------- */
 
-static void close_folders(store_t *self) {
+static void close_temporary(store_t *self) {
     if (self->temporary >= 0)
         close(self->temporary);
-    if (self->root >= 0)
-        close(self->root);
-    self->temporary = self->root = -1;
+    self->temporary = -1;
 }
 
-/* Returns 0 or an errno value. */
+/* Opens root and folder, again where they were open: nothing that was known of them need hold any more. Returns 0
+ * or an errno value. */
 static int open_folders(store_t *self) {
-    self->root = open(self->files_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (self->root < 0)
-        return errno;
-    self->temporary = temporary_open(self->root, self->id, self->incarnation);
+    close_temporary(self);
+    zhashx_purge(self->folders);
+    int reason = root_open(&self->root);
+    if (reason != 0)
+        return reason;
+    self->temporary = temporary_open(self->root.folder, self->id, self->incarnation);
     return self->temporary < 0 ? errno : 0;
+}
+
+/* What may be over in a moment, or by an operator's hand, without a new start. */
+static bool may_pass(int reason) {
+    return reason == ENOSPC || reason == EDQUOT || reason == EIO || reason == EROFS || reason == ESTALE ||
+           reason == ENOTCONN || reason == ETIMEDOUT || reason == EHOSTDOWN;
 }
 
 store_t *store_new(const char *files_root, const char *id, uint64_t incarnation, bool durable) {
     store_t *self = calloc(1, sizeof *self);
-    if (!self || !(self->files_root = strdup(files_root)) || !(self->id = strdup(id)))
+    if (!self || !(self->id = strdup(id)))
         abort();
+    root_init(&self->root, files_root);
     self->incarnation = incarnation;
     self->durable = durable;
     self->folders = zhashx_new();
-    self->root = self->temporary = -1;
+    self->stuck = zlist_new();
+    zlist_autofree(self->stuck);
+    self->temporary = -1;
     int reason = open_folders(self);
-    if (reason == 0)
+    if (reason == 0) {
+        store_sweep(self);
         return self;
+    }
     log_error(NULL, "can't use OXIDICOM_FILES_ROOT \"%s\": %s%s", files_root, strerror(reason),
               reason == ENOSYS ? " (openat2 is needed, Linux 5.6)" : "");
+    if (may_pass(reason))
+        return self; /* objects are answered A700 until it works */
     store_destroy(&self);
     return NULL;
 }
@@ -62,37 +83,95 @@ void store_destroy(store_t **self_p) {
     if (!self)
         return;
     if (self->temporary >= 0)
-        temporary_close(self->root, self->temporary, self->id, self->incarnation);
-    self->temporary = -1;
-    close_folders(self);
+        temporary_close(self->root.folder, self->temporary, self->id, self->incarnation);
+    root_clear(&self->root);
     zhashx_destroy(&self->folders);
-    free(self->files_root);
+    zlist_destroy(&self->stuck);
     free(self->id);
     free(self);
     *self_p = NULL;
 }
 
+void store_keep_free(store_t *self, uint64_t bytes) {
+    self->root.min_free_bytes = bytes;
+}
+
+void store_complain(store_t *self, const log_context_t *object, const char *step, int reason) {
+    char hint[64] = "";
+    if (reason == ENOSPC && self->root.min_free_bytes > 0)
+        snprintf(hint, sizeof hint, " (OXIDICOM_MIN_FREE keeps %llu MiB)",
+                 (unsigned long long)self->root.min_free_bytes >> 20);
+    else if (reason == ENODEV)
+        snprintf(hint, sizeof hint, " (OXIDICOM_FILES_ROOT is not mounted)");
+    trouble_say(&self->trouble, object, step, reason, hint);
+}
+
+/* --- what is left over ------------------------------------------------------------------------------ */
+
+/* A file that can't be removed now (EIO, EROFS) is when storage works again. */
+static void remember_stuck(store_t *self, const char *name) {
+    uint64_t left_out;
+    if (log_rarely(&self->said_stuck, &left_out))
+        log_error(NULL, "can't remove the temporary file %s: %s", name, strerror(errno));
+    if (zlist_size(self->stuck) < LEFTOVERS_AT_ONCE)
+        zlist_append(self->stuck, (void *)(uintptr_t)name);
+}
+
+static void remove_stuck(store_t *self) {
+    for (size_t left = zlist_size(self->stuck); left > 0; left--) {
+        char *name = zlist_pop(self->stuck);
+        if (store_calls.unlinkat(self->temporary, name, 0) != 0 && errno != ENOENT)
+            zlist_append(self->stuck, name);
+        freen(name);
+    }
+}
+
+void store_sweep(store_t *self) {
+    if (self->temporary < 0 || !root_is_current(&self->root))
+        return;
+    remove_stuck(self);
+    char *host = host_name(), run[RUN_NAME_BYTES + 1];
+    if (!host)
+        return;
+    run_name(self->incarnation, run);
+    size_t removed = leftovers_sweep(self->root.folder, &(sweeper_t){host, run});
+    if (removed > 0)
+        log_info(NULL, "removed %zu temporary files that dead writers left", removed);
+    free(host);
+}
+
 /* --- temporary files -------------------------------------------------------------------------------- */
 
 static int create(store_t *self, store_file_t *file) {
+    if (self->temporary < 0)
+        return ENOENT;
+    int reason = root_room(&self->root, 0);
+    if (reason != 0)
+        return reason;
     file->descriptor = open_beneath(self->temporary, file->name, O_WRONLY | O_CREAT | O_EXCL, 0644);
     return file->descriptor < 0 ? errno : 0;
+}
+
+/* Somebody has removed the folder, or the root and made it again, or has mounted it anew, or a server has forgotten
+ * it: what is open is of no use. */
+static bool is_gone(int reason) {
+    return reason == ENOENT || reason == ESTALE || reason == EBADF || reason == EIO || reason == ENOTCONN ||
+           reason == ENODEV;
 }
 
 int store_begin(store_t *self, store_file_t *file) {
     *file = (store_file_t){.descriptor = -1};
     snprintf(file->name, sizeof file->name, "%llu", (unsigned long long)++self->begun);
-    int reason = create(self, file);
-    /* Somebody has removed the folder, or the root and made it again, or a server has forgotten it. */
-    if (reason == ENOENT || reason == ESTALE || reason == EBADF) {
-        close_folders(self);
-        zhashx_purge(self->folders);
+    int reason = root_is_current(&self->root) ? create(self, file) : ESTALE;
+    if (is_gone(reason)) {
         reason = open_folders(self);
         if (reason == 0)
             reason = create(self, file);
     }
     if (reason != 0)
         *file = (store_file_t){.descriptor = -1};
+    else if (zlist_size(self->stuck) > 0)
+        remove_stuck(self);
     return reason;
 }
 
@@ -122,8 +201,15 @@ static int advance(struct iovec *parts, int at, int count, size_t written) {
     return at;
 }
 
+static uint64_t size_of(const struct iovec *parts, int parts_count) {
+    uint64_t size = 0;
+    for (int i = 0; i < parts_count; i++)
+        size += parts[i].iov_len;
+    return size;
+}
+
 int store_append(store_t *self, store_file_t *file, struct iovec *parts, int parts_count) {
-    int reason = 0;
+    int reason = root_room(&self->root, size_of(parts, parts_count));
     /* A write may be short, on a disk that fills up above all: the next one says why. */
     for (int at = advance(parts, 0, parts_count, 0); at < parts_count && reason == 0;) {
         int count = parts_count - at < IOV_MAX ? parts_count - at : IOV_MAX;
@@ -147,8 +233,9 @@ int store_append(store_t *self, store_file_t *file, struct iovec *parts, int par
 void store_discard(store_t *self, store_file_t *file) {
     if (file->descriptor >= 0)
         close(file->descriptor);
-    if (*file->name && unlinkat(self->temporary, file->name, 0) != 0 && errno != ENOENT)
-        log_error(NULL, "can't remove the temporary file %s: %s", file->name, strerrorname_np(errno));
+    if (*file->name && self->temporary >= 0 && store_calls.unlinkat(self->temporary, file->name, 0) != 0 &&
+        errno != ENOENT)
+        remember_stuck(self, file->name);
     *file = (store_file_t){.descriptor = -1};
 }
 
@@ -176,14 +263,14 @@ static int enter_folder(const store_t *self, int folder, const char *name, bool 
 static int open_folder(store_t *self, const char *folder) {
     bool is_durable = zhashx_lookup(self->folders, folder) != NULL;
     if (is_durable || !self->durable) {
-        int known = open_beneath(self->root, folder, O_RDONLY | O_DIRECTORY, 0);
+        int known = open_beneath(self->root.folder, folder, O_RDONLY | O_DIRECTORY, 0);
         if (known >= 0 || errno != ENOENT)
             return known;
     }
     char *path = strdup(folder), *rest = path;
     if (!path)
         abort();
-    int descriptor = open_beneath(self->root, ".", O_RDONLY | O_DIRECTORY, 0);
+    int descriptor = open_beneath(self->root.folder, ".", O_RDONLY | O_DIRECTORY, 0);
     for (char *name; descriptor >= 0 && (name = strsep(&rest, "/"));)
         descriptor = enter_folder(self, descriptor, name, is_durable);
     free(path);
@@ -225,6 +312,7 @@ int store_commit(store_t *self, store_file_t *file, const char *folder, const ch
     if (self->durable && store_calls.fsync(target) != 0)
         goto failed;
     close(target);
+    trouble_over(&self->trouble);
     return 0;
 
 failed:;

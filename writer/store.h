@@ -8,6 +8,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "common/log.h"
+
 #define MUST_SUCCEED __attribute__((warn_unused_result))
 
 typedef struct store store_t;
@@ -21,14 +23,27 @@ typedef struct store_file {
 } store_file_t;
 
 /* Opens the files root for the writer `id`, makes its folder for temporary files (.oxidicom/tmp/HOST/ID/RUN below
- * the root, so that no two writers share one) and removes what dead runs of the same writer left. `durable`:
- * commits wait for storage. NULL after logging why. */
+ * the root, so that no two writers share one) and sweeps. `durable`: commits wait for storage. NULL after logging
+ * why; where storage only fails for now (full, read-only, its server away) there is a store that tries again with
+ * each file. */
 store_t *store_new(const char *files_root, const char *id, uint64_t incarnation, bool durable);
 void store_destroy(store_t **self_p);
 
+/* So much stays free on the file system: no file is begun or goes on beyond it (ENOSPC). 0, as at first: nothing.
+ */
+void store_keep_free(store_t *self, uint64_t bytes);
+
+/* Logs that an object failed at `step` ("create", "write", "complete") for `reason`, at most once a minute for each
+ * reason. */
+void store_complain(store_t *self, const log_context_t *object, const char *step, int reason);
+
+/* Removes the temporary files of dead writers, and own ones that could not be removed before. */
+void store_sweep(store_t *self);
+
 /* The following return 0 or an errno value. After a failure nothing is left of the file. */
 
-/* Begins a file. */
+/* Begins a file. Follows the root where it was removed and made again or mounted anew; ENODEV: it was a mount point
+ * and is none now. */
 int store_begin(store_t *self, store_file_t *file) MUST_SUCCEED;
 
 /* Writes all of it. The entries of `parts` are used up. */
@@ -47,6 +62,7 @@ typedef struct store_calls {
     int (*fsync)(int descriptor);
     int (*close)(int descriptor);
     int (*renameat)(int from_folder, const char *from, int to_folder, const char *to);
+    int (*unlinkat)(int folder, const char *name, int flags);
 } store_calls_t;
 extern store_calls_t store_calls;
 

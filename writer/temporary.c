@@ -3,11 +3,9 @@
  * in it belongs to somebody known to be alive or dead. */
 #include "writer/temporary.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +14,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/limits.h"
 #include "common/log.h"
 #include "writer/path.h"
-
-#define RUN_NAME_BYTES 16 /* of the incarnation in hexadecimal */
 
 int open_beneath(int root, const char *path, int flags, unsigned mode) {
     struct open_how how = {
@@ -35,8 +32,7 @@ int open_beneath(int root, const char *path, int flags, unsigned mode) {
     return (int)descriptor;
 }
 
-/* Opens the folder `name` in `parent`, which is closed, making it where it is missing. */
-static int enter(int parent, const char *name) {
+int enter(int parent, const char *name) {
     int folder = -1;
     if (parent < 0)
         return -1;
@@ -48,96 +44,66 @@ static int enter(int parent, const char *name) {
     return folder;
 }
 
-/* .oxidicom/tmp/HOST/ID: the host's name tells the pods of a cluster apart, which share the files root. */
-static int open_writer_folder(int root, const char *id) {
+char *host_name(void) {
     char host[256] = "";
     if (gethostname(host, sizeof host - 1) != 0)
-        return -1;
+        return NULL;
     char *clean = path_sanitize(host), *name = path_component(clean, "");
-    int folder = dup(root);
-    folder = enter(folder, ".oxidicom");
-    folder = enter(folder, "tmp");
-    folder = enter(folder, name);
-    folder = enter(folder, id);
     free(clean);
-    free(name);
-    return folder;
+    return name;
 }
 
-static void run_name(uint64_t incarnation, char name[RUN_NAME_BYTES + 1]) {
+void run_name(uint64_t incarnation, char name[RUN_NAME_BYTES + 1]) {
     snprintf(name, RUN_NAME_BYTES + 1, "%016llx", (unsigned long long)incarnation);
 }
 
-/* Removes the files in a run's folder. Returns how many there were. */
-static size_t remove_files(int folder) {
-    size_t removed = 0;
-    int own = dup(folder);
-    DIR *list = own < 0 ? NULL : fdopendir(own);
-    if (!list) {
-        if (own >= 0)
-            close(own);
-        return 0;
-    }
-    for (struct dirent *entry; (entry = readdir(list));)
-        if (unlinkat(folder, entry->d_name, 0) == 0)
-            removed++;
-    closedir(list);
-    return removed;
-}
-
-/* A run that lives holds its lock. Where the file system has no locks, the lock in the run folder of the stage has
- * already made sure that no other run of this writer lives. */
-static void sweep_run(int writer_folder, const char *name) {
-    int folder = open_beneath(writer_folder, name, O_RDONLY | O_DIRECTORY, 0);
-    if (folder < 0)
-        return;
-    if (flock(folder, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
-        size_t removed = remove_files(folder);
-        if (unlinkat(writer_folder, name, AT_REMOVEDIR) == 0)
-            log_info(NULL, "removed %zu temporary files that an earlier run of this writer left", removed);
-        else
-            log_warn(NULL, "can't remove the temporary folder %s of an earlier run: %s", name, strerror(errno));
-    }
-    close(folder);
-}
-
-static bool is_run_name(const char *name) {
+bool is_run_name(const char *name) {
     return strlen(name) == RUN_NAME_BYTES && strspn(name, "0123456789abcdef") == RUN_NAME_BYTES;
 }
 
-static void sweep(int writer_folder, const char *own_name) {
-    int own = dup(writer_folder);
-    DIR *list = own < 0 ? NULL : fdopendir(own);
-    if (!list) {
-        if (own >= 0)
-            close(own);
-        log_warn(NULL, "can't look for temporary files of earlier runs: %s", strerror(errno));
-        return;
-    }
-    for (struct dirent *entry; (entry = readdir(list));)
-        if (is_run_name(entry->d_name) && strcmp(entry->d_name, own_name) != 0)
-            sweep_run(writer_folder, entry->d_name);
-    closedir(list);
+static int open_writer_folder(int root, const char *id) {
+    char *host = host_name();
+    if (!host)
+        return -1;
+    int folder = fcntl(root, F_DUPFD_CLOEXEC, 0);
+    folder = enter(folder, ".oxidicom");
+    folder = enter(folder, "tmp");
+    folder = enter(folder, host);
+    folder = enter(folder, id);
+    free(host);
+    return folder;
+}
+
+/* Somebody who tidies up may have taken an empty folder for a dead one's between two of these steps, or hold its
+ * lock just now: then its entry is gone afterwards. */
+static int open_locked(int root, const char *id, const char *name) {
+    int writer = open_writer_folder(root, id);
+    int folder = writer < 0 ? -1 : enter(writer, name);
+    if (folder < 0)
+        return -1;
+    if (flock(folder, LOCK_EX) != 0)
+        log_debug(NULL, "no lock on the temporary folder: %s", strerror(errno));
+    struct stat s;
+    if (fstat(folder, &s) == 0 && s.st_nlink > 0)
+        return folder;
+    close(folder);
+    errno = ENOENT;
+    return -1;
 }
 
 int temporary_open(int root, const char *id, uint64_t incarnation) {
     char name[RUN_NAME_BYTES + 1];
     run_name(incarnation, name);
-    int writer_folder = open_writer_folder(root, id);
-    if (writer_folder < 0)
-        return -1;
-    sweep(writer_folder, name);
-    int folder = enter(writer_folder, name);
-    if (folder >= 0 && flock(folder, LOCK_EX | LOCK_NB) != 0)
-        log_debug(NULL, "no lock on the temporary folder: %s", strerror(errno));
+    int folder = -1;
+    for (int try = 0; folder < 0 && try < FOLDER_TRIES && (try == 0 || errno == ENOENT); try++)
+        folder = open_locked(root, id, name);
     return folder;
 }
 
 void temporary_close(int root, int folder, const char *id, uint64_t incarnation) {
     char name[RUN_NAME_BYTES + 1];
     run_name(incarnation, name);
-    if (folder >= 0)
-        close(folder);
+    close(folder);
     int writer_folder = open_writer_folder(root, id);
     if (writer_folder < 0)
         return;

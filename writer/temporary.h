@@ -1,15 +1,31 @@
-/* The folder for a writer's temporary files: where it lies, whose it is, what dead runs left in others. */
+/* The folder for a writer's temporary files: where it lies and whose it is. */
 #ifndef WRITER_TEMPORARY_H
 #define WRITER_TEMPORARY_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+/* Below the files root; in it a folder for each HOST/ID/RUN. */
+#define TEMPORARY_FOLDERS ".oxidicom/tmp"
+#define RUN_NAME_BYTES    16 /* of the incarnation in hexadecimal */
 
 /* Opens `path` relative to the folder `root` without ever leaving it, not even through a symbolic link
  * (openat2(2)). Returns a descriptor, or -1 with errno. */
 int open_beneath(int root, const char *path, int flags, unsigned mode);
 
-/* Makes and opens .oxidicom/tmp/HOST/`id`/`incarnation` below the files root and removes what dead runs of the same
- * writer left. Returns a descriptor that holds a lock on it for as long as it is open, or -1 with errno. */
+/* Opens the folder `name` in `parent`, which is closed, making it where it is missing. Returns a descriptor, or -1
+ * with errno. */
+int enter(int parent, const char *name);
+
+/* This host's folder; free it. It tells the pods of a cluster apart, which share the files root. NULL with errno.
+ */
+char *host_name(void);
+
+void run_name(uint64_t incarnation, char name[RUN_NAME_BYTES + 1]);
+bool is_run_name(const char *name);
+
+/* Makes and opens .oxidicom/tmp/HOST/`id`/`incarnation` below the files root. Returns a descriptor that holds a
+ * lock on it for as long as it is open, or -1 with errno. */
 int temporary_open(int root, const char *id, uint64_t incarnation);
 
 /* Closes it and removes the folder, if it is empty. */

@@ -3,8 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 
+#include "common/limits.h"
 #include "tests/ring/ring.h"
+#include "tests/support/senders.h"
 
 #define SERIES "1.2.826.0.1.3680043.9.9999.3.95"
 
@@ -18,7 +21,7 @@ Test(storage, that_is_full_is_answered_a700_and_leaves_no_partial_file, .timeout
     receiver_t receiver;
     receiver_prepare(&receiver);
     mount_small(&receiver, "size=3m");
-    receiver_start(&receiver, NULL);
+    receiver_start(&receiver, (const char *const[]){"OXIDICOM_MIN_FREE", "0", NULL});
     scu_t scu = {0};
     store_some(&scu, receiver.port, "FULL", SERIES, 1, 2);
     bytes_t big = dataset_instance(EXPLICIT_LE, SERIES, instance_of(SERIES, 3), 3, 8 << 20);
@@ -40,6 +43,109 @@ Test(storage, that_is_full_is_answered_a700_and_leaves_no_partial_file, .timeout
     umount2(receiver.root, MNT_DETACH);
     receiver_clear(&receiver);
 }
+
+/* --- filled by many, freed, filled again ------------------------------------------------------------------ */
+
+enum { SENDERS = 8, PATIENCE_MS = 60000 };
+
+/* Files below the files root that lie outside of SERVICES. */
+static int temporary_files(const receiver_t *receiver) {
+    char *command = text_of("find %s/.oxidicom -type f | wc -l", receiver->root), text[32] = "";
+    FILE *output = popen(command, "r");
+    cr_assert_not_null(output);
+    cr_assert_not_null(fgets(text, sizeof text, output));
+    pclose(output);
+    free(command);
+    return atoi(text);
+}
+
+typedef struct filling {
+    senders_t *senders;
+    unsigned a700; /* so many more are waited for */
+} filling_t;
+
+static bool is_full(void *argument) {
+    const filling_t *filling = argument;
+    return senders_counts(filling->senders).a700 >= filling->a700;
+}
+
+/* Goes on until each sender has been refused a few times. */
+static void fill(senders_t *senders) {
+    filling_t filling = {senders, senders_counts(senders).a700 + 5 * SENDERS};
+    cr_assert(await(is_full, &filling, PATIENCE_MS), "it does not become full");
+}
+
+static bool none_is_temporary(void *receiver) {
+    return temporary_files(receiver) == 0;
+}
+
+static uint64_t free_bytes(const receiver_t *receiver) {
+    struct statvfs room;
+    cr_assert_eq(statvfs(receiver->root, &room), 0);
+    return (uint64_t)room.f_bavail * room.f_frsize;
+}
+
+/* Removes what is stored, and returns how many files that was. */
+static size_t make_room(const receiver_t *receiver) {
+    size_t files = receiver_files(receiver);
+    char *services = text_of("%s/SERVICES", receiver->root);
+    const char *const argv[] = {"find", services, "-name", "*.dcm", "-delete", NULL};
+    cr_assert_eq(process_run(NULL, NULL, argv, PATIENCE_MS), 0);
+    free(services);
+    return files;
+}
+
+static int lines_with(const receiver_t *receiver, const char *text) {
+    size_t size;
+    int lines = 0;
+    char *log = file_content(receiver->log, &size);
+    for (const char *at = log; (at = strstr(at, text)); at++)
+        lines++;
+    free(log);
+    return lines;
+}
+
+static void fill_and_free(const char *min_free, uint64_t kept) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    mount_small(&receiver, "size=20m");
+    receiver_start(&receiver, (const char *const[]){"OXIDICOM_MIN_FREE", min_free, "OXIDICOM_WRITERS", "2", NULL});
+    pid_t writer = receiver_stage(&receiver, "writer", 0);
+    senders_t *senders = senders_start(&(senders_spec_t){
+        .port = receiver.port, .senders = SENDERS, .per_association = 10, .bytes = 300000, .series = SERIES});
+    fill(senders);
+    cr_expect_geq(free_bytes(&receiver), kept, "it is not kept free");
+    /* Senders that have one refused send it again: as soon as there is room it is stored. */
+    make_room(&receiver);
+    cr_assert(senders_await_stored(senders, 2, PATIENCE_MS), "it does not go on when there is room again");
+    fill(senders);
+    senders_quiet(senders);
+    sent_counts_t counts = senders_stop(&senders);
+    fprintf(stderr, "%s kept free: %u stored, %u refused with A700\n", min_free, counts.stored, counts.a700);
+    cr_expect_eq(counts.other + counts.unanswered + counts.broken, 0, "other %u, unanswered %u, broken %u",
+                 counts.other, counts.unanswered, counts.broken);
+    cr_expect(await(none_is_temporary, &receiver, PATIENCE_MS), "a partial file is left");
+    cr_expect_eq(receiver_stage(&receiver, "writer", 0), writer, "a writer was started again");
+    /* Two writers and the listener, one line a minute each. */
+    int minutes = 1 + 2 * PATIENCE_MS / LOG_RARELY_MS;
+    cr_expect_leq(lines_with(&receiver, "more since that was last said"), 2 * minutes);
+    cr_expect_leq(lines_with(&receiver, "A700"), 2 * minutes);
+    cr_expect(receiver_logged(&receiver, "storage works again", PATIENCE_MS));
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    umount2(receiver.root, MNT_DETACH);
+    receiver_clear(&receiver);
+}
+
+Test(storage, of_20_mb_filled_by_eight_senders_freed_and_filled_again_answers_a700_and_recovers, .timeout = 240) {
+    fill_and_free("0", 0);
+}
+
+Test(storage, of_20_mb_keeps_its_least_free_room_when_it_is_filled_freed_and_filled_again, .timeout = 240) {
+    /* Objects that are under way together may each have been let in for the same room. */
+    fill_and_free("4MiB", (uint64_t)3 << 20);
+}
+
+/* --- memory ----------------------------------------------------------------------------------------------- */
 
 /* Anonymous memory of the launcher and its stages in KiB. */
 static long anonymous_kib(const receiver_t *receiver) {

@@ -12,6 +12,7 @@
 #include "tests/support/process.h"
 #include "tests/support/receiver.h"
 #include "tests/writer/data_set.h"
+#include "writer/temporary.h"
 
 #define LISTENER 77
 #define SOON_MS  5000
@@ -235,6 +236,28 @@ Test(writer, leaves_no_temporary_file_when_it_ends_nor_after_a_kill) {
     zdir_destroy(&hidden);
     free(path);
     free(set);
+}
+
+static bool is_empty(void *path) {
+    zdir_t *folder = zdir_new(path, NULL);
+    bool empty = !folder || zdir_count(folder) == 0;
+    zdir_destroy(&folder);
+    return empty;
+}
+
+Test(writer, removes_what_others_leave_while_it_runs) {
+    setenv("OXIDICOM_SWEEP_INTERVAL", "100ms", 1);
+    start("20s");
+    char *host = host_name(), *path = text_of("%s/.oxidicom/tmp/%s/8/00000000000000ab", bench.root, host);
+    cr_assert_eq(zsys_dir_create("%s", path), 0);
+    char *file = text_of("%s/1", path);
+    FILE *left = fopen(file, "w");
+    cr_assert_not_null(left);
+    fclose(left);
+    cr_expect(await(is_empty, path, 4 * SOON_MS));
+    free(file);
+    free(path);
+    free(host);
 }
 
 Test(writer, without_a_files_root_says_so_and_ends) {

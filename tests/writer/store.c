@@ -1,7 +1,6 @@
 #include "writer/store.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,63 +12,10 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "tests/support/process.h"
+#include "tests/writer/storage.h"
 #include "writer/temporary.h"
 
-#define RUN 0x1234ABCDu
-
-static char *root;
-
-static void init(void) {
-    log_start("test", "off");
-    umask(022);
-    root = temporary_folder("store");
-}
-
-static void fini(void) {
-    remove_folder(root);
-    free(root);
-}
-TestSuite(store, .init = init, .fini = fini);
-
-/* How many files lie below `path`; folders do not count. */
-static int files_below(const char *path) {
-    int count = 0;
-    DIR *list = opendir(path);
-    for (struct dirent *entry; list && (entry = readdir(list));) {
-        if (entry->d_name[0] == '.' && (!entry->d_name[1] || entry->d_name[1] == '.'))
-            continue;
-        char *below = text_of("%s/%s", path, entry->d_name);
-        count += entry->d_type == DT_DIR ? files_below(below) : 1;
-        free(below);
-    }
-    if (list)
-        closedir(list);
-    return count;
-}
-
-static void expect_content(const char *path, const char *wanted) {
-    char *whole = text_of("%s/%s", root, path), content[256] = "";
-    FILE *file = fopen(whole, "r");
-    cr_assert_not_null(file, "%s", whole);
-    size_t size = fread(content, 1, sizeof content - 1, file);
-    cr_expect_eq(size, strlen(wanted));
-    cr_expect_str_eq(content, wanted);
-    fclose(file);
-    free(whole);
-}
-
-static int append_text(store_t *store, store_file_t *file, const char *text) {
-    struct iovec part = {(void *)(uintptr_t)text, strlen(text)};
-    return store_append(store, file, &part, 1);
-}
-
-static int put(store_t *store, const char *folder, const char *name, const char *text) {
-    store_file_t file;
-    int reason = store_begin(store, &file);
-    if (reason == 0)
-        reason = append_text(store, &file, text);
-    return reason ? reason : store_commit(store, &file, folder, name);
-}
+TestSuite(store, .init = storage_init, .fini = storage_fini);
 
 /* --- what works --- */
 

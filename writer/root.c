@@ -1,0 +1,91 @@
+#include "writer/root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+
+void root_init(root_t *root, const char *path) {
+    *root = (root_t){.path = strdup(path), .folder = -1, .looked_ms = -1};
+    if (!root->path)
+        abort();
+}
+
+static void close_root(root_t *root) {
+    if (root->folder >= 0)
+        close(root->folder);
+    root->folder = -1;
+    root->looked_ms = -1;
+}
+
+void root_clear(root_t *root) {
+    close_root(root);
+    free(root->path);
+    root->path = NULL;
+}
+
+/* --- what is mounted --------------------------------------------------------------------------------- */
+
+/* STATX_MNT_ID needs Linux 5.8; before, device and inode have to do. */
+static int look_at(int folder, const char *path, struct statx *what) {
+    return statx(folder, path, AT_EMPTY_PATH, STATX_INO | STATX_TYPE | STATX_MNT_ID, what) == 0 ? 0 : errno;
+}
+
+static bool is_mount(const struct statx *what) {
+    return what->stx_attributes & what->stx_attributes_mask & STATX_ATTR_MOUNT_ROOT;
+}
+
+int root_open(root_t *root) {
+    struct statx what;
+    close_root(root);
+    int folder = open(root->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int reason = folder < 0 ? errno : look_at(folder, "", &what);
+    if (reason == 0 && root->was_mount && !is_mount(&what))
+        reason = ENODEV;
+    if (reason != 0) {
+        if (folder >= 0)
+            close(folder);
+        return reason;
+    }
+    root->was_mount |= is_mount(&what);
+    root->folder = folder;
+    return 0;
+}
+
+bool root_is_current(const root_t *root) {
+    struct statx open_now, named;
+    if (root->folder < 0 || look_at(root->folder, "", &open_now) != 0 || look_at(AT_FDCWD, root->path, &named) != 0)
+        return false;
+    return open_now.stx_ino == named.stx_ino && open_now.stx_dev_major == named.stx_dev_major &&
+           open_now.stx_dev_minor == named.stx_dev_minor && open_now.stx_mnt_id == named.stx_mnt_id;
+}
+
+/* --- room -------------------------------------------------------------------------------------------- */
+
+int root_room(root_t *root, uint64_t size) {
+    struct statvfs room;
+    if (root->min_free_bytes == 0 || root->folder < 0)
+        return 0;
+    int64_t now = clock_ms();
+    if (root->looked_ms >= 0 && now - root->looked_ms < FREE_CHECK_MS && size <= root->allowance) {
+        root->allowance -= size;
+        return 0;
+    }
+    root->looked_ms = -1;
+    /* A file system that can't say it, or has no such measure, says ENOSPC when it comes to it. */
+    if (fstatvfs(root->folder, &room) != 0 || room.f_blocks == 0)
+        return 0;
+    uint64_t free_bytes = (uint64_t)room.f_bavail * room.f_frsize;
+    if (free_bytes < root->min_free_bytes || free_bytes - root->min_free_bytes < size)
+        return ENOSPC;
+    root->looked_ms = now;
+    /* Other writers take theirs meanwhile. */
+    root->allowance = (free_bytes - root->min_free_bytes - size) / FREE_CHECK_SHARE;
+    return 0;
+}
