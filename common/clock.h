@@ -1,4 +1,4 @@
-/* Time that never jumps, for intervals and deadlines. */
+/* Time that never jumps, for intervals and deadlines; and the time of day. */
 #ifndef COMMON_CLOCK_H
 #define COMMON_CLOCK_H
 
@@ -9,6 +9,13 @@
 static inline int64_t clock_ms(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Milliseconds since 1970, for what people read. */
+static inline int64_t clock_wall_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 

@@ -96,6 +96,12 @@
 #define DURABLE_FOLDERS_MAX 256
 #define GONE_LISTENERS_MAX  16
 
+/* The survey of storage: what is read of a file at once, which its header (PS3.10 7.1) must fit; how many files of
+ * a folder are tried for a head that can be read; folders within one another below SERVICES/PACS. */
+#define SURVEY_BLOCK_BYTES (64 * 1024)
+#define SURVEY_HEADS_TRIED 8
+#define SURVEY_DEPTH_MAX   16
+
 /* --- notifier ------------------------------------------------------------------------------------- */
 
 /* Events in one journal transaction. */
@@ -146,6 +152,22 @@
 #define CUBE_DESCRIPTION_MAX      400
 #define CUBE_PATH_MAX             1024
 #define CUBE_PACS_NAME_MAX        20
+
+/* Answers to the operator's tool in one batch; further questions in it are not answered. */
+#define QUERIES_PER_BATCH 16
+/* Receptions in one answer, and receptions looked through for it. */
+#define SERIES_PAGE_ROWS          100
+#define SERIES_PAGE_SEARCHED_ROWS 5000
+/* Folders of one series that are registered again at once: nearly always one. */
+#define RESEND_FOLDERS_MAX 64
+/* States of a reception in the journal, and room for more. */
+#define RECEPTION_STATES_MAX 16
+
+/* --- the operator's tool ---------------------------------------------------------------------------- */
+
+/* How long it waits for an answer, unless told otherwise, and at most. */
+#define TOOL_TIMEOUT_MS      2000
+#define TOOL_TIMEOUT_MOST_MS (10 * 60 * 1000)
 
 /* --- launcher ------------------------------------------------------------------------------------- */
 

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/version.h"
@@ -162,6 +163,7 @@ static int start(stage_t *stage) {
         return EX_OSERR;
     /* SQLite and people read it as a signed number; 0 stands for "any". */
     stage->incarnation = (stage->incarnation >> 1) | 1;
+    stage->started_at = clock_wall_ms();
     if (block_signals(stage) != 0)
         return EX_OSERR;
     zsys_handler_set(NULL);

@@ -30,6 +30,7 @@ struct stage {
     settings_t settings;
     char *id;             /* "listener", "notifier" or "writer-<id>": names the inbox */
     uint64_t incarnation; /* differs between two runs of the same stage */
+    int64_t started_at;   /* milliseconds since 1970 */
     zloop_t *loop;
     zsock_t *inbox; /* PULL, bound to <run dir>/<id>.sock */
     void *self;

@@ -4,7 +4,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
-#include "common/version.h"
+#include "proto/reply.h"
 
 /* Alives of a dead notifier's time need not queue up. */
 #define NOTIFIER_QUEUE_MESSAGES 1000
@@ -183,11 +183,7 @@ void custody_tick(custody_t *custody, int64_t now_ms) {
 }
 
 void custody_beat(custody_t *custody) {
-    Ring__Alive alive = RING__ALIVE__INIT;
-    alive.stage = RING__STAGE__STAGE_LISTENER;
-    alive.id = custody->stage->id;
-    alive.incarnation = custody->stage->incarnation;
-    alive.release = (char *)OXIDICOM_VERSION;
+    Ring__Alive alive = alive_of(custody->stage, RING__STAGE__STAGE_LISTENER);
     /* A full queue means that the notifier is not there to hear it. */
     (void)!ring_send(custody->notifier, &RING_ENVELOPE(ALIVE, alive, &alive));
 }

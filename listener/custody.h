@@ -21,6 +21,8 @@ typedef struct chunk {
     uint8_t *bytes;
 } chunk_t;
 
+#define WRITER_RELEASE_BYTES 32
+
 typedef struct writer {
     TAILQ_ENTRY(writer) next;
     char *id;
@@ -28,6 +30,9 @@ typedef struct writer {
     zsock_t *outbox;
     zsock_t *monitor; /* hears when the connection breaks */
     int64_t alive_ms;
+    char release[WRITER_RELEASE_BYTES]; /* what it said of itself, for people: */
+    uint32_t process;
+    int64_t started_at;
     bool leaving;
     uint64_t outstanding_bytes; /* of unacknowledged objects */
     size_t outstanding_objects;

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "listener/query.h"
 #include "listener/server.h"
 
 typedef struct listener {
@@ -34,11 +35,18 @@ static void on_acknowledged(void *self, const Ring__Envelope *envelope, zmq_msg_
     custody_on_acknowledged(&((listener_t *)self)->custody, envelope->acknowledged);
 }
 
+static void on_status_query(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    listener_t *listener = self;
+    query_on_status(&listener->server, &listener->custody, envelope->status_query);
+}
+
 static ring_handler_fn *const HANDLERS[] = {
     [RING__ENVELOPE__BODY_ALIVE] = on_alive,
     [RING__ENVELOPE__BODY_LEAVING] = on_leaving,
     [RING__ENVELOPE__BODY_CREDIT] = on_credit,
     [RING__ENVELOPE__BODY_ACKNOWLEDGED] = on_acknowledged,
+    [RING__ENVELOPE__BODY_STATUS_QUERY] = on_status_query,
 };
 
 /* --- the stage ---------------------------------------------------------------------------------------- */

@@ -84,6 +84,9 @@ static void add_writer(custody_t *custody, const Ring__Alive *alive) {
         abort();
     writer->incarnation = alive->incarnation;
     writer->alive_ms = clock_ms();
+    snprintf(writer->release, sizeof writer->release, "%s", alive->release);
+    writer->process = alive->process;
+    writer->started_at = alive->started_at;
     /* No limit: the windows of its objects bound what waits. */
     writer->outbox = ring_watched_outbox_new(custody->stage->settings.run_dir, writer->id, 0, &writer->monitor);
     if (!writer->outbox) {

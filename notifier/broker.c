@@ -29,6 +29,7 @@ typedef struct sent {
 typedef struct broker {
     zsock_t *pipe; /* to the loop */
     const settings_t *settings;
+    connection_state_t *state;
     celery_sender_t sender;
     destination_t *destinations;
     size_t destinations_count, current;
@@ -77,6 +78,7 @@ static void retry_later(broker_t *broker, const char *why) {
     if (broker->pause_ms > BROKER_RETRY_LONGEST_MS)
         broker->pause_ms = BROKER_RETRY_LONGEST_MS;
     broker->retry_at_ms = now + jittered(broker->pause_ms);
+    connection_down(broker->state, why);
     if (!broker->complained_ms || now - broker->complained_ms >= ABSENT_INTERVAL_MS) {
         log_warn(NULL, "no connection to the broker (%s): registrations wait in the journal", why);
         broker->complained_ms = now;
@@ -110,6 +112,7 @@ static void try_to_connect(broker_t *broker) {
             broker->connected_ms = clock_ms();
             broker->last_tag = 0;
             log_info(NULL, "connected to the broker");
+            connection_up(broker->state);
             say(broker->pipe, BROKER_CONNECTED, NULL);
             return;
         }
@@ -261,8 +264,14 @@ static void clear(broker_t *broker) {
     celery_sender_clear(&broker->sender);
 }
 
+typedef struct start {
+    settings_t *settings;
+    connection_state_t *state;
+} start_t;
+
 static void broker_thread(zsock_t *pipe, void *argument) {
-    broker_t broker = {.pipe = pipe, .settings = argument};
+    const start_t *start = argument; /* read before the signal */
+    broker_t broker = {.pipe = pipe, .settings = start->settings, .state = start->state};
     TAILQ_INIT(&broker.sent);
     celery_sender_init(&broker.sender);
     make_destinations(&broker);
@@ -274,8 +283,9 @@ static void broker_thread(zsock_t *pipe, void *argument) {
 
 /* --- for the loop -------------------------------------------------------------------------------------- */
 
-zactor_t *broker_new(settings_t *settings) {
-    zactor_t *broker = zactor_new(broker_thread, settings);
+zactor_t *broker_new(settings_t *settings, connection_state_t *state) {
+    start_t start = {settings, state};
+    zactor_t *broker = zactor_new(broker_thread, &start);
     assert(broker);
     return broker;
 }

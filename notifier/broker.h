@@ -7,6 +7,7 @@
 #include <czmq.h>
 
 #include "common/settings.h"
+#include "notifier/connection.h"
 #include "notifier/registration.h"
 
 /* What the thread says to the loop, one at a time over its pipe. */
@@ -17,9 +18,9 @@ typedef enum broker_event {
     BROKER_ENDED,        /* the thread's last word, for broker_destroy */
 } broker_event_t;
 
-/* Starts the thread, which reads the settings until its end; the address is one that the settings accepted.
- * Readable when broker_receive has something. */
-zactor_t *broker_new(settings_t *settings);
+/* Starts the thread, which reads the settings and writes the state until its end; the address is one that the
+ * settings accepted. Readable when broker_receive has something. */
+zactor_t *broker_new(settings_t *settings, connection_state_t *state);
 /* Ends the thread without waiting for confirmations. What it still has is freed. */
 void broker_destroy(zactor_t **self_p);
 

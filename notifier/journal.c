@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 
@@ -254,7 +254,5 @@ int64_t journal_number(journal_t *journal, sql_t sql, const value_t *values, siz
 }
 
 int64_t journal_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_wall_ms();
 }

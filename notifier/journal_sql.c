@@ -28,9 +28,22 @@ const char *const JOURNAL_MIGRATIONS[] = {
     "CREATE INDEX sending_association ON sending (listener, association);"
     "CREATE TABLE file (reception INTEGER, folder TEXT, name TEXT, PRIMARY KEY (reception, folder, name))"
     "  WITHOUT ROWID;",
+    /* Version 2: what became of a series is asked by its UID. */
+    "CREATE INDEX reception_series ON reception (series_uid, id);",
 };
 
 const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;
+
+/* A page of receptions, newest first: below number ?1, from ?2 on, of the AE title ?3 (empty: any), that began,
+ * ended or were settled at ?4 or later, ?5 rows at most; ?6: with the folder; ?7: clock_ms. */
+#define RECEPTION_PAGE(AND_WHERE)                                                                                  \
+    "SELECT id, series_uid, calling_ae, state, files, errors, began_at, ended_at, settled_at,"                     \
+    " (SELECT count(*) FROM sending WHERE reception = page.id),"                                                   \
+    " state = 'due' AND EXISTS (SELECT 1 FROM reception WHERE state = 'receiving'"                                 \
+    "  AND calling_ae = page.calling_ae AND series_uid = page.series_uid),"                                        \
+    " attempts, max(0, retry_ms - ?7), task_id, ndicom, why, iif(?6, folder, NULL) FROM reception AS page"         \
+    " WHERE id < ?1 AND id >= ?2 AND (?3 = '' OR calling_ae = ?3)"                                                 \
+    " AND max(began_at, ifnull(ended_at, 0), ifnull(settled_at, 0)) >= ?4" AND_WHERE " ORDER BY id DESC LIMIT ?5"
 
 const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_EVENT_FIND] =
@@ -90,6 +103,20 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_DUE_REFUSED] = "UPDATE reception SET state = 'refused', settled_at = ?2, why = ?3 WHERE id = ?1",
     [SQL_DUE_REJECTED] = "UPDATE reception SET attempts = ?2, retry_ms = ?3, why = ?4 WHERE id = ?1",
     [SQL_DUE_FORGET_RETRIES] = "UPDATE reception SET retry_ms = 0 WHERE state = 'due'",
+
+    [SQL_STATUS_STATES] = "SELECT state, count(*) FROM reception GROUP BY state LIMIT ?1",
+    [SQL_STATUS_OLDEST_DUE] = "SELECT series_uid, ended_at FROM reception WHERE state = 'due' ORDER BY id LIMIT 1",
+    [SQL_RECEPTION_LAST] = "SELECT max(id) FROM reception",
+    [SQL_PAGE_IN_RANGE] = RECEPTION_PAGE(" AND ?8 = ''"),
+    [SQL_PAGE_OF_SERIES] = RECEPTION_PAGE(" AND series_uid = ?8"),
+    [SQL_RESEND_FIND] = "SELECT max(id) FROM reception WHERE series_uid = ?1 AND (?2 = '' OR calling_ae = ?2)"
+                        " AND folder IS NOT NULL AND state <> 'merged' GROUP BY calling_ae, folder LIMIT ?3",
+    [SQL_RESEND_READ] = "SELECT calling_ae, series_uid, folder, series, files FROM reception WHERE id = ?1",
+    [SQL_REGISTER_FIND] =
+        "SELECT ifnull(max(state IN ('receiving', 'due')), 0), ifnull(max(state = 'registered'), 0)"
+        " FROM reception WHERE series_uid = ?1 AND (folder = ?2 OR folder IS NULL)",
+    [SQL_REGISTER_ADD] = "INSERT INTO reception (calling_ae, series_uid, state, folder, series, files, began_at,"
+                         " ended_at) VALUES (?1, ?2, 'due', ?3, ?4, ?5, ?6, ?6)",
 
     /* Rows of events are numbered as they came, so the oldest come first and a slice is found without a search. */
     [SQL_EVENT_EXPIRE] =

@@ -38,6 +38,16 @@ typedef enum sql {
     SQL_DUE_REFUSED,
     SQL_DUE_REJECTED,
     SQL_DUE_FORGET_RETRIES,
+    /* for the operator's tool */
+    SQL_STATUS_STATES,
+    SQL_STATUS_OLDEST_DUE,
+    SQL_RECEPTION_LAST,
+    SQL_PAGE_IN_RANGE,
+    SQL_PAGE_OF_SERIES,
+    SQL_RESEND_FIND,
+    SQL_RESEND_READ,
+    SQL_REGISTER_FIND,
+    SQL_REGISTER_ADD,
     /* housekeeping */
     SQL_EVENT_EXPIRE,
     SQL_ASSOCIATION_EXPIRE,

@@ -7,15 +7,16 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/stage.h"
-#include "common/version.h"
 #include "notifier/batch.h"
 #include "notifier/broker.h"
 #include "notifier/housekeeping.h"
 #include "notifier/journal.h"
 #include "notifier/progress.h"
 #include "notifier/publisher.h"
+#include "notifier/query.h"
 #include "notifier/reception.h"
 #include "notifier/registrar.h"
+#include "proto/reply.h"
 
 typedef struct notifier {
     stage_t *stage;
@@ -27,7 +28,9 @@ typedef struct notifier {
     progress_t *progress;
     int progress_timer; /* -1: none */
     zactor_t *broker;
+    connection_state_t broker_state, nats_state;
     registrar_t *registrar;
+    query_t *query;
     housekeeping_t housekeeping;
     uint64_t current_listener;             /* incarnation; 0: has not said it yet */
     bool strangers;                        /* this batch had events of another one */
@@ -88,8 +91,9 @@ static void ask_again(notifier_t *notifier) {
 /* Only what is committed is acknowledged, published or sent. */
 static void finish_batch(notifier_t *notifier) {
     reception_end_abandoned(&notifier->journal, notifier->batch);
-    bool events = notifier->journal.open;
-    if (journal_commit(&notifier->journal) != 0) {
+    bool events = notifier->journal.open, committed = journal_commit(&notifier->journal) == 0;
+    query_settle(notifier->query, committed);
+    if (!committed) {
         ask_again_later(notifier);
     } else if (events) {
         batch_settle(notifier->batch, notifier->listener, notifier->progress, clock_ms());
@@ -175,11 +179,35 @@ static void on_alive(void *self, const Ring__Envelope *envelope, zmq_msg_t *data
     arm_grace(notifier);
 }
 
+static void on_status_query(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    query_on_status(((notifier_t *)self)->query, envelope->status_query);
+}
+
+static void on_series_query(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    query_on_series(((notifier_t *)self)->query, envelope->series_query);
+}
+
+static void on_resend(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    query_on_resend(((notifier_t *)self)->query, envelope->resend);
+}
+
+static void on_register(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    query_on_register(((notifier_t *)self)->query, envelope->register_);
+}
+
 static ring_handler_fn *const HANDLERS[] = {
     [RING__ENVELOPE__BODY_ALIVE] = on_alive,
     [RING__ENVELOPE__BODY_STORED] = on_stored,
     [RING__ENVELOPE__BODY_REFUSED] = on_refused,
     [RING__ENVELOPE__BODY_ASSOCIATION_ENDED] = on_association_ended,
+    [RING__ENVELOPE__BODY_STATUS_QUERY] = on_status_query,
+    [RING__ENVELOPE__BODY_SERIES_QUERY] = on_series_query,
+    [RING__ENVELOPE__BODY_RESEND] = on_resend,
+    [RING__ENVELOPE__BODY_REGISTER] = on_register,
 };
 
 /* --- the stage ----------------------------------------------------------------------------------------- */
@@ -216,11 +244,7 @@ static int on_broker(zloop_t *loop, zsock_t *socket, void *argument) {
 static void on_beat(stage_t *stage) {
     notifier_t *notifier = stage->self;
     ask_again(notifier);
-    Ring__Alive alive = RING__ALIVE__INIT;
-    alive.stage = RING__STAGE__STAGE_NOTIFIER;
-    alive.id = stage->id;
-    alive.incarnation = stage->incarnation;
-    alive.release = (char[]){OXIDICOM_VERSION};
+    Ring__Alive alive = alive_of(stage, RING__STAGE__STAGE_NOTIFIER);
     /* A full queue means that the listener is not there to hear it. */
     (void)!ring_send(notifier->listener, &RING_ENVELOPE(ALIVE, alive, &alive));
     registrar_on_broker(notifier->registrar);
@@ -275,16 +299,22 @@ static int start(stage_t *stage) {
     if (!notifier->listener)
         return EXIT_SETTINGS;
     notifier->batch = batch_new();
-    notifier->publisher = publisher_new(&stage->settings);
+    connection_init(&notifier->broker_state);
+    connection_init(&notifier->nats_state);
+    notifier->publisher = publisher_new(&stage->settings, &notifier->nats_state);
     notifier->progress = progress_new(stage->settings.root_subject, stage->settings.progress_interval_ms,
                                       publisher_publish, notifier->publisher);
-    notifier->broker = broker_new(&stage->settings);
+    notifier->broker = broker_new(&stage->settings, &notifier->broker_state);
     notifier->registrar = registrar_new(&notifier->journal, notifier->broker);
+    notifier->query =
+        query_new(&(query_sources_t){stage, &notifier->journal, notifier->registrar, notifier->publisher,
+                                     &notifier->broker_state, &notifier->nats_state});
     return zloop_reader(stage->loop, zactor_sock(notifier->broker), on_broker, stage) == 0 ? 0 : EX_OSERR;
 }
 
 static void destroy(stage_t *stage) {
     notifier_t *notifier = stage->self;
+    query_destroy(&notifier->query);
     registrar_destroy(&notifier->registrar);
     broker_destroy(&notifier->broker);
     progress_destroy(&notifier->progress); /* before the publisher, which takes its last words */

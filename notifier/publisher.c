@@ -2,6 +2,7 @@
 
 #include <czmq.h>
 #include <nats/nats.h>
+#include <stdatomic.h>
 
 #include "common/clock.h"
 #include "common/limits.h"
@@ -9,8 +10,9 @@
 #include "notifier/publisher.h"
 
 struct publisher {
-    zsock_t *queue;   /* PUSH, bounded */
-    zactor_t *thread; /* NULL: nobody wants the messages */
+    zsock_t *queue;                /* PUSH, bounded */
+    zactor_t *thread;              /* NULL: nobody wants the messages */
+    atomic_uint_least64_t waiting; /* in the queue; the thread takes off what it has taken */
     uint64_t dropped;
     int64_t complained_ms;
 };
@@ -19,7 +21,9 @@ struct publisher {
 typedef struct work {
     zsock_t *pipe;  /* from publisher_destroy */
     zsock_t *queue; /* PULL */
+    atomic_uint_least64_t *waiting;
     const settings_t *settings;
+    connection_state_t *state;
     natsConnection *connection; /* NULL: the address is of no use */
     uint64_t failed;
     int64_t complained_ms;
@@ -28,19 +32,21 @@ typedef struct work {
 typedef struct start {
     const settings_t *settings;
     zsock_t *queue;
+    atomic_uint_least64_t *waiting;
+    connection_state_t *state;
 } start_t;
 
 /* --- the thread: NATS ---------------------------------------------------------------------------------- */
 
 static void on_disconnected(natsConnection *connection, void *closure) {
     (void)connection;
-    (void)closure;
+    connection_down(closure, "the connection was lost");
     log_warn(NULL, "the connection to NATS is lost; progress waits or is dropped, reception goes on");
 }
 
 static void on_connected(natsConnection *connection, void *closure) {
     (void)connection;
-    (void)closure;
+    connection_up(closure);
     log_info(NULL, "connected to NATS");
 }
 
@@ -53,7 +59,7 @@ static void on_error(natsConnection *connection, natsSubscription *subscription,
 }
 
 /* Never logs the address, which may hold a password. */
-static natsStatus set_options(natsOptions *options, const char *address) {
+static natsStatus set_options(natsOptions *options, const char *address, connection_state_t *state) {
     natsStatus status = natsOptions_SetURL(options, address);
     if (status == NATS_OK)
         status = natsOptions_SetName(options, "oxidicom-notifier");
@@ -66,33 +72,48 @@ static natsStatus set_options(natsOptions *options, const char *address) {
     if (status == NATS_OK)
         status = natsOptions_SetReconnectJitter(options, NATS_RETRY_MS, NATS_RETRY_MS);
     if (status == NATS_OK)
-        status = natsOptions_SetRetryOnFailedConnect(options, true, on_connected, NULL);
+        status = natsOptions_SetRetryOnFailedConnect(options, true, on_connected, state);
     if (status == NATS_OK)
-        status = natsOptions_SetReconnectedCB(options, on_connected, NULL);
+        status = natsOptions_SetReconnectedCB(options, on_connected, state);
     if (status == NATS_OK)
-        status = natsOptions_SetDisconnectedCB(options, on_disconnected, NULL);
+        status = natsOptions_SetDisconnectedCB(options, on_disconnected, state);
     if (status == NATS_OK)
         status = natsOptions_SetErrorHandler(options, on_error, NULL);
     return status;
+}
+
+/* on_connected may have come before it. */
+static void not_there_yet(connection_state_t *state) {
+    bool connected;
+    int64_t since;
+    char why[CONNECTION_WHY_BYTES];
+    log_warn(NULL, "NATS is not there yet; progress waits or is dropped, reception goes on");
+    connection_read(state, &connected, &since, why);
+    if (!connected)
+        connection_down(state, "nobody is there yet");
+}
+
+static void give_up(connection_state_t *state, natsStatus status) {
+    connection_down(state, natsStatus_GetText(status));
+    log_error(NULL, "OXIDICOM_NATS_ADDRESS can't be used: %s; no progress is published",
+              natsStatus_GetText(status));
 }
 
 static void connect_to_nats(work_t *work) {
     natsOptions *options = NULL;
     natsStatus status = natsOptions_Create(&options);
     if (status == NATS_OK)
-        status = set_options(options, work->settings->nats_address);
+        status = set_options(options, work->settings->nats_address, work->state);
     if (status == NATS_OK)
         status = natsConnection_Connect(&work->connection, options);
     natsOptions_Destroy(options);
     if (status == NATS_OK)
-        on_connected(NULL, NULL);
+        on_connected(NULL, work->state);
     else if (status == NATS_NOT_YET_CONNECTED)
-        log_warn(NULL, "NATS is not there yet; progress waits or is dropped, reception goes on");
+        not_there_yet(work->state);
     else
-        log_error(NULL, "OXIDICOM_NATS_ADDRESS can't be used: %s; no progress is published",
-                  natsStatus_GetText(status));
+        give_up(work->state, status);
 }
-
 /* One message of the queue: the subject with its NUL, then the payload. False: none waits. */
 static bool publish_next(work_t *work) {
     zmq_msg_t message;
@@ -101,6 +122,7 @@ static bool publish_next(work_t *work) {
         zmq_msg_close(&message);
         return false;
     }
+    atomic_fetch_sub(work->waiting, 1);
     const char *subject = zmq_msg_data(&message);
     size_t subject_size = strlen(subject) + 1;
     natsStatus status = NATS_INVALID_ARG;
@@ -147,7 +169,11 @@ static void flush(work_t *work) {
 
 static void publisher_thread(zsock_t *pipe, void *argument) {
     start_t start = *(start_t *)argument;
-    work_t work = {.pipe = pipe, .queue = start.queue, .settings = start.settings};
+    work_t work = {.pipe = pipe,
+                   .queue = start.queue,
+                   .waiting = start.waiting,
+                   .settings = start.settings,
+                   .state = start.state};
     zsock_signal(pipe, 0);
     connect_to_nats(&work);
     run(&work);
@@ -159,14 +185,14 @@ static void publisher_thread(zsock_t *pipe, void *argument) {
 
 /* --- for the loop -------------------------------------------------------------------------------------- */
 
-publisher_t *publisher_new(const settings_t *settings) {
+publisher_t *publisher_new(const settings_t *settings, connection_state_t *state) {
     publisher_t *publisher = calloc(1, sizeof *publisher);
     if (!publisher)
         abort();
     if (!settings->nats_address)
         return publisher;
     static const char endpoint[] = "inproc://lonk";
-    start_t start = {settings, zsock_new(ZMQ_PULL)};
+    start_t start = {settings, zsock_new(ZMQ_PULL), &publisher->waiting, state};
     publisher->queue = zsock_new(ZMQ_PUSH);
     assert(start.queue && publisher->queue);
     /* ZeroMQ adds both marks up for inproc. */
@@ -200,11 +226,18 @@ void publisher_publish(void *self, const char *subject, const void *payload, siz
         abort();
     memcpy(zmq_msg_data(&message), subject, subject_size);
     memcpy((char *)zmq_msg_data(&message) + subject_size, payload, size);
+    atomic_fetch_add(&publisher->waiting, 1);
     if (zmq_msg_send(&message, zsock_resolve(publisher->queue), ZMQ_DONTWAIT) >= 0)
         return;
+    atomic_fetch_sub(&publisher->waiting, 1);
     zmq_msg_close(&message);
     publisher->dropped++;
     if (log_seldom(&publisher->complained_ms))
         log_warn(NULL, "progress messages dropped for want of room so far: %llu",
                  (unsigned long long)publisher->dropped);
+}
+
+void publisher_count(publisher_t *publisher, uint64_t *waiting, uint64_t *dropped) {
+    *waiting = atomic_load(&publisher->waiting);
+    *dropped = publisher->dropped;
 }

@@ -6,15 +6,19 @@
 #include <stddef.h>
 
 #include "common/settings.h"
+#include "notifier/connection.h"
 
 typedef struct publisher publisher_t;
 
-/* Without settings->nats_address everything is thrown away. */
-publisher_t *publisher_new(const settings_t *settings);
+/* Without settings->nats_address everything is thrown away. `state` is written until the end. */
+publisher_t *publisher_new(const settings_t *settings, connection_state_t *state);
 /* Waits until NATS has what is left, at most LONK_FLUSH_MS. */
 void publisher_destroy(publisher_t **self_p);
 
 /* A progress_publish_fn; `self` is the publisher. */
 void publisher_publish(void *self, const char *subject, const void *payload, size_t size);
+
+/* Messages that wait to be handed to NATS, and those dropped so far for want of room. */
+void publisher_count(publisher_t *publisher, uint64_t *waiting, uint64_t *dropped);
 
 #endif

@@ -237,3 +237,7 @@ bool registrar_busy(registrar_t *registrar) {
     registrar_pump(registrar);
     return !TAILQ_EMPTY(&registrar->under_way);
 }
+
+size_t registrar_under_way(const registrar_t *registrar) {
+    return registrar->under_way_count;
+}

@@ -20,5 +20,7 @@ void registrar_on_broker(registrar_t *registrar);
 void registrar_pump(registrar_t *registrar);
 /* Whether waiting could bring a confirmation soon. */
 bool registrar_busy(registrar_t *registrar);
+/* How many are with the broker, not confirmed or not recorded yet. */
+size_t registrar_under_way(const registrar_t *registrar);
 
 #endif

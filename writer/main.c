@@ -6,8 +6,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/stage.h"
-#include "common/version.h"
-#include "proto/ring.h"
+#include "proto/reply.h"
 #include "writer/objects.h"
 
 typedef struct writer {
@@ -35,11 +34,7 @@ static void say_leaving(writer_t *self) {
 }
 
 static void say_alive(writer_t *self) {
-    Ring__Alive alive = RING__ALIVE__INIT;
-    alive.stage = RING__STAGE__STAGE_WRITER;
-    alive.id = self->stage->id;
-    alive.incarnation = self->stage->incarnation;
-    alive.release = (char *)OXIDICOM_VERSION;
+    Ring__Alive alive = alive_of(self->stage, RING__STAGE__STAGE_WRITER);
     self->beat_ms = clock_ms();
     if (ring_send(self->listener, &RING_ENVELOPE(ALIVE, alive, &alive)) != 0)
         log_debug(NULL, "can't say to the listener that this writer lives: %s", strerror(errno));
