@@ -42,9 +42,10 @@ endif
 LIBS_common := -lczmq -lzmq -luuid
 LIBS_proto := -lprotobuf-c $(LIBS_common)
 LIBS_listener := $(LIBS_proto)
-LIBS_writer := -ldcmdata -lofstd -loflog -lz $(LIBS_proto)
+LIBS_writer := -ldcmdata -lofstd -loflog -lz -ljansson $(LIBS_proto)
 LIBS_notifier := -lsqlite3 -lnats -lrabbitmq -ljansson -lssl -lcrypto $(LIBS_proto)
-LIBS_launcher := $(LIBS_common)
+LIBS_launcher := $(LIBS_proto) -ljansson
+LIBS_tool := $(LIBS_launcher)
 LIBS_tests := -lcriterion -lnats -lrabbitmq -ljansson -lsqlite3 -lcrypto -lz $(LIBS_proto) -lpthread
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.cc,$(B)/obj/%.o,$(wildcard $(1)/*.cc))
@@ -54,7 +55,10 @@ PROTO := $(B)/obj/gen/proto/ring.pb-c.o $(call objects,proto) $(COMMON)
 PARTS_common := $(COMMON)
 PARTS_proto := $(PROTO)
 $(foreach s,$(STAGES),$(eval PARTS_$(s) := $(filter-out %/main.o,$(call objects,$(s))) $(PROTO)))
-PARTS_launcher := $(filter-out %/main.o,$(call objects,deploy/launcher)) $(COMMON)
+LAUNCHER := $(call objects,deploy/launcher) $(call objects,deploy/tool) $(PROTO)
+PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
+# Its tests use the ring that the tests of the ring set up.
+PARTS_tool := $(PARTS_launcher) $(B)/obj/tests/ring/ring.o
 PARTS_ring := $(PROTO)
 
 all: $(PROGRAMS)
@@ -65,7 +69,7 @@ $(STAGES:%=$(B)/bin/oxidicom-%):
 	@mkdir -p $(@D)
 	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_$(@:$(B)/bin/oxidicom-%=%))
 
-$(B)/bin/oxidicom: $(call objects,deploy/launcher) $(COMMON)
+$(B)/bin/oxidicom: $(LAUNCHER)
 	@mkdir -p $(@D)
 	@echo LINK $@; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_launcher)
 

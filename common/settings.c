@@ -148,9 +148,9 @@ int settings_read(settings_t *settings, unsigned stage, FILE *complaints) {
         /* The launcher checks everything, so that a bad value is found before a stage is started. */
         if ((SETTINGS[i].stages & stage) || stage == FOR_LAUNCHER)
             status = read_setting(settings, &SETTINGS[i], stage, complaints);
-    if (status == 0 && !settings->run_dir)
+    if (status == 0 && !settings->run_dir && (stage & FOR_ALL))
         settings->run_dir = default_run_dir();
-    if (status == 0 && !settings->run_dir && stage != FOR_LAUNCHER) {
+    if (status == 0 && !settings->run_dir && (stage & FOR_ALL) && stage != FOR_LAUNCHER) {
         fputs("OXIDICOM_RUN_DIR is not set, and neither /run/oxidicom nor $XDG_RUNTIME_DIR/oxidicom can be "
               "written; needed is an absolute path\n",
               complaints);

@@ -16,6 +16,9 @@ enum {
     FOR_NOTIFIER = 4,
     FOR_LAUNCHER = 8,
     FOR_ALL = 15,
+    /* Not stages: they make no run folder. */
+    FOR_TOOL = 16,
+    FOR_SURVEY = 32,
 };
 
 /* Texts are owned by the settings; one that is unset and has no default is NULL. */

@@ -8,6 +8,7 @@
 #include "common/stage.h"
 #include "proto/reply.h"
 #include "writer/objects.h"
+#include "writer/survey.h"
 
 typedef struct writer {
     stage_t *stage;
@@ -204,6 +205,8 @@ static void destroy(stage_t *stage) {
 }
 
 int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--survey") == 0)
+        return survey_main(argc - 1, argv + 1);
     static const stage_spec_t spec = {
         .name = "writer",
         .summary = "writes received DICOM objects as files into CUBE's storage.",

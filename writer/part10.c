@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/limits.h"
+#include "common/reader.h"
 #include "common/version.h"
 
 #define PREAMBLE_BYTES 128
@@ -85,4 +85,67 @@ uint8_t *part10_header(const part10_t *part10, size_t *size) {
     for (int i = 0; i < 4; i++)
         value[i] = (uint8_t)(length >> 8 * i);
     return (uint8_t *)bytes;
+}
+
+/* --- reading ------------------------------------------------------------------------------------------ */
+
+/* VRs whose length has 32 bits (PS3.5 7.1.2). */
+static bool has_long_length(const uint8_t vr[2]) {
+    static const char *const vrs[] = {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"};
+    for (size_t i = 0; i < sizeof vrs / sizeof *vrs; i++)
+        if (memcmp(vr, vrs[i], 2) == 0)
+            return true;
+    return false;
+}
+
+/* One element of group 0002. False where none follows; then the reader stands where it stood. */
+static bool read_element(reader_t *reader, uint16_t *number, reader_t *value) {
+    reader_t r = *reader;
+    uint16_t group, reserved, short_length = 0;
+    uint32_t length = 0;
+    const uint8_t *vr;
+    if (!reader_u16_le(&r, &group) || group != 0x0002 || !reader_u16_le(&r, number) || !(vr = reader_take(&r, 2)))
+        return false;
+    if (has_long_length(vr) ? !reader_u16_le(&r, &reserved) || !reader_u32_le(&r, &length)
+                            : !reader_u16_le(&r, &short_length))
+        return false;
+    if (!reader_part(&r, length + short_length, value))
+        return false;
+    *reader = r;
+    return true;
+}
+
+/* Without padding; what does not fit is no value at all. */
+static void take_text(char *text, size_t room, const reader_t *value) {
+    const uint8_t *begin = value->begin, *end = value->end;
+    while (end > begin && (end[-1] == 0 || end[-1] == ' '))
+        end--;
+    while (begin < end && *begin == ' ')
+        begin++;
+    size_t size = (size_t)(end - begin);
+    if (size >= room)
+        return;
+    memcpy(text, begin, size);
+    text[size] = 0;
+}
+
+bool part10_read(const void *bytes, size_t size, part10_file_t *file) {
+    reader_t reader = reader_over(bytes, size), value;
+    uint16_t number;
+    *file = (part10_file_t){0};
+    const uint8_t *prefix = reader_take(&reader, PREAMBLE_BYTES) ? reader_take(&reader, 4) : NULL;
+    if (!prefix || memcmp(prefix, "DICM", 4) != 0)
+        return false;
+    while (read_element(&reader, &number, &value)) {
+        if (number == 0x0002)
+            take_text(file->sop_class_uid, sizeof file->sop_class_uid, &value);
+        else if (number == 0x0003)
+            take_text(file->sop_instance_uid, sizeof file->sop_instance_uid, &value);
+        else if (number == 0x0010)
+            take_text(file->transfer_syntax_uid, sizeof file->transfer_syntax_uid, &value);
+        else if (number == 0x0016)
+            take_text(file->calling_ae, sizeof file->calling_ae, &value);
+    }
+    file->header_bytes = (size_t)(reader.at - reader.begin);
+    return *file->transfer_syntax_uid != 0;
 }
