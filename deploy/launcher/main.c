@@ -1,4 +1,5 @@
-/* oxidicom: starts the three stages, restarts each alone, ends them in order. No stage depends on it. */
+/* oxidicom: starts the three stages, restarts each alone, ends them in order. No stage depends on it. With the name
+ * of a command it is the operator's tool instead (deploy/tool/). */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -9,7 +10,9 @@
 
 #include "common/log.h"
 #include "common/version.h"
+#include "deploy/launcher/place.h"
 #include "deploy/launcher/supervisor.h"
+#include "deploy/tool/tool.h"
 
 static void print_help(void) {
     puts("oxidicom: receives DICOM for ChRIS. Starts and looks after oxidicom-listener, -writer and -notifier.\n\n"
@@ -17,6 +20,7 @@ static void print_help(void) {
          "  --settings      print the table of all settings\n"
          "  --version\n"
          "  --help\n\n"
+         "oxidicom COMMAND asks one that runs; each command has a --help of its own:\n" TOOL_COMMANDS_HELP "\n"
          "Signals: TERM and INT drain and end, TTIN and TTOU add and remove a writer, HUP is handed on.\n"
          "Exit status: 0 drained; 1 a stage had to be killed; 64 unknown option; 78 a setting is bad.\n\n"
          "Settings are environment variables:\n");
@@ -72,48 +76,9 @@ static int read_options(int argc, char **argv, bool wanted[KINDS]) {
     return EX_USAGE;
 }
 
-/* The folder that this executable lies in, where the stages lie, too. */
-static bool own_folder(char folder[PATH_MAX]) {
-    ssize_t size = readlink("/proc/self/exe", folder, PATH_MAX - 1);
-    if (size < 0)
-        return false;
-    folder[size] = 0;
-    *strrchr(folder, '/') = 0;
-    return true;
-}
-
-/* Neither the environment nor the machine has a run folder: a private one. */
-static char *make_run_dir(void) {
-    const char *temporary = getenv("TMPDIR");
-    char *path;
-    if (asprintf(&path, "%s/oxidicom-XXXXXX", temporary && *temporary ? temporary : "/tmp") < 0)
-        abort();
-    if (mkdtemp(path))
-        return path;
-    log_error(NULL, "can't make a run folder %s: %s", path, strerror(errno));
-    free(path);
-    return NULL;
-}
-
-/* Removes the sockets and locks that the stages left, and the folder. */
-static void remove_run_dir(const char *path) {
-    static const char *const suffixes[] = {"sock", "lock"};
-    char name[PATH_MAX];
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(name, sizeof name, "%s/listener.%s", path, suffixes[i]);
-        unlink(name);
-        snprintf(name, sizeof name, "%s/notifier.%s", path, suffixes[i]);
-        unlink(name);
-        for (int number = 0; number < 256; number++) {
-            snprintf(name, sizeof name, "%s/writer-%d.%s", path, number, suffixes[i]);
-            unlink(name);
-        }
-    }
-    if (rmdir(path) != 0)
-        log_warn(NULL, "can't remove the run folder %s: %s", path, strerror(errno));
-}
-
 int main(int argc, char **argv) {
+    if (argc > 1 && tool_has_command(argv[1]))
+        return tool_main(argc - 1, argv + 1);
     bool wanted[KINDS] = {true, true, true};
     int status = read_options(argc, argv, wanted);
     if (status >= 0)
@@ -123,8 +88,9 @@ int main(int argc, char **argv) {
         return status;
     log_start("launcher", settings.rust_log);
     char folder[PATH_MAX];
-    char *made = settings.run_dir ? NULL : make_run_dir();
-    if ((!settings.run_dir && !made) || !own_folder(folder) || supervisor_block_signals() != 0 ||
+    int lock = -1;
+    char *made = settings.run_dir ? NULL : place_make_run_dir(&lock);
+    if ((!settings.run_dir && !made) || !place_own_folder(folder) || supervisor_block_signals() != 0 ||
         setenv("OXIDICOM_RUN_DIR", made ? made : settings.run_dir, 1) != 0) {
         log_error(NULL, "can't start: %s", strerror(errno));
         status = EX_OSERR;
@@ -133,7 +99,7 @@ int main(int argc, char **argv) {
         log_info(NULL, "ends with status %d", status);
     }
     if (made)
-        remove_run_dir(made);
+        place_remove_run_dir(made, lock);
     free(made);
     settings_clear(&settings);
     return status;

@@ -1,0 +1,228 @@
+/* `oxidicom reconcile`: what the writer's survey finds in storage, and the journal does not know, becomes a
+ * registration. The tool itself opens no file there. */
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+
+#include "deploy/launcher/place.h"
+#include "deploy/tool/outcome.h"
+#include "deploy/tool/tool.h"
+
+typedef struct reconcile {
+    const options_t *options;
+    ask_t *ask;
+    outcomes_t outcomes;
+    bool *found; /* of the names */
+    size_t counts[RING__OUTCOME__OUTCOME_REFUSED + 1];
+    size_t unreadable;
+    int status;
+} reconcile_t;
+
+/* --- the survey's lines -------------------------------------------------------------------------------- */
+
+static const char *text_in(const json_t *line, const char *name) {
+    const char *text = json_string_value(json_object_get(line, name));
+    return text ? text : "";
+}
+
+/* The counterpart of the survey's series_json; texts belong to `json`. */
+static Ring__Series series_of(const json_t *json) {
+    Ring__Series series = RING__SERIES__INIT;
+    const ProtobufCMessageDescriptor *descriptor = &ring__series__descriptor;
+    for (unsigned i = 0; i < descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
+        void *value = (char *)&series + field->offset;
+        const json_t *given = json_object_get(json, field->name);
+        if (field->type == PROTOBUF_C_TYPE_STRING && json_is_string(given))
+            *(char **)value = (char *)(uintptr_t)json_string_value(given);
+        else if (field->type == PROTOBUF_C_TYPE_SINT64 && json_is_integer(given))
+            *(int64_t *)value = json_integer_value(given);
+        else if (field->type == PROTOBUF_C_TYPE_BOOL && json_is_boolean(given))
+            *(protobuf_c_boolean *)value = json_boolean_value(given);
+    }
+    return series;
+}
+
+/* The path without what names a patient: the AE title's folder, and of a file its name, which is a number and a
+ * UID. */
+static const char *anonymous(const char *path) {
+    static const char services[] = "SERVICES/PACS/";
+    size_t length = strlen(path);
+    if (strncmp(path, services, strlen(services)) != 0)
+        return path;
+    const char *pacs = path + strlen(services), *rest = strchr(pacs, '/');
+    if (!rest)
+        return path;
+    int depth = 0; /* patient, study, series, file */
+    for (const char *at = rest; at; at = strchr(at + 1, '/'))
+        depth++;
+    bool is_file = depth >= 4 && length > 4 && strcmp(path + length - 4, ".dcm") == 0;
+    return cell("%.*s/…%s", (int)(rest - path), path, is_file ? strrchr(path, '/') : "");
+}
+
+static void on_unreadable(reconcile_t *self, const json_t *line) {
+    const char *path = text_in(line, "path");
+    self->unreadable++;
+    const char *shown = self->options->show_phi ? path : anonymous(path);
+    outcome_add(&self->outcomes, &(outcome_line_t){.outcome = "unreadable",
+                                                   .why = cell("%s: %s", shown, text_in(line, "error")),
+                                                   .folder = path});
+}
+
+static void note_found(reconcile_t *self, const char *series_uid) {
+    for (size_t i = 0; i < self->options->names_count; i++)
+        self->found[i] |= strcmp(self->options->names[i], series_uid) == 0;
+}
+
+/* Returns false where the notifier does not answer: then there is no use in going on. */
+static bool on_series(reconcile_t *self, const json_t *line) {
+    Ring__Series series = series_of(json_object_get(line, "series"));
+    Ring__Register message = RING__REGISTER__INIT;
+    message.reply_to = ask_reply_to(self->ask);
+    message.calling_ae = (char *)(uintptr_t)text_in(line, "calling_ae");
+    message.series = &series;
+    message.files = (uint32_t)json_integer_value(json_object_get(line, "files"));
+    message.again = self->options->force;
+    message.dry_run = self->options->dry_run;
+    note_found(self, series.series_instance_uid);
+    Ring__Answer *answer = ask_notifier(self->ask, &RING_ENVELOPE(REGISTER, register_, &message));
+    if (!answer || !answer->registrations || answer->registrations->n_registrations == 0) {
+        ring__answer__free_unpacked(answer, NULL);
+        return false;
+    }
+    const Ring__Registration *r = answer->registrations->registrations[0];
+    if (r->outcome >= 0 && r->outcome <= RING__OUTCOME__OUTCOME_REFUSED)
+        self->counts[r->outcome]++;
+    outcome_add(&self->outcomes, &(outcome_line_t){.series_uid = series.series_instance_uid,
+                                                   .calling_ae = message.calling_ae,
+                                                   .files = message.files,
+                                                   .outcome = outcome_name(r->outcome, self->options->dry_run),
+                                                   .why = r->why,
+                                                   .folder = series.folder});
+    ring__answer__free_unpacked(answer, NULL);
+    return true;
+}
+
+/* --- the survey ---------------------------------------------------------------------------------------- */
+
+/* In the new process. Does not return. */
+static void become_survey(const options_t *options, int out) {
+    char folder[PATH_MAX], path[PATH_MAX + 32], since[32];
+    const char **argv = calloc(options->names_count + 5, sizeof *argv);
+    size_t count = 0;
+    if (!argv || !place_own_folder(folder) || dup2(out, STDOUT_FILENO) < 0)
+        _exit(EX_OSERR);
+    snprintf(path, sizeof path, "%s/oxidicom-writer", folder);
+    argv[count++] = path;
+    argv[count++] = "--survey";
+    if (options->since >= 0) {
+        snprintf(since, sizeof since, "%lld", (long long)options->since);
+        argv[count++] = "--since";
+        argv[count++] = since;
+    }
+    for (size_t i = 0; i < options->names_count; i++)
+        argv[count++] = options->names[i];
+    execv(path, (char **)(uintptr_t)argv);
+    fprintf(stderr, "oxidicom reconcile: can't run %s: %s\n", path, strerror(errno));
+    _exit(EX_UNAVAILABLE);
+}
+
+/* Returns the process and where its lines come from; -1 after saying why. */
+static pid_t start_survey(const options_t *options, FILE **lines) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return -1;
+    pid_t survey = fork();
+    if (survey == 0)
+        become_survey(options, ends[1]);
+    close(ends[1]);
+    *lines = survey < 0 ? NULL : fdopen(ends[0], "r");
+    if (!*lines)
+        close(ends[0]);
+    return survey;
+}
+
+/* Returns false where it is of no use to go on. */
+static bool on_line(reconcile_t *self, const char *text) {
+    json_t *line = json_loads(text, 0, NULL);
+    bool go_on = true;
+    if (json_object_get(line, "error"))
+        on_unreadable(self, line);
+    else if (json_object_get(line, "series"))
+        go_on = on_series(self, line);
+    else
+        self->status = EX_SOFTWARE;
+    json_decref(line);
+    return go_on && !zsys_interrupted;
+}
+
+static void read_lines(reconcile_t *self, pid_t survey, FILE *lines) {
+    char *line = NULL;
+    size_t room = 0;
+    while (getline(&line, &room, lines) > 0)
+        if (!on_line(self, line)) {
+            kill(survey, SIGTERM);
+            self->status = EX_UNAVAILABLE;
+            fputs("oxidicom reconcile: not finished; what is due stays due, and the rest can be done by the same "
+                  "command\n",
+                  stderr);
+            break;
+        }
+    free(line);
+    fclose(lines);
+}
+
+/* What the survey's end means: it must have looked at everything. */
+static void judge_end(reconcile_t *self, int how) {
+    int status = WIFEXITED(how) ? WEXITSTATUS(how) : EX_SOFTWARE;
+    if (self->status == TOOL_FINE && status > TOOL_LACKING) {
+        fprintf(stderr, "oxidicom reconcile: the survey of storage failed with %d\n", status);
+        self->status = status;
+    }
+}
+
+/* --- the command --------------------------------------------------------------------------------------- */
+
+static void report_missing(reconcile_t *self) {
+    for (size_t i = 0; self->status == TOOL_FINE && i < self->options->names_count; i++)
+        if (!self->found[i]) {
+            outcome_add(&self->outcomes, &(outcome_line_t){.series_uid = self->options->names[i],
+                                                           .outcome = "not found in storage"});
+            self->status = TOOL_LACKING;
+        }
+}
+
+static void print_summary(const reconcile_t *self) {
+    printf("%zu %s, %zu registered already, %zu under way already, %zu refused, %zu unreadable\n",
+           self->counts[RING__OUTCOME__OUTCOME_DUE],
+           outcome_name(RING__OUTCOME__OUTCOME_DUE, self->options->dry_run),
+           self->counts[RING__OUTCOME__OUTCOME_REGISTERED], self->counts[RING__OUTCOME__OUTCOME_UNDER_WAY],
+           self->counts[RING__OUTCOME__OUTCOME_REFUSED], self->unreadable);
+}
+
+int reconcile_command(const options_t *options, ask_t *ask) {
+    reconcile_t self = {.options = options, .ask = ask, .outcomes = outcomes_new(options->show_phi)};
+    FILE *lines = NULL;
+    int how = 0;
+    self.found = calloc(options->names_count + 1, sizeof *self.found);
+    if (!self.found)
+        abort();
+    pid_t survey = start_survey(options, &lines);
+    if (lines)
+        read_lines(&self, survey, lines);
+    if (!lines || waitpid(survey, &how, 0) != survey) {
+        fprintf(stderr, "oxidicom reconcile: can't survey storage: %s\n", strerror(errno));
+        self.status = EX_OSERR;
+    } else {
+        judge_end(&self, how);
+    }
+    report_missing(&self);
+    if (self.status == TOOL_FINE && (self.unreadable || self.counts[RING__OUTCOME__OUTCOME_REFUSED]))
+        self.status = TOOL_LACKING;
+    outcomes_print(&self.outcomes, options->json);
+    if (!options->json)
+        print_summary(&self);
+    free(self.found);
+    return self.status;
+}

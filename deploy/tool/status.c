@@ -1,0 +1,265 @@
+/* `oxidicom status`. */
+#include <dirent.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "deploy/tool/print.h"
+#include "deploy/tool/tool.h"
+
+/* What was gathered; NULL: no answer. */
+typedef struct status {
+    const ask_t *ask;
+    Ring__Answer *listener, *notifier;
+    bool listener_there, notifier_there;
+} status_t;
+
+/* --- what is missing ----------------------------------------------------------------------------------- */
+
+static const Ring__ListenerStatus *of_listener(const status_t *s) {
+    return s->listener ? s->listener->listener : NULL;
+}
+
+static const Ring__NotifierStatus *of_notifier(const status_t *s) {
+    return s->notifier ? s->notifier->notifier : NULL;
+}
+
+static bool is_absent(const Ring__Connection *connection) {
+    return connection->wanted && !connection->connected;
+}
+
+static bool is_all_well(const status_t *s) {
+    const Ring__NotifierStatus *notifier = of_notifier(s);
+    return of_listener(s) && of_listener(s)->n_writers > 0 && notifier && !is_absent(notifier->broker) &&
+           !is_absent(notifier->nats);
+}
+
+static const char *state_of(const Ring__Answer *answer, bool there) {
+    return answer && *answer->error ? "fails" : answer ? "runs" : there ? "does not answer" : "does not run";
+}
+
+/* --- stages -------------------------------------------------------------------------------------------- */
+
+/* One line or object per stage, whichever of the two is wanted. */
+typedef struct stages {
+    table_t *table;
+    json_t *json;
+} stages_t;
+
+static void add_stage(stages_t *stages, const char *id, const char *state, const Ring__Alive *self, int64_t objects,
+                      int64_t bytes) {
+    const char *outstanding =
+        objects < 0 ? "" : cell("%lld objects, %s", (long long)objects, cell_bytes((uint64_t)bytes));
+    table_add(stages->table, id, state, self ? cell("%u", self->process) : "-", self ? self->release : "-",
+              self ? cell_time(self->started_at) : "-",
+              self ? cell("%llx", (unsigned long long)self->incarnation) : "-", outstanding, NULL);
+    json_t *json = json_pack("{s:s, s:s}", "id", id, "state", state);
+    if (self) {
+        json_object_set_new(json, "process", json_integer(self->process));
+        json_object_set_new(json, "release", json_text(self->release));
+        json_object_set_new(json, "started_at", json_time(self->started_at));
+        json_object_set_new(json, "incarnation", json_sprintf("%llx", (unsigned long long)self->incarnation));
+    }
+    if (objects >= 0) {
+        json_object_set_new(json, "outstanding_objects", json_integer(objects));
+        json_object_set_new(json, "outstanding_bytes", json_integer(bytes));
+    }
+    json_array_append_new(stages->json, json);
+}
+
+static bool is_known_writer(const status_t *s, const char *id) {
+    for (size_t i = 0; of_listener(s) && i < of_listener(s)->n_writers; i++)
+        if (of_listener(s)->writers[i]->self && strcmp(of_listener(s)->writers[i]->self->id, id) == 0)
+            return true;
+    return false;
+}
+
+/* Sockets of writers that the listener does not know: they have died, or it is the listener that has. */
+static void add_other_writers(stages_t *stages, const status_t *s) {
+    struct dirent **entries;
+    int count = scandir(s->ask->run_dir, &entries, NULL, versionsort);
+    for (int i = 0; i < count; i++) {
+        char *name = entries[i]->d_name, *dot = strrchr(name, '.');
+        if (strncmp(name, "writer-", 7) == 0 && dot && strcmp(dot, ".sock") == 0) {
+            *dot = 0;
+            if (!is_known_writer(s, name))
+                add_stage(stages, name,
+                          ask_reaches(s->ask->run_dir, name) ? "unknown to the listener" : "does not run", NULL, -1,
+                          -1);
+        }
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+}
+
+static void add_stages(stages_t *stages, const status_t *s) {
+    const Ring__ListenerStatus *listener = of_listener(s);
+    const Ring__NotifierStatus *notifier = of_notifier(s);
+    add_stage(stages, "listener",
+              listener && listener->draining ? "drains" : state_of(s->listener, s->listener_there),
+              listener ? listener->self : NULL, -1, -1);
+    for (size_t i = 0; listener && i < listener->n_writers; i++) {
+        const Ring__WriterStatus *w = listener->writers[i];
+        add_stage(stages, w->self->id,
+                  w->leaving             ? "leaves"
+                  : w->silent_ms >= 2000 ? cell("silent for %llu s", (unsigned long long)w->silent_ms / 1000)
+                                         : "runs",
+                  w->self, (int64_t)w->objects, (int64_t)w->bytes);
+    }
+    add_other_writers(stages, s);
+    if (listener && listener->n_writers == 0)
+        add_stage(stages, "writer", "none is there", NULL, -1, -1);
+    add_stage(stages, "notifier", state_of(s->notifier, s->notifier_there), notifier ? notifier->self : NULL, -1,
+              -1);
+}
+
+/* --- for people ---------------------------------------------------------------------------------------- */
+
+static void print_connection(table_t *table, const char *name, const Ring__Connection *connection) {
+    if (!connection->wanted)
+        table_add(table, name, "not set", NULL);
+    else if (connection->connected)
+        table_add(table, name, cell("connected since %s", cell_time(connection->since)), NULL);
+    else
+        table_add(table, name, cell("absent since %s: %s", cell_time(connection->since), connection->why), NULL);
+}
+
+static void print_listener(table_t *table, const Ring__ListenerStatus *l) {
+    table_add(table, "associations",
+              cell("%llu open of %llu, %llu waiting", (unsigned long long)l->associations_open,
+                   (unsigned long long)l->associations_most, (unsigned long long)l->associations_waiting),
+              NULL);
+    table_add(table, "objects",
+              cell("%llu not acknowledged, %llu ends of associations", (unsigned long long)l->objects,
+                   (unsigned long long)l->ends),
+              NULL);
+    table_add(table, "buffer", cell("%s of %s held", cell_bytes(l->bytes_held), cell_bytes(l->bytes_most)), NULL);
+}
+
+static void print_journal(table_t *table, const Ring__JournalStatus *j) {
+    char states[256] = "";
+    size_t at = 0;
+    for (size_t i = 0; i < j->n_states && at < sizeof states; i++)
+        at += (size_t)snprintf(states + at, sizeof states - at, "%s%llu %s", i ? ", " : "",
+                               (unsigned long long)j->states[i]->receptions, j->states[i]->state);
+    table_add(table, "journal", cell("%s, %s, schema %u", j->path, cell_bytes(j->bytes), j->schema), NULL);
+    table_add(table, "receptions", j->n_states ? states : "none", NULL);
+    if (j->oldest_due_at)
+        table_add(table, "oldest", cell("%s waits since %s", j->oldest_due_series, cell_time(j->oldest_due_at)),
+                  NULL);
+}
+
+static void print_notifier(table_t *table, const Ring__NotifierStatus *n) {
+    table_add(table, "registrations", cell("%llu with the broker", (unsigned long long)n->registrations_under_way),
+              NULL);
+    table_add(table, "progress",
+              cell("%llu waiting, %llu dropped", (unsigned long long)n->progress_waiting,
+                   (unsigned long long)n->progress_dropped),
+              NULL);
+    print_journal(table, n->journal);
+    print_connection(table, "broker", n->broker);
+    print_connection(table, "NATS", n->nats);
+}
+
+static void print_for_people(const status_t *s, stages_t *stages) {
+    table_t *table = table_new("");
+    table_print(&stages->table, stdout);
+    putchar('\n');
+    table_add(table, "run folder", s->ask->run_dir, NULL);
+    if (of_listener(s))
+        print_listener(table, of_listener(s));
+    if (of_notifier(s))
+        print_notifier(table, of_notifier(s));
+    else if (s->notifier)
+        table_add(table, "journal", s->notifier->error, NULL);
+    table_print(&table, stdout);
+}
+
+/* --- for machines -------------------------------------------------------------------------------------- */
+
+static json_t *connection_json(const Ring__Connection *connection) {
+    if (!connection->wanted)
+        return json_null();
+    return json_pack("{s:b, s:o, s:o}", "connected", connection->connected, "since", json_time(connection->since),
+                     "why", json_text(connection->why));
+}
+
+static json_t *journal_json(const Ring__JournalStatus *j) {
+    json_t *states = json_object();
+    for (size_t i = 0; i < j->n_states; i++)
+        json_object_set_new(states, j->states[i]->state, json_integer((json_int_t)j->states[i]->receptions));
+    return json_pack("{s:o, s:I, s:I, s:o, s:o, s:o}", "path", json_text(j->path), "bytes", (json_int_t)j->bytes,
+                     "schema", (json_int_t)j->schema, "receptions", states, "oldest_due_series",
+                     json_text(j->oldest_due_series), "oldest_due_at", json_time(j->oldest_due_at));
+}
+
+static json_t *listener_json(const Ring__ListenerStatus *l) {
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "associations_open", (json_int_t)l->associations_open,
+                     "associations_waiting", (json_int_t)l->associations_waiting, "associations_most",
+                     (json_int_t)l->associations_most, "objects_unacknowledged", (json_int_t)l->objects,
+                     "ends_unacknowledged", (json_int_t)l->ends, "bytes_held", (json_int_t)l->bytes_held,
+                     "bytes_most", (json_int_t)l->bytes_most);
+}
+
+static json_t *notifier_json(const Ring__NotifierStatus *n) {
+    return json_pack("{s:I, s:I, s:I}", "registrations_under_way", (json_int_t)n->registrations_under_way,
+                     "progress_waiting", (json_int_t)n->progress_waiting, "progress_dropped",
+                     (json_int_t)n->progress_dropped);
+}
+
+static void print_json(const status_t *s, json_t *stages) {
+    const Ring__NotifierStatus *n = of_notifier(s);
+    json_t *json = json_pack("{s:o, s:b, s:O}", "run_dir", json_text(s->ask->run_dir), "well", is_all_well(s),
+                             "stages", stages);
+    json_object_set_new(json, "listener", of_listener(s) ? listener_json(of_listener(s)) : json_null());
+    json_object_set_new(json, "notifier", n ? notifier_json(n) : json_null());
+    json_object_set_new(json, "journal", n ? journal_json(n->journal) : json_null());
+    json_object_set_new(json, "broker", n ? connection_json(n->broker) : json_null());
+    json_object_set_new(json, "nats", n ? connection_json(n->nats) : json_null());
+    json_print(json, stdout);
+}
+
+/* --- the command --------------------------------------------------------------------------------------- */
+
+static Ring__Answer *ask_status(ask_t *ask, const char *stage) {
+    Ring__StatusQuery query = RING__STATUS_QUERY__INIT;
+    query.reply_to = ask_reply_to(ask);
+    return ask_stage(ask, stage, &RING_ENVELOPE(STATUS_QUERY, status_query, &query));
+}
+
+/* Whether the answer has all that it must have; one of another release may not. */
+static bool is_whole(const Ring__Answer *a) {
+    for (size_t i = 0; a->listener && i < a->listener->n_writers; i++)
+        if (!a->listener->writers[i]->self)
+            return false;
+    return (a->listener && a->listener->self) || *a->error ||
+           (a->notifier && a->notifier->self && a->notifier->journal && a->notifier->broker && a->notifier->nats);
+}
+
+static Ring__Answer *ask_whole(ask_t *ask, const char *stage, bool *there) {
+    Ring__Answer *answer = ask_status(ask, stage);
+    *there = ask_reaches(ask->run_dir, stage);
+    if (!answer || is_whole(answer))
+        return answer;
+    ring__answer__free_unpacked(answer, NULL);
+    return NULL;
+}
+
+int status_command(const options_t *options, ask_t *ask) {
+    status_t s = {.ask = ask};
+    s.listener = ask_whole(ask, "listener", &s.listener_there);
+    s.notifier = ask_whole(ask, "notifier", &s.notifier_there);
+    int status = is_all_well(&s) ? TOOL_FINE : s.listener || s.notifier ? TOOL_LACKING : EX_UNAVAILABLE;
+    stages_t stages = {table_new("STAGE|STATE|PROCESS|RELEASE|SINCE|INCARNATION|OUTSTANDING"), json_array()};
+    add_stages(&stages, &s);
+    if (options->json) {
+        print_json(&s, stages.json);
+        table_clear(&stages.table);
+    } else {
+        print_for_people(&s, &stages);
+    }
+    json_decref(stages.json);
+    ring__answer__free_unpacked(s.listener, NULL);
+    ring__answer__free_unpacked(s.notifier, NULL);
+    return status;
+}

@@ -1,0 +1,45 @@
+/* The operator's tool: asks the stages of an oxidicom that runs, through the sockets of the ring. It reads no
+ * journal and no storage by itself, and says nothing that names a patient unless it is told to. */
+#ifndef TOOL_TOOL_H
+#define TOOL_TOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "deploy/tool/ask.h"
+
+/* How a command ends. Besides: EX_USAGE (64), EX_UNAVAILABLE (69), EXIT_SETTINGS (78). */
+enum {
+    TOOL_FINE = 0,
+    TOOL_LACKING = 1, /* something is missing, was not found or was not done */
+};
+
+#define TOOL_COMMANDS_HELP                                                                                         \
+    "  status                   stages, queues, journal, broker and NATS\n"                                        \
+    "  series [UID|AE|SINCE]    what became of series\n"                                                           \
+    "  resend UID…              register series once more\n"                                                     \
+    "  reconcile --since SINCE  register series that lie in storage and that the journal does not know\n"
+
+/* What the command line says. */
+typedef struct options {
+    bool json, show_phi, all, dry_run, force;
+    int64_t timeout_ms;
+    const char *uid, *ae; /* NULL: any */
+    int64_t since;        /* milliseconds since 1970; -1: not given */
+    char **names;         /* what else was named */
+    size_t names_count;
+} options_t;
+
+bool tool_has_command(const char *name);
+/* argv[0] is the command's name. Returns the exit status. */
+int tool_main(int argc, char **argv);
+
+/* --- the commands; the ring is reached --- */
+
+int status_command(const options_t *options, ask_t *ask);
+int series_command(const options_t *options, ask_t *ask);
+int resend_command(const options_t *options, ask_t *ask);
+int reconcile_command(const options_t *options, ask_t *ask);
+
+#endif
