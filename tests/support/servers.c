@@ -74,6 +74,8 @@ void rabbitmq_start(rabbitmq_t *r) {
 }
 
 void rabbitmq_pause(rabbitmq_t *r) {
+    if (r->pid <= 0) /* paused already; the group of process 0 would be our own */
+        return;
     process_stop(r->pid, SIGTERM, 30000);
     kill(-r->pid, SIGKILL); /* its helper programs */
     process_stop(r->epmd, SIGTERM, 5000);

@@ -1,0 +1,247 @@
+/* `oxidicom series` and `oxidicom resend`. */
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "tests/tool/tool.h"
+
+#define SERIES "1.2.826.0.1.3680043.9.9999.8."
+
+static void store_series(const receiver_t *receiver, const char *ae, const char *series, int first, int count) {
+    scu_t scu = {0};
+    store_some(&scu, receiver->port, ae, series, first, count);
+    cr_assert(scu_release(&scu));
+}
+
+/* Changes the journal as an operator with SQLite's shell might. */
+static void change_journal(const receiver_t *receiver, const char *sql) {
+    sqlite3 *db;
+    char *path = text_of("%s/state/journal.sqlite3", receiver->folder), *error = NULL;
+    cr_assert_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    sqlite3_busy_timeout(db, PATIENCE_MS);
+    cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, &error), SQLITE_OK, "%s", error);
+    sqlite3_close(db);
+    free(path);
+}
+
+static size_t series_count(const char *const *arguments, bool *more) {
+    int status;
+    json_t *json = tool_json(&status, arguments);
+    cr_assert_eq(status, 0);
+    size_t count = json_array_size(json_object_get(json, "series"));
+    *more = json_is_true(json_object_get(json, "more"));
+    json_decref(json);
+    return count;
+}
+#define COUNT(more, ...) series_count((const char *const[]){__VA_ARGS__, NULL}, more)
+
+/* --- where a series is ----------------------------------------------------------------------------------- */
+
+Test(series, is_receiving_then_registered_with_the_task_that_the_broker_has, .timeout = 120) {
+    receiver_t receiver;
+    delivered_t task;
+    queue_t *queue = queue_new(rabbitmq_port(), "tool-registered");
+    ring_start(&receiver, "tool-registered", NULL);
+    scu_t scu = {0};
+    store_some(&scu, receiver.port, "SENDER", SERIES "1", 1, 3);
+    json_t *json = await_reception(SERIES "1", "receiving");
+    cr_expect_str_eq(value_at(json, "calling_ae"), "SENDER");
+    cr_expect_str_eq(value_at(json, "files"), "3");
+    cr_expect_str_eq(value_at(json, "associations"), "1");
+    cr_expect_str_eq(value_at(json, "task_id"), "");
+    json_decref(json);
+    cr_assert(scu_release(&scu));
+    json = await_reception(SERIES "1", "registered");
+    cr_assert(queue_await(queue, &task, PATIENCE_MS));
+    cr_expect_str_eq(value_at(json, "task_id"), json_string_value(json_object_get(task.headers, "id")));
+    cr_expect_str_eq(value_at(json, "ndicom"), "3");
+    cr_expect_eq(strncmp(value_at(json, "settled_at"), "20", 2), 0);
+    delivered_clear(&task);
+    json_decref(json);
+    queue_destroy(&queue);
+    receiver_clear(&receiver);
+}
+
+Test(series, waits_for_a_broker_that_is_absent, .timeout = 120) {
+    receiver_t receiver;
+    int status;
+    char *broker = text_of("amqp://127.0.0.1:%d", free_port());
+    ring_start(&receiver, "tool-waits", (const char *const[]){"OXIDICOM_AMQP_ADDRESS", broker, NULL});
+    store_series(&receiver, "SENDER", SERIES "2", 1, 2);
+    json_decref(await_reception(SERIES "2", "waiting"));
+    json_t *json = TOOL_JSON(&status, "status");
+    cr_expect_str_eq(value_at(json, "journal.receptions.due"), "1");
+    cr_expect_str_eq(value_at(json, "journal.oldest_due_series"), SERIES "2");
+    char *said = TOOL(&status, "series");
+    cr_expect_not_null(strstr(said, "for the broker"), "%s", said);
+    /* It is under way already, so that nothing is to be resent. */
+    char *resent = TOOL(&status, "resend", SERIES "2");
+    cr_expect_eq(status, 0);
+    cr_expect_not_null(strstr(resent, "under way already"), "%s", resent);
+    free(said);
+    free(resent);
+    json_decref(json);
+    receiver_clear(&receiver);
+    free(broker);
+}
+
+Test(series, that_was_refused_says_why, .timeout = 120) {
+    receiver_t receiver;
+    ring_start(&receiver, "tool-refused", NULL);
+    scu_t scu = {0};
+    bytes_t set = {0};
+    dataset_text(&set, EXPLICIT_LE, 0x00100020, "LO", "1449c1d");
+    dataset_text(&set, EXPLICIT_LE, 0x0020000D, "UI", "1.2.3");
+    dataset_text(&set, EXPLICIT_LE, 0x0020000E, "UI", SERIES "3");
+    dataset_text(&set, EXPLICIT_LE, 0x00200013, "IS", "1");
+    cr_assert(scu_associate_mr(&scu, receiver.port, "SENDER", EXPLICIT_LE));
+    cr_assert_eq(scu_store(&scu, 1, MR_STORAGE, "1.2.3.4", &set), 0xC000);
+    cr_assert(scu_release(&scu));
+    json_t *json = await_reception(SERIES "3", "refused");
+    cr_expect_str_eq(value_at(json, "errors"), "1");
+    cr_expect_str_eq(value_at(json, "why"), "nothing was stored");
+    bytes_free(&set);
+    json_decref(json);
+    receiver_clear(&receiver);
+}
+
+/* --- what is shown --------------------------------------------------------------------------------------- */
+
+Test(series, name_no_patient_unless_told_to, .timeout = 120) {
+    receiver_t receiver;
+    int status;
+    ring_start(&receiver, "tool-phi", NULL);
+    store_series(&receiver, "SENDER", SERIES "4", 1, 1);
+    json_decref(await_reception(SERIES "4", "registered"));
+    static const char *const commands[][3] = {{"series"}, {"series", "--json"}, {"status"}, {"resend", SERIES "4"}};
+    for (size_t i = 0; i < 4; i++) {
+        char *said = TOOL(&status, commands[i][0], commands[i][1], commands[i][2]);
+        cr_expect_eq(status, 0, "%s", said);
+        expect_no_patient(said);
+        free(said);
+    }
+    char *said = TOOL(&status, "series", "--show-phi");
+    cr_expect_not_null(strstr(said, "SERVICES/PACS/SENDER/1449c1d-Doe_Jane-20090701/"), "%s", said);
+    free(said);
+    receiver_clear(&receiver);
+}
+
+Test(series, are_chosen_by_uid_ae_title_and_time, .timeout = 120) {
+    receiver_t receiver;
+    bool more;
+    ring_start(&receiver, "tool-choice", NULL);
+    store_series(&receiver, "ONE", SERIES "5.1", 1, 1);
+    store_series(&receiver, "TWO", SERIES "5.2", 1, 1);
+    store_series(&receiver, "TWO", SERIES "5.3", 1, 1);
+    json_decref(await_reception(SERIES "5.1", "registered"));
+    json_decref(await_reception(SERIES "5.2", "registered"));
+    json_decref(await_reception(SERIES "5.3", "registered"));
+    change_journal(&receiver, "UPDATE reception SET began_at = began_at - 7200000, ended_at = ended_at - 7200000,"
+                              " settled_at = settled_at - 7200000 WHERE series_uid LIKE '%5.3'");
+    cr_expect_eq(COUNT(&more, "series"), 3);
+    cr_expect_eq(COUNT(&more, "series", SERIES "5.1"), 1);
+    cr_expect_eq(COUNT(&more, "series", "TWO"), 2);
+    cr_expect_eq(COUNT(&more, "series", "1h"), 2);
+    cr_expect_eq(COUNT(&more, "series", "3h"), 3);
+    cr_expect_eq(COUNT(&more, "series", "--ae", "TWO", "--since", "1h"), 1);
+    cr_expect_eq(COUNT(&more, "series", "2020-01-01"), 3);
+    cr_expect_eq(COUNT(&more, "series", "THREE"), 0);
+    int status;
+    char *said = TOOL(&status, "series", SERIES "5.9");
+    cr_expect_eq(status, 1);
+    cr_expect_not_null(strstr(said, "the journal knows no series"), "%s", said);
+    free(said);
+    receiver_clear(&receiver);
+}
+
+Test(series, come_page_by_page_however_many_there_are_and_however_far_apart, .timeout = 120) {
+    receiver_t receiver;
+    bool more;
+    ring_start(&receiver, "tool-pages", NULL);
+    /* Two before a gap of more than what is searched for one page, 250 after it. */
+    change_journal(&receiver, "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 252)"
+                              " INSERT INTO reception (id, calling_ae, series_uid, state, began_at, settled_at)"
+                              " SELECT iif(n < 3, n, n + 20000), 'OLD', '1.2.' || n, 'registered', n, 9e15 FROM n");
+    cr_expect_eq(COUNT(&more, "series"), 100);
+    cr_expect(more);
+    cr_expect_eq(COUNT(&more, "series", "--all"), 252);
+    cr_expect_not(more);
+    json_t *oldest = reception_of("1.2.1");
+    cr_expect_str_eq(value_at(oldest, "number"), "1");
+    json_decref(oldest);
+    receiver_clear(&receiver);
+}
+
+/* --- resend ---------------------------------------------------------------------------------------------- */
+
+Test(resend, makes_a_second_task_of_what_the_folder_holds_now, .timeout = 120) {
+    receiver_t receiver;
+    delivered_t first, second;
+    int status;
+    queue_t *queue = queue_new(rabbitmq_port(), "tool-resend");
+    ring_start(&receiver, "tool-resend", NULL);
+    store_series(&receiver, "SENDER", SERIES "6", 1, 3);
+    cr_assert(queue_await(queue, &first, PATIENCE_MS));
+    json_decref(await_reception(SERIES "6", "registered"));
+    char *added =
+        text_of("%s/%s/9999-added.dcm", receiver.root, json_string_value(delivered_argument(&first, "path")));
+    FILE *file = fopen(added, "w");
+    cr_assert(file && fclose(file) == 0);
+    char *said = TOOL(&status, "resend", SERIES "6");
+    cr_expect_eq(status, 0, "%s", said);
+    cr_expect_not_null(strstr(said, "due"), "%s", said);
+    cr_assert(queue_await(queue, &second, PATIENCE_MS));
+    cr_expect_eq(json_integer_value(delivered_argument(&second, "ndicom")), 4);
+    cr_expect_str_neq(json_string_value(json_object_get(second.headers, "id")),
+                      json_string_value(json_object_get(first.headers, "id")));
+    json_object_set_new(json_array_get(first.body, 1), "ndicom", json_integer(4));
+    cr_expect(json_equal(json_array_get(first.body, 1), json_array_get(second.body, 1)), "other arguments");
+    expect_no_registration(queue);
+    delivered_clear(&first);
+    delivered_clear(&second);
+    free(said);
+    free(added);
+    queue_destroy(&queue);
+    receiver_clear(&receiver);
+}
+
+Test(resend, of_a_series_that_two_peers_sent_registers_both_folders_or_the_one_named, .timeout = 120) {
+    receiver_t receiver;
+    int status;
+    queue_t *queue = queue_new(rabbitmq_port(), "tool-two");
+    ring_start(&receiver, "tool-two", NULL);
+    store_series(&receiver, "ONE", SERIES "7", 1, 1);
+    expect_registration(queue, SERIES "7", 1);
+    store_series(&receiver, "TWO", SERIES "7", 1, 2);
+    expect_registration(queue, SERIES "7", 2);
+    json_t *json = TOOL_JSON(&status, "resend", SERIES "7", "--ae", "TWO");
+    cr_expect_eq(json_array_size(json_object_get(json, "series")), 1);
+    expect_registration(queue, SERIES "7", 2);
+    json_decref(json);
+    json_decref(await_reception(SERIES "7", "registered"));
+    json = TOOL_JSON(&status, "resend", SERIES "7");
+    cr_expect_eq(json_array_size(json_object_get(json, "series")), 2);
+    for (int i = 0; i < 2; i++) {
+        delivered_t task;
+        cr_assert(queue_await(queue, &task, PATIENCE_MS));
+        bool of_one = strcmp(json_string_value(delivered_argument(&task, "pacs_name")), "ONE") == 0;
+        cr_expect_eq(json_integer_value(delivered_argument(&task, "ndicom")), of_one ? 1 : 2);
+        delivered_clear(&task);
+    }
+    expect_no_registration(queue);
+    json_decref(json);
+    queue_destroy(&queue);
+    receiver_clear(&receiver);
+}
+
+Test(resend, of_a_series_that_nobody_knows_is_1_and_says_so, .timeout = 60) {
+    receiver_t receiver;
+    int status;
+    ring_start(&receiver, "tool-unknown", NULL);
+    char *said = TOOL(&status, "resend", "1.2.3.4.5");
+    cr_expect_eq(status, 1);
+    cr_expect_not_null(strstr(said, "the journal knows nothing stored of it"), "%s", said);
+    free(said);
+    receiver_clear(&receiver);
+}
