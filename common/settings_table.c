@@ -245,7 +245,7 @@ const setting_t SETTINGS[] = {
      .valid = is_absolute,
      .allowed = "an absolute path",
      .help = "Folder of the sockets; default: /run/oxidicom, else $XDG_RUNTIME_DIR/oxidicom, else a private one "
-             "that the launcher makes."},
+             "that the launcher makes, $TMPDIR/oxidicom-<user id>."},
     {.name = "OXIDICOM_STATE_DIR",
      .type = SETTING_TEXT,
      .offset = FIELD(state_dir),

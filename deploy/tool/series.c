@@ -20,6 +20,8 @@ static const char *state_of(const Ring__Reception *r) {
 }
 
 static const char *details_of(const Ring__Reception *r) {
+    if (has_state(r, "receiving") && r->associations == 0)
+        return "nobody sends it any more; waits for quiet";
     if (has_state(r, "receiving"))
         return cell("%" PRIu64 " associations send it", r->associations);
     if (has_state(r, "registered"))

@@ -1,10 +1,12 @@
 /* Where the sockets are, with and without OXIDICOM_RUN_DIR. */
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -171,4 +173,121 @@ Test(run_folder, that_cannot_be_made_ends_the_launcher_with_a_reason) {
     expect_logged(&receiver, "No such file or directory");
     cr_assert_eq(logged_times(&receiver, "is started"), 0);
     receiver_clear(&receiver);
+}
+
+/* --- the private one and others ---------------------------------------------------------------------------- */
+
+/* Has a private folder of nobody's in `temporary` already; free its path. */
+static char *prepare_private(const char *temporary, mode_t mode, uid_t owner) {
+    char *path = text_of("%s/oxidicom-%d", temporary, NOBODY);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    cr_assert_eq(chown(path, owner, owner), 0);
+    cr_assert_eq(chmod(path, mode), 0);
+    return path;
+}
+
+typedef struct asked {
+    const receiver_t *receiver;
+    const char *temporary;
+    char *said; /* owned */
+} asked_t;
+
+/* As an operator would in the container: as the same user, without any setting. */
+static bool status_is_well(void *argument) {
+    asked_t *asked = argument;
+    char *program = text_of("%s/bin/oxidicom", asked->receiver->folder),
+         *log = text_of("%s/said", asked->receiver->folder);
+    static const char *const names[] = {"OXIDICOM_RUN_DIR",   "OXIDICOM_FILES_ROOT", "OXIDICOM_AMQP_ADDRESS",
+                                        "OXIDICOM_STATE_DIR", "XDG_RUNTIME_DIR",     "ASAN_OPTIONS",
+                                        "UBSAN_OPTIONS",      "LSAN_OPTIONS"};
+    const char *environment[32] = {"TMPDIR", asked->temporary};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        environment[2 + 2 * i] = names[i];
+        environment[3 + 2 * i] = UNSET;
+    }
+    unlink(log);
+    int status = process_run(log, environment,
+                             (const char *const[]){"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                                                   program, "status", NULL},
+                             PATIENCE_MS);
+    size_t size;
+    free(asked->said);
+    asked->said = file_content(log, &size);
+    free(program);
+    free(log);
+    return status == 0;
+}
+
+static void expect_found(const receiver_t *receiver, const char *temporary) {
+    asked_t asked = {receiver, temporary, NULL};
+    cr_assert(await(status_is_well, &asked, PATIENCE_MS), "%s", asked.said);
+    cr_expect_not_null(strstr(asked.said, temporary), "%s", asked.said);
+    free(asked.said);
+}
+
+Test(run_folder, of_a_user_without_rights_is_found_by_status_without_any_setting, .timeout = 60) {
+    receiver_t receiver;
+    prepare_unprivileged(&receiver);
+    char *temporary = text_of("%s/tmp", receiver.folder);
+    launch_unprivileged(&receiver, temporary, UNSET);
+    expect_logged(&receiver, "all stages are ready");
+    expect_found(&receiver, temporary);
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    cr_assert_null(private_folder(temporary), "it is still there");
+    receiver_clear(&receiver);
+    free(temporary);
+}
+
+Test(run_folder, that_a_killed_launcher_left_is_taken_over, .timeout = 60) {
+    receiver_t receiver;
+    prepare_unprivileged(&receiver);
+    char *temporary = text_of("%s/tmp", receiver.folder), *left = prepare_private(temporary, 0700, NOBODY);
+    launch_unprivileged(&receiver, temporary, UNSET);
+    expect_logged(&receiver, "all stages are ready");
+    cr_assert(exists(left, "listener.sock", NULL));
+    expect_found(&receiver, temporary);
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    receiver_clear(&receiver);
+    free(temporary);
+    free(left);
+}
+
+Test(run_folder, that_another_launcher_of_the_user_holds_is_left_to_it, .timeout = 60) {
+    receiver_t receiver;
+    prepare_unprivileged(&receiver);
+    char *temporary = text_of("%s/tmp", receiver.folder), *held = prepare_private(temporary, 0700, NOBODY),
+         *lock = text_of("%s/launcher.lock", held);
+    int fd = open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    cr_assert(fd >= 0 && fchown(fd, NOBODY, NOBODY) == 0 && flock(fd, LOCK_EX) == 0);
+    launch_unprivileged(&receiver, temporary, UNSET);
+    expect_logged(&receiver, "all stages are ready");
+    expect_logged(&receiver, "is another's: the run folder is ");
+    cr_assert_not(exists(held, "listener.sock", NULL));
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    cr_assert(exists(held, "launcher.lock", NULL), "the other one's");
+    close(fd);
+    receiver_clear(&receiver);
+    free(temporary);
+    free(held);
+    free(lock);
+}
+
+Test(run_folder, that_somebody_else_has_put_there_or_may_look_into_is_not_used, .timeout = 60) {
+    static const struct {
+        mode_t mode;
+        uid_t owner;
+    } cases[] = {{0777, 0}, {0755, NOBODY}};
+    for (size_t i = 0; i < 2; i++) {
+        receiver_t receiver;
+        prepare_unprivileged(&receiver);
+        char *temporary = text_of("%s/tmp", receiver.folder),
+             *trap = prepare_private(temporary, cases[i].mode, cases[i].owner);
+        launch_unprivileged(&receiver, temporary, UNSET);
+        expect_logged(&receiver, "all stages are ready");
+        cr_expect_not(exists(trap, "listener.sock", NULL));
+        cr_assert_eq(receiver_stop(&receiver), 0);
+        receiver_clear(&receiver);
+        free(temporary);
+        free(trap);
+    }
 }

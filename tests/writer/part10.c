@@ -88,3 +88,51 @@ Test(part10, header_of_a_nameless_peer_has_no_source_title) {
     cr_expect_eq(meta.group_length, reader_left(&meta.reader));
     free(meta.bytes);
 }
+
+/* --- read back ------------------------------------------------------------------------------------------- */
+
+static const part10_t WRITTEN = {"1.2.840.10008.5.1.4.1.1.4", "1.2.3.4.5", "1.2.840.10008.1.2.1", "MY PACS"};
+
+Test(part10, reads_what_it_has_written) {
+    part10_file_t file;
+    size_t size;
+    uint8_t *bytes = part10_header(&WRITTEN, &size);
+    cr_assert(part10_read(bytes, size, &file));
+    cr_expect_str_eq(file.sop_class_uid, WRITTEN.sop_class_uid);
+    cr_expect_str_eq(file.sop_instance_uid, WRITTEN.sop_instance_uid);
+    cr_expect_str_eq(file.transfer_syntax_uid, WRITTEN.transfer_syntax_uid);
+    cr_expect_str_eq(file.calling_ae, WRITTEN.calling_ae);
+    cr_expect_eq(file.header_bytes, size);
+    free(bytes);
+}
+
+Test(part10, reads_a_header_that_is_cut_off_or_damaged_anywhere_without_leaving_its_bytes) {
+    part10_file_t file;
+    size_t size;
+    uint8_t *bytes = part10_header(&WRITTEN, &size);
+    for (size_t i = 0; i < size; i++) {
+        uint8_t *part = malloc(i + 1), kept = bytes[i];
+        memcpy(part, bytes, i); /* of its own, so that a sanitizer sees what is read beyond it */
+        if (part10_read(part, i, &file))
+            cr_expect_leq(file.header_bytes, i);
+        free(part);
+        bytes[i] = 0xFF;
+        if (part10_read(bytes, size, &file))
+            cr_expect_leq(file.header_bytes, size);
+        bytes[i] = kept;
+    }
+    cr_expect_not(part10_read("DICM", 4, &file));
+    free(bytes);
+}
+
+Test(part10, takes_a_value_that_is_too_long_for_none) {
+    part10_file_t file;
+    size_t size;
+    char uid[80];
+    memset(uid, '1', sizeof uid - 1);
+    uid[sizeof uid - 1] = 0;
+    uint8_t *bytes = part10_header(&(part10_t){"1.2", uid, "1.2.840.10008.1.2", "AE"}, &size);
+    cr_assert(part10_read(bytes, size, &file));
+    cr_expect_str_eq(file.sop_instance_uid, "");
+    free(bytes);
+}
