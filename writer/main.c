@@ -209,7 +209,9 @@ int main(int argc, char **argv) {
         return survey_main(argc - 1, argv + 1);
     static const stage_spec_t spec = {
         .name = "writer",
-        .summary = "writes received DICOM objects as files into CUBE's storage.",
+        .summary =
+            "writes received DICOM objects as files into CUBE's storage. With --survey, for `oxidicom reconcile`, "
+            "it only reads what lies there.",
         .settings = FOR_WRITER,
         .start = start,
         .on_inbox = on_inbox,

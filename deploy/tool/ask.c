@@ -50,7 +50,9 @@ static char *find_run_dir(const char *named) {
     if (named) {
         found = anybody_in(named) ? strdup(named) : NULL;
         if (!found)
-            fprintf(stderr, "oxidicom: nothing runs in OXIDICOM_RUN_DIR %s\n", named);
+            fprintf(stderr, "oxidicom: nothing runs in OXIDICOM_RUN_DIR %s%s%s\n", named,
+                    access(named, W_OK | X_OK) == 0 ? "" : ": ",
+                    access(named, W_OK | X_OK) == 0 ? "" : strerror(errno));
     }
     for (size_t i = 0; i < 3; i++) {
         if (!named && !found && places[i] && anybody_in(places[i]))

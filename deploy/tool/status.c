@@ -3,24 +3,33 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/clock.h"
 #include "deploy/tool/print.h"
 #include "deploy/tool/tool.h"
 
-/* What was gathered; NULL: no answer. */
+/* A writer says every 250 ms that it lives. */
+#define SILENT_MS 2000
+
+/* One stage that was asked. */
+typedef struct asked {
+    Ring__Answer *answer; /* NULL: none */
+    bool there;           /* somebody has its inbox */
+    int64_t took_ms;      /* to answer: what was before the question in the inbox, above all */
+} asked_t;
+
 typedef struct status {
     const ask_t *ask;
-    Ring__Answer *listener, *notifier;
-    bool listener_there, notifier_there;
+    asked_t listener, notifier;
 } status_t;
 
 /* --- what is missing ----------------------------------------------------------------------------------- */
 
 static const Ring__ListenerStatus *of_listener(const status_t *s) {
-    return s->listener ? s->listener->listener : NULL;
+    return s->listener.answer ? s->listener.answer->listener : NULL;
 }
 
 static const Ring__NotifierStatus *of_notifier(const status_t *s) {
-    return s->notifier ? s->notifier->notifier : NULL;
+    return s->notifier.answer ? s->notifier.answer->notifier : NULL;
 }
 
 static bool is_absent(const Ring__Connection *connection) {
@@ -33,8 +42,12 @@ static bool is_all_well(const status_t *s) {
            !is_absent(notifier->nats);
 }
 
-static const char *state_of(const Ring__Answer *answer, bool there) {
-    return answer && *answer->error ? "fails" : answer ? "runs" : there ? "does not answer" : "does not run";
+static const char *state_of(const asked_t *asked) {
+    if (!asked->answer)
+        return asked->there ? "does not answer" : "does not run";
+    if (*asked->answer->error)
+        return "fails";
+    return asked->answer->listener && asked->answer->listener->draining ? "drains" : "runs";
 }
 
 /* --- stages -------------------------------------------------------------------------------------------- */
@@ -45,23 +58,37 @@ typedef struct stages {
     json_t *json;
 } stages_t;
 
-static void add_stage(stages_t *stages, const char *id, const char *state, const Ring__Alive *self, int64_t objects,
-                      int64_t bytes) {
-    const char *outstanding =
-        objects < 0 ? "" : cell("%lld objects, %s", (long long)objects, cell_bytes((uint64_t)bytes));
-    table_add(stages->table, id, state, self ? cell("%u", self->process) : "-", self ? self->release : "-",
-              self ? cell_time(self->started_at) : "-",
-              self ? cell("%llx", (unsigned long long)self->incarnation) : "-", outstanding, NULL);
-    json_t *json = json_pack("{s:s, s:s}", "id", id, "state", state);
+typedef struct stage_line {
+    const char *id, *state;
+    const Ring__Alive *self;          /* NULL: not known */
+    const asked_t *asked;             /* of those that were asked */
+    const Ring__WriterStatus *writer; /* of writers that the listener knows */
+} stage_line_t;
+
+static const char *details_of(const stage_line_t *line) {
+    if (line->writer)
+        return cell("%llu objects with it, %s", (unsigned long long)line->writer->objects,
+                    cell_bytes(line->writer->bytes));
+    return line->self ? cell("answered in %lld ms", (long long)line->asked->took_ms) : "";
+}
+
+static void add_stage(stages_t *stages, const stage_line_t *line) {
+    const Ring__Alive *self = line->self;
+    table_add(stages->table, line->id, line->state, self ? cell("%u", self->process) : "-",
+              self ? self->release : "-", self ? cell_time(self->started_at) : "-",
+              self ? cell("%llx", (unsigned long long)self->incarnation) : "-", details_of(line), NULL);
+    json_t *json = json_pack("{s:o, s:s}", "id", json_text(line->id), "state", line->state);
     if (self) {
         json_object_set_new(json, "process", json_integer(self->process));
         json_object_set_new(json, "release", json_text(self->release));
         json_object_set_new(json, "started_at", json_time(self->started_at));
         json_object_set_new(json, "incarnation", json_sprintf("%llx", (unsigned long long)self->incarnation));
     }
-    if (objects >= 0) {
-        json_object_set_new(json, "outstanding_objects", json_integer(objects));
-        json_object_set_new(json, "outstanding_bytes", json_integer(bytes));
+    if (line->writer) {
+        json_object_set_new(json, "outstanding_objects", json_integer((json_int_t)line->writer->objects));
+        json_object_set_new(json, "outstanding_bytes", json_integer((json_int_t)line->writer->bytes));
+    } else if (self) {
+        json_object_set_new(json, "answer_ms", json_integer(line->asked->took_ms));
     }
     json_array_append_new(stages->json, json);
 }
@@ -81,10 +108,9 @@ static void add_other_writers(stages_t *stages, const status_t *s) {
         char *name = entries[i]->d_name, *dot = strrchr(name, '.');
         if (strncmp(name, "writer-", 7) == 0 && dot && strcmp(dot, ".sock") == 0) {
             *dot = 0;
+            const char *state = ask_reaches(s->ask->run_dir, name) ? "unknown to the listener" : "does not run";
             if (!is_known_writer(s, name))
-                add_stage(stages, name,
-                          ask_reaches(s->ask->run_dir, name) ? "unknown to the listener" : "does not run", NULL, -1,
-                          -1);
+                add_stage(stages, &(stage_line_t){.id = name, .state = state});
         }
         free(entries[i]);
     }
@@ -92,25 +118,30 @@ static void add_other_writers(stages_t *stages, const status_t *s) {
         free(entries);
 }
 
+static const char *writer_state(const Ring__WriterStatus *writer) {
+    if (writer->leaving)
+        return "leaves";
+    return writer->silent_ms < SILENT_MS ? "runs"
+                                         : cell("silent for %llu s", (unsigned long long)writer->silent_ms / 1000);
+}
+
 static void add_stages(stages_t *stages, const status_t *s) {
     const Ring__ListenerStatus *listener = of_listener(s);
     const Ring__NotifierStatus *notifier = of_notifier(s);
-    add_stage(stages, "listener",
-              listener && listener->draining ? "drains" : state_of(s->listener, s->listener_there),
-              listener ? listener->self : NULL, -1, -1);
+    stage_line_t line = {.id = "listener", .state = state_of(&s->listener), .asked = &s->listener};
+    line.self = listener ? listener->self : NULL;
+    add_stage(stages, &line);
     for (size_t i = 0; listener && i < listener->n_writers; i++) {
-        const Ring__WriterStatus *w = listener->writers[i];
-        add_stage(stages, w->self->id,
-                  w->leaving             ? "leaves"
-                  : w->silent_ms >= 2000 ? cell("silent for %llu s", (unsigned long long)w->silent_ms / 1000)
-                                         : "runs",
-                  w->self, (int64_t)w->objects, (int64_t)w->bytes);
+        const Ring__WriterStatus *writer = listener->writers[i];
+        line = (stage_line_t){writer->self->id, writer_state(writer), writer->self, NULL, writer};
+        add_stage(stages, &line);
     }
     add_other_writers(stages, s);
     if (listener && listener->n_writers == 0)
-        add_stage(stages, "writer", "none is there", NULL, -1, -1);
-    add_stage(stages, "notifier", state_of(s->notifier, s->notifier_there), notifier ? notifier->self : NULL, -1,
-              -1);
+        add_stage(stages, &(stage_line_t){.id = "writer", .state = "none is there"});
+    line = (stage_line_t){.id = "notifier", .state = state_of(&s->notifier), .asked = &s->notifier};
+    line.self = notifier ? notifier->self : NULL;
+    add_stage(stages, &line);
 }
 
 /* --- for people ---------------------------------------------------------------------------------------- */
@@ -170,8 +201,8 @@ static void print_for_people(const status_t *s, stages_t *stages) {
         print_listener(table, of_listener(s));
     if (of_notifier(s))
         print_notifier(table, of_notifier(s));
-    else if (s->notifier)
-        table_add(table, "journal", s->notifier->error, NULL);
+    else if (s->notifier.answer)
+        table_add(table, "journal", s->notifier.answer->error, NULL);
     table_print(&table, stdout);
 }
 
@@ -236,21 +267,25 @@ static bool is_whole(const Ring__Answer *a) {
            (a->notifier && a->notifier->self && a->notifier->journal && a->notifier->broker && a->notifier->nats);
 }
 
-static Ring__Answer *ask_whole(ask_t *ask, const char *stage, bool *there) {
-    Ring__Answer *answer = ask_status(ask, stage);
-    *there = ask_reaches(ask->run_dir, stage);
-    if (!answer || is_whole(answer))
-        return answer;
-    ring__answer__free_unpacked(answer, NULL);
-    return NULL;
+static asked_t ask_whole(ask_t *ask, const char *stage) {
+    int64_t begin = clock_ms();
+    asked_t asked = {.answer = ask_status(ask, stage)};
+    asked.took_ms = clock_ms() - begin;
+    asked.there = ask_reaches(ask->run_dir, stage);
+    if (asked.answer && !is_whole(asked.answer)) {
+        ring__answer__free_unpacked(asked.answer, NULL);
+        asked.answer = NULL;
+    }
+    return asked;
 }
 
 int status_command(const options_t *options, ask_t *ask) {
     status_t s = {.ask = ask};
-    s.listener = ask_whole(ask, "listener", &s.listener_there);
-    s.notifier = ask_whole(ask, "notifier", &s.notifier_there);
-    int status = is_all_well(&s) ? TOOL_FINE : s.listener || s.notifier ? TOOL_LACKING : EX_UNAVAILABLE;
-    stages_t stages = {table_new("STAGE|STATE|PROCESS|RELEASE|SINCE|INCARNATION|OUTSTANDING"), json_array()};
+    s.listener = ask_whole(ask, "listener");
+    s.notifier = ask_whole(ask, "notifier");
+    bool anybody = s.listener.answer || s.notifier.answer;
+    int status = is_all_well(&s) ? TOOL_FINE : anybody ? TOOL_LACKING : EX_UNAVAILABLE;
+    stages_t stages = {table_new("STAGE|STATE|PROCESS|RELEASE|SINCE|INCARNATION|DETAILS"), json_array()};
     add_stages(&stages, &s);
     if (options->json) {
         print_json(&s, stages.json);
@@ -259,7 +294,7 @@ int status_command(const options_t *options, ask_t *ask) {
         print_for_people(&s, &stages);
     }
     json_decref(stages.json);
-    ring__answer__free_unpacked(s.listener, NULL);
-    ring__answer__free_unpacked(s.notifier, NULL);
+    ring__answer__free_unpacked(s.listener.answer, NULL);
+    ring__answer__free_unpacked(s.notifier.answer, NULL);
     return status;
 }

@@ -291,3 +291,20 @@ Test(run_folder, that_somebody_else_has_put_there_or_may_look_into_is_not_used, 
         free(trap);
     }
 }
+
+Test(run_folder, of_another_user_can_be_asked_by_root, .timeout = 60) {
+    receiver_t receiver;
+    prepare_unprivileged(&receiver);
+    char *temporary = text_of("%s/tmp", receiver.folder), *folder = text_of("%s/oxidicom-%d", temporary, NOBODY),
+         *program = text_of("%s/bin/oxidicom", receiver.folder);
+    launch_unprivileged(&receiver, temporary, UNSET);
+    expect_logged(&receiver, "all stages are ready");
+    cr_expect_eq(process_run(NULL, (const char *const[]){"OXIDICOM_RUN_DIR", folder, NULL},
+                             (const char *const[]){program, "series", NULL}, PATIENCE_MS),
+                 0);
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    receiver_clear(&receiver);
+    free(temporary);
+    free(folder);
+    free(program);
+}
