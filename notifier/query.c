@@ -178,12 +178,18 @@ static Ring__Reception *read_reception(sqlite3_stmt *row) {
     return r;
 }
 
-static void read_page(journal_t *journal, sqlite3_stmt *row, Ring__SeriesPage *page, size_t most) {
+/* Returns the number of the last one where the page is full; 0: it is not. */
+static int64_t read_page(journal_t *journal, sqlite3_stmt *row, Ring__SeriesPage *page, size_t most) {
+    int64_t last = 0;
     page->receptions = calloc(most, sizeof *page->receptions);
     if (!page->receptions)
         abort();
-    while (journal_row(journal, row))
-        page->receptions[page->n_receptions++] = read_reception(row);
+    while (journal_row(journal, row)) {
+        Ring__Reception *reception = read_reception(row);
+        page->receptions[page->n_receptions++] = reception;
+        last = reception->number;
+    }
+    return page->n_receptions == most ? last : 0;
 }
 
 /* Looks through a bounded part of the journal only, so that the ring never waits: a page may be empty and yet not
@@ -204,6 +210,6 @@ void query_on_series(query_t *query, const Ring__SeriesQuery *message) {
                                       VALUES(NUMBER(before), NUMBER(lowest), TEXT(message->calling_ae),
                                              NUMBER(message->since), NUMBER(most), NUMBER(message->with_folder),
                                              NUMBER(clock_ms()), TEXT(message->series_instance_uid)));
-    read_page(journal, row, page, most);
-    page->before = page->n_receptions == most ? page->receptions[most - 1]->number : lowest;
+    int64_t last = read_page(journal, row, page, most);
+    page->before = last ? last : lowest;
 }
