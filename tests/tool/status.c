@@ -123,6 +123,7 @@ Test(status, is_69_where_only_the_sockets_of_killed_stages_are_left, .timeout = 
     cr_assert_eq(access(socket, F_OK), 0);
     char *said = TOOL(&status, "status");
     cr_expect_eq(status, EX_UNAVAILABLE, "%d: %s", status, said);
+    cr_expect_not_null(strstr(said, "nothing runs in"), "it waited for the dead: %s", said);
     free(said);
     free(socket);
     receiver_clear(&receiver);
