@@ -115,11 +115,14 @@
 /* A registration that the broker would not take is tried again after this, doubled each time, with jitter. */
 #define REGISTRATION_RETRY_FIRST_MS   1000
 #define REGISTRATION_RETRY_LONGEST_MS (5 * 60 * 1000)
-/* What is known of finished receptions, and of the objects of ended associations, is kept so long … */
-#define JOURNAL_KEEP_MS (7LL * 24 * 60 * 60 * 1000)
-/* … looked through this often, and removed in slices of so many rows, so that the loop never waits for long. */
+/* What is finished and older than OXIDICOM_JOURNAL_KEEP is looked for this often, and removed in slices of so many
+ * rows, so that the loop never waits for long. */
 #define JOURNAL_EXPIRE_INTERVAL_MS (60 * 60 * 1000)
 #define JOURNAL_EXPIRE_ROWS        2000
+/* A journal up to this size is checked at start: in seconds, even from a slow disk. */
+#define JOURNAL_CHECK_MAX_BYTES (256LL * 1024 * 1024)
+/* Journals that vanished hosts left behind are looked for at start and this often. */
+#define ADOPTION_INTERVAL_MS 60000
 /* After a commit that failed, unacknowledged objects are asked for again; doubled each time. */
 #define RESEND_FIRST_MS   1000
 #define RESEND_LONGEST_MS 8000

@@ -102,6 +102,13 @@ static void finish_batch(notifier_t *notifier) {
     registrar_pump(notifier->registrar);
 }
 
+static void end_quiet_series(notifier_t *notifier) {
+    if (reception_end_quiet(&notifier->journal, notifier->batch))
+        finish_batch(notifier);
+    else
+        (void)!journal_commit(&notifier->journal); /* of nothing */
+}
+
 static int on_grace_over(zloop_t *loop, int timer, void *argument) {
     (void)loop;
     (void)timer;
@@ -196,6 +203,16 @@ static void end_if_drained(stage_t *stage) {
         stage_end(stage, 0);
 }
 
+/* Another process begins with a new journal, and knows nothing that only this one's had. */
+static void end_if_lost(stage_t *stage) {
+    journal_t *journal = &((notifier_t *)stage->self)->journal;
+    if (!journal->lost && !journal_is_there(journal))
+        log_error(NULL, "the journal %s was removed or replaced", journal->path);
+    else if (!journal->lost)
+        return;
+    stage_end(stage, EX_IOERR);
+}
+
 static void on_inbox(stage_t *stage) {
     notifier_t *notifier = stage->self;
     ring_drain(stage->inbox, &notifier->inbox);
@@ -223,9 +240,11 @@ static void on_beat(stage_t *stage) {
     alive.release = (char[]){OXIDICOM_VERSION};
     /* A full queue means that the listener is not there to hear it. */
     (void)!ring_send(notifier->listener, &RING_ENVELOPE(ALIVE, alive, &alive));
+    end_quiet_series(notifier);
     registrar_on_broker(notifier->registrar);
-    housekeeping_beat(&notifier->housekeeping, &notifier->journal);
+    housekeeping_beat(&notifier->housekeeping, &notifier->journal, stage->settings.journal_keep_ms);
     end_if_drained(stage);
+    end_if_lost(stage);
 }
 
 static int on_drain_check(zloop_t *loop, int timer, void *argument) {
@@ -279,7 +298,7 @@ static int start(stage_t *stage) {
     notifier->progress = progress_new(stage->settings.root_subject, stage->settings.progress_interval_ms,
                                       publisher_publish, notifier->publisher);
     notifier->broker = broker_new(&stage->settings);
-    notifier->registrar = registrar_new(&notifier->journal, notifier->broker);
+    notifier->registrar = registrar_new(&notifier->journal, notifier->broker, notifier->progress);
     return zloop_reader(stage->loop, zactor_sock(notifier->broker), on_broker, stage) == 0 ? 0 : EX_OSERR;
 }
 

@@ -57,6 +57,11 @@ void bench_tear_down(bench_t *bench) {
     free(bench->folder);
 }
 
+void bench_beat(bench_t *bench) {
+    reception_end_quiet(&bench->journal, bench->batch);
+    cr_assert_eq(bench_commit(bench), 0);
+}
+
 void bench_restart(bench_t *bench) {
     close_all(bench);
     open_all(bench);
