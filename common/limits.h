@@ -108,6 +108,8 @@
 #define BROKER_RETRY_FIRST_MS     100
 #define BROKER_RETRY_LONGEST_MS   10000
 #define BROKER_CONNECT_TIMEOUT_MS 5000
+/* A broker that refuses the user is asked again after this, with jitter. */
+#define BROKER_REFUSED_RETRY_MS 30000
 #define BROKER_CONFIRM_TIMEOUT_MS 30000
 #define BROKER_HEARTBEAT_S        30
 /* A quiet connection is looked after this often: heartbeats, confirms that stay away. */

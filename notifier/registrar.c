@@ -18,7 +18,7 @@ struct registrar {
     journal_t *journal;
     zactor_t *broker;
     progress_t *progress;
-    bool connected;
+    bool connected, blocked;
     TAILQ_HEAD(under_way_list, under_way) under_way;
     size_t under_way_count;
 };
@@ -144,7 +144,7 @@ void registrar_pump(registrar_t *registrar) {
     registration_t *due[REGISTRATIONS_IN_FLIGHT];
     size_t count = 0;
     int64_t after = 0;
-    if (!registrar->connected)
+    if (!registrar->connected || registrar->blocked)
         return;
     while (registrar->under_way_count + count < REGISTRATIONS_IN_FLIGHT &&
            (due[count] = next_due(registrar, &after)) != NULL)
@@ -242,6 +242,7 @@ static void record_settled(registrar_t *registrar) {
 static void on_event(registrar_t *registrar, broker_event_t event, registration_t *registration) {
     if (event == BROKER_CONNECTED || event == BROKER_DISCONNECTED)
         registrar->connected = event == BROKER_CONNECTED;
+    registrar->blocked = event == BROKER_BLOCKED || (registrar->blocked && event == BROKER_SETTLED);
     if (!registration)
         return;
     under_way_t *item = find_under_way(registrar, registration->reception);
@@ -259,7 +260,7 @@ void registrar_on_broker(registrar_t *registrar) {
 }
 
 bool registrar_busy(registrar_t *registrar) {
-    if (!registrar->connected)
+    if (!registrar->connected || registrar->blocked)
         return false;
     registrar_pump(registrar);
     return !TAILQ_EMPTY(&registrar->under_way);

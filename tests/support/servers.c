@@ -80,6 +80,23 @@ void rabbitmq_pause(rabbitmq_t *r) {
     r->pid = r->epmd = 0;
 }
 
+void rabbitmq_alarm(rabbitmq_t *r, bool raised) {
+    char *epmd = text_of("%d", r->epmd_port), *log = text_of("%s/output", r->folder);
+    const char *const environment[] = {"HOME", r->folder, "ERL_EPMD_PORT", epmd, NULL};
+    const char *const argv[] = {"/usr/lib/rabbitmq/bin/rabbitmqctl",
+                                "-n",
+                                "oxidicom@localhost",
+                                "set_vm_memory_high_watermark",
+                                raised ? "0" : "0.9",
+                                NULL};
+    if (process_run(log, environment, argv, START_MS) != 0) {
+        fprintf(stderr, "rabbitmqctl failed, see %s\n", log);
+        abort();
+    }
+    free(epmd);
+    free(log);
+}
+
 void rabbitmq_stop(rabbitmq_t *r) {
     rabbitmq_pause(r);
     remove_folder(r->folder);
