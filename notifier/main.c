@@ -295,8 +295,9 @@ static int start(stage_t *stage) {
         return EXIT_SETTINGS;
     notifier->batch = batch_new();
     notifier->publisher = publisher_new(&stage->settings);
-    notifier->progress = progress_new(stage->settings.root_subject, stage->settings.progress_interval_ms,
-                                      publisher_publish, notifier->publisher);
+    notifier->progress =
+        progress_new(stage->settings.root_subject, stage->settings.progress_interval_ms,
+                     (progress_sink_t){publisher_publish, publisher_publish_done, notifier->publisher});
     notifier->broker = broker_new(&stage->settings);
     notifier->registrar = registrar_new(&notifier->journal, notifier->broker, notifier->progress);
     return zloop_reader(stage->loop, zactor_sock(notifier->broker), on_broker, stage) == 0 ? 0 : EX_OSERR;

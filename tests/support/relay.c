@@ -24,7 +24,8 @@ struct relay {
     pthread_mutex_t lock; /* for what follows */
     unsigned seed;
     size_t least, most; /* 0: nothing is cut */
-    bool hangs, ended;
+    enum { PASSES, HANGS, REFUSES } mode;
+    bool ended;
     int cuts;
     /* The thread's. */
     int listening, port, server_port;
@@ -55,8 +56,9 @@ static void drop(relay_t *relay, size_t index) {
     relay->pairs[index] = relay->pairs[--relay->count];
 }
 
-static void accept_one(relay_t *relay) {
-    int client = accept4(relay->listening, NULL, NULL, SOCK_CLOEXEC), server = loopback_socket(relay->server_port);
+static void accept_one(relay_t *relay, bool refuses) {
+    int client = accept4(relay->listening, NULL, NULL, SOCK_CLOEXEC);
+    int server = refuses ? -1 : loopback_socket(relay->server_port);
     if (client < 0 || server < 0 || relay->count == CONNECTIONS_MAX) {
         close(client);
         close(server);
@@ -88,7 +90,10 @@ static bool pass(relay_t *relay, pair_t *pair, int from) {
     return false;
 }
 
-static void turn(relay_t *relay, bool hangs) {
+static void turn(relay_t *relay, int mode) {
+    bool hangs = mode == HANGS;
+    while (mode == REFUSES && relay->count > 0)
+        drop(relay, 0);
     struct pollfd items[1 + 2 * CONNECTIONS_MAX] = {{.fd = relay->listening, .events = POLLIN}};
     size_t count = relay->count;
     for (size_t i = 0; i < 2 * count; i++)
@@ -103,18 +108,19 @@ static void turn(relay_t *relay, bool hangs) {
             drop(relay, i);
     }
     if (items[0].revents)
-        accept_one(relay);
+        accept_one(relay, mode == REFUSES);
 }
 
 static void *run(void *argument) {
     relay_t *relay = argument;
     for (;;) {
         pthread_mutex_lock(&relay->lock);
-        bool hangs = relay->hangs, ended = relay->ended;
+        int mode = relay->mode;
+        bool ended = relay->ended;
         pthread_mutex_unlock(&relay->lock);
         if (ended)
             return NULL;
-        turn(relay, hangs);
+        turn(relay, mode);
     }
 }
 
@@ -153,9 +159,9 @@ int relay_port(const relay_t *relay) {
     return relay->port;
 }
 
-static void set(relay_t *relay, bool hangs, unsigned seed, size_t least, size_t most) {
+static void set(relay_t *relay, int mode, unsigned seed, size_t least, size_t most) {
     pthread_mutex_lock(&relay->lock);
-    relay->hangs = hangs;
+    relay->mode = mode;
     relay->seed = seed;
     relay->least = least;
     relay->most = most;
@@ -163,15 +169,19 @@ static void set(relay_t *relay, bool hangs, unsigned seed, size_t least, size_t 
 }
 
 void relay_cut(relay_t *relay, unsigned seed, size_t least, size_t most) {
-    set(relay, false, seed, least, most);
+    set(relay, PASSES, seed, least, most);
+}
+
+void relay_refuse(relay_t *relay) {
+    set(relay, REFUSES, 0, 0, 0);
 }
 
 void relay_hang(relay_t *relay) {
-    set(relay, true, 0, 0, 0);
+    set(relay, HANGS, 0, 0, 0);
 }
 
 void relay_pass(relay_t *relay) {
-    set(relay, false, 0, 0, 0);
+    set(relay, PASSES, 0, 0, 0);
 }
 
 int relay_cuts(relay_t *relay) {

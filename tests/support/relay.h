@@ -17,6 +17,8 @@ int relay_port(const relay_t *relay);
 /* From now on each new connection is cut after a number of bytes from `least` to `most`, both directions counted.
  */
 void relay_cut(relay_t *relay, unsigned seed, size_t least, size_t most);
+/* Connections are cut, and new ones closed at once, as if the server were not there. */
+void relay_refuse(relay_t *relay);
 /* Connections stay open, and nothing passes. */
 void relay_hang(relay_t *relay);
 /* Everything passes again, also what was sent meanwhile. */
