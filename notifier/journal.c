@@ -133,10 +133,9 @@ static bool prepare(journal_t *journal) {
 }
 
 /* Makes the file, which holds patients' names, for this user only. */
-static bool open_file(journal_t *journal, bool create) {
+static bool open_file(journal_t *journal) {
     mode_t old = umask(0077);
-    int result = sqlite3_open_v2(journal->path, &journal->db,
-                                 SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0), NULL);
+    int result = sqlite3_open(journal->path, &journal->db);
     umask(old);
     if (result != SQLITE_OK)
         log_error(NULL, "can't open the journal %s: %s", journal->path,
@@ -159,17 +158,25 @@ static bool is_no_file(const char *path) {
     return stat(path, &s) == 0 && !S_ISREG(s.st_mode);
 }
 
-static bool open_and_prepare(journal_t *journal, bool create, bool network, bool fsync) {
+static bool open_and_prepare(journal_t *journal, bool network, bool fsync) {
     journal->damaged = is_no_file(journal->path);
-    return !journal->damaged && open_file(journal, create) && configure(journal, network, fsync) &&
-           check(journal) && migrate(journal) && prepare(journal);
+    return !journal->damaged && open_file(journal) && configure(journal, network, fsync) && check(journal) &&
+           migrate(journal) && prepare(journal);
 }
 
-bool journal_open_left_behind(journal_t *journal, const char *path) {
+bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use) {
     *journal = (journal_t){.path = strdup(path)};
     if (!journal->path)
         abort();
-    return open_and_prepare(journal, false, true, true);
+    /* Without waiting: most often its owner lives. */
+    *in_use = sqlite3_open_v2(path, &journal->db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+              sqlite3_exec(journal->db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT", NULL, NULL,
+                           NULL) == SQLITE_BUSY;
+    if (*in_use)
+        return false;
+    note_damage(journal);
+    return !journal->damaged && configure(journal, true, true) && check(journal) && migrate(journal) &&
+           prepare(journal);
 }
 
 int journal_open(journal_t *journal, const settings_t *settings) {
@@ -181,11 +188,11 @@ int journal_open(journal_t *journal, const settings_t *settings) {
     if (asprintf(&journal->path, "%s/" JOURNAL_FILE_NAME, folder) < 0)
         abort();
     free(folder);
-    bool opened = open_and_prepare(journal, true, network, settings->fsync);
+    bool opened = open_and_prepare(journal, network, settings->fsync);
     if (!opened && journal->damaged) {
         bool aside = journal_file_set_aside(journal->path);
         close_file(journal); /* not before: SQLite would remove the log, which still can be of use */
-        opened = aside && open_and_prepare(journal, true, network, settings->fsync);
+        opened = aside && open_and_prepare(journal, network, settings->fsync);
     }
     if (opened)
         log_info(NULL, "the journal is %s (%s)", journal->path,

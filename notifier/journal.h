@@ -31,9 +31,10 @@ typedef struct journal {
  * exclusive locking and a rollback journal, since there is no shared memory. A damaged one is set aside and begun
  * anew. Returns 0, or an exit status (sysexits.h) after logging why. Close it in any case. */
 int journal_open(journal_t *journal, const settings_t *settings) __attribute__((warn_unused_result));
-/* Opens one that another host has left in the fallback place, brought to the latest schema. False, after logging
- * why: it can't be used, or somebody has it locked. Close it in any case. */
-bool journal_open_left_behind(journal_t *journal, const char *path) __attribute__((warn_unused_result));
+/* Opens one that another host has left in the fallback place, locked and brought to the latest schema. False: it is
+ * `in_use` by somebody, or can't be used, which was logged. Close it in any case. */
+bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use)
+    __attribute__((warn_unused_result));
 void journal_close(journal_t *journal);
 
 /* Whether the file still has its name. What is written to one that was removed is lost with this process. */

@@ -96,10 +96,11 @@ bool journal_file_set_aside(const char *path) {
     bool moved = move(path, aside, "") && move(path, aside, "-wal") && move(path, aside, "-shm") &&
                  move(path, aside, "-journal");
     if (moved)
-        log_error(NULL,
-                  "THE JOURNAL WAS DAMAGED and is now %s; a new one is begun. Series that were not registered yet "
-                  "are known only there and by their folders",
-                  aside);
+        log_error(
+            NULL,
+            "THE JOURNAL WAS DAMAGED and is now %s. Series that were not registered yet are known only there and "
+            "by their folders",
+            aside);
     make_durable(path);
     free(aside);
     return moved;

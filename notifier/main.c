@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/stage.h"
 #include "common/version.h"
+#include "notifier/adoption.h"
 #include "notifier/batch.h"
 #include "notifier/broker.h"
 #include "notifier/housekeeping.h"
@@ -28,6 +29,7 @@ typedef struct notifier {
     int progress_timer; /* -1: none */
     zactor_t *broker;
     registrar_t *registrar;
+    adoption_t adoption;
     housekeeping_t housekeeping;
     uint64_t current_listener;             /* incarnation; 0: has not said it yet */
     bool strangers;                        /* this batch had events of another one */
@@ -241,6 +243,8 @@ static void on_beat(stage_t *stage) {
     /* A full queue means that the listener is not there to hear it. */
     (void)!ring_send(notifier->listener, &RING_ENVELOPE(ALIVE, alive, &alive));
     end_quiet_series(notifier);
+    if (adoption_beat(&notifier->adoption, &notifier->journal, notifier->batch, stage->settings.files_root))
+        batch_settle(notifier->batch, notifier->listener, notifier->progress, clock_ms());
     registrar_on_broker(notifier->registrar);
     housekeeping_beat(&notifier->housekeeping, &notifier->journal, stage->settings.journal_keep_ms);
     end_if_drained(stage);
