@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -384,4 +385,46 @@ Test(notifier, hundreds_of_associations_of_one_object_each_are_one_registration,
     cr_assert(site_await_tasks(&site, 1, 20000));
     cr_expect_eq(site_take_task(&site), (int64_t)count);
     cr_expect_str_eq(site_query(&site, "SELECT count(*) FROM reception"), "1");
+}
+
+/* No file of the notifier may grow beyond this; what the kernel says then is what a full disk or a quota says. */
+static void let_files_grow_to(rlim_t bytes) {
+    struct rlimit limit = {.rlim_cur = bytes, .rlim_max = RLIM_INFINITY};
+    cr_assert_eq(prlimit(site.notifier, RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+static bool acknowledged(uint64_t object) {
+    char item[32];
+    snprintf(item, sizeof item, " %llu:0000", (unsigned long long)object);
+    return strstr(site.acknowledged, item) != NULL;
+}
+
+Test(notifier, a_full_disk_under_the_journal_holds_acknowledgements_back_and_ends_nothing, .timeout = 120) {
+    signal(SIGXFSZ, SIG_IGN); /* the notifier inherits it */
+    site_start(&site);
+    send_series(1, 1, 1);
+    let_files_grow_to(256 * 1024);
+    uint64_t last = 1, incarnation = site.notifier_incarnation;
+    /* In steps, since it is the sum of all that fills the disk. */
+    for (int64_t end = clock_ms() + 60000; site.notifier_incarnation == incarnation && clock_ms() < end;) {
+        for (int i = 0; i < 200; i++)
+            site_send_event(&site, EVENT(.object = ++last));
+        site_listen(&site, 50);
+    }
+    cr_assert_neq(site.notifier_incarnation, incarnation, "the disk was never full");
+    cr_expect_not(acknowledged(last));
+    cr_expect_eq(kill(site.notifier, 0), 0);
+    let_files_grow_to(RLIM_INFINITY);
+    /* As the listener does when it hears the new incarnation: everything that is not acknowledged, again. */
+    site_listen(&site, 300);
+    for (uint64_t i = 2; i <= last; i++)
+        if (!acknowledged(i))
+            site_send_event(&site, EVENT(.object = i));
+    end_association(1);
+    cr_assert(site_await_tasks(&site, 1, 10000));
+    cr_expect_eq(site_take_task(&site), (int64_t)last);
+    char *files = text_of("%llu", (unsigned long long)last);
+    cr_expect_str_eq(site_query(&site, "SELECT files FROM reception"), files);
+    cr_expect_str_eq(site_query(&site, "PRAGMA integrity_check"), "ok");
+    free(files);
 }

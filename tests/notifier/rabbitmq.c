@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-#include "common/clock.h"
+#include "common/limits.h"
 #include "tests/notifier/site.h"
 #include "tests/support/queue.h"
 #include "tests/support/relay.h"
@@ -222,6 +222,17 @@ Test(rabbitmq, with_an_alarm_is_waited_for_and_not_taken_for_dead) {
     queue_destroy(&queue);
 }
 
+Test(rabbitmq, that_closes_the_connection_is_connected_to_again) {
+    rabbitmq_start(&rabbitmq);
+    set_address("", "");
+    site_start(&site);
+    cr_assert(site_await_log(&site, "connected to the broker", 20000));
+    rabbitmq_close_connections(&rabbitmq);
+    cr_expect(site_await_log(&site, "closed by the broker: 320", 20000));
+    send_series("5.1");
+    expect_state("5.1", "registered");
+}
+
 /* What the queue holds of each series: how often, always with the same task id. */
 typedef struct seen {
     int times;
@@ -269,5 +280,22 @@ Test(rabbitmq, behind_a_connection_that_is_cut_anywhere_gets_each_series_and_rep
         cr_expect_gt(seen[i].times, 0, "4.%d is lost, seed %u", i, seed);
     fprintf(stderr, "seed %u: %d cuts, %d series, %d messages\n", seed, relay_cuts(relay), CUT_SERIES, taken);
     queue_destroy(&queue);
+    relay_destroy(&relay);
+}
+
+Test(rabbitmq, that_hangs_is_given_up_when_it_does_not_confirm_and_gets_the_series_again) {
+    rabbitmq_start(&rabbitmq);
+    relay_t *relay = relay_new(rabbitmq.port);
+    site.broker = text_of("amqp://127.0.0.1:%d", relay_port(relay));
+    site_start(&site);
+    cr_assert(site_await_log(&site, "connected to the broker", 20000));
+    relay_hang(relay);
+    send_series("6.1");
+    cr_expect(site_await_log(&site, "the broker did not confirm in time", BROKER_CONFIRM_TIMEOUT_MS + 30000));
+    send_series("6.2"); /* reception goes on */
+    expect_state("6.1", "due");
+    relay_pass(relay);
+    expect_state("6.1", "registered");
+    expect_state("6.2", "registered");
     relay_destroy(&relay);
 }
