@@ -55,7 +55,8 @@
 #define RETAIN_MAX_BYTES (16 * 1024 * 1024)
 /* From the TCP accept to the end of the A-ASSOCIATE-RQ (the ARTIM timer of PS3.8 9.1.5). */
 #define HANDSHAKE_TIMEOUT_MS 30000
-/* The same once the listener was told to end and nobody is served any more: a request under way is rejected in form. */
+/* The same once the listener was told to end and nobody is served any more: a request under way is rejected in
+ * form. */
 #define DRAIN_HANDSHAKE_MS 1000
 /* Between messages of an open association. */
 #define IDLE_TIMEOUT_MS (10 * 60 * 1000)
@@ -79,8 +80,8 @@
 /* A file's pages go to storage after so many bytes, so that the fsync at its end does not take as long as the file
  * took to come. */
 #define WRITEBACK_BYTES (8 * 1024 * 1024)
-/* The room on the disk is asked for this often at least while files are written, and each time that this part of what
- * was above OXIDICOM_MIN_FREE has been written. */
+/* The room on the disk is asked for this often at least while files are written, and each time that this part of
+ * what was above OXIDICOM_MIN_FREE has been written. */
 #define FREE_CHECK_MS    1000
 #define FREE_CHECK_SHARE 16
 /* A temporary file of whom nobody can say whether he lives (another host, no locks) is left alone until nobody has

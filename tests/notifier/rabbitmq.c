@@ -26,7 +26,7 @@ static void tear_down(void) {
         rabbitmq_stop(&rabbitmq);
 }
 
-TestSuite(rabbitmq, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(rabbitmq, .init = set_up, .fini = tear_down, .timeout = 300);
 
 static void set_address(const char *user_and_password, const char *path) {
     free(site.broker);
@@ -46,7 +46,7 @@ static void send_series(const char *series) {
 
 static void expect_state(const char *series, const char *state) {
     char *sql = text_of(STATE_OF, series);
-    cr_expect(site_await_query(&site, sql, state, 20000), "%s is %s, not %s", series, site_query(&site, sql),
+    cr_expect(site_await_query(&site, sql, state, 60000), "%s is %s, not %s", series, site_query(&site, sql),
               state);
     free(sql);
 }
