@@ -115,6 +115,8 @@
 #define BROKER_RETRY_FIRST_MS     100
 #define BROKER_RETRY_LONGEST_MS   10000
 #define BROKER_CONNECT_TIMEOUT_MS 5000
+/* A broker that refuses the user is asked again after this, with jitter. */
+#define BROKER_REFUSED_RETRY_MS   30000
 #define BROKER_CONFIRM_TIMEOUT_MS 30000
 #define BROKER_HEARTBEAT_S        30
 /* A quiet connection is looked after this often: heartbeats, confirms that stay away. */
@@ -122,11 +124,14 @@
 /* A registration that the broker would not take is tried again after this, doubled each time, with jitter. */
 #define REGISTRATION_RETRY_FIRST_MS   1000
 #define REGISTRATION_RETRY_LONGEST_MS (5 * 60 * 1000)
-/* What is known of finished receptions, and of the objects of ended associations, is kept so long … */
-#define JOURNAL_KEEP_MS (7LL * 24 * 60 * 60 * 1000)
-/* … looked through this often, and removed in slices of so many rows, so that the loop never waits for long. */
+/* What is finished and older than OXIDICOM_JOURNAL_KEEP is looked for this often, and removed in slices of so many
+ * rows, so that the loop never waits for long. */
 #define JOURNAL_EXPIRE_INTERVAL_MS (60 * 60 * 1000)
 #define JOURNAL_EXPIRE_ROWS        2000
+/* A journal up to this size is checked at start: in seconds, even from a slow disk. */
+#define JOURNAL_CHECK_MAX_BYTES (256LL * 1024 * 1024)
+/* Journals that vanished hosts left behind are looked for at start and this often. */
+#define ADOPTION_INTERVAL_MS 60000
 /* After a commit that failed, unacknowledged objects are asked for again; doubled each time. */
 #define RESEND_FIRST_MS   1000
 #define RESEND_LONGEST_MS 8000
@@ -141,9 +146,26 @@
 #define DRAIN_QUIET_LONGEST_MS 1000
 /* How long the end of the process waits for NATS to take what is left. */
 #define LONK_FLUSH_MS 2000
-/* Between two attempts to reach NATS. */
-#define NATS_RETRY_MS           250
+/* Messages taken from the queue before the connection is looked after again. */
+#define LONK_SLICE_MESSAGES 256
+/* Ends of series that NATS has not confirmed are kept, so many and so long, and said again. */
+#define LONK_DONES_MAX    10000
+#define LONK_DONE_KEEP_MS (15 * 60 * 1000)
+/* Between two attempts to reach NATS, doubled in between, with jitter; and what an attempt may take. */
+#define NATS_RETRY_FIRST_MS     250
+#define NATS_RETRY_LONGEST_MS   2000
 #define NATS_CONNECT_TIMEOUT_MS 2000
+/* A NATS that stays away is mentioned again after this. */
+#define NATS_COMPLAINT_INTERVAL_MS 60000
+/* A NATS that reads nothing, or leaves so many pings unanswered, is taken for gone. */
+#define NATS_WRITE_TIMEOUT_MS 1000
+#define NATS_PING_INTERVAL_MS 5000
+#define NATS_PINGS_MAX        2
+/* How often NATS is asked whether it has the ends of series, how long its answer may take, and how often an idle
+ * connection is looked at. */
+#define NATS_ASK_INTERVAL_MS   100
+#define NATS_ANSWER_TIMEOUT_MS 1000
+#define NATS_LOOK_INTERVAL_MS  250
 /* CUBE's columns, in characters (its models of PACS and PACSSeries). */
 #define CUBE_PATIENT_ID_MAX       100
 #define CUBE_PATIENT_NAME_MAX     150

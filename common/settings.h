@@ -43,6 +43,8 @@ typedef struct settings {
     int64_t buffer_size_bytes;
     char *run_dir;
     char *state_dir;
+    int64_t journal_keep_ms;
+    int64_t series_quiet_ms;
     char *writer_id;
     int64_t writers;
     bool fsync;

@@ -4,10 +4,13 @@
 #include <amqp_framing.h>
 #include <amqp_ssl_socket.h>
 #include <amqp_tcp_socket.h>
+#include <errno.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/limits.h"
@@ -119,16 +122,39 @@ static int open_socket(amqp_t *self, failure_t *failure) {
         status = amqp_set_rpc_timeout(self->connection, &timeout);
     if (status == AMQP_STATUS_OK)
         status = amqp_socket_open_noblock(socket, self->info.host, self->info.port, &timeout);
-    return status == AMQP_STATUS_OK ? 0 : fail(failure, "%s", amqp_error_string2(status));
+    if (status != AMQP_STATUS_OK)
+        return fail(failure, "%s", amqp_error_string2(status));
+    /* rabbitmq-c sends without a deadline: a broker that reads nothing any more must not hold the thread for ever.
+     */
+    unsigned most_ms = BROKER_CONFIRM_TIMEOUT_MS;
+    if (setsockopt(amqp_get_sockfd(self->connection), IPPROTO_TCP, TCP_USER_TIMEOUT, &most_ms, sizeof most_ms) != 0)
+        return fail(failure, "can't set a timeout: %s", strerror(errno));
+    return 0;
 }
 
+/* Whether the server has closed the connection because of who we are or what virtual host we want
+ * (access-refused 403, not-allowed 530). */
+static bool is_refused(amqp_rpc_reply_t reply) {
+    if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION || reply.reply.id != AMQP_CONNECTION_CLOSE_METHOD)
+        return false;
+    int code = ((const amqp_connection_close_t *)reply.reply.decoded)->reply_code;
+    return code == AMQP_ACCESS_REFUSED || code == AMQP_NOT_ALLOWED;
+}
+
+/* RabbitMQ tells only those who say that they listen that it takes nothing for now.
+ * https://www.rabbitmq.com/connection-blocked.html */
 static int log_in(amqp_t *self, failure_t *failure) {
-    amqp_table_entry_t name = {amqp_cstring_bytes("connection_name"), {.kind = AMQP_FIELD_KIND_UTF8}};
-    name.value.value.bytes = amqp_cstring_bytes("oxidicom-notifier");
-    amqp_table_t properties = {.num_entries = 1, .entries = &name};
+    amqp_table_entry_t listens = {amqp_cstring_bytes("connection.blocked"), {.kind = AMQP_FIELD_KIND_BOOLEAN}};
+    listens.value.value.boolean = 1;
+    amqp_table_entry_t entries[] = {{amqp_cstring_bytes("connection_name"), {.kind = AMQP_FIELD_KIND_UTF8}},
+                                    {amqp_cstring_bytes("capabilities"), {.kind = AMQP_FIELD_KIND_TABLE}}};
+    entries[0].value.value.bytes = amqp_cstring_bytes("oxidicom-notifier");
+    entries[1].value.value.table = (amqp_table_t){.num_entries = 1, .entries = &listens};
+    amqp_table_t properties = {.num_entries = 2, .entries = entries};
     amqp_rpc_reply_t reply = amqp_login_with_properties(
         self->connection, self->info.vhost, AMQP_DEFAULT_MAX_CHANNELS, FRAME_MAX_BYTES, BROKER_HEARTBEAT_S,
         &properties, AMQP_SASL_METHOD_PLAIN, self->info.user, self->info.password);
+    failure->refused = is_refused(reply);
     return check_reply(reply, "login", failure);
 }
 
@@ -173,13 +199,14 @@ static int connect_to(void *transport, failure_t *failure) {
     self->connection = amqp_new_connection();
     if (!self->connection)
         return fail(failure, "no memory");
-    failure_t reason = {""};
+    failure_t reason = {0};
     if (open_socket(self, &reason) == 0 && log_in(self, &reason) == 0 && declare_queue(self, &reason) == 0 &&
         open_channel(self, &reason) == 0) {
         self->healthy = true;
         return 0;
     }
     drop_connection(self);
+    failure->refused = reason.refused;
     return fail(failure, "%s:%d: %.200s", self->info.host, self->info.port, reason.text);
 }
 
@@ -289,6 +316,12 @@ static int on_close(amqp_t *self, int code, amqp_bytes_t text, failure_t *failur
     return fail(failure, "closed by the broker: %d %.*s", code, (int)text.len, (const char *)text.bytes);
 }
 
+static void on_blocked(amqp_t *self, const amqp_connection_blocked_t *blocked) {
+    char why[128];
+    snprintf(why, sizeof why, "%.*s", (int)blocked->reason.len, (const char *)blocked->reason.bytes);
+    self->results.blocked(self->results.self, why);
+}
+
 static int on_method(amqp_t *self, const amqp_frame_t *frame, failure_t *failure) {
     const void *method = frame->payload.method.decoded;
     switch (frame->payload.method.id) {
@@ -305,6 +338,12 @@ static int on_method(amqp_t *self, const amqp_frame_t *frame, failure_t *failure
     }
     case AMQP_BASIC_RETURN_METHOD:
         return on_return(self, frame, failure);
+    case AMQP_CONNECTION_BLOCKED_METHOD:
+        on_blocked(self, method);
+        return 0;
+    case AMQP_CONNECTION_UNBLOCKED_METHOD:
+        self->results.blocked(self->results.self, NULL);
+        return 0;
     case AMQP_CHANNEL_CLOSE_METHOD: {
         const amqp_channel_close_t *close = method;
         /* It was one of the messages; which one is not said. Each waits for a time of its own, so that the others

@@ -34,7 +34,9 @@ typedef struct broker {
     destination_t *destinations;
     size_t destinations_count, current;
     bool connected, ended;
-    uint64_t last_tag; /* of this connection */
+    bool blocked;            /* an alarm of the broker: confirms may take as long as it takes */
+    bool complained_refused; /* that the broker does not let us in was said last */
+    uint64_t last_tag;       /* of this connection */
     int64_t retry_at_ms, pause_ms, connected_ms, complained_ms;
     TAILQ_HEAD(sent_list, sent) sent; /* oldest first */
 } broker_t;
@@ -72,39 +74,50 @@ static int64_t jittered(int64_t pause_ms) {
     return pause_ms / 2 + (int64_t)arc4random_uniform((uint32_t)(pause_ms / 2 + 1));
 }
 
-static void retry_later(broker_t *broker, const char *why) {
+/* That a broker is not there passes; that it does not let us in is for people to put right. */
+static void complain(broker_t *broker, const failure_t *failure) {
     int64_t now = clock_ms();
+    if (broker->complained_ms && failure->refused == broker->complained_refused &&
+        now - broker->complained_ms < ABSENT_INTERVAL_MS)
+        return;
+    if (failure->refused)
+        log_error(NULL, "the broker does not let this user in (%s): registrations wait in the journal",
+                  failure->text);
+    else
+        log_warn(NULL, "no connection to the broker (%s): registrations wait in the journal", failure->text);
+    broker->complained_ms = now;
+    broker->complained_refused = failure->refused;
+}
+
+static void retry_later(broker_t *broker, const failure_t *failure) {
     broker->pause_ms = broker->pause_ms ? broker->pause_ms * 2 : BROKER_RETRY_FIRST_MS;
     if (broker->pause_ms > BROKER_RETRY_LONGEST_MS)
         broker->pause_ms = BROKER_RETRY_LONGEST_MS;
-    broker->retry_at_ms = now + jittered(broker->pause_ms);
-    connection_down(broker->state, why);
-    if (!broker->complained_ms || now - broker->complained_ms >= ABSENT_INTERVAL_MS) {
-        log_warn(NULL, "no connection to the broker (%s): registrations wait in the journal", why);
-        broker->complained_ms = now;
-    }
+    broker->retry_at_ms = clock_ms() + jittered(failure->refused ? BROKER_REFUSED_RETRY_MS : broker->pause_ms);
+    complain(broker, failure);
+    connection_down(broker->state, failure->text);
 }
 
-static void disconnect(broker_t *broker, const char *why) {
+static void disconnect(broker_t *broker, const failure_t *failure) {
     int64_t now = clock_ms();
     current(broker)->transport->disconnect(current(broker)->connection);
-    broker->connected = false;
+    broker->connected = broker->blocked = false;
     while (!TAILQ_EMPTY(&broker->sent)) {
         registration_t *registration = /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ */
             take_sent(broker, TAILQ_FIRST(&broker->sent));
-        registration_fail(registration, OUTCOME_UNSENT, "%s", why);
+        registration_fail(registration, OUTCOME_UNSENT, "%s", failure->text);
         give_back(broker, registration);
     }
     say(broker->pipe, BROKER_DISCONNECTED, NULL);
     /* A connection that held for a while is no sign of a broker that takes none. */
     if (now - broker->connected_ms >= BROKER_RETRY_LONGEST_MS)
         broker->pause_ms = broker->complained_ms = 0;
-    retry_later(broker, why);
+    retry_later(broker, failure);
 }
 
 /* One round over all addresses. */
 static void try_to_connect(broker_t *broker) {
-    failure_t failure = {""};
+    failure_t failure = {0}, said = {0};
     for (size_t i = 0; i < broker->destinations_count; i++) {
         destination_t *destination = current(broker);
         if (destination->transport->connect(destination->connection, &failure) == 0) {
@@ -116,9 +129,13 @@ static void try_to_connect(broker_t *broker) {
             say(broker->pipe, BROKER_CONNECTED, NULL);
             return;
         }
+        /* One that is not there may be soon, so what it says counts more than that another lets nobody in. */
+        if (i == 0 || !failure.refused)
+            said = failure;
+        failure = (failure_t){0};
         broker->current = (broker->current + 1) % broker->destinations_count;
     }
-    retry_later(broker, failure.text);
+    retry_later(broker, &said);
 }
 
 /* --- registrations ------------------------------------------------------------------------------------- */
@@ -152,8 +169,25 @@ static void on_returned(void *self, const char *task_id, const char *why) {
     }
 }
 
+/* RabbitMQ's alarms (memory, disk) come and go; until then it reads nothing that we send. */
+static void on_blocked(void *self, const char *why) {
+    broker_t *broker = self;
+    if (broker->blocked == (why != NULL))
+        return;
+    broker->blocked = why != NULL;
+    if (why)
+        log_warn(NULL, "the broker takes nothing for now (%s): registrations wait in the journal", why);
+    else
+        log_info(NULL, "the broker takes messages again");
+    sent_t *sent;
+    TAILQ_FOREACH(sent, &broker->sent, next) {
+        sent->deadline_ms = clock_ms() + BROKER_CONFIRM_TIMEOUT_MS;
+    }
+    say(broker->pipe, why ? BROKER_BLOCKED : BROKER_UNBLOCKED, NULL);
+}
+
 static void send_message(broker_t *broker, registration_t *registration) {
-    failure_t failure = {""};
+    failure_t failure = {0};
     celery_message_t message;
     sent_t *sent = calloc(1, sizeof *sent);
     if (!sent)
@@ -167,7 +201,7 @@ static void send_message(broker_t *broker, registration_t *registration) {
     int status = destination->transport->send(destination->connection, &message, broker->last_tag, &failure);
     celery_message_clear(&message);
     if (status != 0)
-        disconnect(broker, failure.text);
+        disconnect(broker, &failure);
 }
 
 /* The files are counted as late as possible, since CUBE will count them, too. */
@@ -195,15 +229,15 @@ static void on_pipe(broker_t *broker) {
 }
 
 static void service(broker_t *broker) {
-    failure_t failure = {""};
+    failure_t failure = {0};
     destination_t *destination = current(broker);
     if (destination->transport->service(destination->connection, &failure) != 0) {
-        disconnect(broker, failure.text);
+        disconnect(broker, &failure);
         return;
     }
     sent_t *oldest = TAILQ_FIRST(&broker->sent);
-    if (oldest && clock_ms() >= oldest->deadline_ms)
-        disconnect(broker, "the broker did not confirm in time");
+    if (oldest && !broker->blocked && clock_ms() >= oldest->deadline_ms)
+        disconnect(broker, &(failure_t){.text = "the broker did not confirm in time"});
 }
 
 static long wait_ms(const broker_t *broker) {
@@ -231,7 +265,7 @@ static void run(broker_t *broker) {
 }
 
 static void add_destination(broker_t *broker, const char *address) {
-    transport_results_t results = {broker, on_settled, on_returned};
+    transport_results_t results = {broker, on_settled, on_returned, on_blocked};
     for (size_t i = 0; i < sizeof TRANSPORTS / sizeof *TRANSPORTS; i++) {
         if (strncmp(address, TRANSPORTS[i]->scheme, strlen(TRANSPORTS[i]->scheme)) != 0)
             continue;

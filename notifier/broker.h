@@ -14,6 +14,8 @@
 typedef enum broker_event {
     BROKER_CONNECTED,    /* registrations may be handed over */
     BROKER_DISCONNECTED, /* all that were not settled come back as OUTCOME_UNSENT first */
+    BROKER_BLOCKED,      /* it takes nothing for now: what has been handed over waits */
+    BROKER_UNBLOCKED,    /* it takes messages again; not said where the connection ends meanwhile */
     BROKER_SETTLED,      /* a registration comes back */
     BROKER_ENDED,        /* the thread's last word, for broker_destroy */
 } broker_event_t;

@@ -4,8 +4,8 @@
 #include "common/limits.h"
 #include "common/log.h"
 
-void housekeeping_beat(housekeeping_t *housekeeping, journal_t *journal) {
-    int64_t now_ms = clock_ms(), old = journal_now() - JOURNAL_KEEP_MS;
+void housekeeping_beat(housekeeping_t *housekeeping, journal_t *journal, int64_t keep_ms) {
+    int64_t now_ms = clock_ms(), old = journal_now() - keep_ms;
     if (now_ms < housekeeping->next_ms)
         return;
     int events = journal_run(journal, SQL_EVENT_EXPIRE, VALUES(NUMBER(old), NUMBER(JOURNAL_EXPIRE_ROWS)));

@@ -1,5 +1,4 @@
-/* Removes from the journal what is finished and old (JOURNAL_KEEP_MS): at start and then hourly, a slice at a time.
- */
+/* Removes from the journal what is finished and old: at start and then hourly, a slice at a time. */
 #ifndef NOTIFIER_HOUSEKEEPING_H
 #define NOTIFIER_HOUSEKEEPING_H
 
@@ -10,7 +9,7 @@ typedef struct housekeeping {
     int64_t next_ms; /* clock_ms of the next round */
 } housekeeping_t;
 
-/* Call it every now and then; does nothing until it is time. */
-void housekeeping_beat(housekeeping_t *housekeeping, journal_t *journal);
+/* Removes what has been finished for `keep_ms`. Call it every now and then; does nothing until it is time. */
+void housekeeping_beat(housekeeping_t *housekeeping, journal_t *journal, int64_t keep_ms);
 
 #endif

@@ -1,70 +1,28 @@
 #include "notifier/journal.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
-
-#define FILE_NAME "journal.sqlite3"
-
-/* --- where it lies ------------------------------------------------------------------------------------- */
-
-/* Makes the folder and those above it; only this user may look into it, since a journal names patients. */
-static bool make_folder(const char *folder) {
-    char path[PATH_MAX];
-    if (strlen(folder) >= sizeof path) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    memcpy(path, folder, strlen(folder) + 1);
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        if (mkdir(path, 0755) != 0 && errno != EEXIST && access(path, F_OK) != 0)
-            return false;
-        *slash = '/';
-    }
-    return (mkdir(path, 0700) == 0 || errno == EEXIST) && access(path, W_OK | X_OK) == 0;
-}
-
-/* The folder that replaces a state_dir that can't be written; free it. NULL where there is no memory. */
-static char *fallback_folder(const settings_t *settings) {
-    char host[HOST_NAME_MAX + 1] = "", *folder;
-    if (gethostname(host, sizeof host - 1) != 0 || !*host || strchr(host, '/'))
-        strcpy(host, "localhost");
-    return asprintf(&folder, "%s/.oxidicom/state/%s", settings->files_root, host) < 0 ? NULL : folder;
-}
-
-/* The folder to use; free it. NULL after logging that there is none. */
-static char *choose_folder(const settings_t *settings, bool *network) {
-    *network = false;
-    if (make_folder(settings->state_dir))
-        return strdup(settings->state_dir);
-    int reason = errno;
-    char *folder = fallback_folder(settings);
-    *network = true;
-    if (folder && make_folder(folder)) {
-        log_warn(NULL, "OXIDICOM_STATE_DIR %s can't be written (%s): the journal is in %s", settings->state_dir,
-                 strerror(reason), folder);
-        return folder;
-    }
-    log_error(NULL, "no place for the journal: OXIDICOM_STATE_DIR %s: %s; %s: %s", settings->state_dir,
-              strerror(reason), folder ? folder : "", strerror(errno));
-    free(folder);
-    return NULL;
-}
+#include "notifier/journal_file.h"
 
 /* --- opening ------------------------------------------------------------------------------------------- */
+
+/* Takes note of the last error of SQLite where it means that the content of the file is not what SQLite wrote. */
+static void note_damage(journal_t *journal) {
+    int reason = sqlite3_errcode(journal->db) & 0xFF;
+    journal->damaged |= reason == SQLITE_CORRUPT || reason == SQLITE_NOTADB;
+}
 
 static bool execute(journal_t *journal, const char *sql) {
     if (sqlite3_exec(journal->db, sql, NULL, NULL, NULL) == SQLITE_OK)
         return true;
+    note_damage(journal);
     log_error(NULL, "journal: %s", sqlite3_errmsg(journal->db));
     return false;
 }
@@ -75,19 +33,55 @@ static bool set_mode(journal_t *journal, const char *pragma, const char *wanted)
     bool set = sqlite3_prepare_v2(journal->db, pragma, -1, &statement, NULL) == SQLITE_OK &&
                sqlite3_step(statement) == SQLITE_ROW &&
                sqlite3_stricmp((const char *)sqlite3_column_text(statement, 0), wanted) == 0;
-    if (!set)
+    if (!set) {
+        note_damage(journal);
         log_error(NULL, "journal: %s failed: %s", pragma, sqlite3_errmsg(journal->db));
+    }
     sqlite3_finalize(statement);
     return set;
+}
+
+/* Takes the lock for as long as the file is open. Whoever had it before may have removed the file meanwhile (see
+ * adoption.h): what would be written to it then, nobody would ever find. */
+static bool lock_exclusively(journal_t *journal) {
+    if (!set_mode(journal, "PRAGMA locking_mode = EXCLUSIVE", "exclusive") ||
+        !set_mode(journal, "PRAGMA journal_mode = TRUNCATE", "truncate") ||
+        !execute(journal, "BEGIN EXCLUSIVE; COMMIT"))
+        return false;
+    if (journal_is_there(journal))
+        return true;
+    log_error(NULL, "the journal %s was removed while it was opened", journal->path);
+    return false;
 }
 
 static bool configure(journal_t *journal, bool network, bool fsync) {
     sqlite3_busy_timeout(journal->db, JOURNAL_BUSY_TIMEOUT_MS);
     sqlite3_extended_result_codes(journal->db, 1);
-    bool modes = network ? set_mode(journal, "PRAGMA locking_mode = EXCLUSIVE", "exclusive") &&
-                               set_mode(journal, "PRAGMA journal_mode = TRUNCATE", "truncate")
-                         : set_mode(journal, "PRAGMA journal_mode = WAL", "wal");
+    bool modes = network ? lock_exclusively(journal) : set_mode(journal, "PRAGMA journal_mode = WAL", "wal");
     return modes && execute(journal, fsync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+}
+
+/* Looks through the pages of the file. One that is too large for that is used as it is: damage that is found later
+ * has the same end (journal_commit). */
+static bool check(journal_t *journal) {
+    struct stat s;
+    sqlite3_stmt *statement = NULL;
+    if (stat(journal->path, &s) == 0 && s.st_size > JOURNAL_CHECK_MAX_BYTES) {
+        log_info(NULL, "the journal has %lld bytes and is not checked at once", (long long)s.st_size);
+        return true;
+    }
+    bool sound = sqlite3_prepare_v2(journal->db, "PRAGMA quick_check(1)", -1, &statement, NULL) == SQLITE_OK &&
+                 sqlite3_step(statement) == SQLITE_ROW;
+    if (!sound) {
+        note_damage(journal);
+        log_error(NULL, "journal: can't be checked: %s", sqlite3_errmsg(journal->db));
+    } else if (strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0) {
+        sound = false;
+        journal->damaged = true;
+        log_error(NULL, "journal: %s", (const char *)sqlite3_column_text(statement, 0));
+    }
+    sqlite3_finalize(statement);
+    return sound;
 }
 
 static int schema_version(journal_t *journal) {
@@ -97,6 +91,8 @@ static int schema_version(journal_t *journal) {
         sqlite3_step(statement) == SQLITE_ROW)
         version = sqlite3_column_int(statement, 0);
     else
+        note_damage(journal);
+    if (version < 0)
         log_error(NULL, "journal: %s", sqlite3_errmsg(journal->db));
     sqlite3_finalize(statement);
     return version;
@@ -130,6 +126,7 @@ static bool prepare(journal_t *journal) {
     for (int i = 0; i < SQL_COUNT; i++)
         if (sqlite3_prepare_v3(journal->db, JOURNAL_SQL[i], -1, SQLITE_PREPARE_PERSISTENT, &journal->statements[i],
                                NULL) != SQLITE_OK) {
+            note_damage(journal);
             log_error(NULL, "journal, statement %d: %s", i, sqlite3_errmsg(journal->db));
             return false;
         }
@@ -137,45 +134,90 @@ static bool prepare(journal_t *journal) {
 }
 
 /* Makes the file, which holds patients' names, for this user only. */
-static bool open_file(journal_t *journal, const char *path) {
+static bool open_file(journal_t *journal) {
     mode_t old = umask(0077);
-    int result = sqlite3_open(path, &journal->db);
+    int result = sqlite3_open(journal->path, &journal->db);
     umask(old);
     if (result != SQLITE_OK)
-        log_error(NULL, "can't open the journal %s: %s", path,
+        log_error(NULL, "can't open the journal %s: %s", journal->path,
                   journal->db ? sqlite3_errmsg(journal->db) : "no memory");
     return result == SQLITE_OK;
 }
 
+static void close_file(journal_t *journal) {
+    for (int i = 0; i < SQL_COUNT; i++) {
+        sqlite3_finalize(journal->statements[i]);
+        journal->statements[i] = NULL;
+    }
+    sqlite3_close(journal->db);
+    journal->db = NULL;
+}
+
+/* A new folder, socket or whatever would never become a journal, either. */
+static bool is_no_file(const char *path) {
+    struct stat s;
+    return stat(path, &s) == 0 && !S_ISREG(s.st_mode);
+}
+
+static bool open_and_prepare(journal_t *journal, bool network, bool fsync) {
+    journal->damaged = is_no_file(journal->path);
+    return !journal->damaged && open_file(journal) && configure(journal, network, fsync) && check(journal) &&
+           migrate(journal) && prepare(journal);
+}
+
+bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use) {
+    *journal = (journal_t){.path = strdup(path)};
+    if (!journal->path)
+        abort();
+    /* Without waiting: most often its owner lives. */
+    *in_use = sqlite3_open_v2(path, &journal->db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+              sqlite3_exec(journal->db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT", NULL, NULL,
+                           NULL) == SQLITE_BUSY;
+    if (*in_use)
+        return false;
+    note_damage(journal);
+    return !journal->damaged && configure(journal, true, true) && check(journal) && migrate(journal) &&
+           prepare(journal);
+}
+
 int journal_open(journal_t *journal, const settings_t *settings) {
-    *journal = (journal_t){0};
+    *journal = (journal_t){.series_quiet_ms = settings->series_quiet_ms};
     bool network;
-    char *folder = choose_folder(settings, &network), *path;
+    char *folder = journal_folder(settings, &network);
     if (!folder)
         return EX_CANTCREAT;
-    if (asprintf(&path, "%s/" FILE_NAME, folder) < 0)
+    if (asprintf(&journal->path, "%s/" JOURNAL_FILE_NAME, folder) < 0)
         abort();
-    bool opened = open_file(journal, path) && configure(journal, network, settings->fsync) && migrate(journal) &&
-                  prepare(journal);
-    if (opened)
-        log_info(NULL, "the journal is %s (%s)", path, network ? "exclusive, rollback journal" : "write-ahead log");
-    else
-        log_error(NULL, "the journal %s can't be used", path);
-    free(path);
     free(folder);
+    bool opened = open_and_prepare(journal, network, settings->fsync);
+    if (!opened && journal->damaged) {
+        bool aside = journal_file_set_aside(journal->path);
+        close_file(journal); /* not before: SQLite would remove the log, which still can be of use */
+        opened = aside && open_and_prepare(journal, network, settings->fsync);
+    }
+    if (opened)
+        log_info(NULL, "the journal is %s (%s)", journal->path,
+                 network ? "exclusive, rollback journal" : "write-ahead log");
+    else
+        log_error(NULL, "the journal %s can't be used", journal->path);
     return opened ? 0 : EX_IOERR;
 }
 
+bool journal_is_there(const journal_t *journal) {
+    int moved = 0;
+    return sqlite3_file_control(journal->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved;
+}
+
 void journal_close(journal_t *journal) {
-    for (int i = 0; i < SQL_COUNT; i++)
-        sqlite3_finalize(journal->statements[i]);
-    sqlite3_close(journal->db);
+    close_file(journal);
+    free(journal->path);
     *journal = (journal_t){0};
 }
 
 /* --- transactions -------------------------------------------------------------------------------------- */
 
 static void break_transaction(journal_t *journal) {
+    note_damage(journal);
     if (!journal->broken && log_seldom(&journal->complained_ms))
         log_error(NULL, "journal: %s (%d); nothing of this batch is acknowledged", sqlite3_errmsg(journal->db),
                   sqlite3_extended_errcode(journal->db));
@@ -184,8 +226,17 @@ static void break_transaction(journal_t *journal) {
 
 static void begin(journal_t *journal) {
     journal->open = true;
-    if (sqlite3_exec(journal->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+    if (journal->lost)
+        journal->broken = true;
+    else if (sqlite3_exec(journal->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
         break_transaction(journal);
+}
+
+/* What is damaged is not written to again, and is out of the way before the next start. */
+static void lose(journal_t *journal) {
+    journal->lost = true;
+    if (!journal_file_set_aside(journal->path))
+        log_error(NULL, "the damaged journal stays where it is");
 }
 
 int journal_commit(journal_t *journal) {
@@ -199,6 +250,8 @@ int journal_commit(journal_t *journal) {
         sqlite3_exec(journal->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
         log_error(NULL, "journal: can't roll back: %s", sqlite3_errmsg(journal->db));
     journal->open = journal->broken = false;
+    if (journal->damaged && !journal->lost)
+        lose(journal);
     return status;
 }
 

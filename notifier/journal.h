@@ -18,19 +18,30 @@
 typedef struct journal {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
-    bool open;   /* a transaction is open */
-    bool broken; /* it has failed and will be rolled back */
+    char *path;              /* owned */
+    bool open;               /* a transaction is open */
+    bool broken;             /* it has failed and will be rolled back */
+    bool damaged;            /* SQLite has found that the file is not what it wrote */
+    bool lost;               /* so it was set aside: no transaction succeeds any more */
+    int64_t series_quiet_ms; /* as set; for reception.c */
     int64_t complained_ms;
 } journal_t;
 
-/* Opens the journal, made if it is not there: in settings->state_dir, or where that can't be written, in a folder
- * named after the host below files_root, which may be a network file system (no shared memory: exclusive locking
- * and a rollback journal). Returns 0, or an exit status (sysexits.h) after logging why. Close it in any case. */
+/* Opens the journal where journal_folder has it, made if it is not there; on what may be a network file system with
+ * exclusive locking and a rollback journal, since there is no shared memory. A damaged one is set aside and begun
+ * anew. Returns 0, or an exit status (sysexits.h) after logging why. Close it in any case. */
 int journal_open(journal_t *journal, const settings_t *settings) __attribute__((warn_unused_result));
+/* Opens one that another host has left in the fallback place, locked and brought to the latest schema. False: it is
+ * `in_use` by somebody, or can't be used, which was logged. Close it in any case. */
+bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use)
+    __attribute__((warn_unused_result));
 void journal_close(journal_t *journal);
 
+/* Whether the file still has its name. What is written to one that was removed is lost with this process. */
+bool journal_is_there(const journal_t *journal);
+
 /* Ends the transaction that the first statement opened. 0: all of it is durable (as far as OXIDICOM_FSYNC has it).
- * -1: nothing of it happened. */
+ * -1: nothing of it happened; with journal->lost, and nothing will: then the process should end and begin anew. */
 int journal_commit(journal_t *journal) __attribute__((warn_unused_result));
 
 /* A value for one parameter of a statement. Texts and bytes must live until the statement has run. */

@@ -30,6 +30,16 @@ const char *const JOURNAL_MIGRATIONS[] = {
     "  WITHOUT ROWID;",
     /* Version 2: what became of a series is asked by its UID. */
     "CREATE INDEX reception_series ON reception (series_uid, id);",
+    /* Version 3.
+     *   quiet_at      since when nothing has come of a reception that no association sends to; NULL: one sends
+     *   adopted_from  host whose journal it was taken over from, and its number there, which its task id is made
+     * of; a second attempt at taking it over finds it here */
+    "ALTER TABLE reception ADD COLUMN quiet_at INTEGER;"
+    "ALTER TABLE reception ADD COLUMN adopted_from TEXT;"
+    "ALTER TABLE reception ADD COLUMN adopted_id INTEGER;"
+    "CREATE INDEX reception_quiet ON reception (quiet_at) WHERE state = 'receiving' AND quiet_at IS NOT NULL;"
+    "CREATE UNIQUE INDEX reception_adopted ON reception (adopted_from, adopted_id, began_at)"
+    "  WHERE adopted_from IS NOT NULL;",
 };
 
 const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;
@@ -64,16 +74,21 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_SENDING_END] = "DELETE FROM sending WHERE listener = ?1 AND association = ?2 RETURNING reception",
     [SQL_SENDING_END_OTHERS] = "DELETE FROM sending WHERE listener <> ?1 RETURNING reception",
 
-    [SQL_RECEPTION_FIND_OPEN] =
-        "SELECT id, folder FROM reception WHERE calling_ae = ?1 AND series_uid = ?2 AND state = 'receiving'",
+    [SQL_RECEPTION_FIND_OPEN] = "SELECT id, folder, quiet_at FROM reception"
+                                " WHERE calling_ae = ?1 AND series_uid = ?2 AND state = 'receiving'",
     [SQL_RECEPTION_BEGIN] = "INSERT INTO reception (calling_ae, series_uid, began_at) VALUES (?1, ?2, ?3)",
     [SQL_RECEPTION_SET_FIRST] = "UPDATE reception SET folder = ?2, series = ?3 WHERE id = ?1",
     [SQL_RECEPTION_ADD_FILE] = "UPDATE reception SET files = files + 1, elsewhere = elsewhere + (folder <> ?2) "
                                "WHERE id = ?1 RETURNING files",
     [SQL_RECEPTION_ADD_ERROR] = "UPDATE reception SET errors = errors + 1 WHERE id = ?1",
     [SQL_RECEPTION_FIND_ABANDONED] =
-        "SELECT id FROM reception WHERE state = 'receiving'"
+        "SELECT id FROM reception WHERE state = 'receiving' AND quiet_at IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM sending WHERE reception = reception.id) LIMIT 1",
+    [SQL_RECEPTION_QUIET] = "UPDATE reception SET quiet_at = ?2 WHERE id = ?1 AND state = 'receiving'",
+    [SQL_RECEPTION_STIR] = "UPDATE reception SET quiet_at = NULL WHERE id = ?1",
+    /* Times lie in the future where the clock was set back; nobody should wait for that. */
+    [SQL_RECEPTION_FIND_QUIET] = "SELECT id FROM reception WHERE state = 'receiving' AND quiet_at IS NOT NULL"
+                                 " AND (quiet_at <= ?1 - ?2 OR quiet_at > ?1) LIMIT 1",
     [SQL_RECEPTION_READ] = "SELECT calling_ae, series_uid, series, files, elsewhere, errors FROM reception"
                            " WHERE id = ?1 AND state = 'receiving'",
     [SQL_RECEPTION_SETTLE] = "UPDATE reception SET state = iif(?2 IS NULL, 'due', 'refused'), why = ?2,"
@@ -93,7 +108,8 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_DUE_FIND_OLDER] = "SELECT older.id FROM reception AS older JOIN reception AS newer"
                            " USING (calling_ae, series_uid, folder)"
                            " WHERE newer.id = ?1 AND older.id < ?1 AND older.state = 'due' ORDER BY older.id DESC",
-    [SQL_DUE_READ] = "SELECT series, began_at, attempts FROM reception WHERE id = ?1",
+    [SQL_DUE_READ] = "SELECT series, began_at, attempts, calling_ae, coalesce(adopted_id, id) FROM reception"
+                     " WHERE id = ?1",
     [SQL_DUE_MERGE] =
         "UPDATE reception SET state = 'merged', settled_at = ?3, why = 'merged into ' || ?2 WHERE id = ?1",
     [SQL_DUE_TAKE_SERIES] =
@@ -124,4 +140,14 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_ASSOCIATION_EXPIRE] = "DELETE FROM ended WHERE ended_at < ?1",
     [SQL_LISTENER_EXPIRE] = "DELETE FROM listener WHERE closed_at < ?1",
     [SQL_RECEPTION_EXPIRE] = "DELETE FROM reception WHERE settled_at < ?1",
+
+    [SQL_LEFT_READ] = "SELECT calling_ae, series_uid, state, folder, series, files, elsewhere, errors, began_at,"
+                      " ended_at, attempts, coalesce(adopted_from, ?1), coalesce(adopted_id, id) FROM reception"
+                      " WHERE state IN ('receiving', 'due') ORDER BY id",
+    [SQL_LEFT_FORGET] = "DELETE FROM reception WHERE state IN ('receiving', 'due')",
+    [SQL_ADOPT] =
+        "INSERT OR IGNORE INTO reception (calling_ae, series_uid, state, folder, series, files, elsewhere, errors,"
+        " began_at, ended_at, attempts, adopted_from, adopted_id, why, settled_at)"
+        " VALUES (?1, ?2, iif(?13 IS NULL, 'due', 'refused'), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
+        " iif(?13 IS NULL, NULL, ?9))",
 };

@@ -7,6 +7,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/stage.h"
+#include "notifier/adoption.h"
 #include "notifier/batch.h"
 #include "notifier/broker.h"
 #include "notifier/housekeeping.h"
@@ -31,6 +32,7 @@ typedef struct notifier {
     connection_state_t broker_state, nats_state;
     registrar_t *registrar;
     query_t *query;
+    adoption_t adoption;
     housekeeping_t housekeeping;
     uint64_t current_listener;             /* incarnation; 0: has not said it yet */
     bool strangers;                        /* this batch had events of another one */
@@ -104,6 +106,13 @@ static void finish_batch(notifier_t *notifier) {
         arm_grace(notifier);
     notifier->strangers = false;
     registrar_pump(notifier->registrar);
+}
+
+static void end_quiet_series(notifier_t *notifier) {
+    if (reception_end_quiet(&notifier->journal, notifier->batch))
+        finish_batch(notifier);
+    else
+        (void)!journal_commit(&notifier->journal); /* of nothing */
 }
 
 static int on_grace_over(zloop_t *loop, int timer, void *argument) {
@@ -224,6 +233,16 @@ static void end_if_drained(stage_t *stage) {
         stage_end(stage, 0);
 }
 
+/* Another process begins with a new journal, and knows nothing that only this one's had. */
+static void end_if_lost(stage_t *stage) {
+    journal_t *journal = &((notifier_t *)stage->self)->journal;
+    if (!journal->lost && !journal_is_there(journal))
+        log_error(NULL, "the journal %s was removed or replaced", journal->path);
+    else if (!journal->lost)
+        return;
+    stage_end(stage, EX_IOERR);
+}
+
 static void on_inbox(stage_t *stage) {
     notifier_t *notifier = stage->self;
     ring_drain(stage->inbox, &notifier->inbox);
@@ -247,9 +266,13 @@ static void on_beat(stage_t *stage) {
     Ring__Alive alive = alive_of(stage, RING__STAGE__STAGE_NOTIFIER);
     /* A full queue means that the listener is not there to hear it. */
     (void)!ring_send(notifier->listener, &RING_ENVELOPE(ALIVE, alive, &alive));
+    end_quiet_series(notifier);
+    if (adoption_beat(&notifier->adoption, &notifier->journal, notifier->batch, stage->settings.files_root))
+        batch_settle(notifier->batch, notifier->listener, notifier->progress, clock_ms());
     registrar_on_broker(notifier->registrar);
-    housekeeping_beat(&notifier->housekeeping, &notifier->journal);
+    housekeeping_beat(&notifier->housekeeping, &notifier->journal, stage->settings.journal_keep_ms);
     end_if_drained(stage);
+    end_if_lost(stage);
 }
 
 static int on_drain_check(zloop_t *loop, int timer, void *argument) {
@@ -302,10 +325,11 @@ static int start(stage_t *stage) {
     connection_init(&notifier->broker_state);
     connection_init(&notifier->nats_state);
     notifier->publisher = publisher_new(&stage->settings, &notifier->nats_state);
-    notifier->progress = progress_new(stage->settings.root_subject, stage->settings.progress_interval_ms,
-                                      publisher_publish, notifier->publisher);
+    notifier->progress =
+        progress_new(stage->settings.root_subject, stage->settings.progress_interval_ms,
+                     (progress_sink_t){publisher_publish, publisher_publish_done, notifier->publisher});
     notifier->broker = broker_new(&stage->settings, &notifier->broker_state);
-    notifier->registrar = registrar_new(&notifier->journal, notifier->broker);
+    notifier->registrar = registrar_new(&notifier->journal, notifier->broker, notifier->progress);
     notifier->query =
         query_new(&(query_sources_t){stage, &notifier->journal, notifier->registrar, notifier->publisher,
                                      &notifier->broker_state, &notifier->nats_state});

@@ -18,8 +18,7 @@ typedef struct entry {
 struct progress {
     const char *root;
     int64_t interval_ms;
-    progress_publish_fn *publish;
-    void *publisher;
+    progress_sink_t sink;
     zhashx_t *entries; /* by reception */
     /* In the order in which they fall due. */
     TAILQ_HEAD(pending_list, entry) pending;
@@ -35,11 +34,11 @@ static int compare_receptions(const void *a, const void *b) {
     return memcmp(a, b, sizeof(int64_t));
 }
 
-progress_t *progress_new(const char *root, int64_t interval_ms, progress_publish_fn *publish, void *publisher) {
+progress_t *progress_new(const char *root, int64_t interval_ms, progress_sink_t sink) {
     progress_t *progress = calloc(1, sizeof *progress);
     if (!progress)
         abort();
-    *progress = (progress_t){root, interval_ms, publish, publisher, zhashx_new(), {0}};
+    *progress = (progress_t){root, interval_ms, sink, zhashx_new(), {0}};
     TAILQ_INIT(&progress->pending);
     zhashx_set_key_hasher(progress->entries, hash_reception);
     zhashx_set_key_comparator(progress->entries, compare_receptions);
@@ -51,7 +50,7 @@ progress_t *progress_new(const char *root, int64_t interval_ms, progress_publish
 static void say_count(progress_t *progress, entry_t *entry, int64_t now_ms) {
     uint8_t payload[LONK_COUNT_BYTES];
     lonk_count(payload, entry->count);
-    progress->publish(progress->publisher, entry->subject, payload, sizeof payload);
+    progress->sink.publish(progress->sink.self, entry->subject, payload, sizeof payload);
     entry->said = entry->count;
     entry->said_ms = now_ms;
     if (entry->pending)
@@ -113,7 +112,7 @@ void progress_error(progress_t *progress, const char *calling_ae, const char *se
     char *subject = lonk_subject(progress->root, calling_ae, series_uid);
     size_t size;
     uint8_t *payload = lonk_error(text, &size);
-    progress->publish(progress->publisher, subject, payload, size);
+    progress->sink.publish(progress->sink.self, subject, payload, size);
     free(payload);
     free(subject);
 }
@@ -126,8 +125,7 @@ void progress_done(progress_t *progress, int64_t reception, const char *calling_
     entry->count = count;
     if (entry->said != count)
         say_count(progress, entry, 0);
-    static const uint8_t done[] = {LONK_DONE};
-    progress->publish(progress->publisher, entry->subject, done, sizeof done);
+    progress->sink.publish_done(progress->sink.self, entry->subject, count);
     if (entry->pending)
         TAILQ_REMOVE(&progress->pending, entry, next);
     zhashx_delete(progress->entries, &reception);

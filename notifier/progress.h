@@ -9,11 +9,21 @@
 
 typedef struct progress progress_t;
 
-/* Takes one message; must not block. */
+/* Takes one message that is not a done; must not block. */
 typedef void progress_publish_fn(void *self, const char *subject, const void *payload, size_t size);
 
+/* Takes a done; `count` is what the series' last count said. Must not block. */
+typedef void progress_done_fn(void *self, const char *subject, uint32_t count);
+
+/* Where messages go. */
+typedef struct progress_sink {
+    progress_publish_fn *publish;
+    progress_done_fn *publish_done;
+    void *self;
+} progress_sink_t;
+
 /* `root` is the first part of every subject and must outlive this. */
-progress_t *progress_new(const char *root, int64_t interval_ms, progress_publish_fn *publish, void *publisher);
+progress_t *progress_new(const char *root, int64_t interval_ms, progress_sink_t sink);
 /* Says pending counts, then frees. */
 void progress_destroy(progress_t **self_p);
 

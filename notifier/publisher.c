@@ -1,13 +1,12 @@
 #include "notifier/publisher.h"
 
 #include <czmq.h>
-#include <nats/nats.h>
 #include <stdatomic.h>
 
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
-#include "notifier/publisher.h"
+#include "notifier/nats_link.h"
 
 struct publisher {
     zsock_t *queue;                /* PUSH, bounded */
@@ -23,11 +22,11 @@ typedef struct work {
     zsock_t *queue; /* PULL */
     atomic_uint_least64_t *waiting;
     const settings_t *settings;
-    connection_state_t *state;
-    natsConnection *connection; /* NULL: the address is of no use */
-    uint64_t failed;
-    int64_t complained_ms;
+    nats_link_t *link;
 } work_t;
+
+/* A message of the queue: one of these, the subject with its NUL, then the payload or the count. */
+typedef enum kind { KIND_MESSAGE, KIND_DONE } kind_t;
 
 typedef struct start {
     const settings_t *settings;
@@ -36,120 +35,52 @@ typedef struct start {
     connection_state_t *state;
 } start_t;
 
-/* --- the thread: NATS ---------------------------------------------------------------------------------- */
+/* --- the thread ------------------------------------------------------------------------------------------ */
 
-static void on_disconnected(natsConnection *connection, void *closure) {
-    (void)connection;
-    connection_down(closure, "the connection was lost");
-    log_warn(NULL, "the connection to NATS is lost; progress waits or is dropped, reception goes on");
+static void publish(work_t *work, const char *message, size_t size) {
+    const char *subject = message + 1, *payload = subject + strlen(subject) + 1;
+    uint32_t count;
+    if (*message == KIND_DONE) {
+        memcpy(&count, payload, sizeof count);
+        nats_link_publish_done(work->link, subject, count);
+    } else {
+        nats_link_publish(work->link, subject, payload, size - (size_t)(payload - message));
+    }
 }
 
-static void on_connected(natsConnection *connection, void *closure) {
-    (void)connection;
-    connection_up(closure);
-    log_info(NULL, "connected to NATS");
-}
-
-/* cnats prints errors of the connection on stderr unless somebody takes them. */
-static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *closure) {
-    (void)connection;
-    (void)subscription;
-    (void)closure;
-    log_warn(NULL, "NATS: %s", natsStatus_GetText(status));
-}
-
-/* Never logs the address, which may hold a password. */
-static natsStatus set_options(natsOptions *options, const char *address, connection_state_t *state) {
-    natsStatus status = natsOptions_SetURL(options, address);
-    if (status == NATS_OK)
-        status = natsOptions_SetName(options, "oxidicom-notifier");
-    if (status == NATS_OK)
-        status = natsOptions_SetTimeout(options, NATS_CONNECT_TIMEOUT_MS);
-    if (status == NATS_OK)
-        status = natsOptions_SetMaxReconnect(options, -1);
-    if (status == NATS_OK)
-        status = natsOptions_SetReconnectWait(options, NATS_RETRY_MS);
-    if (status == NATS_OK)
-        status = natsOptions_SetReconnectJitter(options, NATS_RETRY_MS, NATS_RETRY_MS);
-    if (status == NATS_OK)
-        status = natsOptions_SetRetryOnFailedConnect(options, true, on_connected, state);
-    if (status == NATS_OK)
-        status = natsOptions_SetReconnectedCB(options, on_connected, state);
-    if (status == NATS_OK)
-        status = natsOptions_SetDisconnectedCB(options, on_disconnected, state);
-    if (status == NATS_OK)
-        status = natsOptions_SetErrorHandler(options, on_error, NULL);
-    return status;
-}
-
-/* on_connected may have come before it. */
-static void not_there_yet(connection_state_t *state) {
-    bool connected;
-    int64_t since;
-    char why[CONNECTION_WHY_BYTES];
-    log_warn(NULL, "NATS is not there yet; progress waits or is dropped, reception goes on");
-    connection_read(state, &connected, &since, why);
-    if (!connected)
-        connection_down(state, "nobody is there yet");
-}
-
-static void give_up(connection_state_t *state, natsStatus status) {
-    connection_down(state, natsStatus_GetText(status));
-    log_error(NULL, "OXIDICOM_NATS_ADDRESS can't be used: %s; no progress is published",
-              natsStatus_GetText(status));
-}
-
-static void connect_to_nats(work_t *work) {
-    natsOptions *options = NULL;
-    natsStatus status = natsOptions_Create(&options);
-    if (status == NATS_OK)
-        status = set_options(options, work->settings->nats_address, work->state);
-    if (status == NATS_OK)
-        status = natsConnection_Connect(&work->connection, options);
-    natsOptions_Destroy(options);
-    if (status == NATS_OK)
-        on_connected(NULL, work->state);
-    else if (status == NATS_NOT_YET_CONNECTED)
-        not_there_yet(work->state);
-    else
-        give_up(work->state, status);
-}
-/* One message of the queue: the subject with its NUL, then the payload. False: none waits. */
+/* False: none waits. */
 static bool publish_next(work_t *work) {
     zmq_msg_t message;
     zmq_msg_init(&message);
-    if (zmq_msg_recv(&message, zsock_resolve(work->queue), ZMQ_DONTWAIT) < 0) {
-        zmq_msg_close(&message);
-        return false;
-    }
-    atomic_fetch_sub(work->waiting, 1);
-    const char *subject = zmq_msg_data(&message);
-    size_t subject_size = strlen(subject) + 1;
-    natsStatus status = NATS_INVALID_ARG;
-    if (work->connection)
-        status = natsConnection_Publish(work->connection, subject, subject + subject_size,
-                                        (int)(zmq_msg_size(&message) - subject_size));
-    if (status != NATS_OK) {
-        work->failed++;
-        if (work->connection && log_seldom(&work->complained_ms))
-            log_warn(NULL, "progress messages that NATS did not take so far: %llu (%s)",
-                     (unsigned long long)work->failed, natsStatus_GetText(status));
+    bool any = zmq_msg_recv(&message, zsock_resolve(work->queue), ZMQ_DONTWAIT) >= 0;
+    if (any) {
+        atomic_fetch_sub(work->waiting, 1);
+        publish(work, zmq_msg_data(&message), zmq_msg_size(&message));
     }
     zmq_msg_close(&message);
-    return true;
+    return any;
 }
 
-/* --- the thread: its life ------------------------------------------------------------------------------ */
+/* A slice of what waits. OXIDICOM_DEV_SLEEP pauses here and nowhere else. Returns whether the thread shall end. */
+static bool publish_some(work_t *work, zpoller_t *told) {
+    for (int i = 0; i < LONK_SLICE_MESSAGES && publish_next(work); i++) {
+        if (work->settings->dev_sleep_ms == 0)
+            continue;
+        if (zpoller_wait(told, (int)work->settings->dev_sleep_ms) || zpoller_terminated(told))
+            return true;
+        break;
+    }
+    return false;
+}
 
-/* Publishes until it is told to end. OXIDICOM_DEV_SLEEP pauses here and nowhere else. */
+/* Publishes until it is told to end. */
 static void run(work_t *work) {
     zpoller_t *both = zpoller_new(work->pipe, work->queue, NULL), *told = zpoller_new(work->pipe, NULL);
     assert(both && told);
     for (bool ended = false; !ended;) {
-        zsock_t *ready = zpoller_wait(both, -1);
-        if (ready == work->queue && publish_next(work) && work->settings->dev_sleep_ms > 0)
-            ready = zpoller_wait(told, (int)work->settings->dev_sleep_ms);
-        ended = ready == work->pipe || zpoller_terminated(both) || zpoller_terminated(told);
+        zsock_t *ready = zpoller_wait(both, (int)nats_link_service(work->link));
+        ended =
+            ready == work->pipe || zpoller_terminated(both) || (ready == work->queue && publish_some(work, told));
     }
     zpoller_destroy(&both);
     zpoller_destroy(&told);
@@ -159,27 +90,17 @@ static void flush(work_t *work) {
     int64_t deadline_ms = clock_ms() + LONK_FLUSH_MS;
     while (clock_ms() < deadline_ms && publish_next(work))
         ;
-    int64_t left_ms = deadline_ms - clock_ms();
-    if (!work->connection || left_ms <= 0 || natsConnection_Status(work->connection) != NATS_CONN_STATUS_CONNECTED)
-        return;
-    natsStatus status = natsConnection_FlushTimeout(work->connection, left_ms);
-    if (status != NATS_OK)
-        log_warn(NULL, "the last progress messages may be lost: %s", natsStatus_GetText(status));
+    nats_link_flush(work->link, deadline_ms - clock_ms());
 }
 
 static void publisher_thread(zsock_t *pipe, void *argument) {
     start_t start = *(start_t *)argument;
-    work_t work = {.pipe = pipe,
-                   .queue = start.queue,
-                   .waiting = start.waiting,
-                   .settings = start.settings,
-                   .state = start.state};
+    work_t work = {.pipe = pipe, .queue = start.queue, .waiting = start.waiting, .settings = start.settings};
     zsock_signal(pipe, 0);
-    connect_to_nats(&work);
+    work.link = nats_link_new(work.settings, start.state);
     run(&work);
     flush(&work);
-    natsConnection_Destroy(work.connection);
-    nats_Close();
+    nats_link_destroy(&work.link);
     zsock_destroy(&work.queue);
 }
 
@@ -216,16 +137,18 @@ void publisher_destroy(publisher_t **self_p) {
     *self_p = NULL;
 }
 
-void publisher_publish(void *self, const char *subject, const void *payload, size_t size) {
-    publisher_t *publisher = self;
+/* Puts a message into the queue, or counts it as dropped. */
+static void enqueue(publisher_t *publisher, kind_t kind, const char *subject, const void *payload, size_t size) {
     if (!publisher->thread)
         return;
     size_t subject_size = strlen(subject) + 1;
     zmq_msg_t message;
-    if (zmq_msg_init_size(&message, subject_size + size) != 0)
+    if (zmq_msg_init_size(&message, 1 + subject_size + size) != 0)
         abort();
-    memcpy(zmq_msg_data(&message), subject, subject_size);
-    memcpy((char *)zmq_msg_data(&message) + subject_size, payload, size);
+    char *bytes = zmq_msg_data(&message);
+    bytes[0] = (char)kind;
+    memcpy(bytes + 1, subject, subject_size);
+    memcpy(bytes + 1 + subject_size, payload, size);
     atomic_fetch_add(&publisher->waiting, 1);
     if (zmq_msg_send(&message, zsock_resolve(publisher->queue), ZMQ_DONTWAIT) >= 0)
         return;
@@ -235,6 +158,14 @@ void publisher_publish(void *self, const char *subject, const void *payload, siz
     if (log_seldom(&publisher->complained_ms))
         log_warn(NULL, "progress messages dropped for want of room so far: %llu",
                  (unsigned long long)publisher->dropped);
+}
+
+void publisher_publish(void *self, const char *subject, const void *payload, size_t size) {
+    enqueue(self, KIND_MESSAGE, subject, payload, size);
+}
+
+void publisher_publish_done(void *self, const char *subject, uint32_t count) {
+    enqueue(self, KIND_DONE, subject, &count, sizeof count);
 }
 
 void publisher_count(publisher_t *publisher, uint64_t *waiting, uint64_t *dropped) {

@@ -41,12 +41,16 @@ static void add_event(journal_t *journal, batch_t *batch, const Ring__ObjectId *
 static int64_t join(journal_t *journal, batch_t *batch, const Ring__ObjectId *id, const char *calling_ae,
                     const char *series_uid, bool *has_first) {
     int64_t reception = 0, now = journal_now();
+    bool quiet = false;
     *has_first = false;
     sqlite3_stmt *row = journal_query(journal, SQL_RECEPTION_FIND_OPEN, VALUES(TEXT(calling_ae), TEXT(series_uid)));
     while (journal_row(journal, row)) {
         reception = sqlite3_column_int64(row, 0);
         *has_first = sqlite3_column_type(row, 1) != SQLITE_NULL;
+        quiet = sqlite3_column_type(row, 2) != SQLITE_NULL;
     }
+    if (quiet)
+        journal_run(journal, SQL_RECEPTION_STIR, VALUES(NUMBER(reception)));
     if (!reception &&
         journal_run(journal, SQL_RECEPTION_BEGIN, VALUES(TEXT(calling_ae), TEXT(series_uid), NUMBER(now))) == 1)
         reception = sqlite3_last_insert_rowid(journal->db);
@@ -156,10 +160,7 @@ static void settle(journal_t *journal, batch_t *batch, const ending_t *ending) {
     free(why);
 }
 
-/* Ends the reception if it is open and nobody sends to it any more. */
-static void end_if_over(journal_t *journal, batch_t *batch, int64_t reception) {
-    if (journal_number(journal, SQL_SENDING_ANY, VALUES(NUMBER(reception)), 0))
-        return;
+static void end_reception(journal_t *journal, batch_t *batch, int64_t reception) {
     sqlite3_stmt *row = journal_query(journal, SQL_RECEPTION_READ, VALUES(NUMBER(reception)));
     while (journal_row(journal, row)) {
         ending_t ending = {.id = reception,
@@ -174,6 +175,17 @@ static void end_if_over(journal_t *journal, batch_t *batch, int64_t reception) {
         settle(journal, batch, &ending);
         ring__series__free_unpacked(ending.series, NULL);
     }
+}
+
+/* Ends the reception if it is open and nobody sends to it any more; with OXIDICOM_SERIES_QUIET, its quiet begins.
+ */
+static void end_if_over(journal_t *journal, batch_t *batch, int64_t reception) {
+    if (journal_number(journal, SQL_SENDING_ANY, VALUES(NUMBER(reception)), 0))
+        return;
+    if (journal->series_quiet_ms > 0)
+        journal_run(journal, SQL_RECEPTION_QUIET, VALUES(NUMBER(reception), NUMBER(journal_now())));
+    else
+        end_reception(journal, batch, reception);
 }
 
 void reception_on_association_ended(journal_t *journal, batch_t *batch, uint64_t listener, uint64_t association) {
@@ -196,4 +208,15 @@ void reception_end_abandoned(journal_t *journal, batch_t *batch) {
         return;
     for (int64_t id; (id = journal_number(journal, SQL_RECEPTION_FIND_ABANDONED, NULL, 0, 0)) != 0;)
         end_if_over(journal, batch, id);
+}
+
+bool reception_end_quiet(journal_t *journal, batch_t *batch) {
+    bool any = false;
+    int64_t now = journal_now(), id;
+    while ((id = journal_number(journal, SQL_RECEPTION_FIND_QUIET,
+                                VALUES(NUMBER(now), NUMBER(journal->series_quiet_ms)), 0)) != 0) {
+        end_reception(journal, batch, id);
+        any = true;
+    }
+    return any;
 }

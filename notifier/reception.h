@@ -1,4 +1,5 @@
-/* Receptions: what came of one series from one calling AE, until every association that sent it has ended. All of
+/* Receptions: what came of one series from one calling AE, until every association that sent it has ended and
+ * nothing more has come for OXIDICOM_SERIES_QUIET. All of
  * it is in the journal; these functions read and write the open transaction and note in the batch what is owed
  * after its commit. A failure breaks the transaction (journal.h), so none of them returns one. */
 #ifndef NOTIFIER_RECEPTION_H
@@ -23,6 +24,9 @@ void reception_close_other_listeners(journal_t *journal, batch_t *batch, uint64_
 /* Ends the receptions that late events of this batch have begun, since no association sends to them. Call it at the
  * end of each batch, so that several late events of one series are one reception. */
 void reception_end_abandoned(journal_t *journal, batch_t *batch);
+
+/* Ends the receptions whose quiet has lasted long enough; returns whether there were any. Call it now and then. */
+bool reception_end_quiet(journal_t *journal, batch_t *batch);
 
 /* Whether the message has everything that it must have. */
 bool reception_stored_usable(const Ring__Stored *stored);

@@ -17,17 +17,19 @@ typedef struct under_way {
 struct registrar {
     journal_t *journal;
     zactor_t *broker;
-    bool connected;
+    progress_t *progress;
+    bool connected, blocked;
     TAILQ_HEAD(under_way_list, under_way) under_way;
     size_t under_way_count;
 };
 
-registrar_t *registrar_new(journal_t *journal, zactor_t *broker) {
+registrar_t *registrar_new(journal_t *journal, zactor_t *broker, progress_t *progress) {
     registrar_t *registrar = calloc(1, sizeof *registrar);
     if (!registrar)
         abort();
     registrar->journal = journal;
     registrar->broker = broker;
+    registrar->progress = progress;
     TAILQ_INIT(&registrar->under_way);
     /* They count from the start of a process; whatever the broker minded, it gets another chance. */
     journal_run(journal, SQL_DUE_FORGET_RETRIES, NULL, 0);
@@ -78,7 +80,17 @@ static void merge_older(registrar_t *registrar, int64_t reception) {
     }
 }
 
-/* Reads the row; NULL where the transaction broke or the tags can't be read, which reception_end has excluded. */
+/* Such a row can't be made a task, ever. It must neither be tried for ever nor keep others waiting. */
+static void refuse_unreadable(registrar_t *registrar, registration_t **registration_p) {
+    static const char why[] = "its tags can't be read back from the journal";
+    log_error(NULL, "a series can't be registered: %s (reception %lld)", why,
+              (long long)(*registration_p)->reception);
+    journal_run(registrar->journal, SQL_DUE_REFUSED,
+                VALUES(NUMBER((*registration_p)->reception), NUMBER(journal_now()), TEXT(why)));
+    registration_destroy(registration_p);
+}
+
+/* Reads the row; NULL where the transaction broke or the tags can't be read. */
 static registration_t *read_due(registrar_t *registrar, int64_t reception) {
     registration_t *registration = NULL;
     sqlite3_stmt *row = journal_query(registrar->journal, SQL_DUE_READ, VALUES(NUMBER(reception)));
@@ -92,9 +104,13 @@ static registration_t *read_due(registrar_t *registrar, int64_t reception) {
             ring__series__unpack(NULL, (size_t)sqlite3_column_bytes(row, 0), sqlite3_column_blob(row, 0));
         registration->began_at = sqlite3_column_int64(row, 1);
         registration->attempts = sqlite3_column_int64(row, 2);
+        registration->calling_ae = strdup((const char *)sqlite3_column_text(row, 3));
+        registration->number = sqlite3_column_int64(row, 4);
+        if (!registration->calling_ae)
+            abort();
     }
     if (registration && !registration->series)
-        registration_destroy(&registration);
+        refuse_unreadable(registrar, &registration);
     return registration;
 }
 
@@ -128,7 +144,7 @@ void registrar_pump(registrar_t *registrar) {
     registration_t *due[REGISTRATIONS_IN_FLIGHT];
     size_t count = 0;
     int64_t after = 0;
-    if (!registrar->connected)
+    if (!registrar->connected || registrar->blocked)
         return;
     while (registrar->under_way_count + count < REGISTRATIONS_IN_FLIGHT &&
            (due[count] = next_due(registrar, &after)) != NULL)
@@ -174,6 +190,15 @@ static void record(journal_t *journal, const registration_t *settled) {
     }
 }
 
+/* The series' `done` has been said, but that it will never be registered must not be found in the log alone. */
+static void say_impossible(registrar_t *registrar, const registration_t *settled) {
+    char *text;
+    if (asprintf(&text, "this series can't be registered: %s", settled->why) < 0)
+        abort();
+    progress_error(registrar->progress, settled->calling_ae, settled->series->series_instance_uid, text);
+    free(text);
+}
+
 static void log_outcome(const registration_t *settled) {
     const char *series = settled->series->series_instance_uid;
     switch (settled->outcome) {
@@ -207,6 +232,8 @@ static void record_settled(registrar_t *registrar) {
         next = TAILQ_NEXT(item, next);
         if (item->settled) {
             log_outcome(item->settled);
+            if (item->settled->outcome == OUTCOME_IMPOSSIBLE)
+                say_impossible(registrar, item->settled);
             forget(registrar, item);
         }
     }
@@ -215,6 +242,7 @@ static void record_settled(registrar_t *registrar) {
 static void on_event(registrar_t *registrar, broker_event_t event, registration_t *registration) {
     if (event == BROKER_CONNECTED || event == BROKER_DISCONNECTED)
         registrar->connected = event == BROKER_CONNECTED;
+    registrar->blocked = event == BROKER_BLOCKED || (registrar->blocked && event == BROKER_SETTLED);
     if (!registration)
         return;
     under_way_t *item = find_under_way(registrar, registration->reception);
@@ -232,7 +260,7 @@ void registrar_on_broker(registrar_t *registrar) {
 }
 
 bool registrar_busy(registrar_t *registrar) {
-    if (!registrar->connected)
+    if (!registrar->connected || registrar->blocked)
         return false;
     registrar_pump(registrar);
     return !TAILQ_EMPTY(&registrar->under_way);

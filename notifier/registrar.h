@@ -6,11 +6,12 @@
 #include <czmq.h>
 
 #include "notifier/journal.h"
+#include "notifier/progress.h"
 
 typedef struct registrar registrar_t;
 
-/* Both must outlive it; `broker` as of broker_new. */
-registrar_t *registrar_new(journal_t *journal, zactor_t *broker);
+/* All must outlive it; `broker` as of broker_new, `progress` hears of series that can't be registered. */
+registrar_t *registrar_new(journal_t *journal, zactor_t *broker, progress_t *progress);
 void registrar_destroy(registrar_t **self_p);
 
 /* Hears what the broker's thread has said, records it, and hands over what is due. */

@@ -21,6 +21,7 @@ void registration_destroy(registration_t **self_p) {
         return;
     ring__series__free_unpacked(registration->series, NULL);
     free(registration->why);
+    free(registration->calling_ae);
     free(registration);
     *self_p = NULL;
 }
@@ -147,7 +148,7 @@ void registration_set_task_id(registration_t *registration) {
     uuid_t id;
     /* When it began tells receptions of two journals with the same number apart. */
     if (asprintf(&name, "%s\n%s\n%lld\n%lld\n%lld", series->series_instance_uid, series->folder,
-                 (long long)registration->ndicom, (long long)registration->reception,
+                 (long long)registration->ndicom, (long long)registration->number,
                  (long long)registration->began_at) < 0)
         abort();
     uuid_generate_sha1(id, namespace, name, strlen(name));

@@ -16,11 +16,15 @@ typedef struct transport_results {
     void (*settled)(void *self, uint64_t tag, bool multiple, outcome_t outcome, const char *why);
     /* The broker sent this task back; that it is settled comes later. */
     void (*returned)(void *self, const char *task_id, const char *why);
+    /* The broker takes nothing for a while (`why`: its alarm), or takes messages again (NULL). Until then nothing
+     * is settled, and the connection is well. */
+    void (*blocked)(void *self, const char *why);
 } transport_results_t;
 
 /* Where a transport writes why something failed; never a secret. */
 typedef struct failure {
     char text[256];
+    bool refused; /* the broker is there, and does not let this user in: people must help */
 } failure_t;
 
 typedef struct transport {

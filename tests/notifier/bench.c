@@ -17,14 +17,19 @@ static void write_down(void *self, const char *subject, const void *payload, siz
         fprintf(bench->said_file, "%s%scount %d\n", last, *last ? " " : "", bytes[1] | bytes[2] << 8);
     else if (bytes[0] == LONK_ERROR)
         fprintf(bench->said_file, "%s%serror: %.*s\n", last, *last ? " " : "", (int)size - 1, bytes + 1);
-    else
-        fprintf(bench->said_file, "%s%sdone\n", last, *last ? " " : "");
+}
+
+static void write_down_done(void *self, const char *subject, uint32_t count) {
+    (void)count;
+    bench_t *bench = self;
+    bool other = strcmp(subject, SUBJECT) != 0;
+    fprintf(bench->said_file, "%s%sdone\n", other ? strrchr(subject, '.') + 1 : "", other ? " " : "");
 }
 
 static void open_all(bench_t *bench) {
     cr_assert_eq(journal_open(&bench->journal, &bench->settings), 0);
     bench->batch = batch_new();
-    bench->progress = progress_new("oxidicom", 0, write_down, bench);
+    bench->progress = progress_new("oxidicom", 0, (progress_sink_t){write_down, write_down_done, bench});
 }
 
 static void close_all(bench_t *bench) {
@@ -55,6 +60,11 @@ void bench_tear_down(bench_t *bench) {
     free(bench->settings.files_root);
     remove_folder(bench->folder);
     free(bench->folder);
+}
+
+void bench_beat(bench_t *bench) {
+    reception_end_quiet(&bench->journal, bench->batch);
+    cr_assert_eq(bench_commit(bench), 0);
 }
 
 void bench_restart(bench_t *bench) {

@@ -30,6 +30,8 @@ void bench_event(bench_t *bench, const event_t *event);
 void bench_end(bench_t *bench, uint64_t listener, uint64_t association);
 /* As the notifier does after a burst of messages. Returns journal_commit's. */
 int bench_commit(bench_t *bench);
+/* As the notifier does every now and then. */
+void bench_beat(bench_t *bench);
 
 /* What was said since the last call; valid until the next. */
 const char *bench_said(bench_t *bench);

@@ -1,5 +1,7 @@
 /* Progress through a real nats-server: absent, late, dying; never in the way of the rest. */
 #include <criterion/criterion.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/limits.h"
@@ -134,6 +136,25 @@ Test(nats, address_with_scheme_and_password_is_used_and_not_logged) {
     end_association();
     expect_complete(1, 0);
     cr_expect_not(site_await_log(&site, "s3cret", 0));
+}
+
+Test(nats, hears_of_a_series_that_turns_out_to_be_impossible_to_register) {
+    char *later = text_of("filesystem://%s/later/tasks", site.folder), *folder = text_of("%s/later", site.folder);
+    site.broker = later;
+    server_appears();
+    site_start(&site);
+    send_files(1, 1);
+    end_association();
+    cr_assert(tap_await_done(tap, SUBJECT, 1, 10000));
+    char *file = text_of("%s/%s/0001-1.2.3.dcm", site.root, FOLDER);
+    cr_assert_eq(unlink(file), 0);
+    cr_assert_eq(mkdir(folder, 0700), 0); /* now the broker is there */
+    cr_assert(site_await_query(&site, "SELECT state FROM reception", "refused", 15000));
+    for (int64_t end = clock_ms() + 10000; tap_summary_of(tap, SUBJECT).errors == 0 && clock_ms() < end;)
+        site_listen(&site, 10);
+    cr_expect_eq(tap_summary_of(tap, SUBJECT).errors, 1);
+    free(file);
+    free(folder);
 }
 
 Test(nats, that_takes_nothing_loses_progress_and_nothing_else) {

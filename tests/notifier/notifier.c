@@ -1,7 +1,11 @@
 /* The notifier as a process, with kombu's folder as the broker: it is absent as long as the folder's parent is. */
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
 
 #include "common/clock.h"
 #include "common/limits.h"
@@ -302,4 +306,125 @@ Test(notifier, messages_that_lack_something_do_not_end_it) {
     send_series(1, 2, 2);
     cr_expect_null(strstr(site.acknowledged, " 1:"));
     cr_expect(site_await_log(&site, "lacks something", 1000));
+}
+
+Test(notifier, a_confirmation_that_the_journal_does_not_take_is_journaled_later_and_nothing_is_sent_twice) {
+    site_start(&site);
+    send_series(1, 1, 1);
+    site_query(&site, "CREATE TRIGGER trap BEFORE UPDATE ON reception WHEN NEW.state = 'registered'"
+                      " BEGIN SELECT raise(FAIL, 'trapped'); END");
+    end_association(1);
+    cr_assert(site_await_tasks(&site, 1, 5000));
+    cr_assert(site_await_log(&site, "trapped", 5000));
+    site_listen(&site, 600); /* two beats, in which it could be sent again */
+    cr_expect_str_eq(site_query(&site, STATES), "due");
+    send_series(2, 2, 2); /* reception goes on */
+    site_query(&site, "DROP TRIGGER trap");
+    cr_expect(site_await_query(&site, "SELECT state FROM reception WHERE id = 1", "registered", 5000));
+    cr_expect_eq(site_tasks(&site), 1);
+}
+
+Test(notifier, a_row_that_cannot_be_read_is_refused_and_blocks_nobody) {
+    let_the_broker_be_absent();
+    site_start(&site);
+    send_series(1, 1, 1);
+    end_association(1);
+    site_send_event(
+        &site, EVENT(.association = 2, .object = 2, .series = "1.2.3", .folder = "SERVICES/PACS/RAWSCU/p/s/b"));
+    end_association(2);
+    site_query(&site, "UPDATE reception SET series = x'FFFFFF' WHERE id = 1");
+    broker_appears();
+    cr_assert(site_await_tasks(&site, 1, 15000));
+    cr_expect(site_await_query(&site, STATES, "refused registered", 5000));
+    cr_expect_str_eq(site_query(&site, "SELECT why FROM reception WHERE id = 1"),
+                     "its tags can't be read back from the journal");
+}
+
+Test(notifier, a_journal_that_is_taken_away_ends_it_and_the_next_begins_a_new_one) {
+    site_start(&site);
+    send_series(1, 1, 1);
+    char *path = text_of("%s/state/journal.sqlite3", site.folder);
+    cr_assert_eq(unlink(path), 0);
+    free(path);
+    int status;
+    cr_assert(process_wait(site.notifier, 5000, &status));
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == EX_IOERR);
+    site.notifier = 0;
+    site_start(&site);
+    send_series(1, 2, 2);
+    end_association(1);
+    cr_assert(site_await_tasks(&site, 1, 5000));
+    cr_expect_eq(site_take_task(&site), 2, "the folder holds both");
+}
+
+Test(notifier, a_series_waits_for_its_quiet_also_over_a_kill) {
+    setenv("OXIDICOM_SERIES_QUIET", "3s", 1);
+    site_start(&site);
+    send_series(1, 1, 1);
+    end_association(1);
+    site_kill(&site);
+    site_start(&site);
+    send_series(2, 2, 2);
+    end_association(2);
+    cr_expect_str_eq(site_query(&site, STATES), "receiving");
+    cr_assert(site_await_tasks(&site, 1, 15000));
+    cr_expect_eq(site_take_task(&site), 2);
+    cr_expect(site_await_query(&site, STATES, "registered", 5000));
+}
+
+/* One object per association, as some PACS send. OXIDICOM_TEST_ASSOCIATIONS: how many. */
+Test(notifier, hundreds_of_associations_of_one_object_each_are_one_registration, .timeout = 600) {
+    const char *wanted = getenv("OXIDICOM_TEST_ASSOCIATIONS");
+    uint64_t count = wanted ? strtoull(wanted, NULL, 10) : 200;
+    setenv("OXIDICOM_SERIES_QUIET", "4s", 1);
+    site_start(&site);
+    for (uint64_t i = 1; i <= count; i++) {
+        send_series(i, i, i);
+        end_association(i);
+    }
+    cr_assert(site_await_tasks(&site, 1, 20000));
+    cr_expect_eq(site_take_task(&site), (int64_t)count);
+    cr_expect_str_eq(site_query(&site, "SELECT count(*) FROM reception"), "1");
+}
+
+/* No file of the notifier may grow beyond this; what the kernel says then is what a full disk or a quota says. */
+static void let_files_grow_to(rlim_t bytes) {
+    struct rlimit limit = {.rlim_cur = bytes, .rlim_max = RLIM_INFINITY};
+    cr_assert_eq(prlimit(site.notifier, RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+static bool acknowledged(uint64_t object) {
+    char item[32];
+    snprintf(item, sizeof item, " %llu:0000", (unsigned long long)object);
+    return strstr(site.acknowledged, item) != NULL;
+}
+
+Test(notifier, a_full_disk_under_the_journal_holds_acknowledgements_back_and_ends_nothing, .timeout = 120) {
+    signal(SIGXFSZ, SIG_IGN); /* the notifier inherits it */
+    site_start(&site);
+    send_series(1, 1, 1);
+    let_files_grow_to(256 * 1024);
+    uint64_t last = 1, incarnation = site.notifier_incarnation;
+    /* In steps, since it is the sum of all that fills the disk. */
+    for (int64_t end = clock_ms() + 60000; site.notifier_incarnation == incarnation && clock_ms() < end;) {
+        for (int i = 0; i < 200; i++)
+            site_send_event(&site, EVENT(.object = ++last));
+        site_listen(&site, 50);
+    }
+    cr_assert_neq(site.notifier_incarnation, incarnation, "the disk was never full");
+    cr_expect_not(acknowledged(last));
+    cr_expect_eq(kill(site.notifier, 0), 0);
+    let_files_grow_to(RLIM_INFINITY);
+    /* As the listener does when it hears the new incarnation: everything that is not acknowledged, again. */
+    site_listen(&site, 300);
+    for (uint64_t i = 2; i <= last; i++)
+        if (!acknowledged(i))
+            site_send_event(&site, EVENT(.object = i));
+    end_association(1);
+    cr_assert(site_await_tasks(&site, 1, 10000));
+    cr_expect_eq(site_take_task(&site), (int64_t)last);
+    char *files = text_of("%llu", (unsigned long long)last);
+    cr_expect_str_eq(site_query(&site, "SELECT files FROM reception"), files);
+    cr_expect_str_eq(site_query(&site, "PRAGMA integrity_check"), "ok");
+    free(files);
 }

@@ -18,15 +18,19 @@ static void write_down(void *self, const char *subject, const void *payload, siz
     fprintf(out, "%s ", subject + strlen("r.AE."));
     if (bytes[0] == LONK_COUNT)
         fprintf(out, "%d;", bytes[1] | bytes[2] << 8);
-    else if (bytes[0] == LONK_ERROR)
-        fprintf(out, "%.*s;", (int)size - 1, bytes + 1);
     else
-        fputs("done;", out);
+        fprintf(out, "%.*s;", (int)size - 1, bytes + 1);
+}
+
+static void write_down_done(void *self, const char *subject, uint32_t count) {
+    (void)self;
+    (void)count;
+    fprintf(out, "%s done;", subject + strlen("r.AE."));
 }
 
 static void set_up(void) {
     out = open_memstream(&said, &said_size);
-    progress = progress_new("r", 500, write_down, NULL);
+    progress = progress_new("r", 500, (progress_sink_t){write_down, write_down_done, NULL});
 }
 
 static void tear_down(void) {
@@ -129,7 +133,7 @@ Test(progress, pending_counts_are_said_before_the_end) {
 
 Test(progress, interval_of_zero_says_every_count) {
     progress_destroy(&progress);
-    progress = progress_new("r", 0, write_down, NULL);
+    progress = progress_new("r", 0, (progress_sink_t){write_down, write_down_done, NULL});
     for (uint32_t i = 1; i <= 3; i++)
         count(1, "a", i, 1000);
     expect("a 1;a 2;a 3;");

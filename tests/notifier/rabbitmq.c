@@ -4,9 +4,10 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-#include "common/clock.h"
+#include "common/limits.h"
 #include "tests/notifier/site.h"
 #include "tests/support/queue.h"
+#include "tests/support/relay.h"
 #include "tests/support/servers.h"
 
 #define STATE_OF "SELECT state FROM reception WHERE series_uid = '%s'"
@@ -25,7 +26,7 @@ static void tear_down(void) {
         rabbitmq_stop(&rabbitmq);
 }
 
-TestSuite(rabbitmq, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(rabbitmq, .init = set_up, .fini = tear_down, .timeout = 300);
 
 static void set_address(const char *user_and_password, const char *path) {
     free(site.broker);
@@ -45,7 +46,7 @@ static void send_series(const char *series) {
 
 static void expect_state(const char *series, const char *state) {
     char *sql = text_of(STATE_OF, series);
-    cr_expect(site_await_query(&site, sql, state, 20000), "%s is %s, not %s", series, site_query(&site, sql),
+    cr_expect(site_await_query(&site, sql, state, 60000), "%s is %s, not %s", series, site_query(&site, sql),
               state);
     free(sql);
 }
@@ -181,7 +182,8 @@ Test(rabbitmq, that_returns_or_refuses_a_message_gets_it_again) {
     site_kill(&site);
     set_address("guest:s3cret@", "/");
     site_start(&site);
-    cr_expect(site_await_log(&site, "login: 403 ACCESS_REFUSED", 20000));
+    cr_expect(site_await_log(&site, "the broker does not let this user in", 20000));
+    cr_expect(site_await_log(&site, "login: 403 ACCESS_REFUSED", 0));
     send_series("2.4");
     expect_state("2.4", "due");
     cr_expect_not(site_await_log(&site, "s3cret", 0));
@@ -194,4 +196,106 @@ Test(rabbitmq, that_returns_or_refuses_a_message_gets_it_again) {
     site.broker = both;
     site_start(&site);
     expect_state("2.4", "registered");
+}
+
+Test(rabbitmq, with_an_alarm_is_waited_for_and_not_taken_for_dead) {
+    rabbitmq_start(&rabbitmq);
+    set_address("", "");
+    site_start(&site);
+    cr_assert(site_await_log(&site, "connected to the broker", 20000));
+    rabbitmq_alarm(&rabbitmq, true);
+    send_series("3.1"); /* RabbitMQ blocks a connection when it publishes */
+    cr_expect(site_await_log(&site, "the broker takes nothing for now", 20000));
+    send_series("3.2");
+    send_series("3.3");
+    expect_state("3.2", "due");
+    rabbitmq_alarm(&rabbitmq, false);
+    cr_expect(site_await_log(&site, "the broker takes messages again", 20000));
+    expect_state("3.1", "registered");
+    expect_state("3.2", "registered");
+    expect_state("3.3", "registered");
+    cr_expect_not(site_await_log(&site, "no connection to the broker", 0));
+    queue_t *queue = queue_new(rabbitmq.port, "main2");
+    expect_task(queue, "3.1");
+    expect_task(queue, "3.2");
+    expect_task(queue, "3.3");
+    queue_destroy(&queue);
+}
+
+Test(rabbitmq, that_closes_the_connection_is_connected_to_again) {
+    rabbitmq_start(&rabbitmq);
+    set_address("", "");
+    site_start(&site);
+    cr_assert(site_await_log(&site, "connected to the broker", 20000));
+    rabbitmq_close_connections(&rabbitmq);
+    cr_expect(site_await_log(&site, "closed by the broker: 320", 20000));
+    send_series("5.1");
+    expect_state("5.1", "registered");
+}
+
+/* What the queue holds of each series: how often, always with the same task id. */
+typedef struct seen {
+    int times;
+    char task_id[64];
+} seen_t;
+
+static int take_all(queue_t *queue, seen_t *seen, int count) {
+    int taken = 0;
+    for (delivered_t delivered; queue_take(queue, &delivered); taken++) {
+        const char *series = json_string_value(delivered_argument(&delivered, "SeriesInstanceUID"));
+        const char *id = json_string_value(json_object_get(delivered.headers, "id"));
+        int number = atoi(series + strlen("4."));
+        cr_assert(number >= 1 && number <= count, "%s", series);
+        if (seen[number].times++ == 0)
+            snprintf(seen[number].task_id, sizeof seen[number].task_id, "%s", id);
+        cr_expect_str_eq(seen[number].task_id, id, "%s was sent again under another id", series);
+        delivered_clear(&delivered);
+    }
+    return taken;
+}
+
+#define CUT_SERIES 60
+
+/* A connection that is cut anywhere in the stream, both ways counted: in the login, in a message, before a confirm.
+ */
+Test(rabbitmq, behind_a_connection_that_is_cut_anywhere_gets_each_series_and_repeats_only_under_the_same_id) {
+    seen_t seen[CUT_SERIES + 1] = {0};
+    char series[16];
+    unsigned seed = test_seed();
+    rabbitmq_start(&rabbitmq);
+    relay_t *relay = relay_new(rabbitmq.port);
+    relay_cut(relay, seed, 500, 12000);
+    site.broker = text_of("amqp://127.0.0.1:%d", relay_port(relay));
+    site_start(&site);
+    for (int i = 1; i <= CUT_SERIES; i++) {
+        snprintf(series, sizeof series, "4.%d", i);
+        send_series(series);
+    }
+    cr_assert(relay_await_cuts(relay, 8, 60000), "seed %u", seed);
+    relay_pass(relay);
+    cr_assert(site_await_query(&site, "SELECT count(*) FROM reception WHERE state = 'registered'", "60", 60000));
+    queue_t *queue = queue_new(rabbitmq.port, "main2");
+    int taken = take_all(queue, seen, CUT_SERIES);
+    for (int i = 1; i <= CUT_SERIES; i++)
+        cr_expect_gt(seen[i].times, 0, "4.%d is lost, seed %u", i, seed);
+    fprintf(stderr, "seed %u: %d cuts, %d series, %d messages\n", seed, relay_cuts(relay), CUT_SERIES, taken);
+    queue_destroy(&queue);
+    relay_destroy(&relay);
+}
+
+Test(rabbitmq, that_hangs_is_given_up_when_it_does_not_confirm_and_gets_the_series_again) {
+    rabbitmq_start(&rabbitmq);
+    relay_t *relay = relay_new(rabbitmq.port);
+    site.broker = text_of("amqp://127.0.0.1:%d", relay_port(relay));
+    site_start(&site);
+    cr_assert(site_await_log(&site, "connected to the broker", 20000));
+    relay_hang(relay);
+    send_series("6.1");
+    cr_expect(site_await_log(&site, "the broker did not confirm in time", BROKER_CONFIRM_TIMEOUT_MS + 30000));
+    send_series("6.2"); /* reception goes on */
+    expect_state("6.1", "due");
+    relay_pass(relay);
+    expect_state("6.1", "registered");
+    expect_state("6.2", "registered");
+    relay_destroy(&relay);
 }

@@ -15,7 +15,7 @@ static registration_t registration;
 
 static void set_up(void) {
     series = series_example();
-    registration = (registration_t){.reception = 1, .began_at = 1700000000000, .series = &series};
+    registration = (registration_t){.reception = 1, .number = 1, .began_at = 1700000000000, .series = &series};
 }
 
 static void tear_down(void) {
@@ -201,7 +201,7 @@ Test(registration, sent_again_has_the_same_task_id) {
     registration_set_task_id(&registration);
     cr_expect_str_neq(registration.task_id, first);
     registration.ndicom = 2;
-    registration.reception = 2;
+    registration.number = 2;
     registration_set_task_id(&registration);
     cr_expect_str_neq(registration.task_id, first);
 }

@@ -157,3 +157,8 @@ static bool accepts(void *argument) {
 bool await_port(int port, int64_t ms) {
     return await(accepts, &port, ms);
 }
+
+unsigned test_seed(void) {
+    const char *given = getenv("OXIDICOM_TEST_SEED");
+    return given ? (unsigned)strtoul(given, NULL, 10) : arc4random();
+}

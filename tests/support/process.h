@@ -33,6 +33,9 @@ void remove_folder(const char *path);
 /* `format` as a string to free. */
 char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* What a test rolls its dice with: OXIDICOM_TEST_SEED, or a new one. The test says which. */
+unsigned test_seed(void);
+
 /* A TCP port of 127.0.0.1 on which nobody listens. */
 int free_port(void);
 /* Whether somebody accepts on it within `ms`. */

@@ -82,6 +82,28 @@ void rabbitmq_pause(rabbitmq_t *r) {
     r->pid = r->epmd = 0;
 }
 
+/* Runs rabbitmqctl with a command and its arguments. */
+static void control(rabbitmq_t *r, const char *command, const char *first, const char *second) {
+    char *epmd = text_of("%d", r->epmd_port), *log = text_of("%s/output", r->folder);
+    const char *const environment[] = {"HOME", r->folder, "ERL_EPMD_PORT", epmd, NULL};
+    const char *const argv[] = {
+        "/usr/lib/rabbitmq/bin/rabbitmqctl", "-n", "oxidicom@localhost", command, first, second, NULL};
+    if (process_run(log, environment, argv, START_MS) != 0) {
+        fprintf(stderr, "rabbitmqctl %s failed, see %s\n", command, log);
+        abort();
+    }
+    free(epmd);
+    free(log);
+}
+
+void rabbitmq_alarm(rabbitmq_t *r, bool raised) {
+    control(r, "set_vm_memory_high_watermark", raised ? "0" : "0.9", NULL);
+}
+
+void rabbitmq_close_connections(rabbitmq_t *r) {
+    control(r, "close_all_connections", "closed for a test", NULL);
+}
+
 void rabbitmq_stop(rabbitmq_t *r) {
     rabbitmq_pause(r);
     remove_folder(r->folder);

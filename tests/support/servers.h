@@ -24,6 +24,10 @@ typedef struct rabbitmq {
 void rabbitmq_start(rabbitmq_t *rabbitmq);
 /* Stops the node and keeps its folder. */
 void rabbitmq_pause(rabbitmq_t *rabbitmq);
+/* Raises or clears its memory alarm, in which it takes no messages. */
+void rabbitmq_alarm(rabbitmq_t *rabbitmq, bool raised);
+/* Closes all connections, as an operator would. */
+void rabbitmq_close_connections(rabbitmq_t *rabbitmq);
 void rabbitmq_stop(rabbitmq_t *rabbitmq);
 
 /* A Celery worker that applies CUBE's rules (cube.py) to files below `files_root`, and appends a line of JSON for

@@ -1,0 +1,107 @@
+#include "notifier/journal_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+/* --- where it lies ------------------------------------------------------------------------------------- */
+
+/* Makes the folder and those above it; only this user may look into it, since a journal names patients. */
+static bool make_folder(const char *folder) {
+    char path[PATH_MAX];
+    if (strlen(folder) >= sizeof path) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    memcpy(path, folder, strlen(folder) + 1);
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        if (mkdir(path, 0755) != 0 && errno != EEXIST && access(path, F_OK) != 0)
+            return false;
+        *slash = '/';
+    }
+    return (mkdir(path, 0700) == 0 || errno == EEXIST) && access(path, W_OK | X_OK) == 0;
+}
+
+/* The folder that replaces a state_dir that can't be written; free it. NULL where there is no memory. */
+static char *fallback_folder(const settings_t *settings) {
+    char host[HOST_NAME_MAX + 1] = "", *folder;
+    if (gethostname(host, sizeof host - 1) != 0 || !*host || strchr(host, '/'))
+        strcpy(host, "localhost");
+    return asprintf(&folder, "%s/" JOURNAL_FALLBACK "/%s", settings->files_root, host) < 0 ? NULL : folder;
+}
+
+char *journal_folder(const settings_t *settings, bool *network) {
+    *network = false;
+    if (make_folder(settings->state_dir))
+        return strdup(settings->state_dir);
+    int reason = errno;
+    char *folder = fallback_folder(settings);
+    *network = true;
+    if (folder && make_folder(folder)) {
+        log_warn(NULL, "OXIDICOM_STATE_DIR %s can't be written (%s): the journal is in %s", settings->state_dir,
+                 strerror(reason), folder);
+        return folder;
+    }
+    log_error(NULL, "no place for the journal: OXIDICOM_STATE_DIR %s: %s; %s: %s", settings->state_dir,
+              strerror(reason), folder ? folder : "", strerror(errno));
+    free(folder);
+    return NULL;
+}
+
+/* --- a damaged one --------------------------------------------------------------------------------------- */
+
+/* Whether the name is gone from `path`: renamed, or never there. */
+static bool move(const char *path, const char *aside, const char *suffix) {
+    char *from, *to;
+    if (asprintf(&from, "%s%s", path, suffix) < 0 || asprintf(&to, "%s%s", aside, suffix) < 0)
+        abort();
+    bool moved = rename(from, to) == 0 || errno == ENOENT;
+    if (!moved)
+        log_error(NULL, "can't rename %s: %s", from, strerror(errno));
+    free(from);
+    free(to);
+    return moved;
+}
+
+/* Without it, a power cut could bring the old name back. */
+static void make_durable(const char *path) {
+    char *folder = strndup(path, (size_t)(strrchr(path, '/') - path));
+    int descriptor = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (descriptor < 0 || fsync(descriptor) != 0)
+        log_warn(NULL, "can't force the journal's folder to the disk: %s", strerror(errno));
+    if (descriptor >= 0)
+        close(descriptor);
+    free(folder);
+}
+
+bool journal_file_set_aside(const char *path) {
+    struct timespec now;
+    struct tm utc;
+    char when[32], *aside;
+    clock_gettime(CLOCK_REALTIME, &now);
+    strftime(when, sizeof when, "%Y%m%dT%H%M%S", gmtime_r(&now.tv_sec, &utc));
+    if (asprintf(&aside, "%s.damaged-%s.%03ldZ", path, when, now.tv_nsec / 1000000) < 0)
+        abort();
+    /* The file first: SQLite takes no notice of logs that no file of theirs is beside. With its logs under the same
+     * name, SQLite's shell can still recover what is in it. */
+    bool moved = move(path, aside, "") && move(path, aside, "-wal") && move(path, aside, "-shm") &&
+                 move(path, aside, "-journal");
+    if (moved)
+        log_error(
+            NULL,
+            "THE JOURNAL WAS DAMAGED and is now %s. Series that were not registered yet are known only there and "
+            "by their folders",
+            aside);
+    make_durable(path);
+    free(aside);
+    return moved;
+}

@@ -1,0 +1,21 @@
+/* Where the journal's file lies, and how a damaged one is put out of the way. */
+#ifndef NOTIFIER_JOURNAL_FILE_H
+#define NOTIFIER_JOURNAL_FILE_H
+
+#include <stdbool.h>
+
+#include "common/settings.h"
+
+#define JOURNAL_FILE_NAME "journal.sqlite3"
+/* Below the files root: a folder for each host that can't write its OXIDICOM_STATE_DIR. */
+#define JOURNAL_FALLBACK ".oxidicom/state"
+
+/* The folder to use, made if need be: settings->state_dir, or where that can't be written, the host's one below the
+ * files root, which may be on a network file system (`network`). Free it. NULL after logging that there is none. */
+char *journal_folder(const settings_t *settings, bool *network);
+
+/* Renames the file and SQLite's files beside it: a suffix says when. False, after logging why, where the name is
+ * still taken. */
+bool journal_file_set_aside(const char *path);
+
+#endif

@@ -1,0 +1,275 @@
+#include "notifier/nats_link.h"
+
+#include <nats/nats.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "notifier/lonk.h"
+
+/* The end of a series that NATS may not have. */
+typedef struct final {
+    TAILQ_ENTRY(final) next;
+    char *subject;
+    uint32_t count;
+    int64_t since_ms;
+    uint64_t said; /* the connection over which it was said; 0: none */
+} final_t;
+
+struct nats_link {
+    connection_state_t *state;
+    natsOptions *options;       /* NULL: the address is of no use */
+    natsConnection *connection; /* NULL: none */
+    uint64_t number;            /* of the connection, from 1 */
+    int64_t retry_at_ms, pause_ms, complained_ms;
+    natsStatus complaint;   /* what was complained about last */
+    int64_t asked_ms;       /* when NATS was last asked whether it has everything */
+    int64_t interrupted_ms; /* when there was no connection last; 0: never */
+    uint64_t lost;          /* messages */
+    int64_t complained_lost_ms;
+    TAILQ_HEAD(finals, final) finals; /* oldest first */
+    size_t finals_count;
+};
+
+/* --- connecting ------------------------------------------------------------------------------------------ */
+
+static void on_disconnected(natsConnection *connection, void *closure) {
+    (void)connection;
+    connection_down(closure, "the connection was lost");
+    log_warn(NULL, "the connection to NATS is lost; progress is dropped, reception goes on");
+}
+
+/* cnats prints errors of the connection on stderr unless somebody takes them. */
+static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *closure) {
+    (void)connection;
+    (void)subscription;
+    (void)closure;
+    log_warn(NULL, "NATS: %s", natsStatus_GetText(status));
+}
+
+/* Never logs the address, which may hold a password. cnats does not reconnect by itself: it would keep what was not
+ * sent out of our sight, and give up for good after a refusal. */
+static natsStatus set_options(natsOptions *options, const char *address, connection_state_t *state) {
+    natsStatus status = natsOptions_SetURL(options, address);
+    if (status == NATS_OK)
+        status = natsOptions_SetName(options, "oxidicom-notifier");
+    if (status == NATS_OK)
+        status = natsOptions_SetTimeout(options, NATS_CONNECT_TIMEOUT_MS);
+    if (status == NATS_OK)
+        status = natsOptions_SetAllowReconnect(options, false);
+    if (status == NATS_OK)
+        status = natsOptions_SetWriteDeadline(options, NATS_WRITE_TIMEOUT_MS);
+    if (status == NATS_OK)
+        status = natsOptions_SetPingInterval(options, NATS_PING_INTERVAL_MS);
+    if (status == NATS_OK)
+        status = natsOptions_SetMaxPingsOut(options, NATS_PINGS_MAX);
+    if (status == NATS_OK)
+        status = natsOptions_SetDisconnectedCB(options, on_disconnected, state);
+    if (status == NATS_OK)
+        status = natsOptions_SetErrorHandler(options, on_error, NULL);
+    return status;
+}
+
+static bool is_connected(const nats_link_t *link) {
+    return link->connection && natsConnection_Status(link->connection) == NATS_CONN_STATUS_CONNECTED;
+}
+
+/* Says once why there is no connection, and again when the reason is another or a minute has gone by. */
+static void complain(nats_link_t *link, natsStatus status) {
+    int64_t now = clock_ms();
+    if (link->complained_ms && status == link->complaint && now - link->complained_ms < NATS_COMPLAINT_INTERVAL_MS)
+        return;
+    link->complained_ms = now;
+    link->complaint = status;
+    if (status == NATS_CONNECTION_AUTH_FAILED)
+        log_error(NULL, "NATS does not let this user in; progress is dropped, reception goes on");
+    else
+        log_warn(NULL, "NATS is not there yet (%s); progress is dropped, reception goes on",
+                 natsStatus_GetText(status));
+}
+
+static void try_to_connect(nats_link_t *link) {
+    natsConnection_Destroy(link->connection);
+    link->connection = NULL;
+    natsStatus status = natsConnection_Connect(&link->connection, link->options);
+    if (status == NATS_OK) {
+        log_info(NULL, "connected to NATS");
+        connection_up(link->state);
+        link->number++;
+        link->pause_ms = link->complained_ms = 0;
+        return;
+    }
+    link->pause_ms = link->pause_ms ? link->pause_ms * 2 : NATS_RETRY_FIRST_MS;
+    if (link->pause_ms > NATS_RETRY_LONGEST_MS)
+        link->pause_ms = NATS_RETRY_LONGEST_MS;
+    link->interrupted_ms = clock_ms();
+    link->retry_at_ms =
+        link->interrupted_ms + link->pause_ms / 2 + arc4random_uniform((uint32_t)link->pause_ms / 2);
+    connection_down(link->state, natsStatus_GetText(status));
+    complain(link, status);
+}
+
+nats_link_t *nats_link_new(const settings_t *settings, connection_state_t *state) {
+    nats_link_t *link = calloc(1, sizeof *link);
+    if (!link)
+        abort();
+    link->state = state;
+    TAILQ_INIT(&link->finals);
+    natsStatus status = natsOptions_Create(&link->options);
+    if (status == NATS_OK)
+        status = set_options(link->options, settings->nats_address, state);
+    if (status != NATS_OK) {
+        connection_down(state, natsStatus_GetText(status));
+        log_error(NULL, "OXIDICOM_NATS_ADDRESS can't be used: %s; no progress is published",
+                  natsStatus_GetText(status));
+        natsOptions_Destroy(link->options);
+        link->options = NULL;
+        return link;
+    }
+    try_to_connect(link);
+    return link;
+}
+
+/* --- what is kept ---------------------------------------------------------------------------------------- */
+
+static void lose(nats_link_t *link, const char *why) {
+    link->lost++;
+    if (link->options && log_seldom(&link->complained_lost_ms))
+        log_warn(NULL, "progress messages that NATS did not take so far: %llu (%s)", (unsigned long long)link->lost,
+                 why);
+}
+
+static void forget(nats_link_t *link, final_t *final) {
+    TAILQ_REMOVE(&link->finals, final, next);
+    link->finals_count--;
+    free(final->subject);
+    free(final);
+}
+
+static final_t *keep(nats_link_t *link, const char *subject, uint32_t count) {
+    if (link->finals_count == LONK_DONES_MAX) {
+        lose(link, "too many series have ended");
+        forget(link, TAILQ_FIRST(&link->finals));
+    }
+    final_t *final = calloc(1, sizeof *final);
+    if (!final || !(final->subject = strdup(subject)))
+        abort();
+    final->count = count;
+    final->since_ms = clock_ms();
+    TAILQ_INSERT_TAIL(&link->finals, final, next);
+    link->finals_count++;
+    return final;
+}
+
+static void forget_old(nats_link_t *link) {
+    int64_t oldest_ms = clock_ms() - LONK_DONE_KEEP_MS;
+    while (!TAILQ_EMPTY(&link->finals) && TAILQ_FIRST(&link->finals)->since_ms < oldest_ms) {
+        lose(link, "NATS stays away");
+        forget(link, TAILQ_FIRST(&link->finals)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
+    }
+}
+
+/* Forgets what was said over this connection, when NATS has answered. */
+static void forget_said(nats_link_t *link) {
+    final_t *next;
+    for (final_t *final = TAILQ_FIRST(&link->finals); final; final = next) {
+        next = TAILQ_NEXT(final, next);
+        if (final->said == link->number)
+            forget(link, final);
+    }
+}
+
+/* --- saying ---------------------------------------------------------------------------------------------- */
+
+static bool say(nats_link_t *link, const char *subject, const void *payload, size_t size) {
+    return is_connected(link) && natsConnection_Publish(link->connection, subject, payload, (int)size) == NATS_OK;
+}
+
+/* The last count may have been lost in an interruption; to say it again does no harm. */
+static bool say_final(nats_link_t *link, final_t *final) {
+    static const uint8_t done[] = {LONK_DONE};
+    uint8_t count[LONK_COUNT_BYTES];
+    bool interrupted = link->interrupted_ms && clock_ms() - link->interrupted_ms < LONK_DONE_KEEP_MS;
+    lonk_count(count, final->count);
+    if ((final->count > 0 && interrupted && !say(link, final->subject, count, sizeof count)) ||
+        !say(link, final->subject, done, sizeof done))
+        return false;
+    final->said = link->number;
+    return true;
+}
+
+void nats_link_publish(nats_link_t *link, const char *subject, const void *payload, size_t size) {
+    if (!say(link, subject, payload, size))
+        lose(link, "there is no connection");
+}
+
+void nats_link_publish_done(nats_link_t *link, const char *subject, uint32_t count) {
+    if (link->options)
+        say_final(link, keep(link, subject, count));
+}
+
+static void say_finals(nats_link_t *link) {
+    final_t *final;
+    TAILQ_FOREACH(final, &link->finals, next) {
+        if (final->said != link->number && !say_final(link, final))
+            return;
+    }
+}
+
+/* --- service --------------------------------------------------------------------------------------------- */
+
+/* NATS handles what one connection says in order, so its answer to a PING is one to all before. */
+static void ask(nats_link_t *link, int64_t ms) {
+    natsStatus status = natsConnection_FlushTimeout(link->connection, ms);
+    link->asked_ms = clock_ms();
+    if (status == NATS_OK)
+        forget_said(link);
+}
+
+int64_t nats_link_service(nats_link_t *link) {
+    if (!link->options)
+        return -1;
+    forget_old(link);
+    if (!is_connected(link)) {
+        link->interrupted_ms = clock_ms();
+        int64_t left_ms = link->retry_at_ms - clock_ms();
+        if (left_ms > 0)
+            return left_ms;
+        try_to_connect(link);
+        if (!is_connected(link))
+            return 0;
+        say_finals(link);
+    }
+    if (TAILQ_EMPTY(&link->finals))
+        return NATS_LOOK_INTERVAL_MS;
+    int64_t left_ms = link->asked_ms + NATS_ASK_INTERVAL_MS - clock_ms();
+    if (left_ms > 0)
+        return left_ms;
+    ask(link, NATS_ANSWER_TIMEOUT_MS);
+    return TAILQ_EMPTY(&link->finals) ? NATS_LOOK_INTERVAL_MS : NATS_ASK_INTERVAL_MS;
+}
+
+void nats_link_flush(nats_link_t *link, int64_t ms) {
+    if (!is_connected(link) || ms <= 0)
+        return;
+    ask(link, ms);
+    if (!TAILQ_EMPTY(&link->finals))
+        log_warn(NULL, "the last progress messages may be lost");
+}
+
+void nats_link_destroy(nats_link_t **self_p) {
+    nats_link_t *link = *self_p;
+    if (!link)
+        return;
+    while (!TAILQ_EMPTY(&link->finals))
+        forget(link, TAILQ_FIRST(&link->finals)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
+    natsConnection_Destroy(link->connection);
+    natsOptions_Destroy(link->options);
+    nats_Close();
+    free(link);
+    *self_p = NULL;
+}

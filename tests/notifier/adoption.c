@@ -1,0 +1,231 @@
+/* Journals of hosts that vanished, in the fallback place below the files root. */
+#include "notifier/adoption.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "notifier/journal_file.h"
+#include "notifier/reception.h"
+#include "tests/notifier/bench.h"
+#include "tests/support/process.h"
+
+static bench_t bench;
+static char *folder, *path; /* of the journal left behind */
+
+/* Journals are where a host has them that can't write its OXIDICOM_STATE_DIR. */
+static void set_up(void) {
+    bench_set_up(&bench);
+    char *parent = text_of("%s/.oxidicom", bench.settings.files_root);
+    cr_assert_eq(mkdir(parent, 0700), 0);
+    free(parent);
+    parent = text_of("%s/" JOURNAL_FALLBACK, bench.settings.files_root);
+    cr_assert_eq(mkdir(parent, 0700), 0);
+    folder = text_of("%s/gone-7d4f", parent);
+    path = text_of("%s/" JOURNAL_FILE_NAME, folder);
+    free(parent);
+}
+
+static void tear_down(void) {
+    bench_tear_down(&bench);
+    free(folder);
+    free(path);
+}
+
+TestSuite(adoption, .init = set_up, .fini = tear_down, .timeout = 60);
+
+/* Moves the bench's journal to where the vanished host had it, and begins a new one. */
+static void vanish(void) {
+    char *own = text_of("%s/" JOURNAL_FILE_NAME, bench.settings.state_dir);
+    sqlite3_exec(bench.journal.db, "PRAGMA journal_mode = TRUNCATE", NULL, NULL, NULL);
+    journal_close(&bench.journal);
+    cr_assert_eq(mkdir(folder, 0700), 0);
+    cr_assert_eq(rename(own, path), 0);
+    cr_assert_eq(journal_open(&bench.journal, &bench.settings), 0);
+    bench_said(&bench);
+    bench_acknowledged(&bench);
+    free(own);
+}
+
+/* One series that waits for the broker, one that is sent still, one of which nothing was stored, one that is
+ * registered. */
+static void fill_and_vanish(void) {
+    bench_event(&bench, EVENT(.association = 1, .object = 1, .series = "1.1"));
+    bench_event(&bench, EVENT(.association = 1, .object = 2, .series = "1.4"));
+    bench_end(&bench, 1, 1);
+    bench_event(&bench, EVENT(.association = 2, .object = 3, .series = "1.2"));
+    bench_event(&bench, EVENT(.association = 2, .object = 4, .series = "1.3", .status = 0xC000));
+    cr_assert_eq(bench_commit(&bench), 0);
+    bench_query(&bench, "UPDATE reception SET state = 'registered' WHERE series_uid = '1.4'");
+    vanish();
+}
+
+/* As the notifier does it, until there is nothing more to do. */
+static int look(void) {
+    adoption_t adoption = {0};
+    int count = 0;
+    while (adoption_beat(&adoption, &bench.journal, bench.batch, bench.settings.files_root)) {
+        batch_settle(bench.batch, bench.listener, bench.progress, 0);
+        count++;
+    }
+    return count;
+}
+
+static void expect_rows(const char *wanted) {
+    cr_expect_str_eq(bench_query(&bench, "SELECT group_concat(series_uid || state, ' ') FROM"
+                                         " (SELECT * FROM reception ORDER BY series_uid)"),
+                     wanted);
+}
+
+static bool is_there(const char *name) {
+    return access(name, F_OK) == 0;
+}
+
+Test(adoption, takes_over_what_is_not_registered_and_removes_the_rest) {
+    fill_and_vanish();
+    cr_expect_eq(look(), 1);
+    expect_rows("1.1due 1.2due 1.3refused");
+    cr_expect_str_eq(bench_said(&bench), "1_2 count 1\n1_2 done\n1_3 done\n");
+    cr_expect_not(is_there(folder));
+    cr_expect_eq(look(), 0);
+}
+
+Test(adoption, keeps_what_a_task_id_is_made_of) {
+    for (uint64_t i = 1; i <= 5; i++) {
+        bench_event(&bench, EVENT(.association = i, .object = i, .series = i < 5 ? "1.9" : "1.1"));
+        bench_end(&bench, 1, i);
+    }
+    cr_assert_eq(bench_commit(&bench), 0);
+    bench_query(&bench, "UPDATE reception SET state = 'registered' WHERE series_uid = '1.9'");
+    char *before = strdup(bench_query(&bench, "SELECT id || ' ' || began_at FROM reception WHERE id = 5"));
+    vanish();
+    cr_expect_eq(look(), 1);
+    cr_expect_str_eq(bench_query(&bench, "SELECT coalesce(adopted_id, id) || ' ' || began_at FROM reception"),
+                     before);
+    free(before);
+}
+
+/* As if the power had gone after our commit: the journal is there again, as it was. */
+Test(adoption, interrupted_after_its_commit_takes_nothing_over_twice) {
+    fill_and_vanish();
+    char *copy = text_of("cp -a %s %s/copy", folder, bench.folder),
+         *back = text_of("mv %s/copy %s", bench.folder, folder);
+    cr_assert_eq(process_run(NULL, NULL, (const char *const[]){"sh", "-c", copy, NULL}, 5000), 0);
+    cr_expect_eq(look(), 1);
+    bench_query(&bench, "UPDATE reception SET state = 'registered' WHERE series_uid = '1.1'");
+    bench_said(&bench);
+    cr_assert_eq(process_run(NULL, NULL, (const char *const[]){"sh", "-c", back, NULL}, 5000), 0);
+    cr_assert(is_there(path));
+    cr_expect_eq(look(), 0);
+    expect_rows("1.1registered 1.2due 1.3refused");
+    cr_expect_str_eq(bench_said(&bench), "");
+    cr_expect_not(is_there(folder));
+    free(copy);
+    free(back);
+}
+
+/* A process that has that journal open as its own, until it is killed. */
+static pid_t somebody_has_it_open(void) {
+    int ready[2];
+    cr_assert_eq(pipe(ready), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        journal_t journal;
+        bool in_use;
+        char byte = journal_open_left_behind(&journal, path, &in_use) ? 1 : 0;
+        if (write(ready[1], &byte, 1) == 1)
+            pause();
+        _exit(1);
+    }
+    char byte = 0;
+    cr_assert_eq(read(ready[0], &byte, 1), 1);
+    cr_assert_eq(byte, 1);
+    close(ready[0]);
+    close(ready[1]);
+    return pid;
+}
+
+Test(adoption, never_touches_a_journal_whose_owner_lives) {
+    fill_and_vanish();
+    pid_t owner = somebody_has_it_open();
+    cr_expect_eq(look(), 0);
+    expect_rows("NULL");
+    cr_expect(is_there(path));
+    kill(owner, SIGKILL);
+    cr_assert_eq(waitpid(owner, NULL, 0), owner);
+    cr_expect_eq(look(), 1);
+    expect_rows("1.1due 1.2due 1.3refused");
+}
+
+Test(adoption, does_not_take_its_own_journal_for_another) {
+    journal_close(&bench.journal);
+    free(bench.settings.state_dir);
+    bench.settings.state_dir = strdup("/proc/no/such/place");
+    cr_assert_eq(journal_open(&bench.journal, &bench.settings), 0);
+    bench_event(&bench, EVENT(.object = 1));
+    bench_end(&bench, 1, 1);
+    cr_assert_eq(bench_commit(&bench), 0);
+    cr_expect_eq(look(), 0);
+    expect_rows(SERIES "due");
+    cr_expect(is_there(bench.journal.path));
+}
+
+Test(adoption, of_a_damaged_journal_sets_it_aside_and_goes_on) {
+    fill_and_vanish();
+    cr_assert_eq(truncate(path, 5000), 0);
+    cr_expect_eq(look(), 0);
+    cr_expect_not(is_there(path));
+    cr_expect(is_there(folder), "what is set aside is not removed");
+}
+
+Test(adoption, of_a_journal_of_a_later_release_leaves_it_alone) {
+    bench_query(&bench, "PRAGMA user_version = 99");
+    vanish();
+    cr_expect_eq(look(), 0);
+    cr_expect(is_there(path));
+}
+
+Test(adoption, that_the_own_journal_does_not_take_happens_later) {
+    fill_and_vanish();
+    cr_assert_eq(sqlite3_exec(bench.journal.db,
+                              "CREATE TRIGGER trap BEFORE INSERT ON reception WHEN NEW.series_uid = '1.2' BEGIN"
+                              " SELECT raise(FAIL, 'trapped'); END",
+                              NULL, NULL, NULL),
+                 SQLITE_OK);
+    cr_expect_eq(look(), 0);
+    expect_rows("NULL");
+    cr_expect(is_there(path));
+    cr_expect_str_eq(bench_said(&bench), "");
+    bench_query(&bench, "DROP TRIGGER trap");
+    cr_expect_eq(look(), 1);
+    expect_rows("1.1due 1.2due 1.3refused");
+}
+
+/* Several notifiers find it at the same moment: one of them gets each row. */
+Test(adoption, by_many_at_once_is_done_by_one) {
+    enum { MANY = 6 };
+    pid_t pids[MANY];
+    fill_and_vanish();
+    journal_close(&bench.journal);
+    for (int i = 0; i < MANY; i++) {
+        if ((pids[i] = fork()) != 0)
+            continue;
+        bench.settings.state_dir = text_of("%s/state-%d", bench.folder, i);
+        if (journal_open(&bench.journal, &bench.settings) != 0)
+            _exit(100);
+        adoption_t adoption = {0};
+        for (int turn = 0; turn < 20; turn++, adoption.next_ms = 0)
+            (void)adoption_beat(&adoption, &bench.journal, bench.batch, bench.settings.files_root);
+        _exit(atoi(bench_query(&bench, "SELECT count(*) FROM reception")));
+    }
+    int total = 0, status;
+    for (int i = 0; i < MANY; i++) {
+        cr_assert_eq(waitpid(pids[i], &status, 0), pids[i]);
+        total += WIFEXITED(status) ? WEXITSTATUS(status) : 1000;
+    }
+    cr_expect_eq(total, 3);
+    cr_assert_eq(journal_open(&bench.journal, &bench.settings), 0);
+}

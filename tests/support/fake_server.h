@@ -1,0 +1,19 @@
+/* A TCP server of loopback that means no good: it says what it is told to, and never reads. */
+#ifndef SUPPORT_FAKE_SERVER_H
+#define SUPPORT_FAKE_SERVER_H
+
+#include <stdint.h>
+
+typedef struct fake_server fake_server_t;
+
+/* Sends each client `greeting`, then `filler` again and again as long as the client takes it; "": nothing. Both
+ * must outlive it. */
+fake_server_t *fake_server_new(const char *greeting, const char *filler);
+void fake_server_destroy(fake_server_t **self_p);
+int fake_server_port(const fake_server_t *server);
+
+/* What it has sent so far, and how many clients have come. */
+uint64_t fake_server_sent_bytes(const fake_server_t *server);
+int fake_server_clients(const fake_server_t *server);
+
+#endif
