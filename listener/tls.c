@@ -20,6 +20,8 @@ static const char *reason(void) {
     unsigned long error = ERR_peek_error();
     if (ERR_SYSTEM_ERROR(error))
         return strerror(ERR_GET_REASON(error));
+    if (ERR_GET_REASON(error) == ERR_R_UNSUPPORTED) /* by every decoder of keys that there is */
+        return "it holds none that can be read";
     const char *text = ERR_reason_error_string(error);
     return text ? text : "it can't be used";
 }

@@ -18,8 +18,9 @@ struct tls_session {
     SSL *ssl; /* NULL: not begun, or refused */
     bool refused;
     refusal_t refusal;
-    bool broken;   /* nothing more can be said */
-    bool end_said; /* close_notify is sent */
+    bool established; /* the handshake is over */
+    bool broken;      /* nothing more can be said */
+    bool end_said;    /* close_notify is sent */
     bool wants_output;
     bool has_end;         /* `end` is to be reported yet: */
     receive_result_t end; /* it was found behind the last bytes */
@@ -103,7 +104,8 @@ static receive_result_t refuse(tls_session_t *s, refusal_t refusal) {
     return RECEIVE_REFUSED;
 }
 
-/* Why the handshake failed, from OpenSSL's errors, unless on_verify has said it. */
+/* Why the handshake failed, from OpenSSL's errors, unless on_verify has said it. The peer's alerts are among its
+ * reasons, from SSL_AD_REASON_OFFSET on. */
 static receive_result_t refuse_handshake(tls_session_t *s) {
     int reason = ERR_GET_REASON(ERR_peek_error());
     const char *words = ERR_reason_error_string(ERR_peek_error());
@@ -144,17 +146,18 @@ static receive_result_t begin(tls_session_t *s) {
 
 /* What a read that gave no bytes means. */
 static receive_result_t on_no_bytes(tls_session_t *s) {
-    switch (SSL_get_error(s->ssl, 0)) {
+    int why = SSL_get_error(s->ssl, 0);
+    switch (why) {
     case SSL_ERROR_WANT_READ:
-        return RECEIVE_NOTHING;
     case SSL_ERROR_WANT_WRITE:
-        s->wants_output = true;
+        s->wants_output = why == SSL_ERROR_WANT_WRITE;
+        s->established = SSL_is_init_finished(s->ssl); /* after an error OpenSSL does not know any more */
         return RECEIVE_NOTHING;
     case SSL_ERROR_ZERO_RETURN:
         return RECEIVE_END;
     case SSL_ERROR_SSL:
         s->broken = true;
-        return SSL_is_init_finished(s->ssl) ? RECEIVE_ERROR : refuse_handshake(s);
+        return s->established ? RECEIVE_ERROR : refuse_handshake(s);
     default: /* of the socket */
         s->broken = true;
         return RECEIVE_ERROR;
@@ -178,6 +181,7 @@ static receive_result_t read_records(tls_session_t *s, uint8_t *bytes, size_t ro
             *size += got;
         else
             result = on_no_bytes(s);
+        s->established |= got > 0;
     }
     if (*size == 0 || result == RECEIVED)
         return result;
@@ -232,7 +236,7 @@ ssize_t tls_session_send(tls_session_t *s, const uint8_t *bytes, size_t size) {
 }
 
 bool tls_session_finish(tls_session_t *s) {
-    if (!s->ssl || s->broken || s->end_said || !SSL_is_init_finished(s->ssl))
+    if (!s->ssl || s->broken || s->end_said || !s->established)
         return true;
     ERR_clear_error();
     int result = SSL_shutdown(s->ssl);
