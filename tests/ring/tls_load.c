@@ -139,52 +139,43 @@ Test(tls, stores_an_object_of_40_mb, .timeout = 300) {
     tls_site_end(&tls);
 }
 
-/* With the buffer full, reading stops wherever it is, also within a TLS record whose rest no epoll will report. */
-Test(tls, reads_on_within_a_record_after_it_had_to_wait, .timeout = 300) {
-    enum { SENDERS = 6, OBJECT_BYTES = 3 * 1000 * 1000 };
-    tls_site_t tls = tls_site_start((const char *const[]){"OXIDICOM_BUFFER_SIZE", "4MiB", NULL});
-    pid_t senders[SENDERS];
-    use_certificate(&tls, "client");
-    site_hold(&tls.site, "notifier");
-    for (int i = 0; i < SENDERS; i++) {
-        bytes_t set = instance(i, OBJECT_BYTES + 1000 * i);
-        senders[i] = fork();
-        cr_assert_geq(senders[i], 0);
-        if (senders[i] == 0) {
-            scu_t scu = {.timeout_ms = VERY_LONG_MS};
-            _exit(!scu_associate_mr(&scu, tls.site.receiver.port, "TLS", EXPLICIT_LE) ||
-                  scu_store(&scu, 1, MR_STORAGE, "1.2.3", &set) != 0 || !scu_release(&scu));
-        }
-        bytes_free(&set);
-    }
-    int status;
-    cr_assert_not(process_wait(senders[0], 2000, &status), "there is no room for all of it");
-    site_go_on(&tls.site, "notifier");
-    for (int i = 0; i < SENDERS; i++) {
-        cr_assert(process_wait(senders[i], VERY_LONG_MS, &status), "sender %d", i);
-        cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "sender %d", i);
-    }
-    tls_site_end(&tls);
+/* A data set of exactly `size` bytes: one that is cut off is stored as it came. */
+static bytes_t cut(int number, size_t size) {
+    bytes_t set = instance(number, size);
+    set.size = size;
+    return set;
 }
 
-/* What the peer does not take waits, and is encrypted once it does. */
-Test(tls, answers_everything_to_a_peer_that_reads_late, .timeout = 120) {
-    enum { MESSAGES = 400 };
-    tls_site_t tls = tls_site_start(NULL);
+/* Sends an object that storage does not take yet; returns when the receiver has all of it. */
+static scu_t fill_buffer(const tls_site_t *tls, int number, size_t size) {
+    scu_t scu = site_associate(&tls->site);
+    bytes_t set = cut(number, size);
+    cr_assert(scu_send_store(&scu, MR_CONTEXT, MR_STORAGE, "1.2.3", &set, 0));
+    cr_assert_eq(scu_echo(&scu, ECHO_CONTEXT), 0); /* which waits for nobody */
+    bytes_free(&set);
+    return scu;
+}
+
+/* With the buffer full, nothing is read; of 4 MiB two objects take 24 chunks, and the third no more than seven. */
+Test(tls, waits_for_room_in_the_buffer_and_reads_on, .timeout = 300) {
+    tls_site_t tls =
+        tls_site_start((const char *const[]){"OXIDICOM_BUFFER_SIZE", "4MiB", "RUST_LOG", "debug", NULL});
     use_certificate(&tls, "client");
-    scu_t scu = site_associate(&tls.site);
-    bytes_t commands = {0};
-    for (uint16_t i = 1; i <= MESSAGES; i++) {
-        bytes_t command = scu_echo_command(i), pdv = {0};
-        scu_add_pdv(&pdv, ECHO_CONTEXT, LAST_COMMAND, command.at, command.size);
-        cr_assert(scu_send_pdu(&scu, P_DATA, pdv.at, pdv.size));
-        bytes_free(&command);
-        bytes_free(&pdv);
-    }
-    for (uint16_t i = 1; i <= MESSAGES; i++)
-        expect_response(&scu, 0, 0x0030, i);
-    cr_assert(scu_release(&scu));
-    bytes_free(&commands);
+    site_hold(&tls.site, "writer");
+    scu_t first = fill_buffer(&tls, 1, 12 * CHUNK_BYTES), second = fill_buffer(&tls, 2, 12 * CHUNK_BYTES);
+    scu_t third = site_associate(&tls.site);
+    bytes_t set = cut(3, 8 * CHUNK_BYTES + 1);
+    cr_assert(scu_send_store(&third, MR_CONTEXT, MR_STORAGE, "1.2.3", &set, 16000));
+    cr_assert(receiver_logged(&tls.site.receiver, "OXIDICOM_BUFFER_SIZE is used up", LOG_MS));
+    third.timeout_ms = 300;
+    cr_assert_not(scu_read(&third), "nothing is stored yet");
+    third.timeout_ms = 30000;
+    site_go_on(&tls.site, "writer");
+    expect_response(&first, 0, 0x0001, 1);
+    expect_response(&second, 0, 0x0001, 1);
+    expect_response(&third, 0, 0x0001, 1);
+    cr_assert(scu_release(&first) && scu_release(&second) && scu_release(&third));
+    bytes_free(&set);
     tls_site_end(&tls);
 }
 
