@@ -34,8 +34,11 @@ typedef struct settings {
     bool scp_strict;
     bool scp_uncompressed_only;
     bool scp_promiscuous;
-    int64_t scp_max_pdu_length; /* bytes */
-    int64_t listener_port;
+    int64_t scp_max_pdu_length;               /* bytes */
+    int64_t listener_port;                    /* 0: none */
+    int64_t tls_port;                         /* 0: none */
+    char *tls_certificate, *tls_key, *tls_ca; /* absolute paths of PEM files, or NULL */
+    char *tls_client;                         /* none, optional, required, or NULL */
     int64_t associations_max;
     int64_t association_wait_ms;
     int64_t store_timeout_ms;

@@ -63,6 +63,10 @@ static bool is_writer_id(const char *text) {
     return length >= 1 && length <= 64;
 }
 
+static bool is_tls_client(const char *text) {
+    return strcmp(text, "none") == 0 || strcmp(text, "optional") == 0 || strcmp(text, "required") == 0;
+}
+
 #define FIELD(name) offsetof(settings_t, name)
 
 const setting_t SETTINGS[] = {
@@ -159,9 +163,49 @@ const setting_t SETTINGS[] = {
      .offset = FIELD(listener_port),
      .stages = FOR_LISTENER,
      .default_value = "11111",
-     .least = 1,
+     .least = 0,
      .most = 65535,
-     .help = "TCP port for DICOM, on IPv4 and IPv6."},
+     .help = "TCP port for plain DICOM, on IPv4 and IPv6; 0: none, where there is an OXIDICOM_TLS_PORT."},
+    {.name = "OXIDICOM_TLS_PORT",
+     .type = SETTING_INTEGER,
+     .offset = FIELD(tls_port),
+     .stages = FOR_LISTENER,
+     .default_value = "0",
+     .least = 0,
+     .most = 65535,
+     .help = "TCP port for DICOM over TLS, 2762 by custom; 0: none."},
+    {.name = "OXIDICOM_TLS_CERTIFICATE",
+     .type = SETTING_TEXT,
+     .offset = FIELD(tls_certificate),
+     .stages = FOR_LISTENER,
+     .valid = is_absolute,
+     .allowed = "an absolute path",
+     .help = "PEM file with the receiver's certificate, then those between it and its CA. HUP reads it and the two "
+             "below again."},
+    {.name = "OXIDICOM_TLS_KEY",
+     .type = SETTING_TEXT,
+     .offset = FIELD(tls_key),
+     .stages = FOR_LISTENER,
+     .valid = is_absolute,
+     .allowed = "an absolute path",
+     .help = "PEM file with the certificate's private key, without passphrase; unset: it is in the certificate's "
+             "file."},
+    {.name = "OXIDICOM_TLS_CA",
+     .type = SETTING_TEXT,
+     .offset = FIELD(tls_ca),
+     .stages = FOR_LISTENER,
+     .valid = is_absolute,
+     .allowed = "an absolute path",
+     .help = "PEM file with the CAs that may have issued the peers' certificates."},
+    {.name = "OXIDICOM_TLS_CLIENT",
+     .type = SETTING_TEXT,
+     .offset = FIELD(tls_client),
+     .stages = FOR_LISTENER,
+     .valid = is_tls_client,
+     .allowed = "none, optional or required",
+     .help =
+         "Certificates of peers: none is asked for, one that is sent must be good, or each must send one; unset: "
+         "required with an OXIDICOM_TLS_CA, not asked for without."},
     {.name = "OXIDICOM_LISTENER_THREADS",
      .type = SETTING_INTEGER,
      .offset = FIELD(associations_max),

@@ -86,6 +86,8 @@ static int on_signal(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     while (!stage->ended && read(item->fd, &info, sizeof info) == sizeof info)
         if (info.ssi_signo != SIGHUP)
             stage->spec->on_terminate(stage);
+        else if (stage->spec->on_hangup)
+            stage->spec->on_hangup(stage);
     return stage->ended ? -1 : 0;
 }
 

@@ -21,6 +21,8 @@ typedef struct stage_spec {
     void (*on_beat)(stage_t *stage);
     /* TERM or INT: finish what is under way, then call stage_end. May be called again on a second signal. */
     void (*on_terminate)(stage_t *stage);
+    /* HUP: read files again that may have been replaced. NULL: there are none. */
+    void (*on_hangup)(stage_t *stage);
     /* Frees stage->self. */
     void (*destroy)(stage_t *stage);
 } stage_spec_t;

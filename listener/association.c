@@ -57,7 +57,9 @@ void association_send(association_t *a, const uint8_t *bytes, size_t size) {
 }
 
 void association_abort(association_t *a, abort_source_t source, abort_reason_t reason, const char *why) {
-    log_warn(&a->context, "A-ABORT to %s: %s", a->peer, why);
+    /* Before there is an association, anybody can send anything. */
+    if (a->state != STA2_AWAITING_ASSOCIATE_RQ || log_seldom(&a->server->stranger_said_ms))
+        log_warn(&a->context, "A-ABORT to %s: %s", a->peer, why);
     uint8_t pdu[SHORT_PDU_BYTES];
     abort_build(pdu, source, reason);
     association_send(a, pdu, sizeof pdu);
@@ -128,6 +130,8 @@ void association_accept(association_t *a) {
     a->peer_max_pdu_length = a->rq.max_pdu_length;
     log_info(&a->context, "%s at %s calls \"%s\": %zu of %zu presentation contexts accepted", a->calling_ae,
              a->peer, a->called_ae, accepted, a->rq.contexts_count);
+    if (connection_security(&a->connection))
+        log_info(&a->context, "secured by %s", connection_security(&a->connection));
     set_state(a, STA6_DATA_TRANSFER);
     association_send(a, ac.bytes, ac.size);
     free(ac.bytes);
@@ -268,8 +272,20 @@ static void on_input_end(association_t *a) {
     connection_pause(&a->connection, false);
 }
 
+/* No TLS session came about, for a reason that is the peer's or the site's. */
+static void on_refused(association_t *a) {
+    if (log_seldom(&a->server->refusal_said_ms[connection_refusal(&a->connection)]))
+        log_warn(&a->context, "%s is refused: %s", a->peer, connection_security(&a->connection));
+    await_close(a, connection_security(&a->connection));
+}
+
+/* epoll knows nothing of what is left in a TLS session, at most a record: it is taken in this turn. */
+static bool may_receive(const association_t *a, int turn) {
+    return a->connection.fd >= 0 && (turn < RECEIVE_TURNS || connection_has_input(&a->connection));
+}
+
 void association_on_readable(association_t *a) {
-    for (int turn = 0; turn < RECEIVE_TURNS && a->connection.fd >= 0; turn++) {
+    for (int turn = 0; may_receive(a, turn); turn++) {
         size_t room = input_room(a), size = 0;
         a->paused = room == 0;
         if (a->paused) {
@@ -286,6 +302,9 @@ void association_on_readable(association_t *a) {
         case RECEIVE_END:
             on_input_end(a);
             return;
+        case RECEIVE_REFUSED:
+            on_refused(a);
+            return;
         case RECEIVE_ERROR:
             end_connection(a, "connection lost");
         }
@@ -295,6 +314,8 @@ void association_on_readable(association_t *a) {
 void association_on_writable(association_t *a) {
     if (a->connection.fd >= 0 && connection_flush(&a->connection) != 0)
         end_connection(a, "connection lost while sending");
+    else if (a->connection.fd >= 0 && a->connection.reading && connection_wants_output(&a->connection))
+        association_on_readable(a);
 }
 
 void association_on_hangup(association_t *a) {
@@ -309,6 +330,8 @@ void association_resume(association_t *a) {
     a->paused = false;
     a->input_ms = clock_ms(); /* the peer is not to blame for the pause */
     connection_read(&a->connection);
+    if (connection_has_input(&a->connection))
+        association_on_readable(a);
 }
 
 /* What the peer has to do by when, and what is said when it does not; 0: nothing. */

@@ -10,11 +10,14 @@
 #include <unistd.h>
 
 #include "common/limits.h"
+#include "listener/tls_session.h"
 
 static void watch(connection_t *connection) {
-    uint32_t events = (connection->reading ? (uint32_t)EPOLLIN : 0) |
-                      (connection->output_size ? (uint32_t)EPOLLOUT : 0) |
-                      (connection->noticing_end ? (uint32_t)EPOLLRDHUP : 0);
+    /* While TLS waits to send, input would be reported again and again. */
+    bool turned = connection->reading && connection_wants_output(connection);
+    bool sending = connection->output_size > 0 || connection->end_waits || turned;
+    uint32_t events = (connection->reading && !turned ? (uint32_t)EPOLLIN : 0) |
+                      (sending ? (uint32_t)EPOLLOUT : 0) | (connection->noticing_end ? (uint32_t)EPOLLRDHUP : 0);
     if (events == connection->events || connection->fd < 0)
         return;
     struct epoll_event event = {.events = events, .data.ptr = connection->tag};
@@ -37,7 +40,12 @@ int connection_open(connection_t *connection, int epoll, int fd, void *tag) {
     return 0;
 }
 
+void connection_use_tls(connection_t *connection, const tls_t *tls) {
+    connection->tls = tls_session_new(tls, connection->fd);
+}
+
 void connection_close(connection_t *connection) {
+    tls_session_destroy(&connection->tls);
     if (connection->fd >= 0)
         close(connection->fd);
     connection->fd = -1;
@@ -46,7 +54,7 @@ void connection_close(connection_t *connection) {
     connection->output_size = 0;
 }
 
-receive_result_t connection_receive(connection_t *connection, uint8_t *bytes, size_t room, size_t *size) {
+static receive_result_t receive_plain(connection_t *connection, uint8_t *bytes, size_t room, size_t *size) {
     ssize_t got;
     do
         got = recv(connection->fd, bytes, room, 0);
@@ -57,16 +65,42 @@ receive_result_t connection_receive(connection_t *connection, uint8_t *bytes, si
     }
     if (got == 0)
         return RECEIVE_END;
-    if (errno != EAGAIN && errno != EWOULDBLOCK)
-        return RECEIVE_ERROR;
-    int on = 1;
-    (void)setsockopt(connection->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
-    return RECEIVE_NOTHING;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? RECEIVE_NOTHING : RECEIVE_ERROR;
+}
+
+receive_result_t connection_receive(connection_t *connection, uint8_t *bytes, size_t room, size_t *size) {
+    receive_result_t result = connection->tls ? tls_session_receive(connection->tls, bytes, room, size)
+                                              : receive_plain(connection, bytes, room, size);
+    if (connection->tls)
+        watch(connection);
+    if (result == RECEIVE_NOTHING) {
+        int on = 1;
+        (void)setsockopt(connection->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+    }
+    return result;
+}
+
+bool connection_has_input(const connection_t *connection) {
+    return connection->tls && tls_session_has_input(connection->tls);
+}
+
+bool connection_wants_output(const connection_t *connection) {
+    return connection->tls && tls_session_wants_output(connection->tls);
+}
+
+refusal_t connection_refusal(const connection_t *connection) {
+    return tls_session_refusal(connection->tls);
+}
+
+const char *connection_security(connection_t *connection) {
+    return connection->tls ? tls_session_describe(connection->tls) : NULL;
 }
 
 /* How much of it the socket takes now; -1 where the connection is broken. */
 static ssize_t send_now(connection_t *connection, const uint8_t *bytes, size_t size) {
     ssize_t sent;
+    if (connection->tls)
+        return tls_session_send(connection->tls, bytes, size);
     do
         sent = send(connection->fd, bytes, size, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
@@ -94,7 +128,11 @@ int connection_send(connection_t *connection, const uint8_t *bytes, size_t size)
 }
 
 static void finish_if_done(connection_t *connection) {
-    if (connection->finishing && connection->output_size == 0)
+    if (!connection->finishing || connection->output_size > 0)
+        return;
+    connection->end_waits = connection->tls && !tls_session_finish(connection->tls);
+    watch(connection);
+    if (!connection->end_waits)
         (void)shutdown(connection->fd, SHUT_WR); /* fails only where the peer is gone already */
 }
 

@@ -112,6 +112,10 @@ static void on_terminate(stage_t *stage) {
     (void)end_if_drained(stage);
 }
 
+static void on_hangup(stage_t *stage) {
+    server_reload(&((listener_t *)stage->self)->server);
+}
+
 static int start(stage_t *stage) {
     listener_t *listener = calloc(1, sizeof *listener);
     if (!listener)
@@ -149,6 +153,7 @@ int main(int argc, char **argv) {
         .on_inbox = on_inbox,
         .on_beat = on_beat,
         .on_terminate = on_terminate,
+        .on_hangup = on_hangup,
         .destroy = destroy,
     };
     return stage_main(&spec, argc, argv);

@@ -47,7 +47,11 @@ static stream_event_t begin_pdu(pdu_stream_t *stream) {
     uint8_t type = stream->header[0];
     uint32_t length = header_u32(stream->header + 2);
     if (type < PDU_ASSOCIATE_RQ || type > PDU_ABORT)
-        return violation(ABORT_UNRECOGNIZED_PDU, "a PDU of unknown type");
+        return violation(ABORT_UNRECOGNIZED_PDU,
+                         /* The header of a TLS record (RFC 8446 5.1): a handshake, version 3.x. */
+                         type == 0x16 && stream->header[1] == 3
+                             ? "a TLS handshake instead of a PDU: is it TLS on the port for plain DICOM?"
+                             : "a PDU of unknown type");
     stream->type = type;
     stream->pdu_left = length;
     if (type == PDU_P_DATA)

@@ -31,20 +31,34 @@ static int bind_socket(int fd, int family, int port) {
     return bind(fd, (struct sockaddr *)&v4, sizeof v4);
 }
 
-static int listen_on(server_t *server, int family) {
+static int listen_on(server_t *server, int family, int64_t port, bool tls) {
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
     /* NULL tells a listening socket from an association in epoll_event.data. */
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-    if (bind_socket(fd, family, (int)server->stage->settings.listener_port) != 0 ||
-        listen(fd, LISTEN_BACKLOG) != 0 || epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+    if (bind_socket(fd, family, (int)port) != 0 || listen(fd, LISTEN_BACKLOG) != 0 ||
+        epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
         int reason = errno;
         close(fd);
         errno = reason;
         return -1;
     }
-    server->listening[server->listening_count++] = fd;
+    server->listening[server->listening_count++] = (listening_t){fd, tls};
+    return 0;
+}
+
+/* One socket for both families; where the kernel has no IPv6, IPv4 alone. Port 0: none. */
+static int open_port(server_t *server, int64_t port, bool tls) {
+    if (port == 0)
+        return 0;
+    if (listen_on(server, AF_INET6, port, tls) != 0 &&
+        (errno == EADDRINUSE || listen_on(server, AF_INET, port, tls) != 0)) {
+        log_error(NULL, "can't listen on port %lld: %s", (long long)port, strerror(errno));
+        return EX_OSERR;
+    }
+    log_info(NULL, "%s listens on port %lld%s", server->stage->settings.scp_aet, (long long)port,
+             tls ? " with TLS" : "");
     return 0;
 }
 
@@ -57,18 +71,17 @@ int server_start(server_t *server, stage_t *stage, custody_t *custody) {
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (!server->input || server->epoll < 0)
         return EX_OSERR;
-    /* One socket for both families; where the kernel has no IPv6, IPv4 alone. */
-    if (listen_on(server, AF_INET6) != 0 && (errno == EADDRINUSE || listen_on(server, AF_INET) != 0)) {
-        log_error(NULL, "can't listen on port %lld: %s", (long long)stage->settings.listener_port, strerror(errno));
-        return EX_OSERR;
-    }
-    log_info(NULL, "%s listens on port %lld", stage->settings.scp_aet, (long long)stage->settings.listener_port);
-    return 0;
+    int status = tls_start(&server->tls, &stage->settings);
+    if (status == 0)
+        status = open_port(server, stage->settings.listener_port, false);
+    if (status == 0)
+        status = open_port(server, stage->settings.tls_port, true);
+    return status;
 }
 
 static void stop_listening(server_t *server) {
     while (server->listening_count > 0)
-        close(server->listening[--server->listening_count]);
+        close(server->listening[--server->listening_count].fd);
 }
 
 void server_clear(server_t *server) {
@@ -79,6 +92,7 @@ void server_clear(server_t *server) {
     }
     if (server->epoll > 0)
         close(server->epoll);
+    tls_clear(&server->tls);
     free(server->input);
 }
 
@@ -101,14 +115,17 @@ static void accept_connections(server_t *server) {
             struct sockaddr_storage address;
             socklen_t size = sizeof address;
             int fd =
-                accept4(server->listening[i], (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                accept4(server->listening[i].fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
             if (fd < 0)
                 break;
             char peer[NI_MAXHOST + NI_MAXSERV + 4];
             name_peer(&address, size, peer, sizeof peer);
             association_t *a = association_new(server, fd, ++server->accepted_count, peer);
-            if (a)
-                TAILQ_INSERT_TAIL(&server->associations, a, next);
+            if (!a)
+                continue;
+            if (server->listening[i].tls)
+                connection_use_tls(&a->connection, &server->tls);
+            TAILQ_INSERT_TAIL(&server->associations, a, next);
         }
 }
 
@@ -200,6 +217,10 @@ void server_drain(server_t *server) {
     server->drained_at_ms = clock_ms() + (server->draining ? 0 : server->stage->settings.drain_timeout_ms);
     server->draining = true;
     server_tick(server);
+}
+
+void server_reload(server_t *server) {
+    tls_reload(&server->tls);
 }
 
 bool server_idle(const server_t *server) {

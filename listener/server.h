@@ -3,15 +3,22 @@
 #define LISTENER_SERVER_H
 
 #include "listener/association.h"
+#include "listener/tls.h"
 
-#define LISTENING_SOCKETS_MAX 2
+#define LISTENING_SOCKETS_MAX 2 /* plain and TLS */
+
+typedef struct listening {
+    int fd;
+    bool tls;
+} listening_t;
 
 typedef struct server {
     stage_t *stage;
     custody_t *custody;
     negotiation_policy_t policy;
     int epoll;
-    int listening[LISTENING_SOCKETS_MAX];
+    tls_t tls;
+    listening_t listening[LISTENING_SOCKETS_MAX];
     size_t listening_count;
     TAILQ_HEAD(association_list, association) associations;
     uint64_t accepted_count;
@@ -19,7 +26,9 @@ typedef struct server {
     bool draining;
     int64_t drained_at_ms; /* while draining: what is open then is aborted */
     log_limit_t said_out_of_resources;
-    uint8_t *input; /* RECEIVE_BYTES, shared by all connections: nothing stays in it */
+    int64_t refusal_said_ms[REFUSALS]; /* last complaint of this kind */
+    int64_t stranger_said_ms;          /* last one about a peer that does not speak DICOM */
+    uint8_t *input;                    /* RECEIVE_BYTES, shared by all connections: nothing stays in it */
 } server_t;
 
 /* Listens. Returns 0, or an exit status after logging why. */
@@ -34,6 +43,8 @@ void server_tick(server_t *server);
 /* No new associations: while some are open, which may finish until OXIDICOM_DRAIN_TIMEOUT, others are rejected as
  * transient. Then nobody listens any more. */
 void server_drain(server_t *server);
+/* Reads the TLS certificates again. */
+void server_reload(server_t *server);
 bool server_idle(const server_t *server);
 
 /* --- for association.c --- */

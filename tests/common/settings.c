@@ -125,11 +125,12 @@ Test(settings, name_the_variable_the_value_and_what_is_allowed_when_one_is_bad) 
 
 Test(settings, refuse_values_that_are_out_of_range) {
     static const char *const bad[][2] = {
-        {"OXIDICOM_LISTENER_PORT", "0"},     {"OXIDICOM_LISTENER_PORT", "65536"},
+        {"OXIDICOM_LISTENER_PORT", "-1"},    {"OXIDICOM_LISTENER_PORT", "65536"},
         {"OXIDICOM_WRITERS", "0"},           {"OXIDICOM_WRITERS", "2x"},
         {"OXIDICOM_LISTENER_THREADS", "-1"}, {"OXIDICOM_BUFFER_SIZE", "1MiB"},
         {"OXIDICOM_SCP_MAX_PDU_LENGTH", ""}, {"OXIDICOM_AMQP_ADDRESS", "amqp://a;http://b"},
         {"OXIDICOM_QUEUE_NAME", "a/b"},      {"OXIDICOM_QUEUE_NAME", "a\xFF"},
+        {"OXIDICOM_TLS_CLIENT", "maybe"},    {"OXIDICOM_TLS_KEY", "key.pem"},
         {"OXIDICOM_ROOT_SUBJECT", "a..b"},   {"OXIDICOM_ROOT_SUBJECT", "a\tb"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         environment((const char *[]){bad[i][0], bad[i][1], NULL});

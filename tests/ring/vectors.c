@@ -9,8 +9,8 @@
 #include "common/clock.h"
 #include "common/utf8.h"
 #include "tests/ring/ring.h"
+#include "tests/support/certificates.h"
 
-#define QUEUE     "vectors"
 #define OBJECTS   8
 #define FILES     16
 #define SUBJECTS  16
@@ -256,20 +256,25 @@ static bool run_case(const json_t *the_case, receiver_t *receiver, tap_t *tap, q
     return right;
 }
 
-Test(vectors, every_association_is_received_as_expected, .timeout = 400) {
+/* `tls_port`: 0, or a port that the receiver of `settings` serves with TLS. */
+static void run_all(const char *queue_name, int tls_port, const char *const *settings) {
     json_t *cases = json_load_file("tests/vectors/cases.json", 0, NULL), *the_case;
     cr_assert_eq(json_array_size(cases), 304);
     receiver_t receiver;
-    queue_t *queue = queue_new(rabbitmq_port(), QUEUE);
+    queue_t *queue = queue_new(rabbitmq_port(), queue_name);
     /* A server of its own: other tests, which run at the same time, must not be heard. */
     nats_server_t nats;
     nats_server_start(&nats, 0);
     tap_t *tap = tap_new(nats.port);
     char *nats_url = text_of("127.0.0.1:%d", nats.port);
     char *state = text_of("/tmp/oxi-vectors-state-%d", (int)getpid());
-    ring_start(&receiver, QUEUE,
-               (const char *const[]){"OXIDICOM_SCP_PROMISCUOUS", "true", "OXIDICOM_NATS_ADDRESS", nats_url,
-                                     "OXIDICOM_STATE_DIR", state, "OXIDICOM_RUN_DIR", state, NULL});
+    const char *all[32] = {"OXIDICOM_SCP_PROMISCUOUS", "true", "OXIDICOM_NATS_ADDRESS", nats_url,
+                           "OXIDICOM_STATE_DIR",       state,  "OXIDICOM_RUN_DIR",      state};
+    for (size_t i = 0; settings && settings[i]; i++)
+        all[8 + i] = settings[i];
+    ring_start(&receiver, queue_name, all);
+    if (tls_port)
+        receiver.port = tls_port;
     size_t i;
     int failed = 0;
     json_array_foreach(cases, i, the_case) failed += !run_case(the_case, &receiver, tap, queue);
@@ -283,4 +288,28 @@ Test(vectors, every_association_is_received_as_expected, .timeout = 400) {
     free(state);
     json_decref(cases);
     cr_assert_eq(failed, 0, "%d of 304 cases", failed);
+}
+
+Test(vectors, every_association_is_received_as_expected, .timeout = 400) {
+    run_all("vectors", 0, NULL);
+}
+
+Test(vectors, every_association_over_tls_is_received_as_expected, .timeout = 400) {
+    char *folder = temporary_folder("vectors-tls"), *ca = text_of("%s/ca.crt", folder);
+    char *certificate = text_of("%s/site.crt", folder), *key = text_of("%s/site.key", folder);
+    int port = free_port();
+    char *port_text = text_of("%d", port);
+    certificates_ca(folder, "ca");
+    certificates_issue(folder, "ca", "site", KEY_RSA);
+    scu_use_tls(certificate, key, ca);
+    run_all("vectors-tls", port,
+            (const char *const[]){"OXIDICOM_TLS_PORT", port_text, "OXIDICOM_TLS_CERTIFICATE", certificate,
+                                  "OXIDICOM_TLS_KEY", key, "OXIDICOM_TLS_CA", ca, "OXIDICOM_LISTENER_PORT", "0",
+                                  NULL});
+    remove_folder(folder);
+    free(folder);
+    free(ca);
+    free(certificate);
+    free(key);
+    free(port_text);
 }

@@ -3,13 +3,82 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define DEFAULT_TIMEOUT_MS 15000
+
+/* --- TLS ------------------------------------------------------------------------------------------------ */
+
+static SSL_CTX *tls_context; /* NULL: plain */
+static SSL_SESSION *to_resume;
+static unsigned long tls_error;
+
+SSL_CTX *scu_use_tls(const char *certificate, const char *key, const char *ca) {
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
+    SSL_CTX_free(tls_context);
+    tls_context = SSL_CTX_new(TLS_client_method());
+    if (!tls_context || SSL_CTX_load_verify_file(tls_context, ca) != 1 ||
+        (certificate && (SSL_CTX_use_certificate_chain_file(tls_context, certificate) != 1 ||
+                         SSL_CTX_use_PrivateKey_file(tls_context, key, SSL_FILETYPE_PEM) != 1))) {
+        ERR_print_errors_fp(stderr);
+        abort();
+    }
+    SSL_CTX_set_verify(tls_context, SSL_VERIFY_PEER, NULL);
+    /* A ticket is no data: we poll again, with a time limit. */
+    SSL_CTX_clear_mode(tls_context, SSL_MODE_AUTO_RETRY);
+    return tls_context;
+}
+
+void scu_use_plain(void) {
+    SSL_CTX_free(tls_context);
+    tls_context = NULL;
+}
+
+const char *scu_tls_failure(void) {
+    const char *words = ERR_reason_error_string(tls_error);
+    return words ? words : "";
+}
+
+static bool handshake(scu_t *scu) {
+    ERR_clear_error();
+    scu->tls = SSL_new(tls_context);
+    if (to_resume)
+        SSL_set_session(scu->tls, to_resume);
+    int done = SSL_set_fd(scu->tls, scu->fd) == 1 ? SSL_connect(scu->tls) : 0;
+    tls_error = ERR_peek_error();
+    return done == 1;
+}
+
+/* As recv; -2: nothing yet. */
+static ssize_t receive_tls(scu_t *scu, void *into, size_t size) {
+    size_t got = 0;
+    ERR_clear_error();
+    if (SSL_read_ex(scu->tls, into, size, &got) == 1)
+        return (ssize_t)got;
+    int why = SSL_get_error(scu->tls, 0);
+    tls_error = ERR_peek_error();
+    return why == SSL_ERROR_WANT_READ ? -2 : why == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+}
+
+static ssize_t send_tls(scu_t *scu, const void *bytes, size_t size) {
+    size_t sent = 0;
+    ERR_clear_error();
+    return SSL_write_ex(scu->tls, bytes, size, &sent) == 1 ? (ssize_t)sent : -1;
+}
+
+static void end_tls(scu_t *scu, bool politely) {
+    ERR_clear_error();
+    if (politely)
+        (void)SSL_shutdown(scu->tls);
+    SSL_free(scu->tls);
+    scu->tls = NULL;
+}
 
 /* --- the connection ------------------------------------------------------------------------------------ */
 
@@ -21,22 +90,35 @@ bool scu_connect(scu_t *scu, int port) {
     for (int i = 0; i < 256; i++)
         scu->answered[i].result = -1;
     setsockopt(scu->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(scu->fd, (struct sockaddr *)&address, sizeof address) == 0)
+    if (connect(scu->fd, (struct sockaddr *)&address, sizeof address) == 0 && (!tls_context || handshake(scu)))
         return true;
     scu_close(scu);
     return false;
 }
 
+bool scu_resume(scu_t *scu, int port, SSL_SESSION *session) {
+    to_resume = session;
+    bool connected = scu_connect(scu, port);
+    to_resume = NULL;
+    return connected;
+}
+
 void scu_finish(scu_t *scu) {
+    if (scu->tls)
+        (void)SSL_shutdown(scu->tls);
     shutdown(scu->fd, SHUT_WR);
 }
 
 void scu_reset(scu_t *scu) {
+    if (scu->tls)
+        end_tls(scu, false);
     setsockopt(scu->fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
     scu_close(scu);
 }
 
 void scu_close(scu_t *scu) {
+    if (scu->tls)
+        end_tls(scu, true);
     if (scu->fd >= 0)
         close(scu->fd);
     scu->fd = -1;
@@ -45,7 +127,8 @@ void scu_close(scu_t *scu) {
 
 bool scu_send(scu_t *scu, const void *bytes, size_t size) {
     for (size_t at = 0; at < size;) {
-        ssize_t sent = send(scu->fd, (const char *)bytes + at, size - at, MSG_NOSIGNAL);
+        const char *next = (const char *)bytes + at;
+        ssize_t sent = scu->tls ? send_tls(scu, next, size - at) : send(scu->fd, next, size - at, MSG_NOSIGNAL);
         if (sent <= 0)
             return false;
         at += (size_t)sent;
@@ -53,12 +136,21 @@ bool scu_send(scu_t *scu, const void *bytes, size_t size) {
     return true;
 }
 
+/* As recv, within timeout_ms. */
+static ssize_t receive_some(scu_t *scu, void *into, size_t size) {
+    ssize_t got;
+    do {
+        struct pollfd p = {.fd = scu->fd, .events = POLLIN};
+        if ((!scu->tls || SSL_pending(scu->tls) == 0) && poll(&p, 1, scu->timeout_ms) <= 0)
+            return -1;
+        got = scu->tls ? receive_tls(scu, into, size) : recv(scu->fd, into, size, 0);
+    } while (got == -2);
+    return got;
+}
+
 static bool receive(scu_t *scu, uint8_t *into, size_t size) {
     for (size_t at = 0; at < size;) {
-        struct pollfd p = {.fd = scu->fd, .events = POLLIN};
-        if (poll(&p, 1, scu->timeout_ms) <= 0)
-            return false;
-        ssize_t got = recv(scu->fd, into + at, size - at, 0);
+        ssize_t got = receive_some(scu, into + at, size - at);
         if (got <= 0)
             return false;
         at += (size_t)got;
@@ -84,6 +176,8 @@ bool scu_read(scu_t *scu) {
 bool scu_at_end(scu_t *scu) {
     struct pollfd p = {.fd = scu->fd, .events = POLLIN};
     char byte;
+    if (scu->tls && receive_some(scu, &byte, 1) != 0)
+        return false; /* no close_notify */
     return poll(&p, 1, scu->timeout_ms) == 1 && recv(scu->fd, &byte, 1, 0) == 0;
 }
 

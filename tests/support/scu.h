@@ -2,6 +2,7 @@
 #ifndef SUPPORT_SCU_H
 #define SUPPORT_SCU_H
 
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -25,6 +26,7 @@ typedef struct scu_request {
 
 typedef struct scu {
     int fd;
+    SSL *tls;          /* NULL: plain */
     uint8_t type;      /* of the last PDU read */
     bytes_t body;      /* its body */
     uint32_t peer_max; /* maximum length that the peer advertised */
@@ -36,8 +38,19 @@ typedef struct scu {
     int timeout_ms;
 } scu_t;
 
-/* Connects. Returns false where nobody accepts. */
+/* From now on this process connects with TLS: the PEM files of a client certificate and its key, or NULL, and of
+ * the CA that the receiver's must be of. Returns the context of later connections, to be narrowed; it is never
+ * freed. */
+SSL_CTX *scu_use_tls(const char *certificate, const char *key, const char *ca);
+/* And plain again. */
+void scu_use_plain(void);
+/* Why TLS failed last, in words of OpenSSL; "" where the peer just was gone. */
+const char *scu_tls_failure(void);
+
+/* Connects. Returns false where nobody accepts, or TLS fails. */
 bool scu_connect(scu_t *scu, int port);
+/* The same, resuming a TLS session. */
+bool scu_resume(scu_t *scu, int port, SSL_SESSION *session);
 void scu_close(scu_t *scu);
 /* Closes our half only. */
 void scu_finish(scu_t *scu);

@@ -1,0 +1,321 @@
+/* TLS: who is let in, what is negotiated, what is said to those who are not let in, and which settings are refused.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/settings.h"
+#include "tests/ring/tls.h"
+#include "tests/support/certificates.h"
+
+#define WITH(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define LOG_MS    20000
+
+/* --- client certificates ----------------------------------------------------------------------------------- */
+
+static int storescu(const tls_site_t *tls, const char *const *options, const char *file) {
+    char *port = text_of("%d", tls->site.receiver.port);
+    const char *argv[16] = {"storescu"};
+    size_t count = 1;
+    while (*options)
+        argv[count++] = *options++;
+    argv[count++] = "127.0.0.1";
+    argv[count++] = port;
+    argv[count++] = file;
+    int status = process_run(NULL, NULL, argv, 60000);
+    free(port);
+    return status;
+}
+
+Test(tls, stores_for_a_peer_with_a_good_certificate_and_refuses_others, .timeout = 300) {
+    tls_site_t tls = tls_site_start(NULL);
+    const receiver_t *receiver = &tls.site.receiver;
+    const char *ca = pem(&tls, "ca.crt"), *file = pem(&tls, "instance.dcm");
+    bytes_t set = instance(1, 5000);
+    part10_write(file, EXPLICIT_LE, MR_STORAGE, "1.2.3", &set);
+    cr_assert_neq(storescu(&tls, WITH("+tla", "+cf", ca), file), 0);
+    cr_assert(receiver_logged(
+        receiver, "is refused: it sent no client certificate, and OXIDICOM_TLS_CLIENT is required", LOG_MS));
+    cr_assert_neq(
+        storescu(&tls, WITH("+tls", pem(&tls, "stranger.key"), pem(&tls, "stranger.crt"), "+cf", ca), file), 0);
+    cr_assert(receiver_logged(receiver,
+                              "is refused: its client certificate /CN=stranger, issued by /CN=other-ca, does not "
+                              "verify: unable to get local issuer certificate",
+                              LOG_MS));
+    cr_assert_eq(receiver_files(receiver), 0);
+    cr_assert_eq(storescu(&tls, WITH("+tls", pem(&tls, "client.key"), pem(&tls, "client.crt"), "+cf", ca), file),
+                 0);
+    expect_stored(&tls.site, &set);
+    cr_assert(receiver_logged(receiver, "client certificate /CN=client", LOG_MS));
+    bytes_free(&set);
+    tls_site_end(&tls);
+}
+
+Test(tls, tells_a_refused_peer_by_an_alert_and_not_by_a_reset, .timeout = 120) {
+    tls_site_t tls = tls_site_start(NULL);
+    scu_t scu = {0};
+    /* With TLS 1.3 a client takes the handshake for done, and has sent its request before it hears. */
+    use_certificate(&tls, NULL);
+    cr_assert_not(scu_associate_mr(&scu, tls.site.receiver.port, "TLS", EXPLICIT_LE));
+    cr_assert_not_null(strstr(scu_tls_failure(), "alert certificate required"), "%s", scu_tls_failure());
+    scu_close(&scu);
+    use_certificate(&tls, "stranger");
+    cr_assert_not(scu_associate_mr(&scu, tls.site.receiver.port, "TLS", EXPLICIT_LE));
+    cr_assert_not_null(strstr(scu_tls_failure(), "alert unknown ca"), "%s", scu_tls_failure());
+    scu_close(&scu);
+    tls_site_end(&tls);
+}
+
+Test(tls, checks_an_optional_certificate_only_when_one_is_sent, .timeout = 120) {
+    tls_site_t tls = tls_site_start(WITH("OXIDICOM_TLS_CLIENT", "optional"));
+    use_certificate(&tls, NULL);
+    cr_assert(stores(&tls, 1));
+    use_certificate(&tls, "client");
+    cr_assert(stores(&tls, 2));
+    use_certificate(&tls, "stranger");
+    cr_assert_not(stores(&tls, 3));
+    tls_site_end(&tls);
+}
+
+Test(tls, asks_for_no_certificate_when_told_so_or_without_a_ca, .timeout = 120) {
+    for (int told = 0; told < 2; told++) {
+        tls_site_t tls =
+            tls_site_start(told ? WITH("OXIDICOM_TLS_CLIENT", "none") : WITH("OXIDICOM_TLS_CA", UNSET));
+        use_certificate(&tls, NULL);
+        cr_assert(stores(&tls, 1));
+        use_certificate(&tls, "stranger");
+        cr_assert(stores(&tls, 2));
+        tls_site_end(&tls);
+    }
+}
+
+/* A stranger that broke off because it does not know the receiver's CA. */
+Test(tls, says_so_when_a_peer_refuses_the_certificate_of_the_receiver, .timeout = 120) {
+    tls_site_t tls = tls_site_start(NULL);
+    scu_use_tls(NULL, NULL, pem(&tls, "other-ca.crt"));
+    cr_assert_not(stores(&tls, 1));
+    cr_assert(receiver_logged(&tls.site.receiver,
+                              "is refused: it broke off the TLS handshake: tlsv1 alert unknown ca", LOG_MS));
+    tls_site_end(&tls);
+}
+
+/* --- the profile ------------------------------------------------------------------------------------------- */
+
+Test(tls, speaks_tls_1_2_and_1_3_with_forward_secrecy_and_nothing_less, .timeout = 120) {
+    tls_site_t tls = tls_site_start(NULL);
+    static const struct {
+        int version;
+        const char *ciphers;
+        bool good;
+    } offers[] = {
+        {TLS1_3_VERSION, NULL, true},
+        {TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256", true},
+        {TLS1_2_VERSION, "ECDHE-RSA-AES256-GCM-SHA384", true},
+        {TLS1_2_VERSION, "ECDHE-RSA-CHACHA20-POLY1305", true},
+        {TLS1_2_VERSION, "ECDHE-RSA-AES128-SHA256", false}, /* CBC */
+        {TLS1_2_VERSION, "AES128-GCM-SHA256", false},       /* no forward secrecy */
+        {TLS1_2_VERSION, "DHE-RSA-AES128-GCM-SHA256", false},
+        {TLS1_1_VERSION, "DEFAULT@SECLEVEL=0", false},
+    };
+    for (size_t i = 0; i < sizeof offers / sizeof *offers; i++) {
+        SSL_CTX *context = use_certificate(&tls, "client");
+        SSL_CTX_set_min_proto_version(context, offers[i].version);
+        SSL_CTX_set_max_proto_version(context, offers[i].version);
+        if (offers[i].ciphers)
+            cr_assert_eq(SSL_CTX_set_cipher_list(context, offers[i].ciphers), 1);
+        cr_assert_eq(stores(&tls, 1), offers[i].good, "version %x, %s", (unsigned)offers[i].version,
+                     offers[i].ciphers);
+    }
+    cr_assert(receiver_logged(&tls.site.receiver, "the TLS handshake failed: ", LOG_MS));
+    tls_site_end(&tls);
+}
+
+Test(tls, does_not_renegotiate, .timeout = 120) {
+    tls_site_t tls = tls_site_start(NULL);
+    SSL_CTX_set_max_proto_version(use_certificate(&tls, "client"), TLS1_2_VERSION);
+    scu_t scu = site_associate(&tls.site);
+    cr_assert_eq(scu_echo(&scu, ECHO_CONTEXT), 0);
+    cr_assert_eq(SSL_renegotiate(scu.tls), 1);
+    cr_assert_neq(SSL_do_handshake(scu.tls), 1);
+    scu_close(&scu);
+    cr_assert(stores(&tls, 1));
+    tls_site_end(&tls);
+}
+
+/* Resumption skips the certificates, so it needs to know whose session it is. */
+Test(tls, lets_a_verified_peer_resume_its_session, .timeout = 120) {
+    tls_site_t tls = tls_site_start(NULL);
+    use_certificate(&tls, "client");
+    scu_t scu = site_associate(&tls.site);
+    cr_assert_eq(scu_echo(&scu, ECHO_CONTEXT), 0); /* the tickets are read on the way */
+    SSL_SESSION *session = SSL_get1_session(scu.tls);
+    cr_assert(scu_release(&scu));
+    cr_assert(scu_resume(&scu, tls.site.receiver.port, session));
+    cr_assert_eq(SSL_session_reused(scu.tls), 1);
+    scu_close(&scu);
+    SSL_SESSION_free(session);
+    tls_site_end(&tls);
+}
+
+/* --- the wrong protocol ------------------------------------------------------------------------------------ */
+
+Test(tls, names_a_peer_that_speaks_plain_dicom_on_the_port_for_tls_and_closes, .timeout = 120) {
+    tls_site_t tls = tls_site_start(NULL);
+    scu_t scu = {0};
+    cr_assert(scu_connect(&scu, tls.site.receiver.port));
+    const scu_context_t context = {1, MR_STORAGE, {EXPLICIT_LE}};
+    bytes_t rq = scu_associate_rq(&(scu_request_t){.contexts = &context, .contexts_count = 1});
+    cr_assert(scu_send(&scu, rq.at, rq.size));
+    cr_assert(scu_at_end(&scu), "it closes, without a reset, and answers nothing");
+    scu_close(&scu);
+    bytes_free(&rq);
+    cr_assert(receiver_logged(&tls.site.receiver, "is refused: plain DICOM on the port for TLS (OXIDICOM_TLS_PORT)",
+                              LOG_MS));
+    tls_site_end(&tls);
+}
+
+Test(tls, names_a_peer_that_speaks_tls_on_the_port_for_plain_dicom, .timeout = 120) {
+    tls_site_t tls = tls_site_start(NULL);
+    scu_t scu = {0};
+    use_certificate(&tls, "client");
+    cr_assert_not(scu_connect(&scu, tls.plain_port));
+    cr_assert(receiver_logged(&tls.site.receiver,
+                              "a TLS handshake instead of a PDU: is it TLS on the port for plain DICOM?", LOG_MS));
+    scu_use_plain();
+    cr_assert(scu_associate_mr(&scu, tls.plain_port, "PLAIN", EXPLICIT_LE), "plain DICOM goes on beside TLS");
+    cr_assert(scu_release(&scu));
+    tls_site_end(&tls);
+}
+
+static size_t occurrences(const receiver_t *receiver, const char *text) {
+    size_t size, count = 0;
+    char *log = file_content(receiver->log, &size);
+    for (const char *at = log; (at = strstr(at, text)); at++)
+        count++;
+    free(log);
+    return count;
+}
+
+Test(tls, names_those_of_one_kind_once_in_a_second, .timeout = 120) {
+    tls_site_t tls = tls_site_start(NULL);
+    for (int i = 0; i < 50; i++) {
+        scu_t scu = {0};
+        cr_assert(scu_connect(&scu, tls.site.receiver.port));
+        cr_assert(scu_send(&scu, "GET / HTTP/1.0\r\n\r\n", 18) && scu_at_end(&scu));
+        scu_close(&scu);
+    }
+    cr_assert(receiver_logged(&tls.site.receiver, "something that is no TLS", LOG_MS));
+    cr_assert_leq(occurrences(&tls.site.receiver, "something that is no TLS"), 10);
+    tls_site_end(&tls);
+}
+
+Test(tls, says_nothing_about_probes_that_only_connect, .timeout = 120) {
+    tls_site_t tls = tls_site_start(NULL);
+    scu_t probe = {0};
+    cr_assert(scu_connect(&probe, tls.site.receiver.port));
+    scu_close(&probe);
+    use_certificate(&tls, "client");
+    cr_assert(stores(&tls, 1)); /* by then the probe is over */
+    cr_assert_eq(occurrences(&tls.site.receiver, "association=1:"), 0);
+    cr_assert_geq(occurrences(&tls.site.receiver, "association=2:"), 1);
+    tls_site_end(&tls);
+}
+
+Test(tls, can_be_all_that_is_served, .timeout = 120) {
+    tls_site_t tls = tls_site_start(WITH("OXIDICOM_LISTENER_PORT", "0"));
+    cr_assert_not(await_port(tls.plain_port, 100));
+    use_certificate(&tls, "client");
+    cr_assert(stores(&tls, 1));
+    tls_site_end(&tls);
+}
+
+/* --- settings that can't be used --------------------------------------------------------------------------- */
+
+/* Starts the listener alone; returns what it said. */
+static char *refused_start(const char *folder, const char *const *settings) {
+    char *log = text_of("%s/refused.log", folder), *run = text_of("%s/run", folder);
+    char *program = text_of("%s/oxidicom-listener", binaries()), *port = text_of("%d", free_port());
+    const char *environment[32] = {"OXIDICOM_RUN_DIR",       run, "OXIDICOM_TLS_PORT", port,
+                                   "OXIDICOM_LISTENER_PORT", "0"};
+    for (size_t i = 0; settings[i]; i += 2) {
+        environment[6 + i] = settings[i];
+        environment[7 + i] = settings[i + 1];
+    }
+    unlink(log);
+    cr_assert_eq(process_run(log, environment, (const char *const[]){program, NULL}, 20000), EXIT_SETTINGS, "%s",
+                 settings[1]);
+    size_t size;
+    char *said = file_content(log, &size);
+    free(log);
+    free(run);
+    free(program);
+    free(port);
+    return said;
+}
+
+static void write_text(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    cr_assert(file && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static void encrypt_key(const tls_site_t *tls) {
+    const char *const argv[] = {"openssl",
+                                "pkey",
+                                "-aes256",
+                                "-passout",
+                                "pass:secret",
+                                "-in",
+                                pem(tls, "site.key"),
+                                "-out",
+                                pem(tls, "locked.key"),
+                                NULL};
+    cr_assert_eq(process_run(NULL, NULL, argv, 60000), 0);
+}
+
+Test(tls, names_the_setting_the_value_and_the_reason_when_it_can_not_start, .timeout = 120) {
+    tls_site_t tls = {.folder = temporary_folder("tls-bad")};
+    certificates_ca(tls.folder, "site");
+    certificates_ca(tls.folder, "other");
+    encrypt_key(&tls);
+    write_text(pem(&tls, "empty"), "");
+    const char *certificate = pem(&tls, "site.crt"), *key = pem(&tls, "site.key");
+    const struct {
+        const char *certificate, *key, *ca, *client;
+        const char *said; /* %s: the folder */
+    } bad[] = {
+        {"/nowhere/a.crt", key, NULL, NULL,
+         "OXIDICOM_TLS_CERTIFICATE is \"/nowhere/a.crt\": No such file or directory; needed is a PEM file"},
+        {pem(&tls, "empty"), key, NULL, NULL, "OXIDICOM_TLS_CERTIFICATE is \"%s/empty\": no start line; needed is"},
+        {certificate, "/nowhere/a.key", NULL, NULL,
+         "OXIDICOM_TLS_KEY is \"/nowhere/a.key\": No such file or directory; needed is a PEM file"},
+        {certificate, pem(&tls, "other.key"), NULL, NULL,
+         "OXIDICOM_TLS_KEY is \"%s/other.key\": key values mismatch; needed is"},
+        {certificate, pem(&tls, "locked.key"), NULL, NULL, "OXIDICOM_TLS_KEY is \"%s/locked.key\": "},
+        {certificate, UNSET, NULL, NULL,
+         "OXIDICOM_TLS_CERTIFICATE is \"%s/site.crt\": it holds none that can be read; needed is"},
+        {certificate, key, pem(&tls, "empty"), NULL, "OXIDICOM_TLS_CA is \"%s/empty\": "},
+        {certificate, key, NULL, "required", "OXIDICOM_TLS_CLIENT is \"required\": OXIDICOM_TLS_CA is not set"},
+        {NULL, NULL, NULL, NULL, ": OXIDICOM_TLS_CERTIFICATE is not set; needed is a certificate"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char *said = refused_start(tls.folder, WITH("OXIDICOM_TLS_CERTIFICATE", bad[i].certificate,
+                                                    "OXIDICOM_TLS_KEY", bad[i].key, "OXIDICOM_TLS_CA", bad[i].ca,
+                                                    "OXIDICOM_TLS_CLIENT", bad[i].client));
+        const char *rest = strstr(bad[i].said, "%s");
+        char *wanted = rest ? text_of("%.*s%s%s", (int)(rest - bad[i].said), bad[i].said, tls.folder, rest + 2)
+                            : strdup(bad[i].said);
+        cr_assert_not_null(strstr(said, wanted), "not %s but %s", wanted, said);
+        free(wanted);
+        free(said);
+    }
+    char *said = refused_start(tls.folder, WITH("OXIDICOM_TLS_PORT", "0"));
+    cr_assert_not_null(strstr(said, "OXIDICOM_LISTENER_PORT is \"0\": OXIDICOM_TLS_PORT is 0, too"), "%s", said);
+    free(said);
+    said = refused_start(tls.folder, WITH("OXIDICOM_TLS_PORT", "0", "OXIDICOM_LISTENER_PORT", "11111",
+                                          "OXIDICOM_TLS_CERTIFICATE", certificate));
+    cr_assert_not_null(strstr(said, "OXIDICOM_TLS_CERTIFICATE is \""), "%s", said);
+    cr_assert_not_null(strstr(said, "\": OXIDICOM_TLS_PORT is 0; needed is a port"), "%s", said);
+    free(said);
+    remove_folder(tls.folder);
+    free(tls.folder);
+}

@@ -1,0 +1,13 @@
+/* CAs and certificates for tests, made by the openssl program: <folder>/<name>.crt and <name>.key, PEM. */
+#ifndef SUPPORT_CERTIFICATES_H
+#define SUPPORT_CERTIFICATES_H
+
+#define KEY_RSA "rsa:2048"
+#define KEY_EC  "ec"
+
+void certificates_ca(const char *folder, const char *name);
+/* One for servers and clients, issued by the CA of that name. Replaces one that is there. `key_type`: KEY_RSA,
+ * which takes a while to make, or KEY_EC. */
+void certificates_issue(const char *folder, const char *ca, const char *name, const char *key_type);
+
+#endif
