@@ -45,6 +45,7 @@ LIBS_listener := $(LIBS_proto)
 LIBS_writer := -ldcmdata -lofstd -loflog -lz $(LIBS_proto)
 LIBS_notifier := -lsqlite3 -lnats -lrabbitmq -ljansson -lssl -lcrypto $(LIBS_proto)
 LIBS_launcher := $(LIBS_common)
+LIBS_interop := -ldcmdata -lofstd $(LIBS_listener)
 LIBS_tests := -lcriterion -lnats -lrabbitmq -ljansson -lsqlite3 -lcrypto -lz $(LIBS_proto) -lpthread
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.cc,$(B)/obj/%.o,$(wildcard $(1)/*.cc))
@@ -56,6 +57,7 @@ PARTS_proto := $(PROTO)
 $(foreach s,$(STAGES),$(eval PARTS_$(s) := $(filter-out %/main.o,$(call objects,$(s))) $(PROTO)))
 PARTS_launcher := $(filter-out %/main.o,$(call objects,deploy/launcher)) $(COMMON)
 PARTS_ring := $(PROTO)
+PARTS_interop = $(PARTS_listener)
 
 all: $(PROGRAMS)
 
@@ -94,8 +96,10 @@ $(SUITES:%=$(B)/tests/%):
 	@mkdir -p $(@D)
 	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_$(@:$(B)/tests/%=%)) $(LIBS_tests)
 
-# Preloaded into stages by tests that count or spoil system calls.
-$(B)/preload.so: tests/preload/preload.c
+$(B)/tests/interop: | $(B)/demo/phantom $(B)/loopback.so
+
+# Preloaded into stages and servers by tests that count, spoil or bend system calls.
+$(B)/%.so: tests/preload/%.c
 	@mkdir -p $(@D)
 	@echo CC $<; $(CC) -D_GNU_SOURCE -shared -fPIC -O1 $(WARNINGS) -o $@ $< -ldl
 
