@@ -5,7 +5,7 @@
 # make deps        install what a build needs from Debian; make test-deps: what the tests need, too
 # make lint        clang-format and clang-tidy
 # make format      clang-format, in place
-# make readme      put the settings table into the README
+# make readme      put the generated tables into the README and the conformance statement
 # make install     to PREFIX (/usr/local) below DESTDIR
 # make clean       remove build/
 # make help        this list
@@ -130,8 +130,12 @@ lint:
 format:
 	clang-format -i $(SOURCES)
 
-readme: $(B)/bin/oxidicom
-	$< --settings | sed -i -e '/<!-- settings:/,/<!-- \/settings/{//!d}' -e '/<!-- settings:/r /dev/stdin' README.md
+readme: $(PROGRAMS)
+	$(B)/bin/oxidicom --settings | \
+		sed -i -e '/<!-- settings:/,/<!-- \/settings/{//!d}' -e '/<!-- settings:/r /dev/stdin' README.md
+	{ $(B)/bin/oxidicom-listener --conformance && $(B)/bin/oxidicom-writer --conformance; } | \
+		awk -f deploy/conformance.awk - deploy/CONFORMANCE.md >$(B)/CONFORMANCE.md
+	mv $(B)/CONFORMANCE.md deploy/CONFORMANCE.md
 
 clean:
 	rm -rf build

@@ -8,6 +8,7 @@
 #include "common/stage.h"
 #include "common/version.h"
 #include "proto/ring.h"
+#include "writer/conformance.h"
 #include "writer/objects.h"
 
 typedef struct writer {
@@ -213,6 +214,7 @@ int main(int argc, char **argv) {
         .name = "writer",
         .summary = "writes received DICOM objects as files into CUBE's storage.",
         .settings = FOR_WRITER,
+        .print_conformance = conformance_print,
         .start = start,
         .on_inbox = on_inbox,
         .on_beat = on_beat,
