@@ -1,5 +1,6 @@
 /* Real senders of DCMTK, with data in every encoding that its tools make. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/interop/interop.h"
 
@@ -21,6 +22,7 @@ static void receive(const char *sender, const char *calling_ae, const char *how,
 
 Test(storescu, sends_explicit_vr_little_endian_in_128_contexts, .timeout = 300) {
     receive("storescu", "SU_EXPLICIT", "-xe", NULL, NULL, EXPLICIT_LE);
+    expect_contexts("SU_EXPLICIT", 128);
 }
 
 Test(storescu, sends_implicit_vr_little_endian, .timeout = 300) {
@@ -102,6 +104,14 @@ Test(dcmsend, sends_in_pdus_of_4096_bytes, .timeout = 300) {
 }
 
 Test(echoscu, is_answered_five_times_over_128_contexts_of_38_transfer_syntaxes, .timeout = 300) {
-    run_sender((const char *const[]){"echoscu", "-ppc", "128", "-pts", "38", "--repeat", "5", "127.0.0.1",
-                                     receiver_port_text(), NULL});
+    static const char success[] = "Received Echo Response (Success)";
+    char *output =
+        run_for_text((const char *const[]){"echoscu", "-v", "-aet", "ES_CONTEXTS", "-ppc", "128", "-pts", "38",
+                                           "--repeat", "5", "127.0.0.1", receiver_port_text(), NULL});
+    int answered = 0; /* its exit status does not tell */
+    for (const char *at = output; (at = strstr(at, success)); at += sizeof success - 1)
+        answered++;
+    cr_assert_eq(answered, 5, "%s", output);
+    free(output);
+    expect_contexts("ES_CONTEXTS", 128);
 }

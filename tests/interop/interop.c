@@ -70,33 +70,45 @@ const char *shared_folder(void) {
 
 /* --- running tools ------------------------------------------------------------------------------------------- */
 
-/* Runs to the end; returns the status and all output, which is to be freed. */
-static int run(const char *const *argv, char **output) {
+char *run_for_text(const char *const *argv) {
     size_t size;
     char *folder = temporary_folder("output"), *log = text_of("%s/log", folder);
     int status = process_run(log, NULL, argv, SEND_MS);
-    *output = file_content(log, &size);
+    char *output = file_content(log, &size);
     remove_folder(folder);
     free(folder);
     free(log);
-    return status;
+    cr_assert_eq(status, 0, "%s ended with %d:\n%s", argv[0], status, output);
+    return output;
 }
 
 void run_sender(const char *const *argv) {
-    char *output;
-    int status = run(argv, &output);
-    cr_assert_eq(status, 0, "%s ended with %d:\n%s", argv[0], status, output);
-    free(output);
+    free(run_for_text(argv));
 }
 
 json_t *run_for_json(const char *const *argv) {
-    char *output;
-    int status = run(argv, &output);
-    cr_assert_eq(status, 0, "%s ended with %d:\n%s", argv[0], status, output);
+    char *output = run_for_text(argv);
     json_t *json = json_loads(output, 0, NULL);
     cr_assert_not_null(json, "%s", output);
     free(output);
     return json;
+}
+
+/* --- associations -------------------------------------------------------------------------------------------- */
+
+void expect_contexts(const char *calling_ae, int count) {
+    size_t size;
+    char *path = text_of("%s/log", exported("INTEROP_RECEIVER")), *log = file_content(path, &size);
+    char *who = text_of(": %s at ", calling_ae);
+    char *outcome = text_of(": %d of %d presentation contexts accepted", count, count);
+    char *line = strstr(log, who), *end = line ? strchr(line, '\n') : NULL;
+    cr_assert_not_null(end, "no association of %s", calling_ae);
+    *end = 0;
+    cr_assert_not_null(strstr(line, outcome), "%s", line);
+    free(path);
+    free(log);
+    free(who);
+    free(outcome);
 }
 
 /* --- files --------------------------------------------------------------------------------------------------- */

@@ -37,10 +37,14 @@ void series_clear(series_t *series);
  * transfer syntax `syntax` (NULL: in those of the files), reported all of it and registered it. */
 void expect_received(series_t *series, const char *calling_ae, const char *syntax);
 
+/* That the association of this calling AE title proposed so many presentation contexts and got all of them. */
+void expect_contexts(const char *calling_ae, int count);
+
 /* Runs a sender to its end; it must end with status 0. Its output is said where it does not. */
 void run_sender(const char *const *argv);
 
-/* The whole output of a program that ends with 0, as JSON; to be freed. */
+/* The same, and the output as text or as JSON, to be freed. */
+char *run_for_text(const char *const *argv);
 json_t *run_for_json(const char *const *argv);
 
 /* The suites' own servers, started and stopped with the shared receiver. `folder` is theirs. */

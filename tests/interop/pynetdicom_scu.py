@@ -67,13 +67,17 @@ def send(kind, port, title, folder):
         "127.0.0.1", port, contexts=wanted, ext_neg=user_items() if kind == "user-items" else None
     )
     assert association.is_established, "no association"
-    assert len(association.accepted_contexts) == len(wanted), association.rejected_contexts
-    assert association.send_c_echo().Status == 0
-    for file in files:
-        status = association.send_c_store(file)
-        assert status and status.Status == 0, status
-    association.release()
-    assert association.is_released
+    try:
+        assert len(association.accepted_contexts) == len(wanted), association.rejected_contexts
+        assert association.send_c_echo().Status == 0
+        for file in files:
+            status = association.send_c_store(file)
+            assert status and status.Status == 0, status
+        association.release()
+        assert association.is_released
+    finally:
+        if association.is_established:
+            association.abort()
 
 
 def main():

@@ -5,7 +5,7 @@
 
 #include "tests/support/document.h"
 
-Test(conformance, statement_has_the_tables_as_the_) {
+Test(conformance, statement_has_the_tables_as_the_listener_prints_them) {
     char *printed = NULL;
     size_t size;
     FILE *out = open_memstream(&printed, &size);
