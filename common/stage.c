@@ -148,7 +148,7 @@ static int read_options(const stage_spec_t *spec, int argc, char **argv) {
             print_help(spec);
         else if (option == 'v')
             printf("oxidicom-%s %s\n", spec->name, OXIDICOM_VERSION);
-        else if (option == 'c')
+        else if (option == 'c' && spec->print_conformance)
             spec->print_conformance(stdout);
         else
             return EX_USAGE;
