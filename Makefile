@@ -5,7 +5,7 @@
 # make deps        install what a build needs from Debian; make test-deps: what the tests need, too
 # make lint        clang-format and clang-tidy
 # make format      clang-format, in place
-# make readme      put the settings table into the README
+# make readme      put the generated tables into the README and the conformance statement
 # make install     to PREFIX (/usr/local) below DESTDIR
 # make clean       remove build/
 # make help        this list
@@ -46,6 +46,7 @@ LIBS_writer := -ldcmdata -lofstd -loflog -lz -ljansson $(LIBS_proto)
 LIBS_notifier := -lsqlite3 -lnats -lrabbitmq -ljansson -lssl -lcrypto $(LIBS_proto)
 LIBS_launcher := $(LIBS_proto) -ljansson
 LIBS_tool := $(LIBS_launcher)
+LIBS_interop := -ldcmdata -lofstd $(LIBS_listener)
 LIBS_tests := -lcriterion -lnats -lrabbitmq -ljansson -lsqlite3 -lssl -lcrypto -lz $(LIBS_proto) -lpthread
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.cc,$(B)/obj/%.o,$(wildcard $(1)/*.cc))
@@ -60,6 +61,7 @@ PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
 # Its tests use the ring that the tests of the ring set up.
 PARTS_tool := $(PARTS_launcher) $(B)/obj/tests/ring/ring.o
 PARTS_ring := $(PROTO)
+PARTS_interop = $(PARTS_listener)
 
 all: $(PROGRAMS)
 
@@ -98,8 +100,10 @@ $(SUITES:%=$(B)/tests/%):
 	@mkdir -p $(@D)
 	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_$(@:$(B)/tests/%=%)) $(LIBS_tests)
 
-# Preloaded into stages by tests that count or spoil system calls.
-$(B)/preload.so: tests/preload/preload.c
+$(B)/tests/interop: | $(B)/demo/phantom $(B)/loopback.so
+
+# Preloaded into stages and servers by tests that count, spoil or bend system calls.
+$(B)/%.so: tests/preload/%.c
 	@mkdir -p $(@D)
 	@echo CC $<; $(CC) -D_GNU_SOURCE -shared -fPIC -O1 $(WARNINGS) -o $@ $< -ldl
 
@@ -130,8 +134,12 @@ lint:
 format:
 	clang-format -i $(SOURCES)
 
-readme: $(B)/bin/oxidicom
-	$< --settings | sed -i -e '/<!-- settings:/,/<!-- \/settings/{//!d}' -e '/<!-- settings:/r /dev/stdin' README.md
+readme: $(PROGRAMS)
+	$(B)/bin/oxidicom --settings | \
+		sed -i -e '/<!-- settings:/,/<!-- \/settings/{//!d}' -e '/<!-- settings:/r /dev/stdin' README.md
+	{ $(B)/bin/oxidicom-listener --conformance && $(B)/bin/oxidicom-writer --conformance; } | \
+		awk -f deploy/conformance.awk - deploy/CONFORMANCE.md >$(B)/CONFORMANCE.md
+	mv $(B)/CONFORMANCE.md deploy/CONFORMANCE.md
 
 clean:
 	rm -rf build

@@ -134,26 +134,31 @@ static void run_loop(stage_t *stage) {
 }
 
 static void print_help(const stage_spec_t *spec) {
-    printf("oxidicom-%s: %s\n\nOptions: --help, --version. Settings are environment variables:\n\n", spec->name,
-           spec->summary);
+    printf("oxidicom-%s: %s\n\nOptions: --help, --version%s. Settings are environment variables:\n\n", spec->name,
+           spec->summary, spec->print_conformance ? ", --conformance" : "");
     settings_print_help(stdout, spec->settings);
 }
 
 /* Returns -1 to go on, or an exit status. */
 static int read_options(const stage_spec_t *spec, int argc, char **argv) {
-    static const struct option options[] = {
-        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {0}};
+    const struct option options[] = {{"help", no_argument, NULL, 'h'},
+                                     {"version", no_argument, NULL, 'v'},
+                                     /* without a name it ends the list */
+                                     {spec->print_conformance ? "conformance" : NULL, no_argument, NULL, 'c'},
+                                     {0}};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 'h')
             print_help(spec);
         else if (option == 'v')
             printf("oxidicom-%s %s\n", spec->name, OXIDICOM_VERSION);
+        else if (option == 'c' && spec->print_conformance)
+            spec->print_conformance(stdout);
         else
             return EX_USAGE;
         return 0;
     }
     if (optind < argc) {
-        fprintf(stderr, "oxidicom-%s: unknown argument \"%s\"; allowed are --help and --version\n", spec->name,
+        fprintf(stderr, "oxidicom-%s: unknown argument \"%s\"; --help tells what is allowed\n", spec->name,
                 argv[optind]);
         return EX_USAGE;
     }

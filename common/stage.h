@@ -13,6 +13,8 @@ typedef struct stage_spec {
     const char *name;    /* "listener", "writer", "notifier" */
     const char *summary; /* one sentence for --help */
     unsigned settings;   /* its FOR_ value */
+    /* Its parts of the conformance statement, for --conformance; NULL: there are none. */
+    void (*print_conformance)(FILE *out);
     /* Makes the stage's own state, stage->self. Returns 0, or an exit status after logging why. */
     int (*start)(stage_t *stage);
     /* The inbox has messages. */
@@ -42,7 +44,7 @@ struct stage {
     bool ended;
 };
 
-/* The whole life of a stage process; main returns what this returns. Options: --help, --version. */
+/* The whole life of a stage process; main returns what this returns. Options: --help, --version, --conformance. */
 int stage_main(const stage_spec_t *spec, int argc, char **argv);
 
 /* Ends the loop; the process exits with `status` after spec->destroy. */

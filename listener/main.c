@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "listener/conformance.h"
 #include "listener/query.h"
 #include "listener/server.h"
 
@@ -149,6 +150,7 @@ int main(int argc, char **argv) {
         .name = "listener",
         .summary = "receives DICOM over TCP and keeps every object until it is stored and journaled.",
         .settings = FOR_LISTENER,
+        .print_conformance = conformance_print,
         .start = start,
         .on_inbox = on_inbox,
         .on_beat = on_beat,

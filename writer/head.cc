@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -73,8 +74,13 @@ struct head : private DcmDataset {
     std::unique_ptr<DcmElement> element;
 };
 
+// Deflated like its elder of JPEG 2000 (PS3.5 annex A), and unknown to DCMTK 3.6.7; what else that does not know is
+// Explicit VR Little Endian around the pixels (PS3.5 A.4).
+constexpr char JPIP_HTJ2K_REFERENCED_DEFLATE[] = "1.2.840.10008.1.2.4.205";
+
 head::head(const char *transfer_syntax_uid) : syntax(EXS_LittleEndianExplicit) {
-    DcmXfer xfer(transfer_syntax_uid);
+    const bool is_younger = std::strcmp(transfer_syntax_uid, JPIP_HTJ2K_REFERENCED_DEFLATE) == 0;
+    DcmXfer xfer(is_younger ? UID_JPIPReferencedDeflateTransferSyntax : transfer_syntax_uid);
     if (xfer.getXfer() == EXS_Unknown)
         return;
     syntax = xfer.getXfer();

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/stage.h"
 #include "proto/reply.h"
+#include "writer/conformance.h"
 #include "writer/objects.h"
 #include "writer/survey.h"
 
@@ -213,6 +214,7 @@ int main(int argc, char **argv) {
             "writes received DICOM objects as files into CUBE's storage. With --survey, for `oxidicom reconcile`, "
             "it only reads what lies there.",
         .settings = FOR_WRITER,
+        .print_conformance = conformance_print,
         .start = start,
         .on_inbox = on_inbox,
         .on_beat = on_beat,

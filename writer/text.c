@@ -312,3 +312,35 @@ character_set_t character_set_read(const char *bytes, size_t size) {
     normalize(bytes, backslash ? (size_t)(backslash - bytes) : size, term, sizeof term);
     return set_of_term(term, backslash != NULL);
 }
+
+/* The names of iconv say how it is decoded, not always what is in it. */
+static const char *repertoire_of(const code_set_t *set) {
+    switch (set->number) {
+    case 14:
+    case 13:
+        return "JIS X 0201";
+    case 87:
+        return "JIS X 0208";
+    case 159:
+        return "JIS X 0212";
+    case 149:
+        return "KS X 1001";
+    case 58:
+        return "GB 2312";
+    default:
+        return set->iconv_name;
+    }
+}
+
+bool character_set_term(size_t index, character_set_term_t *term) {
+    static const character_set_term_t named[] = {
+        {"ISO_IR 192", 0, false, "UTF-8"}, {"GB18030", 0, false, "GB 18030"}, {"GBK", 0, false, "GBK"}};
+    const size_t named_count = sizeof named / sizeof *named;
+    if (index >= CODE_SETS_COUNT + named_count)
+        return false;
+    const code_set_t *set = &CODE_SETS[index < CODE_SETS_COUNT ? index : 0];
+    *term = index < CODE_SETS_COUNT
+                ? (character_set_term_t){NULL, set->number, set->is_double || set->number == 6, repertoire_of(set)}
+                : named[index - CODE_SETS_COUNT];
+    return true;
+}

@@ -26,6 +26,17 @@ typedef struct character_set {
  * CODING_UNDECLARED. */
 character_set_t character_set_read(const char *bytes, size_t size);
 
+/* A defined term of Specific Character Set that is understood. */
+typedef struct character_set_term {
+    const char *name;       /* NULL: it is made of the number */
+    int number;             /* as in ISO_IR 100 and ISO 2022 IR 100; 0: it has a name */
+    bool is_extension;      /* with code extensions only */
+    const char *repertoire; /* the character set's common name */
+} character_set_term_t;
+
+/* The term at an index, for documentation; false at the end of the list. */
+bool character_set_term(size_t index, character_set_term_t *term);
+
 /* The first value of a text element as UTF-8 without NULs and without blanks around it. What can't be decoded is
  * U+FFFD, byte by byte. In a person's name '^' and '=' switch back to the first character set. Free it. */
 char *text_first_value(const character_set_t *set, const char *bytes, size_t size, bool is_person_name);

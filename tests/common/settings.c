@@ -4,6 +4,7 @@
 
 #include "common/settings.h"
 #include "common/settings_table.h"
+#include "tests/support/receiver.h"
 
 extern char **environ;
 
@@ -181,4 +182,17 @@ Test(settings, stand_in_the_readme_as_the_program_prints_them) {
     cr_assert_not_null(strstr(readme, table), "put the output of oxidicom --settings into the README:\n%s", table);
     free(table);
     free(readme);
+}
+
+/* What only the listener is told is of the peers' concern. */
+Test(settings, of_the_listener_alone_are_named_in_the_conformance_statement) {
+    size_t size;
+    char *statement = file_content("deploy/CONFORMANCE.md", &size);
+    cr_assert_not_null(statement, "tests run in the project's folder");
+    for (size_t i = 0; i < SETTINGS_COUNT; i++) {
+        char *name = text_of("`%s`", SETTINGS[i].name);
+        cr_assert(SETTINGS[i].stages != FOR_LISTENER || strstr(statement, name), "%s", name);
+        free(name);
+    }
+    free(statement);
 }

@@ -93,7 +93,7 @@ data_set_t *typical_but(const char *transfer_syntax_uid, uint32_t tag, const cha
             add_text(set, tag, elements[i].vr, text);
     add_number(set, 0x00280010, 2);
     add_pixels(set, 8);
-    if (strcmp(transfer_syntax_uid, DEFLATED_VR) == 0)
+    if (strcmp(transfer_syntax_uid, DEFLATED_VR) == 0 || strcmp(transfer_syntax_uid, JPIP_DEFLATED_VR) == 0)
         data_set_deflate(set);
     return set;
 }

@@ -9,6 +9,7 @@
 #define IMPLICIT_VR      "1.2.840.10008.1.2"
 #define BIG_ENDIAN_VR    "1.2.840.10008.1.2.2"
 #define DEFLATED_VR      "1.2.840.10008.1.2.1.99"
+#define JPIP_DEFLATED_VR "1.2.840.10008.1.2.4.205"
 #define JPEG_VR          "1.2.840.10008.1.2.4.70"
 
 #define UNDEFINED_LENGTH 0xFFFFFFFFu

@@ -61,8 +61,8 @@ static void expect_unreadable(const data_set_t *set, const char *syntax, const c
 }
 
 Test(head, is_read_in_every_kind_of_transfer_syntax_however_it_is_cut_into_pieces) {
-    static const char *const syntaxes[] = {EXPLICIT_VR, IMPLICIT_VR, BIG_ENDIAN_VR,
-                                           DEFLATED_VR, JPEG_VR,     "1.2.3.4"};
+    static const char *const syntaxes[] = {EXPLICIT_VR, IMPLICIT_VR,      BIG_ENDIAN_VR, DEFLATED_VR,
+                                           JPEG_VR,     JPIP_DEFLATED_VR, "1.2.3.4"};
     for (size_t i = 0; i < sizeof syntaxes / sizeof *syntaxes; i++) {
         data_set_t *set = typical(syntaxes[i]);
         for (size_t step = 0; step < 20; step++) {
