@@ -165,13 +165,18 @@ static int read_options(const stage_spec_t *spec, int argc, char **argv) {
     return -1;
 }
 
-static int start(stage_t *stage) {
-    if (getrandom(&stage->incarnation, sizeof stage->incarnation, 0) != sizeof stage->incarnation)
-        return EX_OSERR;
+int stage_renew(stage_t *stage) {
+    uint64_t random;
+    if (getrandom(&random, sizeof random, 0) != sizeof random)
+        return -1;
     /* SQLite and people read it as a signed number; 0 stands for "any". */
-    stage->incarnation = (stage->incarnation >> 1) | 1;
+    stage->incarnation = (random >> 1) | 1;
+    return 0;
+}
+
+static int start(stage_t *stage) {
     stage->started_at = clock_wall_ms();
-    if (block_signals(stage) != 0)
+    if (stage_renew(stage) != 0 || block_signals(stage) != 0)
         return EX_OSERR;
     zsys_handler_set(NULL);
     zsys_init();

@@ -47,6 +47,9 @@ struct stage {
 /* The whole life of a stage process; main returns what this returns. Options: --help, --version, --conformance. */
 int stage_main(const stage_spec_t *spec, int argc, char **argv);
 
+/* From now on another run, as far as others can tell. Returns 0, or -1 where there is no randomness. */
+int stage_renew(stage_t *stage) __attribute__((warn_unused_result));
+
 /* Ends the loop; the process exits with `status` after spec->destroy. */
 void stage_end(stage_t *stage, int status);
 

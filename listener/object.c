@@ -237,6 +237,7 @@ static int send_chunk(object_t *object, chunk_t *chunk) {
     message.object = &id;
     message.attempt = object->attempt;
     message.offset = chunk->offset;
+    message.writer = object->writer->incarnation;
     message.last = object->complete && !TAILQ_NEXT(chunk, next);
     message.header = chunk->offset == 0 ? &object->header : NULL;
     uint64_t end = chunk->offset + chunk->size;

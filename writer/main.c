@@ -38,6 +38,7 @@ static void say_leaving(writer_t *self) {
 static void say_alive(writer_t *self) {
     Ring__Alive alive = alive_of(self->stage, RING__STAGE__STAGE_WRITER);
     self->beat_ms = clock_ms();
+    store_set_deadline(self->environment.store, self->beat_ms + WRITER_SILENCE_MS);
     if (ring_send(self->listener, &RING_ENVELOPE(ALIVE, alive, &alive)) != 0)
         log_debug(NULL, "can't say to the listener that this writer lives: %s", strerror(errno));
     /* Said again and again: a listener that was started meanwhile does not know it. */
@@ -45,7 +46,25 @@ static void say_alive(writer_t *self) {
         say_leaving(self);
 }
 
+/* Stopped, or held up by storage, for so long that the listener has given it up and its objects to others. What it
+ * does now might undo what they did since: it goes on as somebody new, and drops what the old one was sent. */
+static void renew_after_silence(writer_t *self) {
+    int64_t silent_ms = clock_ms() - self->beat_ms;
+    if (silent_ms < WRITER_SILENCE_MS)
+        return;
+    log_warn(NULL, "was held up for %lld ms: %zu open objects are left to others", (long long)silent_ms,
+             objects_open(self->objects));
+    if (stage_renew(self->stage) != 0) {
+        stage_end(self->stage, EX_OSERR);
+        return;
+    }
+    objects_renew(self->objects, self->stage->incarnation);
+    self->released = false;
+    say_alive(self);
+}
+
 static void on_beat(stage_t *stage) {
+    renew_after_silence(stage->self);
     say_alive(stage->self);
 }
 
@@ -117,7 +136,9 @@ static void on_terminate(stage_t *stage) {
 
 static void on_chunk(void *argument, const Ring__Envelope *envelope, zmq_msg_t *data) {
     writer_t *self = argument;
+    renew_after_silence(self);
     objects_on_chunk(self->objects, envelope->chunk, data);
+    renew_after_silence(self);
     /* Storage may be slow and the inbox full: the listener must not take that for silence. */
     if (clock_ms() - self->beat_ms >= ALIVE_INTERVAL_MS)
         say_alive(self);
@@ -188,6 +209,8 @@ static int start(stage_t *stage) {
     store_keep_free(store, (uint64_t)settings->min_free_bytes);
     self->environment = (object_environment_t){store, self->notifier, stage->id};
     self->objects = objects_new(&self->environment, self->listener);
+    objects_renew(self->objects, stage->incarnation);
+    self->beat_ms = clock_ms();
     if (!self->monitor || zloop_reader(stage->loop, self->monitor, on_monitor, self) != 0)
         log_warn(NULL, "can't watch the connection to the listener: its end is noticed only when it says so");
     return zloop_timer(stage->loop, (size_t)settings->sweep_interval_ms, 0, on_sweep, self) < 0 ? EX_OSERR : 0;

@@ -218,6 +218,10 @@ static void finish(object_t *self) {
     uint64_t bytes = self->file.bytes;
     int reason =
         store_commit(self->environment->store, &self->file, self->instance.series->folder, self->instance.file);
+    if (reason == ECANCELED) {
+        self->state = OBJECT_DROPPED;
+        return;
+    }
     if (reason != 0) {
         log_debug(&self->context, "its place is %s/%s", self->instance.series->folder, self->instance.file);
         refuse_for_storage(self, reason, "complete");

@@ -21,6 +21,7 @@ typedef enum object_state {
     OBJECT_FILE,   /* its bytes go to the temporary file */
     OBJECT_STORED, /* ended: the event is said */
     OBJECT_REFUSED,
+    OBJECT_DROPPED, /* ended in silence: it is somebody else's by now */
 } object_state_t;
 
 typedef struct object object_t;
@@ -37,7 +38,8 @@ uint32_t object_attempt(const object_t *self);
 uint64_t object_taken(const object_t *self);
 
 /* Takes the next bytes of the data set; `last`: they are the last. On OBJECT_STORED and OBJECT_REFUSED the event
- * has gone to the notifier, nothing but the final file is left of it, and the caller destroys the object. */
+ * has gone to the notifier; on these and OBJECT_DROPPED nothing but the final file is left of it, and the caller
+ * destroys the object. */
 object_state_t object_take(object_t *self, const void *bytes, size_t size, bool last);
 
 #endif

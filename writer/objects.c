@@ -14,6 +14,7 @@ struct objects {
     uint64_t incarnation;              /* of the listener they came from; 0: none yet */
     uint64_t gone[GONE_LISTENERS_MAX]; /* earlier ones, whose last chunks may still wait in the inbox */
     size_t gone_next;
+    uint64_t writer;  /* own incarnation; 0: not said */
     uint64_t ignored; /* chunks */
 };
 
@@ -159,13 +160,17 @@ void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data
         ignore(self, &context, "of an earlier listener");
         return;
     }
+    if (chunk->writer && self->writer && chunk->writer != self->writer) {
+        ignore(self, &context, "for an earlier life of this writer");
+        return;
+    }
     object_t *object = object_of(self, chunk, &context);
     if (!object)
         return;
     object_state_t state = object_take(object, zmq_msg_data(data), zmq_msg_size(data), chunk->last);
-    if (chunk->credit_wanted && !chunk->last && state != OBJECT_REFUSED)
+    if (chunk->credit_wanted && !chunk->last && (state == OBJECT_HEAD || state == OBJECT_FILE))
         give_credit(self, chunk, object_taken(object), &context);
-    if (state == OBJECT_STORED || state == OBJECT_REFUSED)
+    if (state != OBJECT_HEAD && state != OBJECT_FILE)
         zhashx_delete(self->open, &(object_key_t){context.association, context.object});
 }
 
@@ -178,6 +183,11 @@ void objects_on_cancel(objects_t *self, const Ring__Cancel *cancel) {
         return;
     log_debug((&(log_context_t){key.association, key.object}), "canceled");
     zhashx_delete(self->open, &key);
+}
+
+void objects_renew(objects_t *self, uint64_t writer) {
+    self->writer = writer;
+    zhashx_purge(self->open);
 }
 
 void objects_on_released(objects_t *self, uint64_t listener) {

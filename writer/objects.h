@@ -22,6 +22,10 @@ uint64_t objects_listener(const objects_t *self);
 void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data);
 void objects_on_cancel(objects_t *self, const Ring__Cancel *cancel);
 
+/* This writer's incarnation: chunks for another one are ignored from now on, and what is open is dropped: it was
+ * sent to the old one. */
+void objects_renew(objects_t *self, uint64_t writer);
+
 /* The listener of this incarnation owes nothing: what is open of it has been settled without this writer. */
 void objects_on_released(objects_t *self, uint64_t listener);
 

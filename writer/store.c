@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "writer/leftovers.h"
@@ -24,6 +25,7 @@ struct store {
     zlist_t *stuck;    /* names of temporary files that could not be removed */
     log_limit_t said_stuck;
     trouble_t trouble;
+    int64_t deadline_ms; /* of final places */
 };
 
 store_calls_t store_calls = {writev, fsync, close, renameat, unlinkat};
@@ -61,6 +63,7 @@ store_t *store_new(const char *files_root, const char *id, uint64_t incarnation,
     root_init(&self->root, files_root);
     self->incarnation = incarnation;
     self->durable = durable;
+    self->deadline_ms = INT64_MAX;
     self->folders = zhashx_new();
     self->stuck = zlist_new();
     zlist_autofree(self->stuck);
@@ -282,6 +285,10 @@ static int open_folder(store_t *self, const char *folder) {
     return descriptor;
 }
 
+void store_set_deadline(store_t *self, int64_t deadline_ms) {
+    self->deadline_ms = deadline_ms;
+}
+
 /* --- the durable write ------------------------------------------------------------------------------ */
 
 int store_commit(store_t *self, store_file_t *file, const char *folder, const char *name) {
@@ -301,6 +308,12 @@ int store_commit(store_t *self, store_file_t *file, const char *folder, const ch
     target = open_folder(self, folder);
     if (target < 0)
         goto failed;
+
+    /* Storage may have stalled for so long that the listener has given this object to somebody else. */
+    if (clock_ms() >= self->deadline_ms) {
+        errno = ECANCELED;
+        goto failed;
+    }
 
     /* At once or not at all: whoever is killed here leaves the old file or the new one, never a part. */
     if (store_calls.renameat(self->temporary, file->name, target, name) != 0)

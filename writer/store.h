@@ -49,6 +49,10 @@ int store_begin(store_t *self, store_file_t *file) MUST_SUCCEED;
 /* Writes all of it. The entries of `parts` are used up. */
 int store_append(store_t *self, store_file_t *file, struct iovec *parts, int parts_count) MUST_SUCCEED;
 
+/* Until then files may get their final place, on clock_ms; INT64_MAX, as at first: always. Later they are given up
+ * (ECANCELED), for others may have been told to store the same and something newer since. */
+void store_set_deadline(store_t *self, int64_t deadline_ms);
+
 /* Gives the file its final place, `folder` being made where it is missing, and ends it. When this has returned 0
  * the file is complete under that name and, in a durable store, survives a power loss. */
 int store_commit(store_t *self, store_file_t *file, const char *folder, const char *name) MUST_SUCCEED;
