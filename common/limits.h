@@ -89,6 +89,8 @@
 #define LEFTOVER_UNTOUCHED_S (24 * 60 * 60)
 /* Temporary files removed in one go, and own ones that could not be removed and are remembered. */
 #define LEFTOVERS_AT_ONCE 1000
+/* Files in the quarantine: two for each object. They are looked through each time that one is put in. */
+#define QUARANTINE_MAX_FILES 2000
 /* How often a writer that starts tries to get its own folder before those who tidy up. */
 #define FOLDER_TRIES 10
 /* Messages waiting for a listener or notifier that is away. */

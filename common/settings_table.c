@@ -274,6 +274,15 @@ const setting_t SETTINGS[] = {
      .default_value = "64MiB",
      .most = (int64_t)1 << 50,
      .help = "Objects are answered A700 while storage has less room than this; 0: until it is full."},
+    {.name = "OXIDICOM_QUARANTINE_SIZE",
+     .type = SETTING_SIZE,
+     .offset = FIELD(quarantine_size_bytes),
+     .stages = FOR_WRITER,
+     .default_value = "0",
+     .most = (int64_t)1 << 50,
+     .help =
+         "What may be kept, below $OXIDICOM_FILES_ROOT/.oxidicom/quarantine/, of objects that were refused with "
+         "C000; the oldest go first. 0: none are."},
     {.name = "OXIDICOM_SWEEP_INTERVAL",
      .type = SETTING_DURATION,
      .offset = FIELD(sweep_interval_ms),

@@ -17,6 +17,7 @@ typedef struct writer {
     zsock_t *monitor;             /* of the connection to the listener; NULL: it can't be watched */
     bool connected;               /* to the listener's inbox */
     object_environment_t environment;
+    quarantine_t quarantine;
     objects_t *objects;
     ring_inbox_t inbox;
     int64_t beat_ms;
@@ -207,7 +208,9 @@ static int start(stage_t *stage) {
     if (!store)
         return EX_CANTCREAT;
     store_keep_free(store, (uint64_t)settings->min_free_bytes);
-    self->environment = (object_environment_t){store, self->notifier, stage->id};
+    self->quarantine = (quarantine_t){.store = store, .size_bytes = (uint64_t)settings->quarantine_size_bytes};
+    self->environment = (object_environment_t){store, self->notifier, stage->id,
+                                               self->quarantine.size_bytes > 0 ? &self->quarantine : NULL};
     self->objects = objects_new(&self->environment, self->listener);
     objects_renew(self->objects, stage->incarnation);
     self->beat_ms = clock_ms();

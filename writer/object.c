@@ -19,7 +19,9 @@ struct object {
     uint8_t *gathered;          /* bytes of the head before this chunk, while OBJECT_HEAD */
     size_t gathered_bytes, gathered_capacity;
     instance_t instance; /* from OBJECT_FILE on */
-    store_file_t file;   /* while OBJECT_FILE */
+    store_file_t file;   /* while OBJECT_FILE or OBJECT_KEPT */
+    refusal_t refusal;   /* while OBJECT_KEPT */
+    bool is_part10;      /* while OBJECT_KEPT: what is kept has a header */
 };
 
 /* --- life ------------------------------------------------------------------------------------------- */
@@ -121,12 +123,6 @@ static void refuse(object_t *self, const refusal_t *refusal) {
     self->state = OBJECT_REFUSED;
 }
 
-/* Its data set is not what it should be, while storage is well. */
-static void refuse_data_set(object_t *self, const refusal_t *refusal) {
-    log_warn(&self->context, "refused with %04X: %s", refusal->status, refusal->comment);
-    refuse(self, refusal);
-}
-
 /* What of the storage's errors no repetition can cure: something else stands where a folder or the file belongs. */
 static bool is_misplaced(int reason) {
     return reason == ENOTDIR || reason == EISDIR || reason == ELOOP || reason == ENAMETOOLONG || reason == EINVAL ||
@@ -164,11 +160,78 @@ static bool append(object_t *self, struct iovec *parts, int parts_count) {
     return reason == 0;
 }
 
+static const char *known(const char *of_data_set, const char *of_command) {
+    return of_data_set ? of_data_set : of_command;
+}
+
+/* What makes a file of the data set. Free it. */
+static struct iovec file_header(const object_t *self) {
+    struct iovec header;
+    part10_t part10 = {
+        .sop_class_uid = known(self->instance.sop_class_uid, self->header->sop_class_uid),
+        .sop_instance_uid = known(self->instance.sop_instance_uid, self->header->sop_instance_uid),
+        .transfer_syntax_uid = self->header->transfer_syntax_uid,
+        .calling_ae = self->header->calling_ae,
+    };
+    header.iov_base = part10_header(&part10, &header.iov_len);
+    return header;
+}
+
+/* --- refused data sets ------------------------------------------------------------------------------ */
+
+/* The answer does not wait for what is done to keep it. */
+static void end_kept(object_t *self) {
+    store_file_t file = self->file;
+    self->file = (store_file_t){.descriptor = -1};
+    refuse(self, &self->refusal);
+    quarantine_label_t label = {&self->id, self->header, &self->refusal, self->is_part10};
+    quarantine_keep(self->environment->quarantine, &file, &label);
+}
+
+static void keep(object_t *self, const void *bytes, size_t size) {
+    if (!quarantine_append(self->environment->quarantine, &self->file, &(struct iovec){(void *)bytes, size}, 1))
+        refuse(self, &self->refusal);
+}
+
+/* What is gathered and this chunk are the first to be kept. */
+static void begin_kept(object_t *self, const refusal_t *refusal, bool is_part10, const void *bytes, size_t size) {
+    self->refusal = *refusal;
+    self->is_part10 = is_part10;
+    self->state = OBJECT_KEPT;
+    struct iovec header = is_part10 ? file_header(self) : (struct iovec){0};
+    struct iovec parts[3] = {header, {self->gathered, self->gathered_bytes}, {(void *)bytes, size}};
+    if (!quarantine_append(self->environment->quarantine, &self->file, parts, 3))
+        refuse(self, refusal);
+    free(header.iov_base);
+    forget_head(self);
+}
+
+/* Its data set is not what it should be, while storage is well. */
+static void refuse_data_set(object_t *self, const refusal_t *refusal, bool is_part10, const void *bytes,
+                            size_t size) {
+    log_warn(&self->context, "refused with %04X: %s", refusal->status, refusal->comment);
+    if (self->environment->quarantine && refusal->status == STATUS_CANNOT_UNDERSTAND)
+        begin_kept(self, refusal, is_part10, bytes, size);
+    else
+        refuse(self, refusal);
+}
+
+/* The series it belongs to may have been read nevertheless: its watchers shall hear of it. */
+static void refuse_unreadable(object_t *self, const char *why, const void *bytes, size_t size) {
+    refusal_t refusal;
+    if (!instance_read(&self->instance, self->head, self->header, &refusal))
+        log_debug(&self->context, "%s", refusal.comment);
+    refusal_set(&refusal, STATUS_CANNOT_UNDERSTAND, "%s", why);
+    refuse_data_set(self, &refusal, false, bytes, size);
+}
+
+/* --- the way to the file ---------------------------------------------------------------------------- */
+
 /* The head is known: Part 10 header, what was gathered and this chunk are the first write. */
 static void begin_file(object_t *self, const void *bytes, size_t size) {
     refusal_t refusal;
     if (!instance_read(&self->instance, self->head, self->header, &refusal)) {
-        refuse_data_set(self, &refusal);
+        refuse_data_set(self, &refusal, true, bytes, size);
         return;
     }
     int reason = store_begin(self->environment->store, &self->file);
@@ -177,27 +240,11 @@ static void begin_file(object_t *self, const void *bytes, size_t size) {
         return;
     }
     self->state = OBJECT_FILE;
-    part10_t part10 = {
-        .sop_class_uid = self->instance.sop_class_uid,
-        .sop_instance_uid = self->instance.sop_instance_uid,
-        .transfer_syntax_uid = self->header->transfer_syntax_uid,
-        .calling_ae = self->header->calling_ae,
-    };
-    struct iovec parts[3] = {{0}, {self->gathered, self->gathered_bytes}, {(void *)bytes, size}};
-    parts[0].iov_base = part10_header(&part10, &parts[0].iov_len);
+    struct iovec parts[3] = {file_header(self), {self->gathered, self->gathered_bytes}, {(void *)bytes, size}};
     void *header = parts[0].iov_base; /* appending uses the parts up */
     append(self, parts, 3);
     free(header);
     forget_head(self);
-}
-
-/* The series it belongs to may have been read nevertheless: its watchers shall hear of it. */
-static void refuse_unreadable(object_t *self, const char *why) {
-    refusal_t refusal;
-    if (!instance_read(&self->instance, self->head, self->header, &refusal))
-        log_debug(&self->context, "%s", refusal.comment);
-    refusal_set(&refusal, STATUS_CANNOT_UNDERSTAND, "%s", why);
-    refuse_data_set(self, &refusal);
 }
 
 static void take_head(object_t *self, const void *bytes, size_t size, bool last) {
@@ -207,9 +254,9 @@ static void take_head(object_t *self, const void *bytes, size_t size, bool last)
     if (state == HEAD_READY)
         begin_file(self, bytes, size);
     else if (state == HEAD_UNREADABLE)
-        refuse_unreadable(self, head_complaint(self->head));
+        refuse_unreadable(self, head_complaint(self->head), bytes, size);
     else if (self->gathered_bytes + size > HEAD_MAX_BYTES)
-        refuse_unreadable(self, "head of the data set is too long");
+        refuse_unreadable(self, "head of the data set is too long", bytes, size);
     else
         gather(self, bytes, size);
 }
@@ -232,13 +279,17 @@ static void finish(object_t *self) {
 }
 
 object_state_t object_take(object_t *self, const void *bytes, size_t size, bool last) {
-    assert(self->state == OBJECT_HEAD || self->state == OBJECT_FILE);
+    assert(!object_state_is_end(self->state));
     self->taken += size;
     if (self->state == OBJECT_HEAD)
         take_head(self, bytes, size, last);
-    else
+    else if (self->state == OBJECT_FILE)
         append(self, &(struct iovec){(void *)bytes, size}, 1);
+    else
+        keep(self, bytes, size);
     if (last && self->state == OBJECT_FILE)
         finish(self);
+    else if (last && self->state == OBJECT_KEPT)
+        end_kept(self);
     return self->state;
 }

@@ -7,22 +7,30 @@
 #include "common/log.h"
 #include "proto/ring.h"
 #include "writer/instance.h"
+#include "writer/quarantine.h"
 #include "writer/store.h"
 
 /* What objects need of the stage. */
 typedef struct object_environment {
     store_t *store;
-    zsock_t *notifier;     /* outbox */
-    const char *writer_id; /* for events: "writer-0" */
+    zsock_t *notifier;        /* outbox */
+    const char *writer_id;    /* for events: "writer-0" */
+    quarantine_t *quarantine; /* NULL: none */
 } object_environment_t;
 
 typedef enum object_state {
     OBJECT_HEAD,   /* its head is not known yet: no file exists, what came is in memory */
     OBJECT_FILE,   /* its bytes go to the temporary file */
+    OBJECT_KEPT,   /* it will be refused; until then its bytes are gathered for the quarantine */
     OBJECT_STORED, /* ended: the event is said */
     OBJECT_REFUSED,
     OBJECT_DROPPED, /* ended in silence: it is somebody else's by now */
 } object_state_t;
+
+/* Nothing is to be done for it any more. */
+static inline bool object_state_is_end(object_state_t state) {
+    return state == OBJECT_STORED || state == OBJECT_REFUSED || state == OBJECT_DROPPED;
+}
 
 typedef struct object object_t;
 

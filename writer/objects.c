@@ -168,9 +168,9 @@ void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data
     if (!object)
         return;
     object_state_t state = object_take(object, zmq_msg_data(data), zmq_msg_size(data), chunk->last);
-    if (chunk->credit_wanted && !chunk->last && (state == OBJECT_HEAD || state == OBJECT_FILE))
+    if (chunk->credit_wanted && !chunk->last && !object_state_is_end(state))
         give_credit(self, chunk, object_taken(object), &context);
-    if (state != OBJECT_HEAD && state != OBJECT_FILE)
+    if (object_state_is_end(state))
         zhashx_delete(self->open, &(object_key_t){context.association, context.object});
 }
 

@@ -262,8 +262,7 @@ static int enter_folder(const store_t *self, int folder, const char *name, bool 
     return next;
 }
 
-/* Opens a folder below the root, making what is missing of it. Returns a descriptor, or -1 with errno. */
-static int open_folder(store_t *self, const char *folder) {
+int store_open_folder(store_t *self, const char *folder) {
     bool is_durable = zhashx_lookup(self->folders, folder) != NULL;
     if (is_durable || !self->durable) {
         int known = open_beneath(self->root.folder, folder, O_RDONLY | O_DIRECTORY, 0);
@@ -305,7 +304,7 @@ int store_commit(store_t *self, store_file_t *file, const char *folder, const ch
         goto failed;
 
     /* With their entries durable: a power loss must not take the folder away from an acknowledged file. */
-    target = open_folder(self, folder);
+    target = store_open_folder(self, folder);
     if (target < 0)
         goto failed;
 

@@ -57,6 +57,9 @@ void store_set_deadline(store_t *self, int64_t deadline_ms);
  * the file is complete under that name and, in a durable store, survives a power loss. */
 int store_commit(store_t *self, store_file_t *file, const char *folder, const char *name) MUST_SUCCEED;
 
+/* Opens a folder below the root, making what is missing of it. Returns a descriptor, or -1 with errno. */
+int store_open_folder(store_t *self, const char *folder) MUST_SUCCEED;
+
 /* Removes the file, if there is one. */
 void store_discard(store_t *self, store_file_t *file);
 

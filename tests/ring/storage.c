@@ -5,6 +5,8 @@
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 
+#include <czmq.h>
+
 #include "common/limits.h"
 #include "tests/ring/ring.h"
 #include "tests/support/senders.h"
@@ -145,6 +147,62 @@ Test(storage, of_20_mb_keeps_its_least_free_room_when_it_is_filled_freed_and_fil
     fill_and_free("4MiB", (uint64_t)3 << 20);
 }
 
+/* An element of OW with `size` bytes to come. */
+static void add_pixel_header(bytes_t *set, uint32_t size) {
+    const uint8_t header[] = {0xE0,
+                              0x7F,
+                              0x10,
+                              0,
+                              'O',
+                              'W',
+                              0,
+                              0,
+                              (uint8_t)size,
+                              (uint8_t)(size >> 8),
+                              (uint8_t)(size >> 16),
+                              (uint8_t)(size >> 24)};
+    bytes_add(set, header, sizeof header);
+}
+
+/* --- quarantine ------------------------------------------------------------------------------------------- */
+
+/* Sends an object without PatientID, in small pieces. Returns the files in the quarantine once it is answered. */
+static int kept_with(const char *quarantine_size) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    receiver_start(&receiver, (const char *const[]){"OXIDICOM_QUARANTINE_SIZE", quarantine_size, NULL});
+    scu_t scu = {.timeout_ms = PATIENCE_MS}, other = {.timeout_ms = PATIENCE_MS};
+    cr_assert(scu_associate_mr(&scu, receiver.port, "REFUSED", EXPLICIT_LE));
+    bytes_t set = {0};
+    dataset_text(&set, EXPLICIT_LE, 0x00080020, "DA", "20130308");
+    dataset_text(&set, EXPLICIT_LE, 0x0020000D, "UI", "1.2.3");
+    dataset_text(&set, EXPLICIT_LE, 0x0020000E, "UI", SERIES);
+    add_pixel_header(&set, 3 << 20);
+    char *pixels = calloc(1, 3 << 20);
+    bytes_add(&set, pixels, 3 << 20);
+    cr_assert_eq(scu_store(&scu, 1, MR_STORAGE, "1.2.3.4", &set), 0xC000);
+    cr_assert(scu_release(&scu));
+    store_some(&other, receiver.port, "REFUSED", SERIES, 1, 1);
+    cr_assert(scu_release(&other));
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    char *folder = text_of("%s/.oxidicom/quarantine", receiver.root);
+    zdir_t *quarantine = zdir_new(folder, NULL);
+    int files = quarantine ? (int)zdir_count(quarantine) : 0;
+    zdir_destroy(&quarantine);
+    cr_expect_eq(receiver_files(&receiver), 1);
+    free(folder);
+    free(pixels);
+    bytes_free(&set);
+    receiver_clear(&receiver);
+    return files;
+}
+
+Test(storage, of_refused_objects_is_as_large_as_the_quarantine_size_allows, .timeout = 120) {
+    cr_expect_eq(kept_with("0"), 0);
+    cr_expect_eq(kept_with("1MiB"), 0);
+    cr_expect_eq(kept_with("10MiB"), 2, "the object and why it was refused");
+}
+
 /* --- memory ----------------------------------------------------------------------------------------------- */
 
 /* Anonymous memory of the launcher and its stages in KiB. */
@@ -162,23 +220,6 @@ static long anonymous_kib(const receiver_t *receiver) {
         free(path);
     }
     return sum;
-}
-
-/* An element of OW with `size` bytes to come. */
-static void add_pixel_header(bytes_t *set, uint32_t size) {
-    const uint8_t header[] = {0xE0,
-                              0x7F,
-                              0x10,
-                              0,
-                              'O',
-                              'W',
-                              0,
-                              0,
-                              (uint8_t)size,
-                              (uint8_t)(size >> 8),
-                              (uint8_t)(size >> 16),
-                              (uint8_t)(size >> 24)};
-    bytes_add(set, header, sizeof header);
 }
 
 Test(storage, of_one_gigabyte_passes_through_little_memory, .timeout = 300) {

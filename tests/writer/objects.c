@@ -45,7 +45,8 @@ static void init(void) {
     bench.notifier = inbox("notifier");
     bench.to_listener = ring_outbox_new(bench.folder, "listener", 10);
     bench.to_notifier = ring_outbox_new(bench.folder, "notifier", 10);
-    bench.environment = (object_environment_t){store_new(bench.root, "0", 1, true), bench.to_notifier, "writer-0"};
+    bench.environment =
+        (object_environment_t){store_new(bench.root, "0", 1, true), bench.to_notifier, "writer-0", NULL};
     bench.objects = objects_new(&bench.environment, bench.to_listener);
 }
 

@@ -22,6 +22,7 @@ static struct {
     zsock_t *listener, *notifier, *to_writer;
     pid_t writer;
     uint64_t incarnation; /* the writer's, from its first message */
+    uint64_t meant_for;   /* what chunks say of it; 0: nothing */
 } bench;
 
 static zsock_t *inbox(const char *id) {
@@ -111,6 +112,7 @@ static void send_chunk(uint64_t object, const data_set_t *set, size_t offset, si
     chunk.offset = offset;
     chunk.last = last;
     chunk.header = offset ? NULL : &header;
+    chunk.writer = bench.meant_for;
     zmq_msg_t data;
     zmq_msg_init_size(&data, size);
     memcpy(zmq_msg_data(&data), set->bytes + offset, size);
@@ -235,6 +237,20 @@ Test(writer, leaves_no_temporary_file_when_it_ends_nor_after_a_kill) {
     cr_expect_eq(zdir_count(hidden), 0);
     zdir_destroy(&hidden);
     free(path);
+    free(set);
+}
+
+Test(writer, ignores_chunks_for_one_that_had_its_inbox_before) {
+    start("20s");
+    data_set_t *set = typical(EXPLICIT_VR);
+    bench.meant_for = bench.incarnation + 2;
+    send_chunk(1, set, 0, set->size, true);
+    bench.meant_for = bench.incarnation;
+    send_chunk(2, set, 0, set->size, true);
+    Ring__Envelope *event = received(bench.notifier);
+    cr_expect_eq(event->body_case, RING__ENVELOPE__BODY_STORED);
+    cr_expect_eq(event->stored->object->object, 2);
+    ring__envelope__free_unpacked(event, NULL);
     free(set);
 }
 

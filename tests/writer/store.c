@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "tests/support/process.h"
@@ -292,6 +293,18 @@ Test(store, leaves_nothing_where_close_or_rename_fail) {
     failure = ESTALE;
     cr_expect_eq(put(store, "A", "c.dcm", "x"), ESTALE);
     cr_expect_eq(files_below(root), 0);
+    store_destroy(&store);
+}
+
+Test(store, gives_no_file_its_place_after_the_deadline) {
+    store_t *store = store_new(root, "0", RUN, true);
+    cr_assert_eq(put(store, "A", "c.dcm", "newer"), 0);
+    store_set_deadline(store, clock_ms() - 1);
+    cr_expect_eq(put(store, "A", "c.dcm", "older"), ECANCELED);
+    expect_content("A/c.dcm", "newer");
+    cr_expect_eq(files_below(root), 1);
+    store_set_deadline(store, clock_ms() + 60000);
+    cr_expect_eq(put(store, "A", "c.dcm", "newest"), 0);
     store_destroy(&store);
 }
 
