@@ -70,6 +70,24 @@ Test(root, counts_what_other_writers_write) {
     unmount_root();
 }
 
+Test(root, without_room_for_one_more_name_leaves_nothing_and_is_usable_when_there_is) {
+    mount_root("size=4m,nr_inodes=16");
+    store_t *store = store_new(root, "0", RUN, true);
+    int made = 0, reason = 0;
+    for (char name[] = "a.dcm"; reason == 0 && made < 20; name[0]++, made += reason == 0)
+        reason = put(store, "A", name, "x");
+    cr_expect_eq(reason, ENOSPC, "no temporary file can be made");
+    cr_expect_eq(files_below(root), made);
+    char *last = text_of("%s/A/a.dcm", root);
+    cr_assert_eq(unlink(last), 0);
+    cr_expect_eq(put(store, "A/B", "c.dcm", "x"), ENOSPC, "no folder can be made");
+    cr_expect_eq(files_below(root), made - 1);
+    cr_expect_eq(put(store, "A", "c.dcm", "x"), 0);
+    free(last);
+    store_destroy(&store);
+    unmount_root();
+}
+
 /* --- mounts --- */
 
 Test(root, that_was_unmounted_is_not_taken_for_the_folder_below_it_and_is_found_when_it_is_back) {
