@@ -112,7 +112,7 @@ static Ring__Envelope *next(zsock_t *inbox, int ms, size_t *bytes) {
 static size_t take_object(zsock_t *inbox, bool *ended, uint32_t *attempt) {
     size_t total = 0, bytes;
     *ended = false;
-    for (Ring__Envelope *e; !*ended && (e = next(inbox, 500, &bytes));) {
+    for (Ring__Envelope *e; !*ended && (e = next(inbox, 3000, &bytes));) {
         cr_assert_eq(e->body_case, RING__ENVELOPE__BODY_CHUNK);
         cr_assert_eq(e->chunk->offset, total);
         cr_assert_eq(e->chunk->header != NULL, total == 0);
