@@ -42,7 +42,7 @@ static bool is_mount(const struct statx *what) {
 }
 
 int root_open(root_t *root) {
-    struct statx what;
+    struct statx what = {0};
     close_root(root);
     int folder = open(root->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int reason = folder < 0 ? errno : look_at(folder, "", &what);
@@ -59,7 +59,7 @@ int root_open(root_t *root) {
 }
 
 bool root_is_current(const root_t *root) {
-    struct statx open_now, named;
+    struct statx open_now = {0}, named = {0};
     if (root->folder < 0 || look_at(root->folder, "", &open_now) != 0 || look_at(AT_FDCWD, root->path, &named) != 0)
         return false;
     return open_now.stx_ino == named.stx_ino && open_now.stx_dev_major == named.stx_dev_major &&
