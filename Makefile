@@ -3,6 +3,7 @@
 # make test        everything that can be checked, sanitizers included
 # make SANITIZE=1  the same with AddressSanitizer and UndefinedBehaviorSanitizer, into build/sanitize/
 # make deps        install what a build needs from Debian; make test-deps: what the tests need, too
+# make bench       measure it beside storescp; QUICK=1: in two minutes
 # make lint        clang-format and clang-tidy
 # make format      clang-format, in place
 # make readme      put the generated tables into the README and the conformance statement
@@ -147,7 +148,7 @@ clean:
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
--include deploy/demo/rules.mk deploy/install.mk
+-include deploy/demo/rules.mk deploy/install.mk tests/bench/rules.mk
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 

@@ -25,6 +25,12 @@
 /* A queue's name is an AMQP short string (AMQP 0-9-1, 4.2.5.3), and a file's name for the filesystem broker. */
 #define QUEUE_NAME_MAX_BYTES 255
 
+/* What is allocated in one piece of this size or more is mapped and unmapped on its own; of the rest so much is
+ * kept for the next time, and so much is asked for at once. */
+#define HEAP_MAP_BYTES  (1024 * 1024)
+#define HEAP_KEEP_BYTES (4 * 1024 * 1024)
+#define HEAP_STEP_BYTES (256 * 1024)
+
 /* --- listener ------------------------------------------------------------------------------------- */
 
 /* An A-ASSOCIATE-RQ may have 128 contexts of many syntaxes and user items; nothing legal comes near this. */
@@ -107,6 +113,8 @@
 
 /* --- notifier ------------------------------------------------------------------------------------- */
 
+/* Associations whose series the notifier need not look up in the journal for each object. */
+#define JOINED_MAX 64
 /* Events in one journal transaction. */
 #define JOURNAL_BATCH_EVENTS 256
 /* LONK messages waiting for NATS; more are dropped and counted. */

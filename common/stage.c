@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
@@ -200,6 +201,14 @@ static void stage_clear(stage_t *stage) {
     settings_clear(&stage->settings);
 }
 
+/* By default glibc gives the top of the heap back to the kernel after each burst of messages and asks for it again
+ * at the next, page by page, and maps each chunk of an object anew. */
+static void keep_heap(void) {
+    mallopt(M_MMAP_THRESHOLD, HEAP_MAP_BYTES);
+    mallopt(M_TRIM_THRESHOLD, HEAP_KEEP_BYTES);
+    mallopt(M_TOP_PAD, HEAP_STEP_BYTES);
+}
+
 int stage_main(const stage_spec_t *spec, int argc, char **argv) {
     int status = read_options(spec, argc, argv);
     if (status >= 0)
@@ -211,6 +220,7 @@ int stage_main(const stage_spec_t *spec, int argc, char **argv) {
     stage.id =
         spec->settings == FOR_WRITER ? zsys_sprintf("writer-%s", stage.settings.writer_id) : strdup(spec->name);
     log_start(stage.id, stage.settings.rust_log);
+    keep_heap();
     status = start(&stage);
     if (status == 0) {
         run_loop(&stage);

@@ -7,7 +7,6 @@
 #include <time.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "notifier/journal_file.h"
 
@@ -208,7 +207,16 @@ bool journal_is_there(const journal_t *journal) {
     return sqlite3_file_control(journal->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved;
 }
 
+void journal_forget_joined(journal_t *journal) {
+    for (size_t i = 0; i < journal->joined_count; i++) {
+        free(journal->joined[i].calling_ae);
+        free(journal->joined[i].series_uid);
+    }
+    journal->joined_count = journal->joined_next = 0;
+}
+
 void journal_close(journal_t *journal) {
+    journal_forget_joined(journal);
     close_file(journal);
     free(journal->path);
     *journal = (journal_t){0};
@@ -245,6 +253,8 @@ int journal_commit(journal_t *journal) {
     if (!journal->broken && sqlite3_exec(journal->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
         break_transaction(journal);
     int status = journal->broken ? -1 : 0;
+    if (status != 0)
+        journal_forget_joined(journal);
     /* Some failures (a full disk, for one) have rolled back already; then there is nothing to do. */
     if (journal->broken && !sqlite3_get_autocommit(journal->db) &&
         sqlite3_exec(journal->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)

@@ -12,8 +12,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/limits.h"
 #include "common/settings.h"
 #include "notifier/journal_sql.h"
+
+/* An association that is known to send to an open reception which has a file: reception.c need not look it up for
+ * each of its objects. */
+typedef struct joined {
+    uint64_t listener, association;
+    char *calling_ae, *series_uid; /* owned */
+    int64_t reception;
+} joined_t;
 
 typedef struct journal {
     sqlite3 *db;
@@ -25,6 +34,8 @@ typedef struct journal {
     bool lost;               /* so it was set aside: no transaction succeeds any more */
     int64_t series_quiet_ms; /* as set; for reception.c */
     int64_t complained_ms;
+    joined_t joined[JOINED_MAX];
+    size_t joined_count, joined_next;
 } journal_t;
 
 /* Opens the journal where journal_folder has it, made if it is not there; on what may be a network file system with
@@ -66,6 +77,9 @@ sqlite3_stmt *journal_query(journal_t *journal, sql_t sql, const value_t *values
 bool journal_row(journal_t *journal, sqlite3_stmt *statement);
 /* The first column of the only row; `absent` where there is none or the transaction broke. */
 int64_t journal_number(journal_t *journal, sql_t sql, const value_t *values, size_t count, int64_t absent);
+
+/* What is in `joined` holds no more. Called by a commit that fails, too. */
+void journal_forget_joined(journal_t *journal);
 
 /* Milliseconds since 1970, for rows that people read. */
 int64_t journal_now(void);

@@ -36,6 +36,36 @@ static void add_event(journal_t *journal, batch_t *batch, const Ring__ObjectId *
     batch_acknowledge_object(batch, id, status, offending_element, error_comment);
 }
 
+/* --- who sends what ------------------------------------------------------------------------------------ */
+
+/* The reception of an association's series where that is known without the journal; 0: it is not. */
+static int64_t find_joined(const journal_t *journal, const Ring__Stored *stored) {
+    for (size_t i = 0; i < journal->joined_count; i++) {
+        const joined_t *joined = &journal->joined[i];
+        if (joined->association == stored->object->association && joined->listener == stored->object->listener &&
+            strcmp(joined->series_uid, stored->series->series_instance_uid) == 0 &&
+            strcmp(joined->calling_ae, stored->calling_ae) == 0)
+            return joined->reception;
+    }
+    return 0;
+}
+
+/* Takes the place of the one that has been there for longest where there is no room. */
+static void remember_joined(journal_t *journal, const Ring__Stored *stored, int64_t reception) {
+    joined_t *joined = &journal->joined[journal->joined_next];
+    if (journal->joined_count == JOINED_MAX) {
+        free(joined->calling_ae);
+        free(joined->series_uid);
+    } else {
+        journal->joined_count++;
+    }
+    journal->joined_next = (journal->joined_next + 1) % JOINED_MAX;
+    *joined = (joined_t){stored->object->listener, stored->object->association, strdup(stored->calling_ae),
+                         strdup(stored->series->series_instance_uid), reception};
+    if (!joined->calling_ae || !joined->series_uid)
+        abort();
+}
+
 /* The open reception of the series, begun if there is none, with the event's association among its senders unless
  * that has ended. `has_first`: a file of it has been stored. 0: the transaction broke. */
 static int64_t join(journal_t *journal, batch_t *batch, const Ring__ObjectId *id, const char *calling_ae,
@@ -75,15 +105,26 @@ static void set_first(journal_t *journal, int64_t reception, const Ring__Series 
     free(packed);
 }
 
+/* The same with a file in it. */
+static int64_t join_with_file(journal_t *journal, batch_t *batch, const Ring__Stored *stored) {
+    bool has_first;
+    int64_t reception = find_joined(journal, stored);
+    if (reception)
+        return reception;
+    reception =
+        join(journal, batch, stored->object, stored->calling_ae, stored->series->series_instance_uid, &has_first);
+    if (!has_first)
+        set_first(journal, reception, stored->series);
+    if (reception && !batch_has_late(batch))
+        remember_joined(journal, stored, reception);
+    return reception;
+}
+
 void reception_on_stored(journal_t *journal, batch_t *batch, const Ring__Stored *stored) {
     const Ring__Series *series = stored->series;
-    bool has_first;
     if (acknowledge_known(journal, batch, stored->object))
         return;
-    int64_t reception =
-        join(journal, batch, stored->object, stored->calling_ae, series->series_instance_uid, &has_first);
-    if (!has_first)
-        set_first(journal, reception, series);
+    int64_t reception = join_with_file(journal, batch, stored);
     if (journal_run(journal, SQL_FILE_ADD, VALUES(NUMBER(reception), TEXT(series->folder), TEXT(stored->file))) ==
         1) {
         int64_t files =
@@ -161,6 +202,7 @@ static void settle(journal_t *journal, batch_t *batch, const ending_t *ending) {
 }
 
 static void end_reception(journal_t *journal, batch_t *batch, int64_t reception) {
+    journal_forget_joined(journal);
     sqlite3_stmt *row = journal_query(journal, SQL_RECEPTION_READ, VALUES(NUMBER(reception)));
     while (journal_row(journal, row)) {
         ending_t ending = {.id = reception,
@@ -189,6 +231,7 @@ static void end_if_over(journal_t *journal, batch_t *batch, int64_t reception) {
 }
 
 void reception_on_association_ended(journal_t *journal, batch_t *batch, uint64_t listener, uint64_t association) {
+    journal_forget_joined(journal);
     journal_run(journal, SQL_ASSOCIATION_END, VALUES(NUMBER(listener), NUMBER(association), NUMBER(journal_now())));
     sqlite3_stmt *row = journal_query(journal, SQL_SENDING_END, VALUES(NUMBER(listener), NUMBER(association)));
     while (journal_row(journal, row))
@@ -197,6 +240,7 @@ void reception_on_association_ended(journal_t *journal, batch_t *batch, uint64_t
 }
 
 void reception_close_other_listeners(journal_t *journal, batch_t *batch, uint64_t listener) {
+    journal_forget_joined(journal);
     journal_run(journal, SQL_LISTENERS_CLOSE_OTHERS, VALUES(NUMBER(listener), NUMBER(journal_now())));
     sqlite3_stmt *row = journal_query(journal, SQL_SENDING_END_OTHERS, VALUES(NUMBER(listener)));
     while (journal_row(journal, row))

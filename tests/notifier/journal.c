@@ -227,6 +227,21 @@ Test(journal, a_statement_that_fails_breaks_all_of_its_transaction) {
     cr_expect_str_eq(bench_said(&bench), "count 1\n");
 }
 
+Test(journal, a_transaction_that_failed_leaves_nothing_behind_in_memory_either) {
+    cr_assert_eq(sqlite3_exec(bench.journal.db,
+                              "CREATE TRIGGER trap BEFORE INSERT ON event WHEN new.object = 2 BEGIN"
+                              " SELECT raise(FAIL, 'trapped'); END",
+                              NULL, NULL, NULL),
+                 SQLITE_OK);
+    bench_event(&bench, EVENT(.object = 1));
+    bench_event(&bench, EVENT(.object = 2));
+    cr_expect_neq(bench_commit(&bench), 0);
+    bench_event(&bench, EVENT(.object = 1));
+    cr_expect_eq(bench_commit(&bench), 0);
+    cr_expect_eq(count_of("reception"), 1);
+    cr_expect_eq(count_of("sending"), 1);
+}
+
 Test(journal, waits_for_somebody_who_looks_into_it) {
     sqlite3 *other;
     char *path = text_of("%s/journal.sqlite3", bench.settings.state_dir);

@@ -1,0 +1,118 @@
+"""Work other than that of the sender: an ordinary storescu, associations that only open, a loop of durable writes."""
+import contextlib
+import glob
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import time
+
+from measure import BENCH, make_folder
+
+MR_STORAGE = b'1.2.840.10008.5.1.4.1.1.4'
+EXPLICIT_LE = b'1.2.840.10008.1.2.1'
+
+
+def storescu(peer, files):
+    """All files over one association of a storescu as it comes."""
+    begin = time.monotonic()
+    subprocess.run(['storescu', '-aec', 'ChRIS', '127.0.0.1', str(peer.port)] + files, check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return {'mb_s': sum(os.path.getsize(file) for file in files) / 1e6 / (time.monotonic() - begin)}
+
+
+def phantom(count):
+    """Slices of the demo's phantom, made once."""
+    folder = f'{BENCH}/phantom'
+    if not os.path.isdir(folder):
+        os.makedirs(folder)
+        subprocess.run(['build/demo/phantom', folder, str(count)], check=True)
+    return sorted(glob.glob(f'{folder}/*'))[:count]
+
+
+# --- associations that only open ----------------------------------------------------------------------------
+
+def item(kind, body):
+    return struct.pack('>BBH', kind, 0, len(body)) + body
+
+
+def associate_rq(calling):
+    context = item(0x20, b'\1\0\0\0' + item(0x30, MR_STORAGE) + item(0x40, EXPLICIT_LE))
+    user = item(0x50, item(0x51, struct.pack('>I', 16384)) + item(0x52, b'1.2.826.0.1.3680043.9.9999.1'))
+    body = struct.pack('>HH', 1, 0) + b'ChRIS'.ljust(16) + calling.ljust(16) + bytes(32)
+    body += item(0x10, b'1.2.840.10008.3.1.1.1') + context + user
+    return struct.pack('>BBI', 1, 0, len(body)) + body
+
+
+def read_pdu(connection):
+    header = connection.recv(6, socket.MSG_WAITALL)
+    if len(header) < 6:
+        return 0
+    kind, _, length = struct.unpack('>BBI', header)
+    connection.recv(length, socket.MSG_WAITALL)
+    return kind
+
+
+def open_association(peer):
+    connection = socket.create_connection(('127.0.0.1', peer.port))
+    connection.sendall(associate_rq(b'IDLE'))
+    return connection, read_pdu(connection) == 2
+
+
+@contextlib.contextmanager
+def idle_associations(peer, count):
+    connections = []
+    for _ in range(count):
+        connection, accepted = open_association(peer)
+        if not accepted:
+            raise RuntimeError('an idle association was refused')
+        connections.append(connection)
+    yield
+    for connection in connections:
+        connection.close()
+
+
+def open_associations(peer, per_second, seconds):
+    """Opens and releases associations, at most so many per second. Returns how many, and how many were refused."""
+    done = refused = 0
+    begin = time.monotonic()
+    while (passed := time.monotonic() - begin) < seconds:
+        if done >= per_second * passed:
+            time.sleep(done / per_second - passed)
+        connection, accepted = open_association(peer)
+        refused += not accepted
+        connection.sendall(struct.pack('>BBII', 5, 0, 4, 0))
+        read_pdu(connection)
+        connection.close()
+        done += 1
+    return done, refused
+
+
+# --- what a disk can do -------------------------------------------------------------------------------------
+
+class Loop:
+    """As durable as oxidicom, and nothing else: write, fsync, rename, fsync of the folder."""
+
+    settings = {}
+
+    def __enter__(self):
+        self.folder = make_folder(True)
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.folder)
+
+    def write(self, objects, size):
+        noise, folder = os.urandom(size), os.open(self.folder, os.O_RDONLY)
+        begin = time.monotonic()
+        for i in range(objects):
+            temporary, final = f'{self.folder}/.{i}', f'{self.folder}/{i}.dcm'
+            file = os.open(temporary, os.O_WRONLY | os.O_CREAT, 0o644)
+            os.write(file, noise)
+            os.fsync(file)
+            os.close(file)
+            os.rename(temporary, final)
+            os.fsync(folder)
+        os.close(folder)
+        return {'mb_s': objects * size / 1e6 / (time.monotonic() - begin)}
