@@ -84,6 +84,7 @@ typedef struct custody {
     TAILQ_HEAD(ended_list, ended) ended;
     uint64_t objects_begun;
     budget_t *budget;
+    int64_t complained_ms; /* of too many writers */
 } custody_t;
 
 /* Returns 0, or an exit status after logging why. */

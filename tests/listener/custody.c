@@ -197,6 +197,25 @@ Test(custody, sends_an_object_to_another_writer_when_its_own_is_replaced) {
     bench_free(bench);
 }
 
+Test(custody, takes_no_more_writers_than_a_launcher_can_start) {
+    bench_t *bench = bench_new();
+    char id[32];
+    for (uint64_t i = 0; i < WRITERS_MAX + 100; i++) {
+        snprintf(id, sizeof id, "writer-%d", (int)i);
+        writer_alive(bench, id, i + 1);
+    }
+    size_t count = 0;
+    writer_t *writer;
+    TAILQ_FOREACH(writer, &bench->custody.writers, next)
+    count++;
+    cr_assert_eq(count, WRITERS_MAX);
+    writer_alive(bench, "writer-0", 1000);
+    cr_assert_eq(begin(bench)->writer->outstanding_objects, 1, "one that is replaced has its place");
+    while (!TAILQ_EMPTY(&bench->custody.writers))
+        writer_lost(&bench->custody, TAILQ_FIRST(&bench->custody.writers), "the test ends");
+    bench_free(bench);
+}
+
 Test(custody, keeps_objects_for_a_writer_that_appears_later) {
     bench_t *bench = bench_new();
     object_t *object = begin(bench);
