@@ -28,6 +28,23 @@ $(B)/fuzz/seed: $(B)/obj/tests/fuzz/seed.o $(SUPPORT) $(PROTO)
 	@mkdir -p $(@D)
 	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_tests)
 
+# --- hostile peers ---
+
+$(B)/fuzz/peer: $(B)/obj/tests/fuzz/peer.o $(SUPPORT) $(PROTO)
+	@mkdir -p $(@D)
+	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_tests)
+
+fuzz-peer: test-deps
+	+$(MAKE) $(JOBS) all $(B)/fuzz/peer
+	$(B)/fuzz/peer mutated $(SESSIONS) $(SEED)
+	$(B)/fuzz/peer bad-ends $(SESSIONS) 0
+
+# Everything at length: half an hour of each target, 100,000 sessions of each kind, plain and sanitized.
+fuzz-long:
+	+$(MAKE) fuzz FUZZ_SECONDS=1800
+	+$(MAKE) fuzz-peer SESSIONS=100000
+	+$(MAKE) fuzz-peer SESSIONS=100000 SANITIZE=1
+
 # --- libFuzzer ---
 
 LIBFUZZER = FUZZ=1 CC=clang CXX=clang++
@@ -44,4 +61,4 @@ fuzz: fuzz-build
 fuzz-corpus: fuzz-build $(B)/fuzz/seed
 	tests/fuzz/merge $(FUZZ_TARGETS)
 
-.PHONY: fuzz-targets fuzz-build fuzz fuzz-corpus
+.PHONY: fuzz-targets fuzz-build fuzz fuzz-corpus fuzz-peer fuzz-long
