@@ -37,6 +37,9 @@ struct Level {
 
 enum class Step { HEADER, VALUE, SKIP };
 
+// Skipped at once. The limit of the head is looked at in between: few bytes can inflate to very many.
+const Uint32 SKIP_BYTES = 256 * 1024;
+
 } // namespace
 
 // A DcmDataset only to reach DCMTK's parser of element headers; it never holds an element.
@@ -206,10 +209,12 @@ void head::begin_skip(Uint32 length) {
 }
 
 void head::skip() {
-    skip_left -= static_cast<Uint32>(stream.skip(skip_left));
-    if (skip_left > 0)
+    const Uint32 wanted = std::min(skip_left, SKIP_BYTES);
+    const auto skipped = static_cast<Uint32>(stream.skip(wanted));
+    skip_left -= skipped;
+    if (skipped < wanted)
         is_suspended = true;
-    else
+    else if (skip_left == 0)
         step = Step::HEADER;
 }
 
