@@ -120,6 +120,38 @@ static void seed_texts(const bytes_t *set) {
     write_seed("writer_text", &input);
 }
 
+/* Heads that try to take memory, time or stack: nested without end, lengths of 4 GB, a value of the wanted tags
+ * too, VRs that there are not, a stream that inflates a thousandfold. */
+static void seed_hostile_heads(void) {
+    bytes_t nested = {0}, lengths = {0}, vrs = {0}, zeros = {0}, input;
+    static const uint8_t megabyte[1 << 20];
+    add_bytes(&nested, "\0\0\0\0\0", 5);
+    for (int i = 0; i < 70; i++)
+        add_bytes(&nested, "\x08\0\x40\x11\xFF\xFF\xFF\xFF\xFE\xFF\0\xE0\xFF\xFF\xFF\xFF", 16);
+    write_seed("writer_head", &nested);
+    add_bytes(&lengths,
+              "\0\0\0\0\0"
+              "\x09\0\x10\0\xF0\xFF\xFF\xFF"
+              "\x10\0\x20\0\xF0\xFF\xFF\xFF",
+              21);
+    write_seed("writer_head", &lengths);
+    add_bytes(&vrs, "\1\1\0\0\7", 5);
+    static const char *const names[] = {"XX", "na", "ox", "up", "lt", "PS", "UN", "AT", "FD", "OB"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        dataset_add(&vrs, EXPLICIT_LE, 0x00080050 + (uint32_t)i, names[i], "\1\0\0\0\0\0\0\0", 8);
+    write_seed("writer_head", &vrs);
+    add_bytes(&zeros, "\x09\0\x10\x10OB\0\0\xF0\xFF\xFF\xFF", 12);
+    for (int i = 0; i < 4; i++)
+        bytes_add(&zeros, megabyte, sizeof megabyte);
+    bytes_t packed = dataset_deflate(&zeros);
+    input = (bytes_t){0};
+    add_bytes(&input, "\3\0\0\0\0", 5);
+    bytes_add(&input, packed.at, packed.size);
+    bytes_free(&packed);
+    bytes_free(&zeros);
+    write_seed("writer_head", &input);
+}
+
 static void seed_vectors(const char *path) {
     json_error_t error;
     json_t *cases = json_load_file(path, 0, &error), *the_case, *object;
@@ -365,6 +397,7 @@ int main(int argc, char **argv) {
     }
     root = argv[1];
     seed_vectors(argv[2]);
+    seed_hostile_heads();
     seed_network();
     seed_listener_inbox();
     seed_notifier_inbox();
