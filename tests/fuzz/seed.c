@@ -268,6 +268,13 @@ static void seed_network(void) {
         add_bytes(&stream, "\0\1\6\x40", 4);
         bytes_add(&stream, session.at, session.size);
         write_seed("listener_pdu_stream", &stream);
+        bytes_t steps = {0};
+        add_bytes(&steps, "\1\0", 2);
+        add_part(&steps, session.at, session.size / 2);
+        add_bytes(&steps, "\4\2\0", 3);
+        add_part(&steps, session.at + session.size / 2, session.size - session.size / 2);
+        add_bytes(&steps, extra ? "\1\0\3" : "\3\1\x08", 3);
+        write_seed("listener_session", &steps);
         bytes_free(&session);
     }
     seed_commands();
