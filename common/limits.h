@@ -67,7 +67,7 @@
 #define TIMER_TICK_MS    100
 /* While nothing is held, memory that malloc keeps goes back to the system, at most this often. */
 #define GIVE_BACK_INTERVAL_MS 1000
-#define LISTEN_BACKLOG   512
+#define LISTEN_BACKLOG        512
 
 /* --- writer --------------------------------------------------------------------------------------- */
 
