@@ -143,8 +143,8 @@ void head::read_header() {
     if (condition == EC_StreamNotifyClient || condition == EC_EndOfStream)
         is_suspended = true;
     else if (condition.bad() || (tag.getEVR() == EVR_na && tag.getGTag() != DCM_Item.getGroup()))
-        // An element that gives DCMTK's own "na" as its VR: it takes the length for one of four bytes, without having
-        // looked whether they are there.
+        // An element that gives DCMTK's own "na" as its VR: it takes the length for one of four bytes, without
+        // having looked whether they are there.
         fail("malformed element");
     else if (!levels.empty() && levels.back().is_sequence)
         begin_in_sequence(tag, length);
