@@ -277,7 +277,7 @@ Test(head, with_something_else_than_items_in_a_sequence_is_unreadable) {
 /* DCMTK knows it as the VR of what has none, and then read more bytes than it had made sure of. */
 Test(head, whose_element_gives_na_as_its_vr_is_unreadable_however_it_is_cut) {
     data_set_t *set = data_set_new(EXPLICIT_VR);
-    add_text(set, 0x00080050, "na", "");
+    add_bytes(set, "\x08\0\x14\0na\0\0\0\0", 10);
     add_text(set, 0x00100020, "LO", "patient");
     add_text(set, 0x00200013, "IS", "1");
     expect_unreadable(set, EXPLICIT_VR, "malformed element");
