@@ -2,6 +2,8 @@
 # make demo        show the main job, from a bare Debian 12 on
 # make test        everything that can be checked, sanitizers included
 # make SANITIZE=1  the same with AddressSanitizer and UndefinedBehaviorSanitizer, into build/sanitize/
+# make fuzz        every parser under libFuzzer for FUZZ_SECONDS (60) each; make fuzz-long: hours of it, and of peers
+# make fuzz-peer   SESSIONS (10000) mutated sessions against a receiver, from SEED on
 # make deps        install what a build needs from Debian; make test-deps: what the tests need, too
 # make bench       measure it beside storescp; QUICK=1: in two minutes
 # make lint        clang-format and clang-tidy
@@ -15,7 +17,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := all
 
 SANITIZE ?=
-B := build$(if $(SANITIZE),/sanitize)
+FUZZ ?=
+B := build$(if $(FUZZ),/libfuzzer,$(if $(SANITIZE),/sanitize))
 PREFIX ?= /usr/local
 # For targets that build by themselves, unless make was given a number.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -23,7 +26,7 @@ DESTDIR ?=
 
 STAGES := listener writer notifier
 PROGRAMS := $(STAGES:%=$(B)/bin/oxidicom-%) $(B)/bin/oxidicom
-SUITES := $(patsubst tests/%/,%,$(filter-out tests/support/ tests/preload/ tests/bench/,$(sort $(dir $(wildcard tests/*/*.c)))))
+SUITES := $(patsubst tests/%/,%,$(filter-out tests/support/ tests/preload/ tests/bench/ tests/fuzz/,$(sort $(dir $(wildcard tests/*/*.c)))))
 
 CC ?= gcc
 CXX ?= g++
@@ -32,7 +35,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wvla -Wformat=2 -Wundef -Wpointer-ar
 CFLAGS += -std=gnu11 -g -O2 -fno-strict-aliasing -fstack-protector-strong $(WARNINGS) -Wstrict-prototypes \
 	-Wmissing-prototypes
 CXXFLAGS += -std=c++17 -g -O2 -fstack-protector-strong $(filter-out -Wundef,$(WARNINGS))
-ifdef SANITIZE
+ifneq ($(SANITIZE)$(FUZZ),)
 CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CXXFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
@@ -63,6 +66,7 @@ PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
 PARTS_tool := $(PARTS_launcher) $(B)/obj/tests/ring/ring.o
 PARTS_ring := $(PROTO)
 PARTS_interop = $(PARTS_listener)
+PARTS_hostile := $(PROTO)
 
 all: $(PROGRAMS)
 
@@ -108,7 +112,7 @@ $(B)/%.so: tests/preload/%.c
 	@mkdir -p $(@D)
 	@echo CC $<; $(CC) -D_GNU_SOURCE -shared -fPIC -O1 $(WARNINGS) -o $@ $< -ldl
 
-tests: $(PROGRAMS) $(SUITES:%=$(B)/tests/%) $(B)/preload.so
+tests: $(PROGRAMS) $(SUITES:%=$(B)/tests/%) $(B)/preload.so fuzz-targets
 
 # A failed build of one kind must not hide the tests of the other, so both are built first.
 test: test-deps
@@ -148,7 +152,7 @@ clean:
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
--include deploy/demo/rules.mk deploy/install.mk tests/bench/rules.mk
+-include deploy/demo/rules.mk deploy/install.mk tests/bench/rules.mk tests/fuzz/rules.mk
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 

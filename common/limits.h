@@ -71,7 +71,9 @@
 /* After the last PDU: half closed, waiting for the peer's FIN. */
 #define CLOSE_TIMEOUT_MS 5000
 #define TIMER_TICK_MS    100
-#define LISTEN_BACKLOG   512
+/* While nothing is held, memory that malloc keeps goes back to the system, at most this often. */
+#define GIVE_BACK_INTERVAL_MS 1000
+#define LISTEN_BACKLOG        512
 
 /* --- writer --------------------------------------------------------------------------------------- */
 

@@ -9,13 +9,14 @@ test="git procps libcriterion-dev dcmtk openssl nats-server rabbitmq-server pyth
     curl"
 demo="dcmtk nats-server"
 lint="git clang-format clang-tidy"
+fuzz="clang libclang-rt-14-dev llvm"
 
 wanted=
 for set in "$@"; do
     case $set in
-    build | test | demo | lint) wanted+=" ${!set}" ;;
+    build | test | demo | lint | fuzz) wanted+=" ${!set}" ;;
     *)
-        echo "deps.sh: unknown set \"$set\"; allowed are build, test, demo and lint" >&2
+        echo "deps.sh: unknown set \"$set\"; allowed are build, test, demo, lint and fuzz" >&2
         exit 64
         ;;
     esac

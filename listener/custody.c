@@ -21,6 +21,7 @@ static int compare_numbers(const void *a, const void *b) {
 int custody_start(custody_t *custody, stage_t *stage, void (*settled)(void *, const response_t *)) {
     custody->stage = stage;
     custody->settled = settled;
+    custody->budget = budget_new();
     TAILQ_INIT(&custody->writers);
     TAILQ_INIT(&custody->objects);
     TAILQ_INIT(&custody->ended);
@@ -43,6 +44,8 @@ void custody_clear(custody_t *custody) {
     writers_clear(custody);
     zhashx_destroy(&custody->by_number);
     zsock_destroy(&custody->notifier);
+    budget_drop(custody->budget);
+    custody->budget = NULL;
 }
 
 bool custody_idle(const custody_t *custody) {
@@ -53,7 +56,7 @@ bool custody_idle(const custody_t *custody) {
 
 /* Receiving RECEIVE_BYTES may complete one chunk and begin another. */
 static bool has_room(custody_t *custody) {
-    size_t held = atomic_load(&custody->held_bytes);
+    size_t held = atomic_load(&custody->budget->held_bytes);
     return held + 2 * (size_t)CHUNK_BYTES <= (size_t)custody->stage->settings.buffer_size_bytes;
 }
 

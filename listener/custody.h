@@ -11,11 +11,18 @@
 #include "listener/dimse.h"
 #include "proto/ring.h"
 
+/* How much the chunks hold. ZeroMQ's thread may drop the last of them after the custody has ended, so the budget is
+ * freed by whoever lets go of it last: the custody and each chunk hold it. */
+typedef struct budget {
+    atomic_size_t held_bytes;
+    atomic_size_t holders;
+} budget_t;
+
 /* Bytes of a data set. Shared with ZeroMQ's thread while they are on their way to a writer, hence the counts. */
 typedef struct chunk {
     TAILQ_ENTRY(chunk) next;
     atomic_int holders;
-    atomic_size_t *budget_held; /* where its capacity is counted */
+    budget_t *budget; /* where its capacity is counted */
     uint64_t offset;
     size_t size, capacity;
     uint8_t *bytes;
@@ -76,7 +83,8 @@ typedef struct custody {
     zhashx_t *by_number;
     TAILQ_HEAD(ended_list, ended) ended;
     uint64_t objects_begun;
-    atomic_size_t held_bytes;
+    budget_t *budget;
+    int64_t complained_ms; /* of too many writers */
 } custody_t;
 
 /* Returns 0, or an exit status after logging why. */
@@ -115,6 +123,10 @@ void custody_on_credit(custody_t *custody, const Ring__Credit *credit);
 void custody_on_acknowledged(custody_t *custody, const Ring__Acknowledged *acknowledged);
 
 /* --- shared by custody.c, object.c and writers.c --- */
+
+/* Held by the custody; let go of it with budget_drop. */
+budget_t *budget_new(void);
+void budget_drop(budget_t *budget);
 
 /* Sends what the window allows. */
 void object_pump(object_t *object);

@@ -21,10 +21,11 @@ enum {
 
 /* --- reading ---------------------------------------------------------------------------------------- */
 
+/* A NUL ends a text, and so do blanks: what is left is the same when it is read back from a response. */
 static char *read_text(reader_t value) {
     const char *text = (const char *)value.at;
-    size_t size = reader_left(&value);
-    while (size > 0 && (text[size - 1] == 0 || text[size - 1] == ' '))
+    size_t size = strnlen(text, reader_left(&value));
+    while (size > 0 && text[size - 1] == ' ')
         size--;
     char *copy = strndup(text, size);
     if (!copy)

@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "listener/conformance.h"
+#include "listener/memory.h"
 #include "listener/query.h"
 #include "listener/server.h"
 
@@ -12,6 +13,8 @@ typedef struct listener {
     custody_t custody;
     server_t server;
     ring_inbox_t inbox;
+    int64_t given_back_ms;
+    uint64_t given_back_work; /* done until then */
 } listener_t;
 
 /* --- messages of the ring ----------------------------------------------------------------------------- */
@@ -70,6 +73,19 @@ static int on_sockets(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     return end_if_drained(stage);
 }
 
+/* malloc keeps what a burst has taken, scattered over its heap. Once the burst is over it goes back to the system;
+ * walking the heap takes a moment that nobody waits for then. */
+static void give_back_memory(listener_t *listener, int64_t now_ms) {
+    uint64_t work =
+        listener->custody.objects_begun + listener->server.accepted_count + server_idle(&listener->server);
+    if (work == listener->given_back_work || now_ms - listener->given_back_ms < GIVE_BACK_INTERVAL_MS ||
+        !custody_idle(&listener->custody))
+        return;
+    listener->given_back_ms = now_ms;
+    listener->given_back_work = work;
+    memory_give_back();
+}
+
 static int on_tick(zloop_t *loop, int timer, void *argument) {
     (void)loop;
     (void)timer;
@@ -77,6 +93,7 @@ static int on_tick(zloop_t *loop, int timer, void *argument) {
     listener_t *listener = stage->self;
     custody_tick(&listener->custody, clock_ms());
     server_tick(&listener->server);
+    give_back_memory(listener, clock_ms());
     return end_if_drained(stage);
 }
 

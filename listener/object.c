@@ -9,6 +9,21 @@
 /* A chunk begins this small and grows, so that a small object does not take a whole one from the budget. */
 #define CHUNK_FIRST_BYTES ((size_t)16 * 1024)
 
+/* --- the budget ------------------------------------------------------------------------------------- */
+
+budget_t *budget_new(void) {
+    budget_t *budget = calloc(1, sizeof *budget);
+    if (!budget)
+        abort();
+    budget->holders = 1;
+    return budget;
+}
+
+void budget_drop(budget_t *budget) {
+    if (budget && atomic_fetch_sub(&budget->holders, 1) == 1)
+        free(budget);
+}
+
 /* --- chunks ----------------------------------------------------------------------------------------- */
 
 static chunk_t *chunk_new(custody_t *custody, uint64_t offset, size_t capacity) {
@@ -17,11 +32,12 @@ static chunk_t *chunk_new(custody_t *custody, uint64_t offset, size_t capacity) 
     if (!chunk || !bytes)
         abort();
     chunk->holders = 1;
-    chunk->budget_held = &custody->held_bytes;
+    chunk->budget = custody->budget;
     chunk->offset = offset;
     chunk->capacity = capacity;
     chunk->bytes = bytes;
-    atomic_fetch_add(chunk->budget_held, capacity);
+    atomic_fetch_add(&chunk->budget->holders, 1);
+    atomic_fetch_add(&chunk->budget->held_bytes, capacity);
     return chunk;
 }
 
@@ -31,7 +47,8 @@ static void chunk_drop(void *bytes, void *hint) {
     chunk_t *chunk = hint;
     if (atomic_fetch_sub(&chunk->holders, 1) > 1)
         return;
-    atomic_fetch_sub(chunk->budget_held, chunk->capacity);
+    atomic_fetch_sub(&chunk->budget->held_bytes, chunk->capacity);
+    budget_drop(chunk->budget);
     free(chunk->bytes);
     free(chunk);
 }
@@ -41,8 +58,8 @@ static void chunk_resize(chunk_t *chunk, size_t capacity) {
     uint8_t *bytes = realloc(chunk->bytes, capacity ? capacity : 1);
     if (!bytes)
         abort();
-    atomic_fetch_add(chunk->budget_held, capacity);
-    atomic_fetch_sub(chunk->budget_held, chunk->capacity);
+    atomic_fetch_add(&chunk->budget->held_bytes, capacity);
+    atomic_fetch_sub(&chunk->budget->held_bytes, chunk->capacity);
     chunk->bytes = bytes;
     chunk->capacity = capacity;
 }

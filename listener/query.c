@@ -35,7 +35,7 @@ static void count_queues(Ring__ListenerStatus *status, const server_t *server, c
     status->ends++;
     status->associations_open = server->served_count;
     status->associations_most = (uint64_t)server->stage->settings.associations_max;
-    status->bytes_held = atomic_load(&custody->held_bytes);
+    status->bytes_held = atomic_load(&custody->budget->held_bytes);
     status->bytes_most = (uint64_t)server->stage->settings.buffer_size_bytes;
     status->draining = server->draining;
 }

@@ -78,6 +78,15 @@ static int on_monitor(zloop_t *loop, zsock_t *monitor, void *argument) {
     return 0;
 }
 
+/* The launcher starts no more; each takes sockets, of which ZeroMQ has a limited number. */
+static bool has_room_for_writer(const custody_t *custody) {
+    size_t count = 0;
+    writer_t *writer;
+    TAILQ_FOREACH(writer, &custody->writers, next)
+    count++;
+    return count < WRITERS_MAX;
+}
+
 static void add_writer(custody_t *custody, const Ring__Alive *alive) {
     writer_t *writer = calloc(1, sizeof *writer);
     if (!writer || !(writer->id = strdup(alive->id)))
@@ -120,6 +129,11 @@ static void on_writer_alive(custody_t *custody, const Ring__Alive *alive) {
     }
     if (writer)
         writer_lost(custody, writer, "replaced");
+    if (!has_room_for_writer(custody)) {
+        if (log_seldom(&custody->complained_ms))
+            log_warn(NULL, "%s is ignored: %d writers are there already", alive->id, WRITERS_MAX);
+        return;
+    }
     add_writer(custody, alive);
 }
 

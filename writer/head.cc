@@ -38,6 +38,9 @@ struct Level {
 
 enum class Step { HEADER, VALUE, SKIP };
 
+// Skipped at once. The limit of the head is looked at in between: few bytes can inflate to very many.
+const Uint32 SKIP_BYTES = 256 * 1024;
+
 } // namespace
 
 // A DcmDataset only to reach DCMTK's parser of element headers; it never holds an element.
@@ -145,7 +148,9 @@ void head::read_header() {
         readTagAndLength(stream, levels.empty() ? syntax : levels.back().syntax, tag, length, bytes_read);
     if (condition == EC_StreamNotifyClient || condition == EC_EndOfStream)
         is_suspended = true;
-    else if (condition.bad())
+    else if (condition.bad() || (tag.getEVR() == EVR_na && tag.getGTag() != DCM_Item.getGroup()))
+        // An element that gives DCMTK's own "na" as its VR: it takes the length for one of four bytes, without
+        // having looked whether they are there.
         fail("malformed element");
     else if (!levels.empty() && levels.back().is_sequence)
         begin_in_sequence(tag, length);
@@ -210,10 +215,12 @@ void head::begin_skip(Uint32 length) {
 }
 
 void head::skip() {
-    skip_left -= static_cast<Uint32>(stream.skip(skip_left));
-    if (skip_left > 0)
+    const Uint32 wanted = std::min(skip_left, SKIP_BYTES);
+    const auto skipped = static_cast<Uint32>(stream.skip(wanted));
+    skip_left -= skipped;
+    if (skipped < wanted)
         is_suspended = true;
-    else
+    else if (skip_left == 0)
         step = Step::HEADER;
 }
 

@@ -28,11 +28,15 @@ struct object {
 
 /* The chunk is freed by its receiver, so the header is copied the way it came: packed. */
 static Ring__ObjectHeader *copy_header(const Ring__ObjectHeader *header) {
-    size_t size = ring__object_header__get_packed_size(header);
+    /* Without what a later listener may have added: protobuf-c can pack fields (of number 0) that it can't read. */
+    Ring__ObjectHeader known = *header;
+    known.base.n_unknown_fields = 0;
+    known.base.unknown_fields = NULL;
+    size_t size = ring__object_header__get_packed_size(&known);
     uint8_t *packed = malloc(size ? size : 1);
     if (!packed)
         abort();
-    ring__object_header__pack(header, packed);
+    ring__object_header__pack(&known, packed);
     Ring__ObjectHeader *copy = ring__object_header__unpack(NULL, size, packed);
     if (!copy)
         abort();

@@ -116,6 +116,13 @@ static void ignore(objects_t *self, const log_context_t *context, const char *wh
     log_debug(context, "chunk ignored: %s", why);
 }
 
+/* A command set, from which these come, is no longer; the Part 10 header has room for as much. */
+static bool header_usable(const Ring__ObjectHeader *header) {
+    return header && strlen(header->sop_class_uid) <= COMMAND_SET_MAX_BYTES &&
+           strlen(header->sop_instance_uid) <= COMMAND_SET_MAX_BYTES &&
+           strlen(header->transfer_syntax_uid) <= COMMAND_SET_MAX_BYTES;
+}
+
 /* The object that the chunk continues or begins, or NULL. */
 static object_t *object_of(objects_t *self, const Ring__Chunk *chunk, const log_context_t *context) {
     object_key_t key = {chunk->object->association, chunk->object->object};
@@ -130,7 +137,7 @@ static object_t *object_of(objects_t *self, const Ring__Chunk *chunk, const log_
         ignore(self, context, "of an earlier attempt");
         return NULL;
     }
-    if (chunk->offset != 0 || !chunk->header) {
+    if (chunk->offset != 0 || !header_usable(chunk->header)) {
         ignore(self, context, "its object has not begun here");
         return NULL;
     }

@@ -197,6 +197,25 @@ Test(custody, sends_an_object_to_another_writer_when_its_own_is_replaced) {
     bench_free(bench);
 }
 
+Test(custody, takes_no_more_writers_than_a_launcher_can_start) {
+    bench_t *bench = bench_new();
+    char id[32];
+    for (uint64_t i = 0; i < WRITERS_MAX + 100; i++) {
+        snprintf(id, sizeof id, "writer-%d", (int)i);
+        writer_alive(bench, id, i + 1);
+    }
+    size_t count = 0;
+    writer_t *writer;
+    TAILQ_FOREACH(writer, &bench->custody.writers, next)
+    count++;
+    cr_assert_eq(count, WRITERS_MAX);
+    writer_alive(bench, "writer-0", 1000);
+    cr_assert_eq(begin(bench)->writer->outstanding_objects, 1, "one that is replaced has its place");
+    while (!TAILQ_EMPTY(&bench->custody.writers))
+        writer_lost(&bench->custody, TAILQ_FIRST(&bench->custody.writers), "the test ends");
+    bench_free(bench);
+}
+
 Test(custody, keeps_objects_for_a_writer_that_appears_later) {
     bench_t *bench = bench_new();
     object_t *object = begin(bench);
@@ -283,17 +302,17 @@ Test(custody, frees_a_large_object_as_it_is_credited_and_never_holds_more_than_i
         if (e->chunk->credit_wanted)
             credit(bench, object, taken);
         ring__envelope__free_unpacked(e, NULL);
-        if (object->streaming && bench->custody.held_bytes > most)
-            most = bench->custody.held_bytes;
+        if (object->streaming && bench->custody.budget->held_bytes > most)
+            most = bench->custody.budget->held_bytes;
     }
     cr_assert_lt(most, RETAIN_MAX_BYTES + 2 * OBJECT_WINDOW_BYTES);
-    cr_assert_lt(bench->custody.held_bytes, 2 * OBJECT_WINDOW_BYTES);
+    cr_assert_lt(bench->custody.budget->held_bytes, 2 * OBJECT_WINDOW_BYTES);
     cr_assert_not(object->whole);
     bench_free(bench);
 }
 
 static bool nothing_held(void *bench) {
-    return ((bench_t *)bench)->custody.held_bytes == 0;
+    return ((bench_t *)bench)->custody.budget->held_bytes == 0;
 }
 
 Test(custody, answers_a700_for_a_large_object_whose_writer_is_gone) {
@@ -316,6 +335,25 @@ Test(custody, answers_a700_for_a_large_object_whose_writer_is_gone) {
     bench_free(bench);
 }
 
+static bool held_by_the_test_alone(void *budget) {
+    return ((budget_t *)budget)->holders == 1;
+}
+
+Test(custody, may_end_while_zeromq_still_holds_chunks_for_a_writer_that_is_not_there) {
+    bench_t *bench = bench_new();
+    writer_alive(bench, "writer-absent", 3);
+    object_t *object = begin(bench);
+    append(object, 1000);
+    object_finish(object);
+    budget_t *budget = bench->custody.budget;
+    budget->holders++;
+    cr_assert_eq(budget->holders, 3, "the custody, the chunk and the test");
+    bench_free(bench);
+    cr_assert(await(held_by_the_test_alone, budget, 20000));
+    cr_assert_eq(budget->held_bytes, 0);
+    budget_drop(budget);
+}
+
 Test(custody, stops_taking_bytes_when_the_buffer_is_used_up_and_goes_on_when_there_is_room) {
     bench_t *bench = bench_new();
     bench->stage.settings.buffer_size_bytes = 4 << 20;
@@ -324,7 +362,7 @@ Test(custody, stops_taking_bytes_when_the_buffer_is_used_up_and_goes_on_when_the
         for (int j = 0; j < 8 && custody_room(&bench->custody, object) >= CHUNK_BYTES; j++)
             append(object, CHUNK_BYTES);
     }
-    cr_assert_leq(bench->custody.held_bytes, 4 << 20);
+    cr_assert_leq(bench->custody.budget->held_bytes, 4 << 20);
     cr_assert_eq(custody_room(&bench->custody, NULL), 0);
     object_t *first = TAILQ_FIRST(&bench->custody.objects);
     object_abandon(first);

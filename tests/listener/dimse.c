@@ -29,6 +29,16 @@ Test(command, is_read_with_its_uids_without_padding) {
     command_clear(&c);
 }
 
+Test(command, has_uids_that_end_at_a_nul_and_at_the_blanks_before_it) {
+    static const uint8_t set[] = "\0\0\0\1\2\0\0\0\1\0"
+                                 "\0\0\0\x10\x08\0\0\0"
+                                 "1.2 \0 .3";
+    command_t c;
+    cr_assert(command_read(&c, set, sizeof set - 1));
+    cr_assert_str_eq(c.affected_sop_instance_uid, "1.2");
+    command_clear(&c);
+}
+
 Test(command, is_refused_when_cut_within_an_element) {
     for (size_t size = 0; size < STORE_SIZE; size++) {
         command_t c;

@@ -117,8 +117,8 @@ pid_t receiver_stage(const receiver_t *receiver, const char *stage, int number) 
     return 0;
 }
 
-static long anonymous_kib(int pid) {
-    char *path = text_of("/proc/%d/status", pid), line[256];
+long process_anonymous_kib(pid_t pid) {
+    char *path = text_of("/proc/%d/status", (int)pid), line[256];
     long kib = 0;
     FILE *file = fopen(path, "r");
     while (file && fgets(line, sizeof line, file))
@@ -133,9 +133,9 @@ static long anonymous_kib(int pid) {
 long receiver_memory_kib(const receiver_t *receiver) {
     int pids[64];
     size_t count = children_of(receiver->launcher, pids, 64);
-    long sum = anonymous_kib(receiver->launcher);
+    long sum = process_anonymous_kib(receiver->launcher);
     for (size_t i = 0; i < count; i++)
-        sum += anonymous_kib(pids[i]);
+        sum += process_anonymous_kib(pids[i]);
     return sum;
 }
 

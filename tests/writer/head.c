@@ -3,8 +3,11 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <zlib.h>
 
 #include "common/limits.h"
+#include "tests/support/dataset.h"
 #include "tests/writer/data_set.h"
 
 static void init(void) {
@@ -271,6 +274,16 @@ Test(head, with_something_else_than_items_in_a_sequence_is_unreadable) {
     free(set);
 }
 
+/* DCMTK knows it as the VR of what has none, and then read more bytes than it had made sure of. */
+Test(head, whose_element_gives_na_as_its_vr_is_unreadable_however_it_is_cut) {
+    data_set_t *set = data_set_new(EXPLICIT_VR);
+    add_bytes(set, "\x08\0\x14\0na\0\0\0\0", 10);
+    add_text(set, 0x00100020, "LO", "patient");
+    add_text(set, 0x00200013, "IS", "1");
+    expect_unreadable(set, EXPLICIT_VR, "malformed element");
+    free(set);
+}
+
 Test(head, that_promises_four_gigabytes_takes_no_memory_for_them) {
     data_set_t *set = data_set_new(IMPLICIT_VR);
     add_header(set, 0x00100020, "", 0xFFFFFFF0);
@@ -289,6 +302,45 @@ Test(head, of_an_inflating_bomb_is_unreadable) {
     cr_expect_eq(head_finish(head), HEAD_UNREADABLE);
     head_destroy(&head);
     free(set);
+}
+
+/* What a data set of 64 KiB can become: 64 MiB of one element in its head. */
+static bytes_t bomb(void) {
+    bytes_t packed = {0};
+    static uint8_t zeros[1024 * 1024], out[64 * 1024];
+    const uint8_t header[] = {9, 0, 0x10, 0x10, 'O', 'B', 0, 0, 0xF0, 0xFF, 0xFF, 0xFF};
+    z_stream z = {.next_in = (uint8_t *)header, .avail_in = sizeof header};
+    cr_assert_eq(deflateInit2(&z, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    for (int block = 0; block <= 64; block++) {
+        do {
+            z.next_out = out;
+            z.avail_out = sizeof out;
+            cr_assert_eq(deflate(&z, Z_NO_FLUSH), Z_OK);
+            bytes_add(&packed, out, sizeof out - z.avail_out);
+        } while (z.avail_in > 0);
+        z.next_in = zeros;
+        z.avail_in = sizeof zeros;
+    }
+    deflateEnd(&z);
+    return packed;
+}
+
+static long peak_kib(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
+Test(head, of_a_bomb_that_goes_on_is_given_up_at_its_limit_in_little_memory) {
+    bytes_t packed = bomb();
+    cr_assert_lt(packed.size, 100000);
+    long before = peak_kib();
+    head_t *head = head_new(DEFLATED_VR);
+    cr_expect_eq(feed(head, packed.at, packed.size, 0), HEAD_UNREADABLE);
+    cr_expect_str_eq(head_complaint(head), "head of the data set is too long");
+    cr_expect_lt(peak_kib() - before, 4096);
+    head_destroy(&head);
+    bytes_free(&packed);
 }
 
 Test(head, over_its_limit_is_unreadable) {

@@ -70,6 +70,8 @@ typedef struct sent {
     uint64_t listener, object;
     uint32_t attempt;
     bool credit_wanted, headless;
+    char *sop_class;
+    const ProtobufCMessageUnknownField *unknown; /* in the header */
 } sent_t;
 
 static void send_bytes(sent_t which, const uint8_t *bytes, uint64_t offset, size_t size, bool last) {
@@ -79,7 +81,9 @@ static void send_bytes(sent_t which, const uint8_t *bytes, uint64_t offset, size
     id.object = which.object ? which.object : 1;
     Ring__ObjectHeader header = RING__OBJECT_HEADER__INIT;
     header.calling_ae = (char *)"RAWSCU";
-    header.sop_class_uid = (char *)"1.2.3";
+    header.sop_class_uid = which.sop_class ? which.sop_class : (char *)"1.2.3";
+    header.base.n_unknown_fields = which.unknown != NULL;
+    header.base.unknown_fields = (ProtobufCMessageUnknownField *)which.unknown;
     header.sop_instance_uid = (char *)"1.2.3.4.5";
     header.transfer_syntax_uid = (char *)EXPLICIT_VR;
     Ring__Chunk chunk = RING__CHUNK__INIT;
@@ -391,6 +395,26 @@ Test(objects, ignore_chunks_that_do_not_continue_them) {
     objects_on_chunk(bench.objects, &nameless, &data);
     zmq_msg_close(&data);
     expect_silence(bench.notifier);
+    free(set);
+}
+
+Test(objects, with_uids_longer_than_any_command_set_do_not_begin) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    char *uid = calloc(1, 70001);
+    memset(uid, '1', 70000);
+    send_whole((sent_t){.sop_class = uid}, set);
+    cr_expect_eq(objects_open(bench.objects), 0);
+    expect_silence(bench.notifier);
+    free(uid);
+    free(set);
+}
+
+Test(objects, whose_header_has_a_field_that_protobuf_can_not_read_back_are_stored) {
+    const ProtobufCMessageUnknownField zero = {
+        .tag = 0, .wire_type = PROTOBUF_C_WIRE_TYPE_VARINT, .len = 1, .data = (uint8_t *)"\1"};
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_whole((sent_t){.unknown = &zero}, set);
+    expect_stored(1, 1, expect_file(set));
     free(set);
 }
 

@@ -1,0 +1,110 @@
+/* The head of a data set, and what becomes of it: tags, texts, place, Part 10 header. Input: a transfer syntax,
+ * sizes of pieces, then the data set. */
+#include <string.h>
+
+#include "common/limits.h"
+#include "common/utf8.h"
+#include "tests/fuzz/fuzz.h"
+#include "writer/instance.h"
+#include "writer/part10.h"
+
+static const char *const SYNTAXES[] = {
+    "1.2.840.10008.1.2",      "1.2.840.10008.1.2.1",    "1.2.840.10008.1.2.2",
+    "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.70", "1.2.3.4",
+};
+#define DEFLATED       3
+#define SYNTAXES_COUNT (sizeof SYNTAXES / sizeof *SYNTAXES)
+
+static head_state_t feed(head_t *head, const uint8_t *bytes, size_t size, pieces_t pieces) {
+    head_state_t state = HEAD_NEED_MORE;
+    for (size_t at = 0, piece; at < size; at += piece) {
+        piece = piece_next(&pieces, size - at);
+        uint8_t *copy = malloc(piece);
+        memcpy(copy, bytes + at, piece);
+        head_state_t before = state;
+        state = head_feed(head, copy, piece);
+        CHECK(before == HEAD_NEED_MORE || state == before);
+        free(copy);
+    }
+    return head_finish(head);
+}
+
+/* However the data set is cut, the same is read of it. */
+static void check_same(const head_t *a, const head_t *b) {
+    CHECK(strcmp(head_complaint(a), head_complaint(b)) == 0);
+    for (int tag = 0; tag < HEAD_TAGS; tag++) {
+        size_t a_size, b_size;
+        const char *a_value = head_value(a, (head_tag_t)tag, &a_size);
+        const char *b_value = head_value(b, (head_tag_t)tag, &b_size);
+        CHECK(!a_value == !b_value && a_size == b_size && a_size <= HEAD_VALUE_MAX_BYTES);
+        CHECK(!a_value || memcmp(a_value, b_value, a_size) == 0);
+    }
+}
+
+/* Every component of a path is a name that any file system takes and that leads nowhere else. */
+static void check_path(const char *path) {
+    for (const char *at = path;; at++) {
+        size_t size = strcspn(at, "/");
+        CHECK(size > 0 && size <= PATH_COMPONENT_MAX_BYTES && strncmp(at, "..", size < 2 ? 2 : size) != 0);
+        CHECK(!(size == 1 && *at == '.'));
+        for (size_t i = 0; i < size; i++)
+            CHECK(strchr("_.-", at[i]) || (at[i] >= '0' && at[i] <= '9') ||
+                  ((at[i] | 32) >= 'a' && (at[i] | 32) <= 'z'));
+        at += size;
+        if (!*at)
+            return;
+    }
+}
+
+static void check_instance(const instance_t *instance, const char *syntax) {
+    CHECK(strncmp(instance->series->folder, "SERVICES/PACS/", 14) == 0);
+    check_path(instance->series->folder);
+    check_path(instance->file);
+    CHECK(!strchr(instance->file, '/'));
+    CHECK(strlen(instance->series->study_date) == 10 && *instance->series->patient_id);
+    part10_t part10 = {instance->sop_class_uid, instance->sop_instance_uid, syntax, instance->series->patient_name};
+    size_t size;
+    uint8_t *header = part10_header(&part10, &size);
+    CHECK(size > 144 && size - 144 == (header[140] | (size_t)header[141] << 8 | (size_t)header[142] << 16));
+    free(header);
+}
+
+static void read_instance(const head_t *head, const char *syntax) {
+    Ring__ObjectHeader command = RING__OBJECT_HEADER__INIT;
+    command.calling_ae = (char *)"FUZZ";
+    command.sop_class_uid = (char *)"1.2.840.10008.5.1.4.1.1.4";
+    command.sop_instance_uid = (char *)"1.2.3";
+    instance_t instance;
+    refusal_t refusal = {0};
+    if (instance_read(&instance, head, &command, &refusal))
+        check_instance(&instance, syntax);
+    else
+        CHECK(refusal.status == STATUS_CANNOT_UNDERSTAND && *refusal.comment);
+    const Ring__Series *series = instance.series;
+    CHECK(utf8_valid(series->patient_name, strlen(series->patient_name)));
+    CHECK(utf8_valid(series->series_instance_uid, strlen(series->series_instance_uid)));
+    instance_clear(&instance);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static bool started;
+    if (!started)
+        CHECK(started = head_start());
+    if (size < 1 + PIECE_SIZES)
+        return 0;
+    const char *syntax = SYNTAXES[data[0] % SYNTAXES_COUNT];
+    const uint8_t *bytes = data + 1 + PIECE_SIZES;
+    head_t *whole = head_new(syntax), *cut = head_new(syntax);
+    head_state_t state = feed(whole, bytes, size - 1 - PIECE_SIZES, (pieces_t){0});
+    head_state_t cut_state = feed(cut, bytes, size - 1 - PIECE_SIZES, (pieces_t){data + 1, PIECE_SIZES, 0});
+    CHECK(state != HEAD_NEED_MORE && cut_state != HEAD_NEED_MORE);
+    /* How much of a broken deflated stream is read before zlib complains depends on the pieces. */
+    if (syntax != SYNTAXES[DEFLATED] || (state == HEAD_READY && cut_state == HEAD_READY)) {
+        CHECK(state == cut_state);
+        check_same(whole, cut);
+    }
+    read_instance(whole, syntax);
+    head_destroy(&whole);
+    head_destroy(&cut);
+    return 0;
+}
