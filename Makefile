@@ -62,6 +62,8 @@ PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
 PARTS_tool := $(PARTS_launcher) $(B)/obj/tests/ring/ring.o
 PARTS_ring := $(PROTO)
 PARTS_interop = $(PARTS_listener)
+# With the same servers.
+PARTS_faults := $(PROTO) $(B)/obj/tests/ring/ring.o
 
 all: $(PROGRAMS)
 
@@ -102,10 +104,17 @@ $(SUITES:%=$(B)/tests/%):
 
 $(B)/tests/interop: | $(B)/demo/phantom $(B)/loopback.so
 
-# Preloaded into stages and servers by tests that count, spoil or bend system calls.
+# Preloaded into stages and servers by tests that bend system calls.
 $(B)/%.so: tests/preload/%.c
 	@mkdir -p $(@D)
 	@echo CC $<; $(CC) -D_GNU_SOURCE -shared -fPIC -O1 $(WARNINGS) -o $@ $< -ldl
+
+PRELOADED := calls faults messages record
+# Preloaded into stages by tests that count, spoil or record what they do, and kill them at chosen points.
+$(B)/preload.so: $(PRELOADED:%=tests/preload/%.c) tests/preload/preload.h $(B)/gen/proto/ring.pb-c.c
+	@mkdir -p $(@D)
+	@echo CC $@; $(CC) -D_GNU_SOURCE -I. -isystem $(B)/gen -shared -fPIC -O1 $(WARNINGS) \
+		-o $@ $(filter %.c,$^) -lprotobuf-c -ldl
 
 tests: $(PROGRAMS) $(SUITES:%=$(B)/tests/%) $(B)/preload.so
 

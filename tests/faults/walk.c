@@ -1,0 +1,125 @@
+/* Every step of PROTOCOL.md, with a death at it. The steps are the rows of its table of messages: the sender dies
+ * right before and right after it has sent the message, the receiver right before and right after its handler. One
+ * scenario makes all messages happen; a new row that it does not reach fails here. */
+#include <criterion/parameterized.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/faults/delivery.h"
+
+#define SERIES       "1.2.826.0.1.3680043.9.9999.3.500"
+#define OBJECTS      5
+#define SCENARIO_MS  90000
+#define ROWS_MAX     64
+#define STEPS_OF_ROW 4
+
+typedef struct step {
+    char message[32], from[16], to[16];
+    bool by_receiver, after;
+} step_t;
+
+/* Reads "| `Message` | from → to | …". */
+static bool read_row(const char *line, step_t *row) {
+    return sscanf(line, "| `%31[A-Za-z]` | %15[a-z]%*[^a-z|]%15[a-z] |", row->message, row->from, row->to) == 3;
+}
+
+ParameterizedTestParameters(walk, of_the_protocol) {
+    static step_t steps[ROWS_MAX * STEPS_OF_ROW];
+    size_t count = 0;
+    char line[1024];
+    step_t row = {0};
+    FILE *document = fopen("proto/PROTOCOL.md", "r");
+    while (document && fgets(line, sizeof line, document) && count < sizeof steps / sizeof *steps)
+        for (int i = 0; read_row(line, &row) && i < STEPS_OF_ROW; i++) {
+            row.by_receiver = i & 2;
+            row.after = i & 1;
+            steps[count++] = row;
+        }
+    if (document)
+        fclose(document);
+    return cr_make_param_array(step_t, steps, count);
+}
+
+static char *rule_of(const step_t *s) {
+    return text_of("%s %s/%s %s from=%s\n", s->by_receiver ? s->to : s->from, s->by_receiver ? "take" : "send",
+                   s->message, s->after ? "kill-after" : "kill-before",
+                   strcmp(s->message, "Alive") == 0 ? s->from : "");
+}
+
+/* --- the scenario -------------------------------------------------------------------------------------- */
+
+/* An object of which only the begin comes. */
+static void break_off(const receiver_t *receiver) {
+    const char *series = SERIES ".9";
+    scu_t scu = {0};
+    if (!scu_associate_mr(&scu, receiver->port, "BREAKS", EXPLICIT_LE)) {
+        scu_close(&scu);
+        return; /* the listener is the one that dies in this step */
+    }
+    bytes_t set = dataset_instance(EXPLICIT_LE, series, "1.2.3.4", 1, 900000);
+    bytes_t command = scu_store_command(MR_STORAGE, "1.2.3.4", 1);
+    if (scu_p_data(&scu, 1, 3, command.at, command.size))
+        (void)scu_p_data(&scu, 1, 0, set.at, 500000);
+    scu_abort(&scu);
+    bytes_free(&set);
+    bytes_free(&command);
+}
+
+static bool has_one_writer(void *receiver) {
+    return receiver_stage(receiver, "writer", 0) && !receiver_stage(receiver, "writer", 1);
+}
+
+static bool has_two_writers(void *receiver) {
+    return receiver_stage(receiver, "writer", 1) != 0;
+}
+
+static void remove_and_add_a_writer(receiver_t *receiver) {
+    cr_assert(await(has_two_writers, receiver, SCENARIO_MS));
+    kill(receiver->launcher, SIGTTOU);
+    cr_assert(await(has_one_writer, receiver, SCENARIO_MS), "the writer does not end");
+    kill(receiver->launcher, SIGTTIN);
+    cr_assert(await(has_two_writers, receiver, SCENARIO_MS));
+}
+
+static void run_scenario(receiver_t *receiver, delivery_t *delivery) {
+    break_off(receiver);
+    cr_assert(delivery_run(delivery, SCENARIO_MS), "%d of %d objects were acknowledged",
+              delivery_acknowledged(delivery), delivery->count);
+    remove_and_add_a_writer(receiver);
+}
+
+static void expect_all_in_place(const receiver_t *receiver, const delivery_t *delivery, queue_t *queue) {
+    int strangers;
+    cr_expect_eq(delivery_faults(delivery, receiver->root, &strangers), 0);
+    cr_expect_eq(strangers, 0);
+    cr_expect_eq(delivery->others, 0, "statuses that nothing explains");
+    cr_expect_eq(receiver_files(receiver), OBJECTS);
+    expect_last_registration(queue, delivery->series, OBJECTS);
+}
+
+ParameterizedTest(const step_t *step, walk, of_the_protocol, .timeout = 400) {
+    char *rule = rule_of(step),
+         *name = text_of("walk-%s-%s-%d%d", step->message, step->from, step->by_receiver, step->after);
+    receiver_t receiver;
+    start_with_faults(&receiver, name, (const char *const[]){"OXIDICOM_WRITERS", "2", NULL});
+    queue_t *queue = queue_new(rabbitmq_port(), name);
+    delivery_t delivery = {.port = receiver.port,
+                           .calling_ae = "WALKS",
+                           .series = SERIES,
+                           .count = OBJECTS,
+                           .pixels = 20000,
+                           .large = 3,
+                           .unreadable = true};
+    set_faults(&receiver, rule);
+    run_scenario(&receiver, &delivery);
+    cr_assert(fault_killed(&receiver, 1, 30000), "nothing in the scenario makes this happen: %s", rule);
+    expect_all_in_place(&receiver, &delivery, queue);
+    cr_expect_eq(receiver_stop(&receiver), 0);
+    cr_expect(no_temporary_files(&receiver), "a partial file is left");
+    queue_destroy(&queue);
+    receiver_clear(&receiver);
+    free(rule);
+    free(name);
+}
