@@ -46,6 +46,21 @@ static void free_writer(custody_t *custody, writer_t *writer, int linger_ms) {
     free(writer);
 }
 
+/* Whole objects first: one that can't be sent again is answered, and an answer may end an association and with it
+ * any other object, so that no place in the list is safe to come back to. */
+static object_t *first_object_with(custody_t *custody, const writer_t *writer) {
+    object_t *object, *partial = NULL;
+    TAILQ_FOREACH(object, &custody->objects, next) {
+        if (object->writer != writer)
+            continue;
+        if (object->whole)
+            return object;
+        if (!partial)
+            partial = object;
+    }
+    return partial;
+}
+
 void writer_lost(custody_t *custody, writer_t *writer, const char *why) {
     if (writer->leaving && writer->outstanding_objects == 0)
         log_info(NULL, "%s has left", writer->id);
@@ -53,12 +68,9 @@ void writer_lost(custody_t *custody, writer_t *writer, const char *why) {
         log_warn(NULL, "%s is gone (%s) with %zu objects unacknowledged", writer->id, why,
                  writer->outstanding_objects);
     writer->leaving = true; /* so that nothing is given to it again */
-    object_t *object, *following;
-    for (object = TAILQ_FIRST(&custody->objects); object; object = following) {
-        following = TAILQ_NEXT(object, next);
-        if (object->writer == writer)
-            object_redeliver(object, "its writer is gone");
-    }
+    object_t *object;
+    while ((object = first_object_with(custody, writer)))
+        object_redeliver(object, "its writer is gone");
     /* What is still queued for it must not keep memory, nor reach the one that takes its place. */
     free_writer(custody, writer, 0);
 }
@@ -127,15 +139,13 @@ static void on_writer_alive(custody_t *custody, const Ring__Alive *alive) {
 static void on_notifier_alive(custody_t *custody, const Ring__Alive *alive) {
     if (custody->notifier_incarnation == alive->incarnation)
         return;
-    bool first = custody->notifier_incarnation == 0;
     custody->notifier_incarnation = alive->incarnation;
     log_info(NULL, "the notifier is there, release %s", alive->release);
     custody_beat(custody);
     ended_t *ended;
     TAILQ_FOREACH(ended, &custody->ended, next)
     ended->said_ms = clock_ms() - END_REPEAT_MS;
-    if (first)
-        return;
+    /* Also when it is the first that this listener hears of: one before it may have died with an event. */
     object_t *object, *following;
     for (object = TAILQ_FIRST(&custody->objects); object; object = following) {
         following = TAILQ_NEXT(object, next);

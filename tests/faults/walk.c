@@ -116,8 +116,8 @@ ParameterizedTest(const step_t *step, walk, of_the_protocol, .timeout = 400) {
     run_scenario(&receiver, &delivery);
     cr_assert(fault_killed(&receiver, 1, 30000), "nothing in the scenario makes this happen: %s", rule);
     expect_all_in_place(&receiver, &delivery, queue);
-    cr_expect_eq(receiver_stop(&receiver), 0);
-    cr_expect(no_temporary_files(&receiver), "a partial file is left");
+    cr_expect_eq(receiver_stop(&receiver), 0, "%s", rule);
+    cr_expect(no_temporary_files(&receiver), "a partial file is left: %s", rule);
     queue_destroy(&queue);
     receiver_clear(&receiver);
     free(rule);
