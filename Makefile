@@ -3,6 +3,7 @@
 # make test        everything that can be checked, sanitizers included
 # make SANITIZE=1  the same with AddressSanitizer and UndefinedBehaviorSanitizer, into build/sanitize/
 # make deps        install what a build needs from Debian; make test-deps: what the tests need, too
+# make kill-loop   20 minutes of kills under load; SECONDS=… and SEED=… of a run to repeat
 # make lint        clang-format and clang-tidy
 # make format      clang-format, in place
 # make readme      put the generated tables into the README and the conformance statement
@@ -124,6 +125,10 @@ test: test-deps
 	+$(MAKE) $(JOBS) tests SANITIZE=1
 	tests/run
 
+kill-loop: test-deps
+	+$(MAKE) $(JOBS) all $(B)/tests/faults
+	OXIDICOM_TEST_SECONDS=$(or $(SECONDS),1200) OXIDICOM_TEST_SEED=$(SEED) $(B)/tests/faults --filter 'kill_loop/*'
+
 # --- tools ---
 
 deps:
@@ -160,4 +165,4 @@ help:
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all tests test deps test-deps lint format readme clean help
+.PHONY: all tests test kill-loop deps test-deps lint format readme clean help
