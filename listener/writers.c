@@ -26,7 +26,7 @@ static writer_t *find_incarnation(custody_t *custody, uint64_t incarnation) {
 writer_t *writers_least_outstanding(custody_t *custody) {
     writer_t *writer, *best = NULL;
     TAILQ_FOREACH(writer, &custody->writers, next) {
-        if (writer->leaving)
+        if (writer->leaving || writer->lost)
             continue;
         if (!best || writer->outstanding_bytes < best->outstanding_bytes ||
             (writer->outstanding_bytes == best->outstanding_bytes &&
@@ -67,7 +67,9 @@ void writer_lost(custody_t *custody, writer_t *writer, const char *why) {
     else
         log_warn(NULL, "%s is gone (%s) with %zu objects unacknowledged", writer->id, why,
                  writer->outstanding_objects);
-    writer->leaving = true; /* so that nothing is given to it again */
+    /* Nothing is given to it again. And it is not released: one that was only slow would take that for a word about
+     * what it is given when it has come back. */
+    writer->lost = true;
     object_t *object;
     while ((object = first_object_with(custody, writer)))
         object_redeliver(object, "its writer is gone");
@@ -171,7 +173,7 @@ static void send_released(custody_t *custody, writer_t *writer, uint64_t incarna
 }
 
 void writer_release_if_done(custody_t *custody, writer_t *writer) {
-    if (writer->leaving && writer->outstanding_objects == 0)
+    if (writer->leaving && !writer->lost && writer->outstanding_objects == 0)
         send_released(custody, writer, writer->incarnation);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/limits.h"
 #include "tests/faults/delivery.h"
 
 #define SERIES  "1.2.826.0.1.3680043.9.9999.3.700"
@@ -118,7 +119,8 @@ static pid_t start_sender(const receiver_t *receiver, const char *folder, int nu
 
 Test(storage_faults, that_stall_leave_echoes_answered_and_memory_bounded_and_lose_nothing, .timeout = 300) {
     const char *seconds = getenv("OXIDICOM_TEST_SECONDS");
-    int64_t stall_ms = 1000L * (seconds ? strtol(seconds, NULL, 10) : 5);
+    /* Long enough for the writer to be taken for gone, and to come back. */
+    int64_t stall_ms = seconds ? 1000L * strtol(seconds, NULL, 10) : WRITER_SILENCE_MS + 2000;
     receiver_t receiver;
     start_with_faults(&receiver, "stalls", NULL);
     queue_t *queue = queue_new(rabbitmq_port(), "stalls");

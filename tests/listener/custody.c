@@ -379,6 +379,24 @@ Test(custody, keeps_to_the_newest_attempt_whatever_credits_and_writers_of_earlie
     bench_free(bench);
 }
 
+Test(custody, does_not_release_a_writer_that_it_takes_for_gone) {
+    bench_t *bench = bench_new();
+    writer_alive(bench, "writer-a", 1);
+    object_t *object = begin(bench);
+    append(object, CHUNK_BYTES);
+    bool ended;
+    uint32_t attempt;
+    take_object(bench->inboxes[0], &ended, &attempt);
+    custody_tick(&bench->custody, clock_ms() + WRITER_SILENCE_MS + 1);
+    cr_assert_null(object->writer);
+    for (Ring__Envelope *e; (e = next(bench->inboxes[0], 200, NULL));) {
+        cr_expect_neq(e->body_case, RING__ENVELOPE__BODY_RELEASED,
+                      "it would drop what it is given when it is back");
+        ring__envelope__free_unpacked(e, NULL);
+    }
+    bench_free(bench);
+}
+
 Test(custody, takes_the_acknowledgement_of_an_object_that_was_just_given_to_another_writer) {
     bench_t *bench = bench_new();
     writer_alive(bench, "writer-a", 1);
