@@ -8,14 +8,13 @@ What survives a cut: whatever a finished fsync of that very file or folder cover
 each sector of each write, each change of a file's size and each entry of a folder on its own, as no file system
 promises more. Even cuts keep nothing that was not forced, or all of it; the others a random part.
 
-After each cut the tree below FOLDER (the record's own) is built again, the journal is opened with SQLite, and for each
+After each cut the tree below FOLDER (the record's own) is built again and the journal opened with SQLite. For each
 object acknowledged with 0000 before the cut its file must be complete under its final name, and the journal must know
 its event and its series. No file that survives under a final name may be incomplete, acknowledged or not.
 
 Prints the figures; ends with 1 where a promise was broken."""
 import os
 import random
-import shutil
 import sqlite3
 import sys
 import tempfile
@@ -190,36 +189,40 @@ def faults_of(tree, before, files):
     return faults, len(acknowledged)
 
 
+def cut_after(entries, folder, files, keep):
+    """What is broken, and how much was promised, where the power fails after these entries."""
+    top, root = (str(os.stat(os.path.join(folder, name)).st_ino) for name in ("", "root"))
+    nodes = replay(entries, top)
+    # The files root was there before, so it is durable.
+    nodes[top].changes.insert(0, (-1, ("root", nodes.setdefault(root, Node(True)))))
+    with tempfile.TemporaryDirectory(prefix="power-cut-") as tree:
+        build(nodes[top], tree, keep, is_wanted)
+        return faults_of(tree, entries, files)
+
+
+def summary(entries):
+    kinds = {}
+    for _, words, _ in entries:
+        kinds[words[0]] = kinds.get(words[0], 0) + 1
+    return f"{len(entries)} entries ({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))})"
+
+
 def main():
     record, folder, cuts, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     chance = random.Random(seed)
     entries, files = read_record(record), complete_files(folder)
-    root_inode = str(os.stat(folder).st_ino)
-    nodes = replay(entries, root_inode)
-    given = {"root": str(os.stat(os.path.join(folder, "root")).st_ino)}  # made by the operator, so durable
     promised = broken = 0
-    kinds = {}
     for cut in range(cuts):
         at = len(entries) if cut == 0 else chance.randrange(1, len(entries) + 1)
         share = [0.0, 1.0][cut // 2 % 2] if cut % 2 == 0 else chance.random()
-        nodes = replay(entries[:at], root_inode)
-        for name, inode in given.items():
-            nodes[root_inode].changes.insert(0, (-1, (name, nodes.setdefault(inode, Node(True)))))
-        tree = tempfile.mkdtemp(prefix="power-cut-")
-        build(nodes[root_inode], tree, lambda: chance.random() < share, is_wanted)
-        faults, acknowledged = faults_of(tree, entries[:at], files)
-        shutil.rmtree(tree)
+        faults, acknowledged = cut_after(entries[:at], folder, files, lambda: chance.random() < share)
         promised += acknowledged
-        if faults:
-            broken += 1
-            if broken <= 5:
-                print(f"cut {cut} after {at} of {len(entries)} entries, share {share:.2f}: "
-                      f"{len(faults)} faults, first: {faults[0]}")
-    for _, words, _ in entries:
-        kinds[words[0]] = kinds.get(words[0], 0) + 1
-    print(f"power cut: seed {seed}, {cuts} cuts in {len(entries)} entries "
-          f"({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}), "
-          f"{promised} promises looked at, {broken} cuts broke one")
+        broken += bool(faults)
+        if faults and broken <= 5:
+            print(f"cut {cut} after {at} of {len(entries)} entries, share {share:.2f}: "
+                  f"{len(faults)} faults, first: {faults[0]}")
+    print(f"power cut: seed {seed}, {cuts} cuts in {summary(entries)}, {promised} promises looked at, "
+          f"{broken} cuts broke one")
     return 1 if broken else 0
 
 
