@@ -111,8 +111,11 @@ static long number_of(const char *variable, long otherwise) {
 
 static void kill_stages(loop_t *loop) {
     unsigned seed = loop->seed;
-    for (int64_t end = clock_ms() + loop->length_ms; clock_ms() < end; loop->kills++) {
-        poll(NULL, 0, KILL_INTERVAL_MS);
+    int64_t next_ms = clock_ms(), end_ms = next_ms + loop->length_ms;
+    for (; clock_ms() < end_ms; loop->kills++) {
+        next_ms += KILL_INTERVAL_MS;
+        for (int64_t now_ms; (now_ms = clock_ms()) < next_ms;)
+            poll(NULL, 0, (int)(next_ms - now_ms));
         ring_of_ours_kill(&loop->ring, rand_r(&seed) % RING_STAGES);
     }
 }

@@ -1,6 +1,7 @@
 /* Every step of PROTOCOL.md, with a death at it. The steps are the rows of its table of messages: the sender dies
  * right before and right after it has sent the message, the receiver right before and right after its handler. One
- * scenario makes all messages happen; a new row that it does not reach fails here. */
+ * scenario makes all messages happen; a new row that it does not reach fails here. Between messages, writers and
+ * notifier die right before and right after the calls that make a file and a commit. */
 #include <criterion/parameterized.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,37 +16,67 @@
 #define ROWS_MAX     64
 #define STEPS_OF_ROW 4
 
+/* A rule (preload.h) that kills a stage. */
 typedef struct step {
-    char message[32], from[16], to[16];
-    bool by_receiver, after;
+    char rule[128];
 } step_t;
 
+/* --- the steps ----------------------------------------------------------------------------------------- */
+
+typedef struct row {
+    char message[32], from[16], to[16];
+} row_t;
+
 /* Reads "| `Message` | from → to | …". */
-static bool read_row(const char *line, step_t *row) {
+static bool read_row(const char *line, row_t *row) {
     return sscanf(line, "| `%31[A-Za-z]` | %15[a-z]%*[^a-z|]%15[a-z] |", row->message, row->from, row->to) == 3;
+}
+
+static step_t step_of_row(const row_t *row, bool by_receiver, bool after) {
+    step_t step;
+    snprintf(step.rule, sizeof step.rule, "%s %s/%s %s%s%s", by_receiver ? row->to : row->from,
+             by_receiver ? "take" : "send", row->message, after ? "kill-after" : "kill-before",
+             strcmp(row->message, "Alive") == 0 ? " from=" : "",
+             strcmp(row->message, "Alive") == 0 ? row->from : "");
+    return step;
 }
 
 ParameterizedTestParameters(walk, of_the_protocol) {
     static step_t steps[ROWS_MAX * STEPS_OF_ROW];
     size_t count = 0;
     char line[1024];
-    step_t row = {0};
+    row_t row;
     FILE *document = fopen("proto/PROTOCOL.md", "r");
     while (document && fgets(line, sizeof line, document) && count < sizeof steps / sizeof *steps)
-        for (int i = 0; read_row(line, &row) && i < STEPS_OF_ROW; i++) {
-            row.by_receiver = i & 2;
-            row.after = i & 1;
-            steps[count++] = row;
-        }
+        for (int i = 0; read_row(line, &row) && i < STEPS_OF_ROW; i++)
+            steps[count++] = step_of_row(&row, i & 2, i & 1);
     if (document)
         fclose(document);
     return cr_make_param_array(step_t, steps, count);
 }
 
-static char *rule_of(const step_t *s) {
-    return text_of("%s %s/%s %s from=%s\n", s->by_receiver ? s->to : s->from, s->by_receiver ? "take" : "send",
-                   s->message, s->after ? "kill-after" : "kill-before",
-                   strcmp(s->message, "Alive") == 0 ? s->from : "");
+ParameterizedTestParameters(walk, of_the_calls_on_storage) {
+    static step_t steps[] = {
+        {"writer open kill-before"},
+        {"writer open kill-after"},
+        {"writer write kill-before path=/.oxidicom/tmp/"},
+        {"writer write kill-after path=/.oxidicom/tmp/"},
+        {"writer mkdir kill-before after=2"},
+        {"writer mkdir kill-after after=2"},
+        {"writer fsync kill-before path=/.oxidicom/tmp/"},
+        {"writer fsync kill-after path=/.oxidicom/tmp/"},
+        {"writer fsync kill-before path=/SERVICES/"},
+        {"writer fsync kill-after path=/SERVICES/"},
+        {"writer rename kill-before"},
+        {"writer rename kill-after"},
+        {"writer rename kill-after after=2"},
+        {"notifier write kill-before path=/journal"},
+        {"notifier write kill-after after=3 path=/journal"},
+        {"notifier fsync kill-before path=/journal"},
+        {"notifier fsync kill-after path=/journal"},
+        {"notifier fsync kill-after after=3 path=/journal"},
+    };
+    return cr_make_param_array(step_t, steps, sizeof steps / sizeof *steps);
 }
 
 /* --- the scenario -------------------------------------------------------------------------------------- */
@@ -99,20 +130,18 @@ static void expect_all_in_place(const receiver_t *receiver, const delivery_t *de
     expect_last_registration(queue, delivery->series, OBJECTS);
 }
 
-ParameterizedTest(const step_t *step, walk, of_the_protocol, .timeout = 400) {
-    char *rule = rule_of(step),
-         *name = text_of("walk-%s-%s-%d%d", step->message, step->from, step->by_receiver, step->after);
+static void die_at(const char *rule) {
     receiver_t receiver;
+    char *name = text_of("walk %s", rule), *line = text_of("%s\n", rule);
+    for (char *slash = name; (slash = strchr(slash, '/'));)
+        *slash = '-'; /* no queue's name has one */
     start_with_faults(&receiver, name, (const char *const[]){"OXIDICOM_WRITERS", "2", NULL});
     queue_t *queue = queue_new(rabbitmq_port(), name);
-    delivery_t delivery = {.port = receiver.port,
-                           .calling_ae = "WALKS",
-                           .series = SERIES,
-                           .count = OBJECTS,
-                           .pixels = 20000,
-                           .large = 3,
-                           .unreadable = true};
-    set_faults(&receiver, rule);
+    delivery_t delivery = {
+        .port = receiver.port, .count = OBJECTS, .pixels = 20000, .large = 3, .unreadable = true};
+    strcpy(delivery.calling_ae, "WALKS");
+    strcpy(delivery.series, SERIES);
+    set_faults(&receiver, line);
     run_scenario(&receiver, &delivery);
     cr_assert(fault_killed(&receiver, 1, 30000), "nothing in the scenario makes this happen: %s", rule);
     expect_all_in_place(&receiver, &delivery, queue);
@@ -120,6 +149,14 @@ ParameterizedTest(const step_t *step, walk, of_the_protocol, .timeout = 400) {
     cr_expect(no_temporary_files(&receiver), "a partial file is left: %s", rule);
     queue_destroy(&queue);
     receiver_clear(&receiver);
-    free(rule);
+    free(line);
     free(name);
+}
+
+ParameterizedTest(const step_t *step, walk, of_the_protocol, .timeout = 400) {
+    die_at(step->rule);
+}
+
+ParameterizedTest(const step_t *step, walk, of_the_calls_on_storage, .timeout = 400) {
+    die_at(step->rule);
 }

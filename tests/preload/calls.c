@@ -46,28 +46,38 @@ int fdatasync(int fd) {
 
 /* --- bytes --- */
 
+static char *gather(const struct iovec *parts, int count, size_t whole) {
+    char *bytes = malloc(whole + 1), *at = bytes;
+    if (!bytes)
+        abort();
+    for (int i = 0; i < count; at += parts[i++].iov_len)
+        if (parts[i].iov_len)
+            memcpy(at, parts[i].iov_base, parts[i].iov_len);
+    return bytes;
+}
+
+/* Gathered only where it has to be: a short one may end within a part, and the record wants all in one piece. */
+static ssize_t write_parts(int fd, const struct iovec *parts, int count, const rule_t *rule) {
+    size_t whole = 0;
+    for (int i = 0; i < count; i++)
+        whole += parts[i].iov_len;
+    size_t size = fault_size(rule, whole);
+    if (size == whole && !record_wanted())
+        return REAL(writev)(fd, parts, count);
+    char *bytes = gather(parts, count, whole);
+    off_t at = lseek(fd, 0, SEEK_CUR);
+    ssize_t written = REAL(write)(fd, bytes, size);
+    if (written > 0)
+        record_write(fd, at, bytes, (size_t)written);
+    free(bytes);
+    return written;
+}
+
 ssize_t writev(int fd, const struct iovec *parts, int count) {
     const rule_t *rule;
     if (!fault_begin_at("write", fd, &rule))
         return -1;
-    size_t whole = 0;
-    for (int i = 0; i < count; i++)
-        whole += parts[i].iov_len;
-    size_t taken = fault_size(rule, whole);
-    off_t at = record_wanted() ? lseek(fd, 0, SEEK_CUR) : 0;
-    if (taken == whole && !record_wanted())
-        return REAL(writev)(fd, parts, count);
-    char *bytes = malloc(whole + 1);
-    if (!bytes)
-        abort();
-    size_t gathered = 0;
-    for (int i = 0; i < count; gathered += parts[i++].iov_len)
-        if (parts[i].iov_len)
-            memcpy(bytes + gathered, parts[i].iov_base, parts[i].iov_len);
-    ssize_t written = REAL(write)(fd, bytes, taken);
-    if (written > 0)
-        record_write(fd, at, bytes, (size_t)written);
-    free(bytes);
+    ssize_t written = write_parts(fd, parts, count, rule);
     fault_end(rule);
     return written;
 }
