@@ -114,11 +114,28 @@ static void remove_and_add_a_writer(receiver_t *receiver) {
     cr_assert(await(has_two_writers, receiver, SCENARIO_MS));
 }
 
+/* Whether the tool gets its answer is not asked: it, or whom it asks, may be the one that dies. */
+static void ask_as_operator(const receiver_t *receiver) {
+    static const char *const questions[][2] = {
+        {"status", NULL}, {"series", NULL}, {"resend", SERIES}, {"reconcile", SERIES}};
+    char *tool = text_of("%s/oxidicom", binaries()), *library = text_of("%s/../preload.so", binaries());
+    char *faults = text_of("%s/faults", receiver->folder), *log = text_of("%s/tool", receiver->folder);
+    const char *const environment[] = {"LD_PRELOAD", library, "OXIDICOM_TEST_FAULTS", faults, NULL};
+    for (size_t i = 0; i < sizeof questions / sizeof *questions; i++)
+        (void)process_run(log, environment, (const char *const[]){tool, questions[i][0], questions[i][1], NULL},
+                          SCENARIO_MS);
+    free(tool);
+    free(library);
+    free(faults);
+    free(log);
+}
+
 static void run_scenario(receiver_t *receiver, delivery_t *delivery) {
     break_off(receiver);
     cr_assert(delivery_run(delivery, SCENARIO_MS), "%d of %d objects were acknowledged",
               delivery_acknowledged(delivery), delivery->count);
     remove_and_add_a_writer(receiver);
+    ask_as_operator(receiver);
 }
 
 static void expect_all_in_place(const receiver_t *receiver, const delivery_t *delivery, queue_t *queue) {

@@ -39,7 +39,8 @@ static void read_rule(char *text, int line) {
         return;
     rule_t *rule = &rules[rules_count++];
     *rule = (rule_t){.line = line, .count = 1L << 60};
-    snprintf(rule->stage, sizeof rule->stage, "oxidicom-%s", stage);
+    bool is_tool = strcmp(stage, "tool") == 0;
+    snprintf(rule->stage, sizeof rule->stage, is_tool ? "oxidicom" : "oxidicom-%s", stage);
     snprintf(rule->call, sizeof rule->call, "%s", call);
     snprintf(rule->action, sizeof rule->action, "%s", action);
     for (char *option; (option = strtok_r(NULL, " \n", &rest));)

@@ -10,7 +10,7 @@
  *
  *     STAGE CALL ACTION [after=N] [count=N] [path=TEXT] [from=STAGE]
  *
- *   STAGE    listener, writer or notifier
+ *   STAGE    listener, writer, notifier, or tool: the operator's
  *   CALL     open, write, fsync, rename, mkdir, unlink or truncate, whichever function of the C library it is; or
  *            send/MESSAGE, take/MESSAGE for a message of the ring (ring.proto)
  *   ACTION   the name of an error (ENOSPC, EIO …), with which the call fails;
