@@ -5,6 +5,7 @@
 # make fuzz        every parser under libFuzzer for FUZZ_SECONDS (60) each; make fuzz-long: hours of it, and of peers
 # make fuzz-peer   SESSIONS (10000) mutated sessions against a receiver, from SEED on
 # make deps        install what a build needs from Debian; make test-deps: what the tests need, too
+# make kill-loop   20 minutes of kills under load; SECONDS=… and SEED=… of a run to repeat
 # make bench       measure it beside storescp; QUICK=1: in two minutes
 # make lint        clang-format and clang-tidy
 # make format      clang-format, in place
@@ -67,6 +68,8 @@ PARTS_tool := $(PARTS_launcher) $(B)/obj/tests/ring/ring.o
 PARTS_ring := $(PROTO)
 PARTS_interop = $(PARTS_listener)
 PARTS_hostile := $(PROTO)
+# With the same servers.
+PARTS_faults := $(PROTO) $(B)/obj/tests/ring/ring.o
 
 all: $(PROGRAMS)
 
@@ -107,10 +110,17 @@ $(SUITES:%=$(B)/tests/%):
 
 $(B)/tests/interop: | $(B)/demo/phantom $(B)/loopback.so
 
-# Preloaded into stages and servers by tests that count, spoil or bend system calls.
+# Preloaded into stages and servers by tests that bend system calls.
 $(B)/%.so: tests/preload/%.c
 	@mkdir -p $(@D)
 	@echo CC $<; $(CC) -D_GNU_SOURCE -shared -fPIC -O1 $(WARNINGS) -o $@ $< -ldl
+
+PRELOADED := calls faults messages record
+# Preloaded into stages by tests that count, spoil or record what they do, and kill them at chosen points.
+$(B)/preload.so: $(PRELOADED:%=tests/preload/%.c) tests/preload/preload.h $(B)/gen/proto/ring.pb-c.c
+	@mkdir -p $(@D)
+	@echo CC $@; $(CC) -D_GNU_SOURCE -I. -isystem $(B)/gen -shared -fPIC -O1 $(WARNINGS) \
+		-o $@ $(filter %.c,$^) -lprotobuf-c -ldl
 
 tests: $(PROGRAMS) $(SUITES:%=$(B)/tests/%) $(B)/preload.so fuzz-targets
 
@@ -119,6 +129,10 @@ test: test-deps
 	+$(MAKE) $(JOBS) tests
 	+$(MAKE) $(JOBS) tests SANITIZE=1
 	tests/run
+
+kill-loop: test-deps
+	+$(MAKE) $(JOBS) all $(B)/tests/faults
+	OXIDICOM_TEST_SECONDS=$(or $(SECONDS),1200) OXIDICOM_TEST_SEED=$(SEED) $(B)/tests/faults --filter 'kill_loop/*'
 
 # --- tools ---
 
@@ -156,4 +170,4 @@ help:
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all tests test deps test-deps lint format readme clean help
+.PHONY: all tests test kill-loop deps test-deps lint format readme clean help

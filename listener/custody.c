@@ -153,14 +153,20 @@ void custody_on_acknowledged(custody_t *custody, const Ring__Acknowledged *ackno
 
 /* --- time ------------------------------------------------------------------------------------------- */
 
-static void give_up_waiting(custody_t *custody, int64_t now_ms) {
-    object_t *object, *following;
-    for (object = TAILQ_FIRST(&custody->objects); object; object = following) {
-        following = TAILQ_NEXT(object, next);
+static object_t *first_overdue(custody_t *custody, int64_t now_ms) {
+    object_t *object;
+    TAILQ_FOREACH(object, &custody->objects, next) {
         /* One that is being received and not held up by the ring is the peer's to finish. */
         bool waits = object->complete || object->received - object->taken >= OBJECT_WINDOW_BYTES;
-        if (object->failed || !waits || now_ms - object->progress_ms < custody->stage->settings.store_timeout_ms)
-            continue;
+        if (waits && !object->failed && now_ms - object->progress_ms >= custody->stage->settings.store_timeout_ms)
+            break;
+    }
+    return object;
+}
+
+/* From the begin each time: an answer may end an association, and with it any other object. */
+static void give_up_waiting(custody_t *custody, int64_t now_ms) {
+    for (object_t *object; (object = first_overdue(custody, now_ms));) {
         log_warn(&object->context, "no answer from %s within OXIDICOM_STORE_TIMEOUT: A700",
                  object->writer ? "storage and journal" : "any writer");
         object_give_up(object, STATUS_OUT_OF_RESOURCES, "storage did not answer in time");

@@ -41,6 +41,7 @@ typedef struct writer {
     uint32_t process;
     int64_t started_at;
     bool leaving;
+    bool lost;                  /* is being forgotten */
     uint64_t outstanding_bytes; /* of unacknowledged objects */
     size_t outstanding_objects;
 } writer_t;

@@ -304,6 +304,8 @@ void object_assign(object_t *object) {
 void object_redeliver(object_t *object, const char *why) {
     if (object->failed)
         return;
+    /* A writer that lives would keep what it has of this attempt, and its temporary file, for ever. */
+    cancel(object);
     leave_writer(object);
     if (!object->whole) {
         log_warn(&object->context, "%s, and the object is too large to be kept for another: A700", why);

@@ -26,7 +26,7 @@ static writer_t *find_incarnation(custody_t *custody, uint64_t incarnation) {
 writer_t *writers_least_outstanding(custody_t *custody) {
     writer_t *writer, *best = NULL;
     TAILQ_FOREACH(writer, &custody->writers, next) {
-        if (writer->leaving)
+        if (writer->leaving || writer->lost)
             continue;
         if (!best || writer->outstanding_bytes < best->outstanding_bytes ||
             (writer->outstanding_bytes == best->outstanding_bytes &&
@@ -46,19 +46,33 @@ static void free_writer(custody_t *custody, writer_t *writer, int linger_ms) {
     free(writer);
 }
 
+/* Whole objects first: one that can't be sent again is answered, and an answer may end an association and with it
+ * any other object, so that no place in the list is safe to come back to. */
+static object_t *first_object_with(custody_t *custody, const writer_t *writer) {
+    object_t *object, *partial = NULL;
+    TAILQ_FOREACH(object, &custody->objects, next) {
+        if (object->writer != writer)
+            continue;
+        if (object->whole)
+            return object;
+        if (!partial)
+            partial = object;
+    }
+    return partial;
+}
+
 void writer_lost(custody_t *custody, writer_t *writer, const char *why) {
     if (writer->leaving && writer->outstanding_objects == 0)
         log_info(NULL, "%s has left", writer->id);
     else
         log_warn(NULL, "%s is gone (%s) with %zu objects unacknowledged", writer->id, why,
                  writer->outstanding_objects);
-    writer->leaving = true; /* so that nothing is given to it again */
-    object_t *object, *following;
-    for (object = TAILQ_FIRST(&custody->objects); object; object = following) {
-        following = TAILQ_NEXT(object, next);
-        if (object->writer == writer)
-            object_redeliver(object, "its writer is gone");
-    }
+    /* Nothing is given to it again. And it is not released: one that was only slow would take that for a word about
+     * what it is given when it has come back. */
+    writer->lost = true;
+    object_t *object;
+    while ((object = first_object_with(custody, writer)))
+        object_redeliver(object, "its writer is gone");
     /* What is still queued for it must not keep memory, nor reach the one that takes its place. */
     free_writer(custody, writer, 0);
 }
@@ -141,15 +155,13 @@ static void on_writer_alive(custody_t *custody, const Ring__Alive *alive) {
 static void on_notifier_alive(custody_t *custody, const Ring__Alive *alive) {
     if (custody->notifier_incarnation == alive->incarnation)
         return;
-    bool first = custody->notifier_incarnation == 0;
     custody->notifier_incarnation = alive->incarnation;
     log_info(NULL, "the notifier is there, release %s", alive->release);
     custody_beat(custody);
     ended_t *ended;
     TAILQ_FOREACH(ended, &custody->ended, next)
     ended->said_ms = clock_ms() - END_REPEAT_MS;
-    if (first)
-        return;
+    /* Also when it is the first that this listener hears of: one before it may have died with an event. */
     object_t *object, *following;
     for (object = TAILQ_FIRST(&custody->objects); object; object = following) {
         following = TAILQ_NEXT(object, next);
@@ -175,7 +187,7 @@ static void send_released(custody_t *custody, writer_t *writer, uint64_t incarna
 }
 
 void writer_release_if_done(custody_t *custody, writer_t *writer) {
-    if (writer->leaving && writer->outstanding_objects == 0)
+    if (writer->leaving && !writer->lost && writer->outstanding_objects == 0)
         send_released(custody, writer, writer->incarnation);
 }
 

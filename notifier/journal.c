@@ -194,6 +194,7 @@ int journal_open(journal_t *journal, const settings_t *settings) {
         close_file(journal); /* not before: SQLite would remove the log, which still can be of use */
         opened = aside && open_and_prepare(journal, network, settings->fsync);
     }
+    opened = opened && (!settings->fsync || journal_file_sync_folders(journal->path));
     if (opened)
         log_info(NULL, "the journal is %s (%s)", journal->path,
                  network ? "exclusive, rollback journal" : "write-ahead log");

@@ -105,3 +105,25 @@ bool journal_file_set_aside(const char *path) {
     free(aside);
     return moved;
 }
+
+/* --- durability ---------------------------------------------------------------------------------------- */
+
+/* SQLite forces the journal's own entry to the disk, but not the folder's, nor those above it: a power loss could
+ * take them away with everything that was acknowledged. One that is there already may have been made a moment ago
+ * by a notifier that was killed before it got here. A folder that this user may not read is not of our making. */
+bool journal_file_sync_folders(const char *path) {
+    char folder[PATH_MAX];
+    bool synced = true;
+    snprintf(folder, sizeof folder, "%s", path);
+    for (char *slash; synced && (slash = strrchr(folder, '/'));) {
+        *slash = 0;
+        int descriptor = open(*folder ? folder : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (descriptor < 0)
+            continue;
+        synced = fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS;
+        if (!synced)
+            log_error(NULL, "can't force %s to the disk: %s", *folder ? folder : "/", strerror(errno));
+        close(descriptor);
+    }
+    return synced;
+}

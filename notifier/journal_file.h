@@ -18,4 +18,7 @@ char *journal_folder(const settings_t *settings, bool *network);
  * still taken. */
 bool journal_file_set_aside(const char *path);
 
+/* Forces the entry of the journal and of the folders above it to the disk. False after logging why that failed. */
+bool journal_file_sync_folders(const char *path) __attribute__((warn_unused_result));
+
 #endif

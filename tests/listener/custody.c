@@ -16,12 +16,16 @@ typedef struct bench {
     zsock_t *notifier;
     int answers;
     response_t last;
+    object_t *abandoned; /* when the next answer is given, as by a peer that is found gone then */
 } bench_t;
 
 static void on_settled(void *owner, const response_t *response) {
     bench_t *bench = owner;
     bench->answers++;
     bench->last = *response;
+    if (bench->abandoned)
+        object_abandon(bench->abandoned);
+    bench->abandoned = NULL;
 }
 
 static zsock_t *bind_inbox(const bench_t *bench, const char *id) {
@@ -280,8 +284,151 @@ Test(custody, sends_everything_again_when_the_notifier_was_replaced) {
     say_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
     cr_assert_null(next(bench->inboxes[0], 100, NULL));
     say_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
+    Ring__Envelope *e = next(bench->inboxes[0], 500, NULL);
+    cr_assert(e && e->body_case == RING__ENVELOPE__BODY_CANCEL);
+    ring__envelope__free_unpacked(e, NULL);
     cr_assert_eq(take_object(bench->inboxes[0], &ended, &attempt), 500);
     cr_assert_eq(attempt, 2);
+    bench_free(bench);
+}
+
+Test(custody, sends_everything_again_when_the_notifier_was_replaced_before_this_listener_heard_of_one) {
+    bench_t *bench = bench_new();
+    writer_alive(bench, "writer-a", 1);
+    object_t *object = begin(bench);
+    append(object, 500);
+    object_finish(object);
+    bool ended;
+    uint32_t attempt;
+    take_object(bench->inboxes[0], &ended, &attempt);
+    say_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
+    Ring__Envelope *e = next(bench->inboxes[0], 500, NULL);
+    cr_assert(e && e->body_case == RING__ENVELOPE__BODY_CANCEL);
+    ring__envelope__free_unpacked(e, NULL);
+    cr_assert_eq(take_object(bench->inboxes[0], &ended, &attempt), 500);
+    cr_assert_eq(attempt, 2);
+    bench_free(bench);
+}
+
+Test(custody, cancels_the_old_attempt_at_a_writer_that_lives_when_another_gets_the_next) {
+    bench_t *bench = bench_new();
+    writer_alive(bench, "writer-a", 1);
+    say_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
+    object_t *object = begin(bench);
+    append(object, CHUNK_BYTES);
+    bool ended;
+    uint32_t attempt;
+    take_object(bench->inboxes[0], &ended, &attempt);
+    writer_alive(bench, "writer-b", 2);
+    Ring__Leaving leaving = RING__LEAVING__INIT;
+    leaving.incarnation = 1;
+    custody_on_leaving(&bench->custody, &leaving);
+    say_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
+    cr_assert_str_eq(object->writer->id, "writer-b");
+    Ring__Envelope *e = next(bench->inboxes[0], 500, NULL);
+    cr_assert_not_null(e, "it keeps what it has for ever");
+    cr_assert_eq(e->body_case, RING__ENVELOPE__BODY_CANCEL);
+    cr_assert_eq(e->cancel->object->object, 1);
+    cr_assert_eq(e->cancel->attempt, 1);
+    ring__envelope__free_unpacked(e, NULL);
+    bench_free(bench);
+}
+
+/* --- what comes twice, out of order, or late --- */
+
+Test(custody, takes_each_message_twice) {
+    bench_t *bench = bench_new();
+    for (int i = 0; i < 2; i++) {
+        writer_alive(bench, "writer-a", 1);
+        say_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
+    }
+    object_t *object = begin(bench);
+    append(object, CREDIT_BYTES);
+    bool ended;
+    uint32_t attempt;
+    take_object(bench->inboxes[0], &ended, &attempt);
+    for (int i = 0; i < 2; i++)
+        credit(bench, object, CREDIT_BYTES);
+    cr_assert_eq(object->taken, CREDIT_BYTES);
+    object_finish(object);
+    Ring__Leaving leaving = RING__LEAVING__INIT;
+    leaving.incarnation = 1;
+    for (int i = 0; i < 2; i++)
+        custody_on_leaving(&bench->custody, &leaving);
+    for (int i = 0; i < 2; i++)
+        acknowledge(bench, 1, STATUS_SUCCESS);
+    cr_assert_eq(bench->answers, 1);
+    cr_assert_eq(bench->last.status, STATUS_SUCCESS);
+    cr_assert(custody_idle(&bench->custody));
+    cr_assert_eq(bench->custody.budget->held_bytes, 0);
+    bench_free(bench);
+}
+
+Test(custody, keeps_to_the_newest_attempt_whatever_credits_and_writers_of_earlier_ones_come_late) {
+    bench_t *bench = bench_new();
+    writer_alive(bench, "writer-a", 1);
+    object_t *object = begin(bench);
+    append(object, CREDIT_BYTES);
+    writer_alive(bench, "writer-b", 2);
+    writer_lost(&bench->custody, object->writer, "thought dead by the test");
+    cr_assert_eq(object->attempt, 2);
+    Ring__ObjectId id = RING__OBJECT_ID__INIT;
+    id.listener = bench->stage.incarnation;
+    id.object = 1;
+    Ring__Credit late = RING__CREDIT__INIT;
+    late.object = &id;
+    late.attempt = 1;
+    late.taken = CREDIT_BYTES;
+    custody_on_credit(&bench->custody, &late);
+    cr_assert_eq(object->taken, 0, "what the dead one took must still be sent");
+    late.attempt = 2;
+    custody_on_credit(&bench->custody, &late);
+    late.taken = 1000;
+    custody_on_credit(&bench->custody, &late);
+    cr_assert_eq(object->taken, CREDIT_BYTES, "an older credit of the same attempt takes nothing back");
+    /* The one that was thought dead says that it leaves, then that it lives. */
+    Ring__Leaving leaving = RING__LEAVING__INIT;
+    leaving.incarnation = 1;
+    custody_on_leaving(&bench->custody, &leaving);
+    writer_alive(bench, "writer-a", 1);
+    cr_assert_str_eq(object->writer->id, "writer-b");
+    object_finish(object);
+    acknowledge(bench, 1, STATUS_SUCCESS);
+    cr_assert_eq(bench->answers, 1);
+    bench_free(bench);
+}
+
+Test(custody, does_not_release_a_writer_that_it_takes_for_gone) {
+    bench_t *bench = bench_new();
+    writer_alive(bench, "writer-a", 1);
+    object_t *object = begin(bench);
+    append(object, CHUNK_BYTES);
+    bool ended;
+    uint32_t attempt;
+    take_object(bench->inboxes[0], &ended, &attempt);
+    custody_tick(&bench->custody, clock_ms() + WRITER_SILENCE_MS + 1);
+    cr_assert_null(object->writer);
+    for (Ring__Envelope *e; (e = next(bench->inboxes[0], 200, NULL));) {
+        cr_expect_neq(e->body_case, RING__ENVELOPE__BODY_RELEASED,
+                      "it would drop what it is given when it is back");
+        ring__envelope__free_unpacked(e, NULL);
+    }
+    bench_free(bench);
+}
+
+Test(custody, takes_the_acknowledgement_of_an_object_that_was_just_given_to_another_writer) {
+    bench_t *bench = bench_new();
+    writer_alive(bench, "writer-a", 1);
+    writer_alive(bench, "writer-b", 2);
+    object_t *object = begin(bench);
+    append(object, 100);
+    object_finish(object);
+    writer_lost(&bench->custody, object->writer, "thought dead by the test");
+    acknowledge(bench, 1, STATUS_SUCCESS); /* of what the dead one had stored before */
+    cr_assert_eq(bench->answers, 1);
+    acknowledge(bench, 1, STATUS_OUT_OF_RESOURCES);
+    cr_assert_eq(bench->answers, 1);
+    cr_assert_eq(bench->last.status, STATUS_SUCCESS);
     bench_free(bench);
 }
 
@@ -381,6 +528,33 @@ Test(custody, answers_a700_when_nothing_stores_the_object_in_time) {
     custody_tick(&bench->custody, now + 61000);
     cr_assert_eq(bench->answers, 1);
     cr_assert_eq(bench->last.status, STATUS_OUT_OF_RESOURCES);
+    bench_free(bench);
+}
+
+Test(custody, survives_an_answer_that_ends_the_objects_behind_it) {
+    bench_t *bench = bench_new();
+    writer_alive(bench, "writer-a", 1);
+    object_t *answered = begin(bench);
+    append(answered, CHUNK_BYTES);
+    object_stream(answered);
+    Ring__Envelope *e = next(bench->inboxes[0], 500, NULL);
+    ring__envelope__free_unpacked(e, NULL);
+    credit(bench, answered, CHUNK_BYTES);
+    object_finish(answered);
+    bench->abandoned = begin(bench);
+    append(bench->abandoned, 100);
+    writer_alive(bench, "writer-a", 2);
+    cr_assert_eq(bench->answers, 1);
+    cr_assert(custody_idle(&bench->custody));
+    /* The same when it has waited for too long. */
+    object_t *waits = begin(bench);
+    append(waits, 100);
+    object_finish(waits);
+    bench->abandoned = begin(bench);
+    append(bench->abandoned, 100);
+    custody_tick(&bench->custody, clock_ms() + 61000);
+    cr_assert_eq(bench->answers, 2);
+    cr_assert(custody_idle(&bench->custody));
     bench_free(bench);
 }
 

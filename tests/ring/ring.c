@@ -80,7 +80,7 @@ const char *subject_of(const char *calling_ae, const char *series_uid) {
 }
 
 const char *instance_of(const char *series_uid, int number) {
-    static char uid[128];
+    static _Thread_local char uid[128];
     snprintf(uid, sizeof uid, "%s.%d", series_uid, number);
     return uid;
 }

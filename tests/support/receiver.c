@@ -30,7 +30,7 @@ void receiver_prepare(receiver_t *receiver) {
         abort();
 }
 
-static void set_defaults(const receiver_t *receiver) {
+void receiver_set_defaults(const receiver_t *receiver) {
     char *port = text_of("%d", receiver->port);
     char *broker = text_of("filesystem://%s/queue", receiver->folder);
     char *run = text_of("%s/run", receiver->folder), *state = text_of("%s/state", receiver->folder);
@@ -47,7 +47,7 @@ static void set_defaults(const receiver_t *receiver) {
 }
 
 void receiver_launch_as(receiver_t *receiver, const char *const *environment, const char *const *argv) {
-    set_defaults(receiver);
+    receiver_set_defaults(receiver);
     receiver->launcher = process_start(receiver->log, environment, argv);
 }
 

@@ -17,6 +17,8 @@ const char *binaries(void);
 
 /* Makes the folder. */
 void receiver_prepare(receiver_t *receiver);
+/* Puts what a test needs into our own environment, for stages that are started without receiver_start. */
+void receiver_set_defaults(const receiver_t *receiver);
 /* Starts it with the name-value pairs `environment` (NULL-terminated) on top of what a test needs, and waits until
  * says that all stages are ready; aborts the test where they do not become so. */
 void receiver_start(receiver_t *receiver, const char *const *environment);

@@ -469,3 +469,75 @@ Test(objects, are_dropped_when_their_listener_owes_nothing) {
     cr_expect(is_temporary_folder_empty());
     free(set);
 }
+
+/* --- what comes twice, out of order, or late --- */
+
+Test(objects, whose_chunks_come_twice_are_stored_once) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    for (size_t at = 0; at < set->size; at += 100)
+        for (int i = 0; i < 2; i++)
+            send_chunk((sent_t){0}, set, at, 100 < set->size - at ? 100 : set->size - at, at + 100 >= set->size);
+    expect_stored(1, 1, expect_file(set));
+    expect_silence(bench.notifier);
+    cr_expect_eq(objects_open(bench.objects), 0, "the last chunk, said again, begins nothing");
+    cr_expect(is_temporary_folder_empty());
+    free(set);
+}
+
+Test(objects, that_come_whole_twice_become_the_same_file_and_are_said_to_be_stored_twice) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    for (uint32_t i = 1; i <= 3; i++) {
+        send_whole((sent_t){.attempt = i < 3 ? i : 2}, set);
+        expect_stored(1, i < 3 ? i : 2, expect_file(set));
+    }
+    cr_expect(is_temporary_folder_empty());
+    free(set);
+}
+
+Test(objects, whose_chunks_come_out_of_order_wait_for_an_attempt_in_order) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk((sent_t){0}, set, 0, 100, false);
+    send_chunk((sent_t){0}, set, 200, set->size - 200, true);
+    send_chunk((sent_t){0}, set, 100, 100, false);
+    expect_silence(bench.notifier);
+    send_chunk((sent_t){.attempt = 2}, set, 100, set->size - 100, true);
+    expect_silence(bench.notifier);
+    send_whole((sent_t){.attempt = 2}, set);
+    expect_stored(1, 2, expect_file(set));
+    cr_expect(is_temporary_folder_empty());
+    free(set);
+}
+
+Test(objects, of_an_older_attempt_that_come_late_change_nothing_of_a_newer_one) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk((sent_t){.attempt = 2}, set, 0, 100, false);
+    send_whole((sent_t){.attempt = 1}, set);
+    expect_silence(bench.notifier);
+    cancel(LISTENER, 1);
+    cr_expect_eq(objects_open(bench.objects), 1);
+    send_chunk((sent_t){.attempt = 2}, set, 100, set->size - 100, true);
+    expect_stored(1, 2, expect_file(set));
+    /* After the end of the newer one nothing tells that it is late: it becomes the same file. */
+    send_whole((sent_t){.attempt = 1}, set);
+    expect_stored(1, 1, expect_file(set));
+    cancel(LISTENER, 1);
+    cr_expect_eq(objects_open(bench.objects), 0);
+    cr_expect(is_temporary_folder_empty());
+    free(set);
+}
+
+Test(objects, of_a_listener_that_was_thought_dead_are_ignored_in_whatever_state_they_come) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk((sent_t){.listener = 5}, set, 0, 100, false);
+    send_whole((sent_t){0}, set);
+    expect_stored(1, 1, expect_file(set));
+    send_chunk((sent_t){.listener = 5}, set, 100, set->size - 100, true);
+    send_whole((sent_t){.listener = 5, .attempt = 2}, set);
+    cancel(5, 2);
+    objects_on_released(bench.objects, 5);
+    expect_silence(bench.notifier);
+    cr_expect_eq(objects_listener(bench.objects), LISTENER);
+    cr_expect_eq(objects_open(bench.objects), 0);
+    cr_expect(is_temporary_folder_empty());
+    free(set);
+}
