@@ -105,7 +105,7 @@ static const char *bad_value(const setting_t *s) {
     case SETTING_SIZE:
         return "big";
     default:
-        return s->valid ? "" : NULL;
+        return s->may_be_empty ? "," : s->valid ? "" : NULL;
     }
 }
 

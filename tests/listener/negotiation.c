@@ -22,7 +22,7 @@ static void put(request_t *r, const void *bytes, size_t size) {
     r->size += size;
 }
 
-static void put_item(request_t *r, uint8_t type, const void *body, size_t size) {
+static void add_item(request_t *r, uint8_t type, const void *body, size_t size) {
     put(r, (uint8_t[]){type, 0, (uint8_t)(size >> 8), (uint8_t)size}, 4);
     put(r, body, size);
 }
@@ -31,7 +31,7 @@ static request_t *request_begin(void) {
     request_t *r = calloc(1, sizeof *r);
     put(r, "\0\1\0\0CALLED          CALLING         ", 36);
     put(r, (uint8_t[32]){0}, 32);
-    put_item(r, 0x10, APPLICATION_CONTEXT_NAME, strlen(APPLICATION_CONTEXT_NAME));
+    add_item(r, 0x10, APPLICATION_CONTEXT_NAME, strlen(APPLICATION_CONTEXT_NAME));
     return r;
 }
 
@@ -39,10 +39,10 @@ static void put_context(request_t *r, uint8_t id, const char *abstract, const ch
     request_t *body = calloc(1, sizeof *body);
     put(body, (uint8_t[]){id, 0, 0, 0}, 4);
     if (abstract)
-        put_item(body, 0x30, abstract, strlen(abstract));
+        add_item(body, 0x30, abstract, strlen(abstract));
     for (; syntaxes && *syntaxes; syntaxes++)
-        put_item(body, 0x40, *syntaxes, strlen(*syntaxes));
-    put_item(r, 0x20, body->bytes, body->size);
+        add_item(body, 0x40, *syntaxes, strlen(*syntaxes));
+    add_item(r, 0x20, body->bytes, body->size);
     free(body);
 }
 
@@ -140,7 +140,7 @@ Test(negotiation, answers_more_than_128_contexts) {
 Test(negotiation, knows_uids_padded_with_nul_or_space) {
     request_t *r = request_begin();
     uint8_t body[] = "\1\0\0\0\x30\0\0\x1A" CT "\0\x40\0\0\x14" ELE " ";
-    put_item(r, 0x20, body, 4 + 4 + 26 + 4 + 20);
+    add_item(r, 0x20, body, 4 + 4 + 26 + 4 + 20);
     outcome_t *o = negotiated(r, (negotiation_policy_t){0});
     cr_assert_eq(o->count, 1);
     cr_assert_str_eq(o->accepted[1].abstract_syntax, CT);
@@ -202,7 +202,7 @@ Test(associate_ac, echoes_the_titles_and_answers_each_context) {
     presentation_contexts_t accepted = {0};
     answered_context_t answers[2];
     negotiate(&rq, (negotiation_policy_t){0}, answers, accepted);
-    pdu_t ac = associate_ac_build(&rq, answers, 2, 131072);
+    pdu_t ac = associate_ac_build(&rq, answers, (allowance_t){131072, 16});
     cr_assert_eq(ac.bytes[0], PDU_ASSOCIATE_AC);
     cr_assert_eq(((size_t)ac.bytes[4] << 8 | ac.bytes[5]) + PDU_HEADER_BYTES, ac.size);
     cr_assert_arr_eq(ac.bytes + 10, r->bytes + 4, 64);
