@@ -125,20 +125,38 @@ Test(settings, name_the_variable_the_value_and_what_is_allowed_when_one_is_bad) 
 }
 
 Test(settings, refuse_values_that_are_out_of_range) {
-    static const char *const bad[][2] = {
-        {"OXIDICOM_LISTENER_PORT", "-1"},    {"OXIDICOM_LISTENER_PORT", "65536"},
-        {"OXIDICOM_WRITERS", "0"},           {"OXIDICOM_WRITERS", "2x"},
-        {"OXIDICOM_LISTENER_THREADS", "-1"}, {"OXIDICOM_BUFFER_SIZE", "1MiB"},
-        {"OXIDICOM_SCP_MAX_PDU_LENGTH", ""}, {"OXIDICOM_AMQP_ADDRESS", "amqp://a;http://b"},
-        {"OXIDICOM_QUEUE_NAME", "a/b"},      {"OXIDICOM_QUEUE_NAME", "a\xFF"},
-        {"OXIDICOM_TLS_CLIENT", "maybe"},    {"OXIDICOM_TLS_KEY", "key.pem"},
-        {"OXIDICOM_ROOT_SUBJECT", "a..b"},   {"OXIDICOM_ROOT_SUBJECT", "a\tb"}};
+    static const char *const bad[][2] = {{"OXIDICOM_LISTENER_PORT", "-1"},
+                                         {"OXIDICOM_LISTENER_PORT", "65536"},
+                                         {"OXIDICOM_WRITERS", "0"},
+                                         {"OXIDICOM_WRITERS", "2x"},
+                                         {"OXIDICOM_LISTENER_THREADS", "-1"},
+                                         {"OXIDICOM_BUFFER_SIZE", "1MiB"},
+                                         {"OXIDICOM_SCP_MAX_PDU_LENGTH", ""},
+                                         {"OXIDICOM_AMQP_ADDRESS", "amqp://a;http://b"},
+                                         {"OXIDICOM_QUEUE_NAME", "a/b"},
+                                         {"OXIDICOM_QUEUE_NAME", "a\xFF"},
+                                         {"OXIDICOM_TLS_CLIENT", "maybe"},
+                                         {"OXIDICOM_TLS_KEY", "key.pem"},
+                                         {"OXIDICOM_ROOT_SUBJECT", "a..b"},
+                                         {"OXIDICOM_ROOT_SUBJECT", "a\tb"},
+                                         {"OXIDICOM_SCP_ASYNC_OPS", "65"},
+                                         {"OXIDICOM_ALLOW_PEERS", "10.0.0.0/33"},
+                                         {"OXIDICOM_ALLOW_CALLING_AETS", "GOOD,LONGER_THAN_SIXTEEN"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         environment((const char *[]){bad[i][0], bad[i][1], NULL});
         int status;
         free(complaint_of(FOR_LAUNCHER, &status));
         cr_assert_eq(status, EXIT_SETTINGS, "%s=%s", bad[i][0], bad[i][1]);
     }
+}
+
+Test(settings, that_limit_nobody_may_be_empty) {
+    environment((const char *[]){"OXIDICOM_ALLOW_CALLING_AETS", "", "OXIDICOM_ALLOW_PEERS", "", NULL});
+    settings_t s;
+    read_all(&s);
+    cr_assert_null(s.allow_calling_aets);
+    cr_assert_null(s.allow_peers);
+    settings_clear(&s);
 }
 
 Test(settings, never_repeat_a_password) {
