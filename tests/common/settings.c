@@ -51,6 +51,14 @@ Test(settings, have_the_documented_defaults) {
     cr_assert_eq(s.writers, 1);
     cr_assert(s.fsync && !s.scp_strict && !s.scp_promiscuous && !s.scp_uncompressed_only);
     cr_assert_null(s.nats_address);
+    cr_assert_eq(s.operations_max, 16);
+    cr_assert_eq(s.connections_per_address, 0);
+    cr_assert_eq(s.handshake_timeout_ms, 30000);
+    cr_assert_eq(s.idle_timeout_ms, 600000);
+    cr_assert_eq(s.min_rate, 256);
+    cr_assert_eq(s.stall_timeout_ms, 60000);
+    cr_assert_eq(s.release_timeout_ms, 5000);
+    cr_assert(!s.allow_peers && !s.allow_calling_aets && !s.require_called_aet);
     settings_clear(&s);
 }
 
