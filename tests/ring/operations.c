@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "tests/ring/upper_layer.h"
 
 static const scu_context_t CONTEXTS[] = {{MR_CONTEXT, MR_STORAGE, {EXPLICIT_LE}},
@@ -68,5 +69,42 @@ Test(operations, of_one_association_go_to_several_writers_and_are_answered_as_th
     cr_assert_lt(order[OBJECTS / 2], order[OBJECTS / 2 - 1], "the first writer's come after the second's");
     expect_files(&site, OBJECTS);
     cr_assert(scu_release(&scu));
+    site_end(&site);
+}
+
+#define ROUND_OBJECTS 24
+
+/* How long it takes to store a round of objects of 20 KB, `window` of them outstanding at once. */
+static int64_t round_ms(const site_t *site, int window, int first) {
+    scu_t scu = associate_for(site, 16);
+    int outstanding = 0;
+    int64_t begin_ms = clock_ms();
+    for (int i = first; i < first + ROUND_OBJECTS; i++) {
+        bytes_t set = instance(i, 20000);
+        cr_assert(scu_send_store(&scu, MR_CONTEXT, MR_STORAGE, "1.2.3", &set, 0));
+        bytes_free(&set);
+        if (++outstanding == window) {
+            cr_assert_eq(scu_status(&scu), 0);
+            outstanding--;
+        }
+    }
+    for (; outstanding > 0; outstanding--)
+        cr_assert_eq(scu_status(&scu), 0);
+    int64_t passed_ms = clock_ms() - begin_ms;
+    cr_assert(scu_release(&scu));
+    return passed_ms;
+}
+
+/* Four writers, each of which waits for its storage. */
+Test(operations, outstanding_at_once_make_up_for_slow_storage, .timeout = 120) {
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip_test("the sanitizer wants to be the first library");
+#endif
+    char *preload = text_of("%s/../preload.so", binaries());
+    site_t site = SITE_WITH("OXIDICOM_WRITERS", "4", "LD_PRELOAD", preload, "OXIDICOM_TEST_DELAY_MS", "20");
+    int64_t one_by_one = round_ms(&site, 1, 1), at_once = round_ms(&site, 16, 1000);
+    cr_assert_lt(2 * at_once, one_by_one, "%lld ms at once, %lld ms one by one", (long long)at_once,
+                 (long long)one_by_one);
+    free(preload);
     site_end(&site);
 }
