@@ -1,5 +1,6 @@
 #include "listener/association.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -149,10 +150,10 @@ void association_reject_for_now(association_t *a, const char *why) {
 
 /* A text of the peer, for the log: a few ASCII characters at most. */
 static void copy_printable(char *to, size_t room, syntax_uid_t from) {
-    size_t size = from.size < room - 1 ? from.size : room - 1;
-    for (size_t i = 0; i < size; i++)
-        to[i] = from.text[i] > ' ' && from.text[i] < 0x7F ? from.text[i] : '?';
-    to[size] = 0;
+    snprintf(to, room, "%.*s", (int)from.size, from.size ? from.text : "");
+    for (; *to; to++)
+        if (*to <= ' ' || *to >= 0x7F)
+            *to = '?';
 }
 
 static void log_accepted(association_t *a, size_t accepted, uint16_t operations) {

@@ -61,6 +61,7 @@ Test(deadlines, between_messages_are_moved_by_messages_alone, .timeout = 60) {
     /* Legal, and nothing. */
     while (clock_ms() - begin_ms < 20000 && !readable(&scu, 200))
         (void)scu_send_pdu(&scu, P_DATA, "", 0);
+    cr_assert(readable(&scu, 0), "nothing but empty PDUs for 20 s");
     cr_assert_eq(scu_aborted(&scu), TIMED_OUT);
     cr_assert_geq(clock_ms() - begin_ms, 1500);
     scu_close(&scu);
