@@ -72,15 +72,17 @@ Test(deadlines, between_messages_are_moved_by_messages_alone, .timeout = 60) {
 
 /* The peer has nothing to say while it waits for an answer. */
 Test(deadlines, between_messages_do_not_run_while_an_answer_is_owed, .timeout = 60) {
-    site_t site = SITE_WITH("OXIDICOM_IDLE_TIMEOUT", "400ms");
+    site_t site = SITE_WITH("OXIDICOM_IDLE_TIMEOUT", "1500ms");
     scu_t scu = site_associate(&site);
     bytes_t set = instance(1, 500);
     site_hold(&site, "notifier");
     cr_assert(scu_send_store(&scu, MR_CONTEXT, MR_STORAGE, "1.2.3", &set, 0));
-    cr_assert_not(readable(&scu, 1500));
+    cr_assert_not(readable(&scu, 2500));
     site_go_on(&site, "notifier");
     expect_response(&scu, 0, 0x0001, 1);
+    int64_t answered_ms = clock_ms();
     cr_assert_eq(scu_aborted(&scu), TIMED_OUT, "now it is idle");
+    cr_assert_geq(clock_ms() - answered_ms, 700, "since the answer, not since the object");
     scu_close(&scu);
     bytes_free(&set);
     site_end(&site);
