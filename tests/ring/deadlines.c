@@ -137,9 +137,9 @@ Test(deadlines, within_a_message_end_it_when_nothing_comes_any_more, .timeout = 
     site_end(&site);
 }
 
-/* Back-pressure is not the peer's fault. */
+/* Back-pressure is not the peer's fault: what came before the pause is not to be shared out over it. */
 Test(deadlines, within_a_message_stand_still_while_the_listener_does_not_read, .timeout = 60) {
-    site_t site = SITE_WITH("OXIDICOM_STALL_TIMEOUT", "300ms", "OXIDICOM_BUFFER_SIZE", "4MiB");
+    site_t site = SITE_WITH("OXIDICOM_STALL_TIMEOUT", "1s", "OXIDICOM_MIN_RATE", "700000");
     site_hold(&site, "writer");
     pid_t sender = fork();
     cr_assert_geq(sender, 0);
@@ -150,7 +150,7 @@ Test(deadlines, within_a_message_stand_still_while_the_listener_does_not_read, .
         _exit(scu_store(&scu, MR_CONTEXT, MR_STORAGE, "1.2.3", &set) != 0);
     }
     int status;
-    cr_assert_not(process_wait(sender, 2000, &status), "nothing answers it yet");
+    cr_assert_not(process_wait(sender, 5000, &status), "nothing answers it yet");
     site_go_on(&site, "writer");
     cr_assert(process_wait(sender, 30000, &status));
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "it was stored");
@@ -167,13 +167,13 @@ Test(deadlines, of_the_release_close_a_connection_that_the_peer_keeps_open, .tim
     cr_assert_eq(scu.type, RELEASE_RP);
     cr_assert(scu_at_end(&scu), "half closed: no reset");
     /* It is read until the connection is closed, then the kernel answers with a reset. */
-    int64_t last_ms = begin_ms;
-    while (clock_ms() - begin_ms < 20000 && scu_send(&scu, "x", 1)) {
-        last_ms = clock_ms();
+    bool closed = false;
+    while (!closed && clock_ms() - begin_ms < 20000) {
+        closed = !scu_send(&scu, "x", 1);
         poll(NULL, 0, 20);
     }
+    cr_assert(closed);
     cr_assert_geq(clock_ms() - begin_ms, 650);
-    cr_assert_lt(last_ms - begin_ms, 20000);
     scu_close(&scu);
     site_end(&site);
 }
