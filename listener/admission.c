@@ -6,19 +6,19 @@
 
 /* PS3.8 9.3.4 */
 static const rejection_t PROTOCOL_VERSION = {REJECTED_PERMANENT, SOURCE_ACSE, ACSE_PROTOCOL_VERSION_NOT_SUPPORTED,
-                                           "no protocol version in common"},
-                       APPLICATION_CONTEXT = {REJECTED_PERMANENT, SOURCE_USER,
-                                              USER_APPLICATION_CONTEXT_NOT_SUPPORTED,
-                                              "unknown application context"},
-                       TOO_MANY_CONTEXTS = {REJECTED_PERMANENT, SOURCE_PRESENTATION,
-                                            PRESENTATION_LOCAL_LIMIT_EXCEEDED,
-                                            "more presentation contexts than are answered"},
-                       PEER = {REJECTED_PERMANENT, SOURCE_USER, USER_NO_REASON,
-                               "its address is not in OXIDICOM_ALLOW_PEERS"},
-                       CALLED_AE = {REJECTED_PERMANENT, SOURCE_USER, USER_CALLED_AE_TITLE_NOT_RECOGNIZED,
-                                    "it calls another AE title than OXIDICOM_SCP_AET"},
-                       CALLING_AE = {REJECTED_PERMANENT, SOURCE_USER, USER_CALLING_AE_TITLE_NOT_RECOGNIZED,
-                                     "its AE title is not in OXIDICOM_ALLOW_CALLING_AETS"};
+                                             "no protocol version in common"},
+                         APPLICATION_CONTEXT = {REJECTED_PERMANENT, SOURCE_USER,
+                                                USER_APPLICATION_CONTEXT_NOT_SUPPORTED,
+                                                "unknown application context"},
+                         TOO_MANY_CONTEXTS = {REJECTED_PERMANENT, SOURCE_PRESENTATION,
+                                              PRESENTATION_LOCAL_LIMIT_EXCEEDED,
+                                              "more presentation contexts than are answered"},
+                         PEER = {REJECTED_PERMANENT, SOURCE_USER, USER_NO_REASON,
+                                 "its address is not in OXIDICOM_ALLOW_PEERS"},
+                         CALLED_AE = {REJECTED_PERMANENT, SOURCE_USER, USER_CALLED_AE_TITLE_NOT_RECOGNIZED,
+                                      "it calls another AE title than OXIDICOM_SCP_AET"},
+                         CALLING_AE = {REJECTED_PERMANENT, SOURCE_USER, USER_CALLING_AE_TITLE_NOT_RECOGNIZED,
+                                       "its AE title is not in OXIDICOM_ALLOW_CALLING_AETS"};
 
 static bool is_listed(const char *list, const char *title) {
     const char *item;
@@ -30,7 +30,7 @@ static bool is_listed(const char *list, const char *title) {
 }
 
 const rejection_t *admission_rejection(const settings_t *settings, const struct in6_addr *peer,
-                                   const associate_rq_t *rq, const char *called_ae, const char *calling_ae) {
+                                       const associate_rq_t *rq, const char *called_ae, const char *calling_ae) {
     if (!(rq->protocol_version & 1)) /* a bit for each version, PS3.8 table 9-11 */
         return &PROTOCOL_VERSION;
     if (!uid_is(rq->application_context, APPLICATION_CONTEXT_NAME))

@@ -17,6 +17,6 @@ typedef struct rejection {
 /* Returns what the request is refused for, first what is no DICOM, then the peer, then the titles (UTF-8, without
  * padding); NULL: nothing. */
 const rejection_t *admission_rejection(const settings_t *settings, const struct in6_addr *peer,
-                                   const associate_rq_t *rq, const char *called_ae, const char *calling_ae);
+                                       const associate_rq_t *rq, const char *called_ae, const char *calling_ae);
 
 #endif
