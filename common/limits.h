@@ -35,15 +35,21 @@
 
 /* An A-ASSOCIATE-RQ may have 128 contexts of many syntaxes and user items; nothing legal comes near this. */
 #define ASSOCIATE_RQ_MAX_BYTES (256 * 1024)
-/* A presentation context id is odd and one byte (PS3.8 9.3.2.2). */
-#define PRESENTATION_CONTEXTS_MAX 128
+/* Contexts that are answered: the ids allow 128 (PS3.8 9.3.2.2), some peers propose more. */
+#define PRESENTATION_CONTEXTS_MAX 1024
+/* Role selections, and extended negotiations, of one request that are answered: one for each of 128 contexts. */
+#define USER_ITEMS_ANSWERED_MAX 128
 /* UIDs have at most 64 characters (PS3.5 9.1). */
 #define UID_MAX_BYTES  64
 #define AE_TITLE_BYTES 16
+/* PS3.7 D.3.3.2.3 */
+#define IMPLEMENTATION_VERSION_MAX_BYTES 16
 /* A command set holds a few fixed elements and two UIDs. */
 #define COMMAND_SET_MAX_BYTES (16 * 1024)
+/* An A-ASSOCIATE-RQ and the like are believed to be as long as they say only as far as bytes come. */
+#define PDU_BODY_FIRST_BYTES 1024
 /* What the A-ASSOCIATE-AC, or the responses not yet taken by a peer that does not read, may hold. */
-#define OUTPUT_MAX_BYTES (64 * 1024)
+#define OUTPUT_MAX_BYTES (128 * 1024)
 /* Data set bytes travel to a writer in chunks of at most this size. */
 #define CHUNK_BYTES (128 * 1024)
 /* Sent to a writer and not yet credited, per object that is too large to retain. */
@@ -59,21 +65,18 @@
 #define END_REPEAT_MS 1000
 /* An object up to this size is kept whole for redelivery while the buffer has room. */
 #define RETAIN_MAX_BYTES (16 * 1024 * 1024)
-/* From the TCP accept to the end of the A-ASSOCIATE-RQ (the ARTIM timer of PS3.8 9.1.5). */
-#define HANDSHAKE_TIMEOUT_MS 30000
-/* The same once the listener was told to end and nobody is served any more: a request under way is rejected in
- * form. */
+/* From the TCP accept to the end of an A-ASSOCIATE-RQ once the listener was told to end and nobody is served any
+ * more: a request under way is rejected in form. */
 #define DRAIN_HANDSHAKE_MS 1000
-/* Between messages of an open association. */
-#define IDLE_TIMEOUT_MS (10 * 60 * 1000)
-/* Within a PDU: the peer must deliver something this often. */
-#define PDU_STALL_TIMEOUT_MS 60000
-/* After the last PDU: half closed, waiting for the peer's FIN. */
-#define CLOSE_TIMEOUT_MS 5000
-#define TIMER_TICK_MS    100
+/* How often deadlines are looked at. */
+#define TIMER_TICK_MS 100
 /* While nothing is held, memory that malloc keeps goes back to the system, at most this often. */
 #define GIVE_BACK_INTERVAL_MS 1000
 #define LISTEN_BACKLOG        512
+/* Connections accepted before the loop looks at its other sources again. */
+#define ACCEPT_BURST_CONNECTIONS 64
+/* Descriptors that connections must leave: the ring takes a few for each writer. */
+#define DESCRIPTORS_RESERVED 1024
 
 /* --- writer --------------------------------------------------------------------------------------- */
 

@@ -75,15 +75,23 @@ bool log_seldom(int64_t *last_ms) {
     return true;
 }
 
-bool log_rarely(log_limit_t *limit, uint64_t *left_out) {
+static bool once_in(int64_t ms, log_limit_t *limit, uint64_t *left_out) {
     int64_t now = clock_ms();
-    if (limit->said_ms && now - limit->said_ms < LOG_RARELY_MS) {
+    if (limit->said_ms && now - limit->said_ms < ms) {
         limit->left_out++;
         return false;
     }
     *left_out = limit->left_out;
     *limit = (log_limit_t){.said_ms = now};
     return true;
+}
+
+bool log_rarely(log_limit_t *limit, uint64_t *left_out) {
+    return once_in(LOG_RARELY_MS, limit, left_out);
+}
+
+bool log_counted(log_limit_t *limit, uint64_t *left_out) {
+    return once_in(LOG_SELDOM_MS, limit, left_out);
 }
 
 /* How much of the line is filled after snprintf said `written`. */

@@ -35,6 +35,8 @@ typedef struct log_limit {
     uint64_t left_out;
 } log_limit_t;
 bool log_rarely(log_limit_t *limit, uint64_t *left_out);
+/* The same for complaints of peers, at most once in LOG_SELDOM_MS. */
+bool log_counted(log_limit_t *limit, uint64_t *left_out);
 
 /* `context` may be NULL. */
 void log_write(log_level_t level, const log_context_t *context, const char *format, ...)

@@ -50,7 +50,9 @@ static bool store(settings_t *settings, const setting_t *setting, const char *te
         return store_boolean(settings, setting, text);
     if (setting->type != SETTING_TEXT)
         return store_number(settings, setting, text);
-    if (!*text || (setting->valid && !setting->valid(text)))
+    if (!*text)
+        return setting->may_be_empty;
+    if (setting->valid && !setting->valid(text))
         return false;
     char **field = field_of(settings, setting);
     free(*field);

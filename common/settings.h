@@ -41,6 +41,17 @@ typedef struct settings {
     char *tls_client;                         /* none, optional, required, or NULL */
     int64_t associations_max;
     int64_t association_wait_ms;
+    int64_t operations_max;   /* outstanding at once on an association whose peer negotiates it */
+    char *allow_calling_aets; /* comma list; NULL: all */
+    char *allow_peers;        /* comma list of networks; NULL: all */
+    bool require_called_aet;
+    int64_t connections_max;
+    int64_t connections_per_address; /* 0: no limit */
+    int64_t handshake_timeout_ms;
+    int64_t idle_timeout_ms;
+    int64_t min_rate; /* bytes per second within a message, over … */
+    int64_t stall_timeout_ms;
+    int64_t release_timeout_ms;
     int64_t store_timeout_ms;
     int64_t drain_timeout_ms;
     int64_t buffer_size_bytes;

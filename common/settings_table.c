@@ -4,8 +4,10 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "common/comma_list.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/network.h"
 #include "common/utf8.h"
 
 static bool is_absolute(const char *text) {
@@ -53,6 +55,15 @@ static bool is_subject(const char *text) {
 
 static bool is_ae_title(const char *text) {
     return *text && strlen(text) <= AE_TITLE_BYTES;
+}
+
+static bool are_ae_titles(const char *text) {
+    const char *title;
+    size_t size;
+    while (comma_list_next(&text, &title, &size))
+        if (size == 0 || size > AE_TITLE_BYTES)
+            return false;
+    return true;
 }
 
 static bool is_writer_id(const char *text) {
@@ -131,7 +142,30 @@ const setting_t SETTINGS[] = {
      .default_value = "ChRIS",
      .valid = is_ae_title,
      .allowed = "an AE title of 1 to 16 characters",
-     .help = "AE title of this receiver; calls to any other title are answered, too."},
+     .help = "AE title of this receiver; calls to any other title are answered, too, unless "
+             "OXIDICOM_REQUIRE_CALLED_AET."},
+    {.name = "OXIDICOM_REQUIRE_CALLED_AET",
+     .type = SETTING_BOOLEAN,
+     .offset = FIELD(require_called_aet),
+     .stages = FOR_LISTENER,
+     .default_value = "false",
+     .help = "Reject associations that call another AE title than OXIDICOM_SCP_AET."},
+    {.name = "OXIDICOM_ALLOW_CALLING_AETS",
+     .type = SETTING_TEXT,
+     .offset = FIELD(allow_calling_aets),
+     .stages = FOR_LISTENER,
+     .valid = are_ae_titles,
+     .may_be_empty = true,
+     .allowed = "AE titles of 1 to 16 characters, separated by `,`",
+     .help = "Calling AE titles that are served; unset or empty: all."},
+    {.name = "OXIDICOM_ALLOW_PEERS",
+     .type = SETTING_TEXT,
+     .offset = FIELD(allow_peers),
+     .stages = FOR_LISTENER,
+     .valid = networks_valid,
+     .may_be_empty = true,
+     .allowed = "IPv4 or IPv6 addresses or networks such as 10.1.0.0/16, separated by `,`",
+     .help = "Addresses that are served; unset or empty: all."},
     {.name = "OXIDICOM_SCP_STRICT",
      .type = SETTING_BOOLEAN,
      .offset = FIELD(scp_strict),
@@ -221,6 +255,72 @@ const setting_t SETTINGS[] = {
      .default_value = "20s",
      .most = 3600000,
      .help = "How long an association over that number waits before it is rejected as transient."},
+    {.name = "OXIDICOM_SCP_ASYNC_OPS",
+     .type = SETTING_INTEGER,
+     .offset = FIELD(operations_max),
+     .stages = FOR_LISTENER,
+     .default_value = "16",
+     .least = 1,
+     .most = UNANSWERED_MAX_OBJECTS,
+     .help = "The most operations outstanding at once that are granted to a peer that negotiates them."},
+    {.name = "OXIDICOM_CONNECTIONS",
+     .type = SETTING_INTEGER,
+     .offset = FIELD(connections_max),
+     .stages = FOR_LISTENER,
+     .default_value = "4096",
+     .least = 1,
+     .most = 100000,
+     .help = "The most TCP connections open at once, whatever they are for; more wait in the kernel."},
+    {.name = "OXIDICOM_CONNECTIONS_PER_ADDRESS",
+     .type = SETTING_INTEGER,
+     .offset = FIELD(connections_per_address),
+     .stages = FOR_LISTENER,
+     .default_value = "0",
+     .most = 100000,
+     .help = "The most connections of one address; more are rejected as transient, over twice as many closed at "
+             "once. 0: no limit."},
+    {.name = "OXIDICOM_HANDSHAKE_TIMEOUT",
+     .type = SETTING_DURATION,
+     .offset = FIELD(handshake_timeout_ms),
+     .stages = FOR_LISTENER,
+     .default_value = "30s",
+     .least = 100,
+     .most = 3600000,
+     .help = "From the TCP connection to the end of the A-ASSOCIATE-RQ."},
+    {.name = "OXIDICOM_IDLE_TIMEOUT",
+     .type = SETTING_DURATION,
+     .offset = FIELD(idle_timeout_ms),
+     .stages = FOR_LISTENER,
+     .default_value = "10m",
+     .least = 100,
+     .most = 86400000,
+     .help = "How long an open association may be without a message before it is aborted."},
+    {.name = "OXIDICOM_MIN_RATE",
+     .type = SETTING_INTEGER,
+     .offset = FIELD(min_rate),
+     .stages = FOR_LISTENER,
+     .default_value = "256",
+     .least = 1,
+     .most = 1000000000,
+     .help = "Bytes per second that a peer must deliver within a message, on average over "
+             "OXIDICOM_STALL_TIMEOUT, or be aborted."},
+    {.name = "OXIDICOM_STALL_TIMEOUT",
+     .type = SETTING_DURATION,
+     .offset = FIELD(stall_timeout_ms),
+     .stages = FOR_LISTENER,
+     .default_value = "60s",
+     .least = 100,
+     .most = 3600000,
+     .help =
+         "The time that OXIDICOM_MIN_RATE is averaged over; while the listener does not read, it stands still."},
+    {.name = "OXIDICOM_RELEASE_TIMEOUT",
+     .type = SETTING_DURATION,
+     .offset = FIELD(release_timeout_ms),
+     .stages = FOR_LISTENER,
+     .default_value = "5s",
+     .least = 100,
+     .most = 60000,
+     .help = "How long a peer has to close its connection after the last PDU."},
     {.name = "OXIDICOM_STORE_TIMEOUT",
      .type = SETTING_DURATION,
      .offset = FIELD(store_timeout_ms),

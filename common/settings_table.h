@@ -24,6 +24,7 @@ typedef struct setting {
     const char *default_value;       /* as one would write it; NULL: unset */
     int64_t least, most;             /* of integers, milliseconds and bytes */
     bool (*valid)(const char *text); /* of texts; NULL: anything */
+    bool may_be_empty;               /* a text: "" is as if it were unset */
     const char *allowed;             /* in words, for complaints and the help */
     const char *help;
 } setting_t;

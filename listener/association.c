@@ -1,5 +1,6 @@
 #include "listener/association.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,12 +35,19 @@ static void log_end(association_t *a, const char *how) {
         log_info(&a->context, "%s: %s while it waited for a place", a->calling_ae, how);
 }
 
-/* The connection is gone; complete objects go on being stored. */
-static void end_connection(association_t *a, const char *how) {
+static void close_connection(association_t *a) {
+    if (a->connection.fd < 0)
+        return;
+    connection_close(&a->connection);
+    server_on_closed(a->server, &a->address);
+}
+
+void association_close(association_t *a, const char *how) {
     log_end(a, how);
     messages_drop_partial(a);
-    connection_close(&a->connection);
+    close_connection(a);
     set_state(a, STA1_IDLE);
+    server_attend(a->server, a, a->unanswered_count ? ATTENTION_NONE : ATTENTION_OVER);
 }
 
 /* Our last PDU is sent: half close, and let the peer read it before the end. */
@@ -49,11 +57,12 @@ static void await_close(association_t *a, const char *how) {
     connection_finish(&a->connection);
     connection_read(&a->connection);
     set_state(a, STA13_AWAITING_CLOSE);
+    server_attend(a->server, a, ATTENTION_NONE);
 }
 
 void association_send(association_t *a, const uint8_t *bytes, size_t size) {
     if (a->connection.fd >= 0 && connection_send(&a->connection, bytes, size) != 0)
-        end_connection(a, "connection lost while sending");
+        association_close(a, "connection lost while sending");
 }
 
 void association_abort(association_t *a, abort_source_t source, abort_reason_t reason, const char *why) {
@@ -69,14 +78,15 @@ void association_abort(association_t *a, abort_source_t source, abort_reason_t r
 
 /* --- association establishment ----------------------------------------------------------------------- */
 
-association_t *association_new(server_t *server, int fd, uint64_t number, const char *peer) {
+association_t *association_new(server_t *server, int fd, uint64_t number, const struct in6_addr *address,
+                               const char *peer) {
     association_t *a = calloc(1, sizeof *a);
     if (!a || !(a->peer = strdup(peer)))
         abort();
     a->server = server;
     a->context.association = number;
+    a->address = *address;
     TAILQ_INIT(&a->unanswered);
-    a->input_ms = clock_ms();
     set_state(a, STA2_AWAITING_ASSOCIATE_RQ);
     if (connection_open(&a->connection, server->epoll, fd, a) == 0)
         return a;
@@ -96,10 +106,13 @@ void association_destroy(association_t **self_p) {
     messages_drop_partial(a);
     messages_clear(a);
     set_state(a, STA1_IDLE);
-    connection_close(&a->connection);
+    close_connection(a);
+    server_attend(a->server, a, ATTENTION_NONE);
     pdu_stream_clear(&a->stream);
     clear_request(a);
-    presentation_contexts_clear(a->contexts);
+    if (a->contexts)
+        presentation_contexts_clear(*a->contexts);
+    free(a->contexts);
     free(a->command_set);
     free(a->calling_ae);
     free(a->called_ae);
@@ -108,31 +121,67 @@ void association_destroy(association_t **self_p) {
     *self_p = NULL;
 }
 
-void association_reject(association_t *a, reject_result_t result, reject_source_t source, uint8_t reason,
-                        const char *why) {
-    log_warn(&a->context, "A-ASSOCIATE-RJ to %s, calling AE \"%s\": %s", a->peer,
-             a->calling_ae ? a->calling_ae : "", why);
+/* A peer that is refused comes again and again. */
+static void log_rejection(association_t *a, const char *why) {
+    uint64_t left_out;
+    if (!log_counted(&a->server->rejections, &left_out))
+        log_debug(&a->context, "A-ASSOCIATE-RJ to %s: %s", a->peer, why);
+    else if (left_out)
+        log_warn(&a->context, "A-ASSOCIATE-RJ to %s, calling AE \"%s\": %s; %llu more since the last such line",
+                 a->peer, a->calling_ae, why, (unsigned long long)left_out);
+    else
+        log_warn(&a->context, "A-ASSOCIATE-RJ to %s, calling AE \"%s\": %s", a->peer, a->calling_ae, why);
+}
+
+void association_reject(association_t *a, const rejection_t *rejection) {
+    log_rejection(a, rejection->why);
     uint8_t pdu[SHORT_PDU_BYTES];
-    associate_rj_build(pdu, result, source, reason);
+    associate_rj_build(pdu, rejection->result, rejection->source, rejection->reason);
     association_send(a, pdu, sizeof pdu);
     clear_request(a);
     if (a->connection.fd >= 0)
         await_close(a, "rejected");
 }
 
+void association_reject_for_now(association_t *a, const char *why) {
+    association_reject(
+        a, &(rejection_t){REJECTED_TRANSIENT, SOURCE_PRESENTATION, PRESENTATION_LOCAL_LIMIT_EXCEEDED, why});
+}
+
+/* A text of the peer, for the log: a few ASCII characters at most. */
+static void copy_printable(char *to, size_t room, syntax_uid_t from) {
+    snprintf(to, room, "%.*s", (int)from.size, from.size ? from.text : "");
+    for (; *to; to++)
+        if (*to <= ' ' || *to >= 0x7F)
+            *to = '?';
+}
+
+static void log_accepted(association_t *a, size_t accepted, uint16_t operations) {
+    char class[UID_MAX_BYTES + 1], version[IMPLEMENTATION_VERSION_MAX_BYTES + 1];
+    copy_printable(class, sizeof class, a->rq.user.implementation_class);
+    copy_printable(version, sizeof version, a->rq.user.implementation_version);
+    log_info(&a->context,
+             "%s at %s calls \"%s\": %zu of %zu presentation contexts accepted, operations window %u, "
+             "implementation %s \"%s\"",
+             a->calling_ae, a->peer, a->called_ae, accepted, a->rq.contexts_count, operations, class, version);
+}
+
 void association_accept(association_t *a) {
+    const settings_t *settings = &a->server->stage->settings;
+    allowance_t allowance = {(uint32_t)settings->scp_max_pdu_length, (uint16_t)settings->operations_max};
     answered_context_t *answers = calloc(a->rq.contexts_count + 1, sizeof *answers);
-    if (!answers)
+    a->contexts = calloc(1, sizeof *a->contexts);
+    if (!answers || !a->contexts)
         abort();
-    size_t accepted = negotiate(&a->rq, a->server->policy, answers, a->contexts);
-    pdu_t ac = associate_ac_build(&a->rq, answers, a->rq.contexts_count,
-                                  (uint32_t)a->server->stage->settings.scp_max_pdu_length);
-    a->peer_max_pdu_length = a->rq.max_pdu_length;
-    log_info(&a->context, "%s at %s calls \"%s\": %zu of %zu presentation contexts accepted", a->calling_ae,
-             a->peer, a->called_ae, accepted, a->rq.contexts_count);
+    size_t accepted = negotiate(&a->rq, a->server->policy, answers, *a->contexts);
+    pdu_t ac = associate_ac_build(&a->rq, answers, allowance);
+    a->peer_max_pdu_length = a->rq.user.max_pdu_length;
+    log_accepted(a, accepted, operations_granted(&a->rq.user, allowance.operations_max));
     if (connection_security(&a->connection))
         log_info(&a->context, "secured by %s", connection_security(&a->connection));
     set_state(a, STA6_DATA_TRANSFER);
+    server_attend(a->server, a, ATTENTION_NONE);
+    deadlines_on_message(a);
     association_send(a, ac.bytes, ac.size);
     free(ac.bytes);
     free(answers);
@@ -141,15 +190,30 @@ void association_accept(association_t *a) {
         association_resume(a);
 }
 
+/* STA3: the request is whole and well-formed. */
+static void answer_request(association_t *a) {
+    const rejection_t *rejection =
+        admission_rejection(&a->server->stage->settings, &a->address, &a->rq, a->called_ae, a->calling_ae);
+    if (rejection) {
+        association_reject(a, rejection);
+    } else if (a->server->draining) {
+        association_reject_for_now(a, "oxidicom ends");
+    } else if (a->address_crowded) {
+        association_reject_for_now(a, "its address has more than OXIDICOM_CONNECTIONS_PER_ADDRESS");
+    } else if (server_has_place(a->server, a)) {
+        association_accept(a);
+    } else {
+        connection_pause(&a->connection, true);
+        server_attend(a->server, a, ATTENTION_PLACE);
+    }
+}
+
 static void on_associate_rq(association_t *a, const stream_event_t *event) {
     if (a->state != STA2_AWAITING_ASSOCIATE_RQ) {
         association_abort(a, ABORT_PROVIDER, ABORT_UNEXPECTED_PDU, "a second A-ASSOCIATE-RQ");
         return;
     }
-    a->rq_bytes = malloc(event->size + 1);
-    if (!a->rq_bytes)
-        abort();
-    memcpy(a->rq_bytes, event->bytes, event->size);
+    a->rq_bytes = pdu_stream_take_body(&a->stream);
     if (!associate_rq_read(&a->rq, a->rq_bytes, event->size)) {
         association_abort(a, ABORT_PROVIDER, ABORT_INVALID_PARAMETER, "a malformed A-ASSOCIATE-RQ");
         return;
@@ -158,19 +222,7 @@ static void on_associate_rq(association_t *a, const stream_event_t *event) {
     a->calling_ae = associate_rq_title(&a->rq, 1);
     a->only_verification = proposes_only_verification(&a->rq);
     set_state(a, STA3_AWAITING_LOCAL_RESPONSE);
-    if (!(a->rq.protocol_version & 1))
-        association_reject(a, REJECTED_PERMANENT, SOURCE_ACSE, ACSE_PROTOCOL_VERSION_NOT_SUPPORTED,
-                           "no protocol version in common");
-    else if (!uid_is(a->rq.application_context, APPLICATION_CONTEXT_NAME))
-        association_reject(a, REJECTED_PERMANENT, SOURCE_USER, USER_APPLICATION_CONTEXT_NOT_SUPPORTED,
-                           "unknown application context");
-    else if (a->server->draining)
-        association_reject(a, REJECTED_TRANSIENT, SOURCE_PRESENTATION, PRESENTATION_LOCAL_LIMIT_EXCEEDED,
-                           "oxidicom ends");
-    else if (server_has_place(a->server, a))
-        association_accept(a);
-    else
-        connection_pause(&a->connection, true); /* server_tick accepts or rejects it */
+    answer_request(a);
 }
 
 /* --- PDUs -------------------------------------------------------------------------------------------- */
@@ -192,9 +244,12 @@ static void release(association_t *a) {
 }
 
 void association_on_answered(association_t *a) {
+    deadlines_on_message(a);
     if (a->unanswered_count > 0)
         return;
-    if (a->state == STA8_AWAITING_RELEASE_RESPONSE)
+    if (a->state == STA1_IDLE)
+        server_attend(a->server, a, ATTENTION_OVER);
+    else if (a->state == STA8_AWAITING_RELEASE_RESPONSE)
         release(a);
     else if (a->state == STA6_DATA_TRANSFER && a->input_ended)
         await_close(a, INPUT_ENDED);
@@ -219,7 +274,7 @@ static void on_pdu(association_t *a, const stream_event_t *event) {
         on_release_rq(a);
         break;
     case PDU_ABORT:
-        end_connection(a, "aborted by the peer");
+        association_close(a, "aborted by the peer");
         break;
     default:
         association_abort(a, ABORT_PROVIDER, ABORT_UNEXPECTED_PDU, "a PDU that does not fit the state");
@@ -264,7 +319,7 @@ static size_t input_room(const association_t *a) {
 /* The peer's FIN: perhaps of its half only, so that the answers to what it has sent can still reach it. */
 static void on_input_end(association_t *a) {
     if (!association_is_served(a->state) || a->unanswered_count == 0) {
-        end_connection(a, INPUT_ENDED);
+        association_close(a, INPUT_ENDED);
         return;
     }
     messages_drop_partial(a);
@@ -284,18 +339,27 @@ static bool may_receive(const association_t *a, int turn) {
     return a->connection.fd >= 0 && (turn < RECEIVE_TURNS || connection_has_input(&a->connection));
 }
 
+static void wait_for_room(association_t *a) {
+    if (a->attention == ATTENTION_ROOM)
+        return;
+    connection_pause(&a->connection, false);
+    deadlines_on_pause(a);
+    server_attend(a->server, a, ATTENTION_ROOM);
+}
+
 void association_on_readable(association_t *a) {
     for (int turn = 0; may_receive(a, turn); turn++) {
         size_t room = input_room(a), size = 0;
-        a->paused = room == 0;
-        if (a->paused) {
-            connection_pause(&a->connection, false);
+        if (room == 0) {
+            /* Waiting for a place it is noticed by itself. */
+            if (a->state != STA3_AWAITING_LOCAL_RESPONSE)
+                wait_for_room(a);
             return;
         }
         switch (connection_receive(&a->connection, a->server->input, room, &size)) {
         case RECEIVED:
-            a->input_ms = clock_ms();
             take_input(a, a->server->input, size);
+            deadlines_on_input(a, size);
             break;
         case RECEIVE_NOTHING:
             return;
@@ -306,14 +370,14 @@ void association_on_readable(association_t *a) {
             on_refused(a);
             return;
         case RECEIVE_ERROR:
-            end_connection(a, "connection lost");
+            association_close(a, "connection lost");
         }
     }
 }
 
 void association_on_writable(association_t *a) {
     if (a->connection.fd >= 0 && connection_flush(&a->connection) != 0)
-        end_connection(a, "connection lost while sending");
+        association_close(a, "connection lost while sending");
     else if (a->connection.fd >= 0 && a->connection.reading && connection_wants_output(&a->connection))
         association_on_readable(a);
 }
@@ -321,52 +385,19 @@ void association_on_writable(association_t *a) {
 void association_on_hangup(association_t *a) {
     /* Whoever reads finds the end behind the last byte. */
     if (a->connection.fd >= 0 && !a->connection.reading)
-        end_connection(a, INPUT_ENDED);
+        association_close(a, INPUT_ENDED);
 }
 
 void association_resume(association_t *a) {
-    if (a->connection.fd < 0 || a->connection.reading || input_room(a) == 0)
+    if (a->connection.fd < 0 || a->connection.reading)
         return;
-    a->paused = false;
-    a->input_ms = clock_ms(); /* the peer is not to blame for the pause */
+    if (input_room(a) == 0) {
+        wait_for_room(a);
+        return;
+    }
+    server_attend(a->server, a, ATTENTION_NONE);
+    deadlines_on_resume(a);
     connection_read(&a->connection);
     if (connection_has_input(&a->connection))
         association_on_readable(a);
-}
-
-/* What the peer has to do by when, and what is said when it does not; 0: nothing. */
-static int64_t deadline_ms(const association_t *a, const char **why) {
-    switch (a->state) {
-    case STA2_AWAITING_ASSOCIATE_RQ:
-        *why = "no A-ASSOCIATE-RQ in time";
-        return a->since_ms + HANDSHAKE_TIMEOUT_MS;
-    case STA6_DATA_TRANSFER:
-        if (a->paused || a->unanswered_count > 0)
-            return 0;
-        if (a->receiving || a->command_set_size || pdu_stream_inside(&a->stream)) {
-            *why = "it stopped within a message";
-            return a->input_ms + PDU_STALL_TIMEOUT_MS;
-        }
-        *why = "idle for too long";
-        return a->input_ms + IDLE_TIMEOUT_MS;
-    case STA13_AWAITING_CLOSE:
-        return a->since_ms + CLOSE_TIMEOUT_MS;
-    default:
-        return 0;
-    }
-}
-
-void association_tick(association_t *a, int64_t now_ms) {
-    const char *why = NULL;
-    int64_t deadline = deadline_ms(a, &why);
-    if (deadline == 0 || now_ms < deadline)
-        return;
-    if (a->state == STA6_DATA_TRANSFER)
-        association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, why);
-    else
-        end_connection(a, why ? why : "closed");
-}
-
-bool association_over(const association_t *a) {
-    return a->state == STA1_IDLE && a->unanswered_count == 0;
 }

@@ -3,10 +3,13 @@
 #ifndef LISTENER_ASSOCIATION_H
 #define LISTENER_ASSOCIATION_H
 
+#include <netinet/in.h>
 #include <sys/queue.h>
 
+#include "listener/admission.h"
 #include "listener/connection.h"
 #include "listener/custody.h"
+#include "listener/deadlines.h"
 #include "listener/negotiation.h"
 #include "listener/pdu_stream.h"
 
@@ -19,6 +22,15 @@ typedef enum association_state {
     STA8_AWAITING_RELEASE_RESPONSE, /* for the last objects to be acknowledged */
     STA13_AWAITING_CLOSE,
 } association_state_t;
+
+/* What an association waits for from us; for each there is a list in the server. */
+typedef enum attention {
+    ATTENTION_NONE,
+    ATTENTION_PLACE, /* STA3: among those that are served */
+    ATTENTION_ROOM,  /* in the buffer, to be read on */
+    ATTENTION_OVER,  /* nothing: it is to be freed */
+    ATTENTIONS
+} attention_t;
 
 /* A message that has begun and is not answered. */
 typedef struct message {
@@ -33,16 +45,20 @@ typedef struct message {
 
 typedef struct association {
     TAILQ_ENTRY(association) next;
+    TAILQ_ENTRY(association) attended;
     struct server *server;
     association_state_t state;
+    attention_t attention; /* changed by server_attend alone */
     log_context_t context;
     connection_t connection;
-    char *peer; /* address and port */
+    struct in6_addr address;
+    char *peer;           /* address and port */
+    bool address_crowded; /* it has more connections than OXIDICOM_CONNECTIONS_PER_ADDRESS */
     char *calling_ae, *called_ae;
     pdu_stream_t stream;
     associate_rq_t rq; /* while it waits to be answered; its bytes are rq_bytes */
     uint8_t *rq_bytes;
-    presentation_contexts_t contexts;
+    presentation_contexts_t *contexts; /* NULL before the A-ASSOCIATE-AC */
     uint32_t peer_max_pdu_length;
     uint8_t *command_set; /* being gathered */
     size_t command_set_size;
@@ -51,16 +67,17 @@ typedef struct association {
     TAILQ_HEAD(message_list, message) unanswered; /* complete, waiting for the ring */
     size_t unanswered_count;
     bool only_verification;
-    bool used_custody;               /* an object was begun: the notifier may know of it */
-    bool paused;                     /* not reading, for want of room */
-    bool input_ended;                /* the peer has closed its half, and waits for answers */
-    int64_t since_ms;                /* of the state */
-    int64_t input_ms;                /* last byte */
+    bool used_custody; /* an object was begun: the notifier may know of it */
+    bool input_ended;  /* the peer has closed its half, and waits for answers */
+    int64_t since_ms;  /* of the state */
+    patience_t patience;
     uint64_t stored, refused, bytes; /* objects, objects, bytes of data sets */
 } association_t;
 
-/* Owns `fd` afterwards. Returns NULL, with fd closed, where the kernel has no room for it. */
-association_t *association_new(struct server *server, int fd, uint64_t number, const char *peer);
+/* Owns `fd` afterwards. `address` and `peer`, its name, are copied. Returns NULL, with fd closed, where the kernel
+ * has no room for it. */
+association_t *association_new(struct server *server, int fd, uint64_t number, const struct in6_addr *address,
+                               const char *peer);
 void association_destroy(association_t **self_p);
 
 /* epoll says so. */
@@ -71,17 +88,17 @@ void association_on_hangup(association_t *association);
 /* STA3: answers with A-ASSOCIATE-AC. */
 void association_accept(association_t *association);
 /* STA3: answers with A-ASSOCIATE-RJ. */
-void association_reject(association_t *association, reject_result_t result, reject_source_t source, uint8_t reason,
-                        const char *why);
+void association_reject(association_t *association, const rejection_t *rejection);
+/* The same, because a limit of ours is reached for now. */
+void association_reject_for_now(association_t *association, const char *why);
 /* Sends A-ABORT and waits for the peer to close. */
 void association_abort(association_t *association, abort_source_t source, abort_reason_t reason, const char *why);
 
-/* Reads on where it had paused and there is room now. */
+/* Closes the connection; complete objects go on being stored. `how` is for the log. */
+void association_close(association_t *association, const char *how);
+
+/* Reads on where there is room now. */
 void association_resume(association_t *association);
-/* Checks its deadlines. */
-void association_tick(association_t *association, int64_t now_ms);
-/* Nothing is left of it. */
-bool association_over(const association_t *association);
 
 /* --- messages.c: the DIMSE messages on an open association --- */
 

@@ -100,7 +100,7 @@ static int on_tick(zloop_t *loop, int timer, void *argument) {
 static void on_inbox(stage_t *stage) {
     listener_t *listener = stage->self;
     ring_drain(stage->inbox, &listener->inbox);
-    server_tick(&listener->server);
+    server_catch_up(&listener->server);
     (void)end_if_drained(stage);
 }
 
@@ -122,8 +122,8 @@ static void on_terminate(stage_t *stage) {
     listener_t *listener = stage->self;
     if (!listener->server.draining &&
         /* The aborts at the timeout need their half close before the process ends. */
-        zloop_timer(stage->loop, (size_t)stage->settings.drain_timeout_ms + CLOSE_TIMEOUT_MS, 1, on_drain_timeout,
-                    stage) < 0)
+        zloop_timer(stage->loop, (size_t)(stage->settings.drain_timeout_ms + stage->settings.release_timeout_ms), 1,
+                    on_drain_timeout, stage) < 0)
         stage_end(stage, EX_OSERR);
     log_info(NULL, "told to end: no new associations");
     server_drain(&listener->server);
@@ -141,7 +141,7 @@ static int start(stage_t *stage) {
     stage->self = listener;
     listener->inbox =
         (ring_inbox_t){.handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = listener};
-    TAILQ_INIT(&listener->server.associations);
+    server_init(&listener->server);
     int status = custody_start(&listener->custody, stage, messages_on_settled);
     if (status == 0)
         status = server_start(&listener->server, stage, &listener->custody);

@@ -74,6 +74,7 @@ void messages_on_settled(void *owner, const response_t *response) {
 static void finish_message(association_t *a) {
     message_t *message = a->receiving;
     a->receiving = NULL;
+    deadlines_on_message(a);
     if (message->object) {
         TAILQ_INSERT_TAIL(&a->unanswered, message, next);
         a->unanswered_count++;
@@ -87,7 +88,7 @@ static void finish_message(association_t *a) {
 }
 
 static object_t *begin_object(association_t *a, message_t *message) {
-    const presentation_context_t *context = &a->contexts[message->context_id];
+    const presentation_context_t *context = &(*a->contexts)[message->context_id];
     Ring__ObjectHeader header = RING__OBJECT_HEADER__INIT;
     header.calling_ae = a->calling_ae;
     header.called_ae = a->called_ae;
@@ -100,7 +101,7 @@ static object_t *begin_object(association_t *a, message_t *message) {
 }
 
 static void begin_store(association_t *a, message_t *message) {
-    const char *expected = a->contexts[message->context_id].abstract_syntax;
+    const char *expected = (*a->contexts)[message->context_id].abstract_syntax;
     if (!message->command.has_data_set)
         message->response = (response_t){STATUS_CANNOT_UNDERSTAND, 0, "the C-STORE has no data set"};
     else if (strcmp(message->command.affected_sop_class_uid, expected) != 0)
@@ -167,7 +168,7 @@ static void on_data_fragment(association_t *a, const stream_event_t *event) {
 }
 
 void messages_on_fragment(association_t *a, const stream_event_t *event) {
-    if (!a->contexts[event->context_id].abstract_syntax)
+    if (!(*a->contexts)[event->context_id].abstract_syntax)
         association_abort(a, ABORT_PROVIDER, ABORT_INVALID_PARAMETER,
                           "a presentation context that was not accepted");
     else if (event->is_command)

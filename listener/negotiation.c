@@ -6,6 +6,8 @@
 #include "listener/uids.h"
 
 static bool abstract_syntax_accepted(syntax_uid_t uid, negotiation_policy_t policy) {
+    if (uid.size == 0 || uid.size > UID_MAX_BYTES)
+        return false;
     return uid_is(uid, VERIFICATION_SOP_CLASS) || policy.promiscuous || storage_sop_class_known(uid);
 }
 
@@ -25,7 +27,7 @@ static answered_context_t answer(const proposed_context_t *context, negotiation_
     const char *chosen = choose_transfer_syntax(context, policy);
     if (!id_usable)
         a.result = CONTEXT_NO_REASON;
-    else if (context->abstract_syntax.size == 0 || !abstract_syntax_accepted(context->abstract_syntax, policy))
+    else if (!abstract_syntax_accepted(context->abstract_syntax, policy))
         a.result = CONTEXT_ABSTRACT_SYNTAX_NOT_SUPPORTED;
     else if (!chosen)
         a.result = CONTEXT_TRANSFER_SYNTAXES_NOT_SUPPORTED;

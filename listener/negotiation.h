@@ -18,7 +18,8 @@ typedef struct presentation_context {
 /* Indexed by presentation context id. */
 typedef presentation_context_t presentation_contexts_t[256];
 
-/* Answers every proposed context in order: `answers` has room for rq->contexts_count. The first acceptable
+/* Answers every proposed context in order: `answers` has room for rq->contexts_count, which is at most
+ * PRESENTATION_CONTEXTS_MAX. The first acceptable
  * transfer syntax in the proposer's order is taken; a context id that came before is refused. Accepted ones are
  * put into `accepted`, which is empty before. Returns the number accepted. */
 size_t negotiate(const associate_rq_t *rq, negotiation_policy_t policy, answered_context_t *answers,

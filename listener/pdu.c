@@ -4,107 +4,59 @@
 #include <string.h>
 
 #include "common/utf8.h"
-#include "common/version.h"
-
-enum {
-    ITEM_APPLICATION_CONTEXT = 0x10,
-    ITEM_PROPOSED_CONTEXT = 0x20,
-    ITEM_ANSWERED_CONTEXT = 0x21,
-    ITEM_ABSTRACT_SYNTAX = 0x30,
-    ITEM_TRANSFER_SYNTAX = 0x40,
-    ITEM_USER_INFORMATION = 0x50,
-    ITEM_MAX_LENGTH = 0x51,
-    ITEM_IMPLEMENTATION_CLASS_UID = 0x52,
-    ITEM_IMPLEMENTATION_VERSION_NAME = 0x55,
-};
 
 #define TITLES_BYTES 64
 
 /* --- reading ---------------------------------------------------------------------------------------- */
-
-/* Every item and sub-item: type, a reserved byte, a two-byte length (PS3.8 9.3.1). */
-static bool item_next(reader_t *items, uint8_t *type, reader_t *body) {
-    reader_t r = *items;
-    uint8_t reserved;
-    uint16_t length;
-    if (!reader_u8(&r, type) || !reader_u8(&r, &reserved) || !reader_u16_be(&r, &length) ||
-        !reader_part(&r, length, body))
-        return false;
-    *items = r;
-    return true;
-}
-
-/* Peers pad UIDs with a NUL, as in data sets, or with spaces. */
-static syntax_uid_t read_uid(reader_t body) {
-    size_t size = reader_left(&body);
-    const char *text = (const char *)body.at;
-    while (size > 0 && (text[size - 1] == 0 || text[size - 1] == ' '))
-        size--;
-    return (syntax_uid_t){text, size};
-}
-
-bool uid_is(syntax_uid_t uid, const char *text) {
-    return uid.size == strlen(text) && memcmp(uid.text, text, uid.size) == 0;
-}
 
 bool transfer_syntax_next(reader_t *items, syntax_uid_t *uid) {
     uint8_t type;
     reader_t body;
     while (item_next(items, &type, &body))
         if (type == ITEM_TRANSFER_SYNTAX) {
-            *uid = read_uid(body);
+            *uid = item_uid(body);
             return true;
         }
     return false;
 }
 
 static bool read_context(associate_rq_t *rq, reader_t body) {
-    proposed_context_t *context = &rq->contexts[rq->contexts_count];
-    *context = (proposed_context_t){0};
-    if (!reader_u8(&body, &context->id) || !reader_take(&body, 3))
+    proposed_context_t context = {0};
+    if (!reader_u8(&body, &context.id) || !reader_take(&body, 3))
         return false;
-    context->transfer_syntaxes = body;
+    context.transfer_syntaxes = body;
     uint8_t type;
     reader_t sub;
     while (reader_left(&body) > 0) {
         if (!item_next(&body, &type, &sub))
             return false;
         if (type == ITEM_ABSTRACT_SYNTAX)
-            context->abstract_syntax = read_uid(sub);
+            context.abstract_syntax = item_uid(sub);
     }
+    if (rq->contexts_count < PRESENTATION_CONTEXTS_MAX)
+        rq->contexts[rq->contexts_count] = context;
     rq->contexts_count++;
-    return true;
-}
-
-static bool read_user_information(associate_rq_t *rq, reader_t body) {
-    uint8_t type;
-    reader_t sub;
-    while (reader_left(&body) > 0) {
-        if (!item_next(&body, &type, &sub))
-            return false;
-        if (type == ITEM_MAX_LENGTH && !reader_u32_be(&sub, &rq->max_pdu_length))
-            return false;
-    }
     return true;
 }
 
 static bool read_item(associate_rq_t *rq, uint8_t type, reader_t body) {
     switch (type) {
     case ITEM_APPLICATION_CONTEXT:
-        rq->application_context = read_uid(body);
+        rq->application_context = item_uid(body);
         return true;
     case ITEM_PROPOSED_CONTEXT:
         return read_context(rq, body);
     case ITEM_USER_INFORMATION:
-        return read_user_information(rq, body);
+        return user_information_read(&rq->user, body);
     default:
         return true;
     }
 }
 
-/* A context takes at least eight bytes, so their number is bounded by the size of the request. */
+/* A context takes at least eight bytes, so their number is bounded by the size of the request, too. */
 static size_t contexts_bound(size_t size) {
-    return size / 8 + 1;
+    size_t most = size / 8 + 1;
+    return most < PRESENTATION_CONTEXTS_MAX ? most : PRESENTATION_CONTEXTS_MAX;
 }
 
 bool associate_rq_read(associate_rq_t *rq, const uint8_t *bytes, size_t size) {
@@ -145,24 +97,6 @@ char *associate_rq_title(const associate_rq_t *rq, int which) {
 
 /* --- building --------------------------------------------------------------------------------------- */
 
-static uint8_t *put_u16(uint8_t *to, size_t value) {
-    to[0] = (uint8_t)(value >> 8);
-    to[1] = (uint8_t)value;
-    return to + 2;
-}
-
-static uint8_t *put_u32(uint8_t *to, size_t value) {
-    return put_u16(put_u16(to, value >> 16), value & 0xFFFF);
-}
-
-static uint8_t *put_item(uint8_t *to, uint8_t type, const void *body, size_t size) {
-    *to++ = type;
-    *to++ = 0;
-    to = put_u16(to, size);
-    memcpy(to, body, size);
-    return to + size;
-}
-
 static uint8_t *put_context(uint8_t *to, const answered_context_t *context) {
     /* A refused context carries a transfer syntax, too, which the peer does not look at (PS3.8 9.3.3.2). */
     size_t size = strlen(context->transfer_syntax);
@@ -176,26 +110,20 @@ static uint8_t *put_context(uint8_t *to, const answered_context_t *context) {
     return put_item(to, ITEM_TRANSFER_SYNTAX, context->transfer_syntax, size);
 }
 
-static uint8_t *put_user_information(uint8_t *to, uint32_t max_pdu_length) {
-    uint8_t *length = to + 2;
-    *to++ = ITEM_USER_INFORMATION;
-    *to++ = 0;
-    to += 2;
-    uint8_t max[4];
-    put_u32(max, max_pdu_length);
-    to = put_item(to, ITEM_MAX_LENGTH, max, sizeof max);
-    to = put_item(to, ITEM_IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_CLASS_UID, strlen(IMPLEMENTATION_CLASS_UID));
-    to = put_item(to, ITEM_IMPLEMENTATION_VERSION_NAME, IMPLEMENTATION_VERSION_NAME,
-                  strlen(IMPLEMENTATION_VERSION_NAME));
-    put_u16(length, (size_t)(to - length - 2));
-    return to;
+/* The abstract syntaxes of the accepted contexts; `to` has room for all. */
+static size_t list_accepted(const associate_rq_t *rq, const answered_context_t *contexts, syntax_uid_t *to) {
+    size_t count = 0;
+    for (size_t i = 0; i < rq->contexts_count; i++)
+        if (contexts[i].result == CONTEXT_ACCEPTED)
+            to[count++] = rq->contexts[i].abstract_syntax;
+    return count;
 }
 
-pdu_t associate_ac_build(const associate_rq_t *rq, const answered_context_t *contexts, size_t count,
-                         uint32_t max_pdu_length) {
-    size_t room = 1024 + count * (12 + UID_MAX_BYTES);
+pdu_t associate_ac_build(const associate_rq_t *rq, const answered_context_t *contexts, allowance_t allowance) {
+    size_t room = 512 + rq->contexts_count * (12 + UID_MAX_BYTES) + USER_INFORMATION_AC_MAX_BYTES;
     uint8_t *bytes = malloc(room), *to = bytes;
-    if (!bytes)
+    syntax_uid_t *accepted = calloc(rq->contexts_count + 1, sizeof *accepted);
+    if (!bytes || !accepted)
         abort();
     *to++ = PDU_ASSOCIATE_AC;
     *to++ = 0;
@@ -206,9 +134,10 @@ pdu_t associate_ac_build(const associate_rq_t *rq, const answered_context_t *con
     memcpy(to, rq->titles, TITLES_BYTES);
     to += TITLES_BYTES;
     to = put_item(to, ITEM_APPLICATION_CONTEXT, APPLICATION_CONTEXT_NAME, strlen(APPLICATION_CONTEXT_NAME));
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < rq->contexts_count; i++)
         to = put_context(to, &contexts[i]);
-    to = put_user_information(to, max_pdu_length);
+    to = put_user_information(to, &rq->user, allowance, accepted, list_accepted(rq, contexts, accepted));
+    free(accepted);
     size_t size = (size_t)(to - bytes);
     put_u32(bytes + 2, size - PDU_HEADER_BYTES);
     return (pdu_t){bytes, size};

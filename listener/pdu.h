@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "common/limits.h"
-#include "common/reader.h"
+#include "listener/user_information.h"
 
 typedef enum pdu_type {
     PDU_ASSOCIATE_RQ = 1,
@@ -24,12 +24,6 @@ typedef enum pdu_type {
 /* PS3.7 A.2.1 */
 #define APPLICATION_CONTEXT_NAME "1.2.840.10008.3.1.1.1"
 
-/* A UID as it was proposed, trailing padding removed; not NUL-terminated, inside the request's bytes. */
-typedef struct syntax_uid {
-    const char *text;
-    size_t size;
-} syntax_uid_t;
-
 /* PS3.8 9.3.2.2 */
 typedef struct proposed_context {
     uint8_t id;
@@ -42,8 +36,8 @@ typedef struct associate_rq {
     uint16_t protocol_version;
     const uint8_t *titles; /* called and calling AE title and 32 reserved bytes: 64 in all, as they came */
     syntax_uid_t application_context;
-    uint32_t max_pdu_length; /* of the peer; 0: no limit */
-    size_t contexts_count;
+    user_information_t user;
+    size_t contexts_count; /* those beyond PRESENTATION_CONTEXTS_MAX are counted and not kept */
     proposed_context_t *contexts;
 } associate_rq_t;
 
@@ -54,8 +48,6 @@ void associate_rq_clear(associate_rq_t *rq);
 
 /* The next proposed transfer syntax of a context; false after the last. */
 bool transfer_syntax_next(reader_t *items, syntax_uid_t *uid) MUST_CHECK;
-
-bool uid_is(syntax_uid_t uid, const char *text);
 
 /* AE title `which` (0 called, 1 calling) of a request as UTF-8 without padding; free it. */
 char *associate_rq_title(const associate_rq_t *rq, int which);
@@ -80,15 +72,18 @@ typedef struct pdu {
     size_t size;
 } pdu_t;
 
-/* Builds an A-ASSOCIATE-AC (PS3.8 9.3.3). Free pdu.bytes. */
-pdu_t associate_ac_build(const associate_rq_t *rq, const answered_context_t *contexts, size_t count,
-                         uint32_t max_pdu_length);
+/* Builds an A-ASSOCIATE-AC (PS3.8 9.3.3). `contexts` answers all of the request's in their order. Free pdu.bytes.
+ */
+pdu_t associate_ac_build(const associate_rq_t *rq, const answered_context_t *contexts, allowance_t allowance);
 
 /* PS3.8 table 9-21 */
 typedef enum reject_result { REJECTED_PERMANENT = 1, REJECTED_TRANSIENT = 2 } reject_result_t;
 typedef enum reject_source { SOURCE_USER = 1, SOURCE_ACSE = 2, SOURCE_PRESENTATION = 3 } reject_source_t;
 enum {
+    USER_NO_REASON = 1,
     USER_APPLICATION_CONTEXT_NOT_SUPPORTED = 2,
+    USER_CALLING_AE_TITLE_NOT_RECOGNIZED = 3,
+    USER_CALLED_AE_TITLE_NOT_RECOGNIZED = 7,
     ACSE_PROTOCOL_VERSION_NOT_SUPPORTED = 2,
     PRESENTATION_LOCAL_LIMIT_EXCEEDED = 2,
 };

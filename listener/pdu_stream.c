@@ -43,6 +43,19 @@ static uint32_t body_limit(uint8_t type) {
     }
 }
 
+/* Makes room for `size` bytes: memory grows with what has come, not with what was announced. */
+static void reserve_body(pdu_stream_t *stream, size_t size) {
+    if (size <= stream->body_capacity)
+        return;
+    size_t capacity = stream->body_capacity ? stream->body_capacity : PDU_BODY_FIRST_BYTES;
+    while (capacity < size)
+        capacity *= 2;
+    stream->body = realloc(stream->body, capacity);
+    if (!stream->body)
+        abort();
+    stream->body_capacity = capacity;
+}
+
 static stream_event_t begin_pdu(pdu_stream_t *stream) {
     uint8_t type = stream->header[0];
     uint32_t length = header_u32(stream->header + 2);
@@ -60,10 +73,8 @@ static stream_event_t begin_pdu(pdu_stream_t *stream) {
         return violation(ABORT_UNEXPECTED_PDU, "a PDU that only an acceptor sends");
     if (length > body_limit(type))
         return violation(ABORT_INVALID_PARAMETER, "a PDU longer than any legal one of its type");
-    stream->body = malloc(length ? length : 1);
-    if (!stream->body)
-        abort();
-    stream->body_size = 0;
+    stream->body_size = stream->body_capacity = 0;
+    reserve_body(stream, 1);
     return (stream_event_t){.kind = STREAM_NEED_MORE};
 }
 
@@ -71,8 +82,10 @@ static stream_event_t begin_pdu(pdu_stream_t *stream) {
 static bool gather_body(pdu_stream_t *stream, reader_t *input, stream_event_t *event) {
     size_t size = reader_left(input) < stream->pdu_left ? reader_left(input) : stream->pdu_left;
     const uint8_t *bytes = reader_take(input, size);
-    if (bytes && size)
+    if (bytes && size) {
+        reserve_body(stream, stream->body_size + size);
         memcpy(stream->body + stream->body_size, bytes, size);
+    }
     stream->body_size += size;
     stream->pdu_left -= (uint32_t)size;
     if (stream->pdu_left > 0)
@@ -155,6 +168,12 @@ stream_event_t pdu_stream_next(pdu_stream_t *stream, reader_t *input) {
         if (stream->type != 0 && reader_left(input) == 0)
             return (stream_event_t){.kind = STREAM_NEED_MORE};
     }
+}
+
+uint8_t *pdu_stream_take_body(pdu_stream_t *stream) {
+    uint8_t *body = stream->body;
+    stream->body = NULL;
+    return body;
 }
 
 bool pdu_stream_inside(const pdu_stream_t *stream) {

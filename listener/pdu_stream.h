@@ -15,7 +15,7 @@ typedef struct pdu_stream {
     uint8_t context_id;
     uint8_t control; /* message control header, PS3.8 E.2 */
     uint8_t *body;   /* of a PDU that is no P-DATA, gathered */
-    size_t body_size;
+    size_t body_size, body_capacity;
 } pdu_stream_t;
 
 typedef enum stream_event_kind {
@@ -41,6 +41,9 @@ typedef struct stream_event {
 
 /* Takes bytes from `input` until there is something to say. */
 stream_event_t pdu_stream_next(pdu_stream_t *stream, reader_t *input);
+
+/* The body of the PDU that STREAM_PDU has just told of; the caller frees it. */
+uint8_t *pdu_stream_take_body(pdu_stream_t *stream);
 
 /* Whether a PDU has begun and not ended. */
 bool pdu_stream_inside(const pdu_stream_t *stream);

@@ -1,10 +1,11 @@
 #include "listener/server.h"
 
-#include <arpa/inet.h>
-#include <netdb.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -62,11 +63,37 @@ static int open_port(server_t *server, int64_t port, bool tls) {
     return 0;
 }
 
+/* As many as OXIDICOM_CONNECTIONS, or as the limit of descriptors allows, which is raised as far as it goes. */
+static size_t connections_allowed(size_t wanted) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return wanted;
+    rlim_t reserved = limit.rlim_max / 2 < DESCRIPTORS_RESERVED ? limit.rlim_max / 2 : DESCRIPTORS_RESERVED;
+    if (limit.rlim_max - reserved < wanted) {
+        wanted = (size_t)(limit.rlim_max - reserved);
+        log_warn(NULL, "%zu connections at the most, for want of descriptors (RLIMIT_NOFILE)", wanted);
+    }
+    if (limit.rlim_cur < wanted + reserved) {
+        limit.rlim_cur = wanted + reserved;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            log_warn(NULL, "can't raise RLIMIT_NOFILE: %s", strerror(errno));
+    }
+    return wanted;
+}
+
+void server_init(server_t *server) {
+    server->epoll = -1;
+    TAILQ_INIT(&server->associations);
+    for (size_t i = 0; i < ATTENTIONS; i++)
+        TAILQ_INIT(&server->attended[i]);
+    peers_start(&server->peers);
+}
+
 int server_start(server_t *server, stage_t *stage, custody_t *custody) {
     server->stage = stage;
     server->custody = custody;
     server->policy = (negotiation_policy_t){stage->settings.scp_promiscuous, stage->settings.scp_uncompressed_only};
-    TAILQ_INIT(&server->associations);
+    server->connections_max = connections_allowed((size_t)stage->settings.connections_max);
     server->input = malloc(RECEIVE_BYTES);
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (!server->input || server->epoll < 0)
@@ -76,12 +103,14 @@ int server_start(server_t *server, stage_t *stage, custody_t *custody) {
         status = open_port(server, stage->settings.listener_port, false);
     if (status == 0)
         status = open_port(server, stage->settings.tls_port, true);
+    server->accepting = status == 0;
     return status;
 }
 
 static void stop_listening(server_t *server) {
     while (server->listening_count > 0)
         close(server->listening[--server->listening_count].fd);
+    server->accepting = false;
 }
 
 void server_clear(server_t *server) {
@@ -90,44 +119,94 @@ void server_clear(server_t *server) {
         TAILQ_REMOVE(&server->associations, a, next);
         association_destroy(&a);
     }
-    if (server->epoll > 0)
+    if (server->epoll >= 0)
         close(server->epoll);
     tls_clear(&server->tls);
+    peers_clear(&server->peers);
     free(server->input);
 }
 
-/* --- events ------------------------------------------------------------------------------------------ */
+/* --- accepting --------------------------------------------------------------------------------------- */
 
-static void name_peer(const struct sockaddr_storage *address, socklen_t size, char *name, size_t room) {
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-    if (getnameinfo((const struct sockaddr *)address, size, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        snprintf(name, room, "unknown");
-    else if (strncmp(host, "::ffff:", 7) == 0) /* IPv4 on the socket of both families */
-        snprintf(name, room, "%s:%s", host + 7, port);
-    else
-        snprintf(name, room, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+/* While nobody can be accepted the listening sockets must not be reported again and again: peers wait in the
+ * kernel. */
+static void set_accepting(server_t *server, bool accepting) {
+    struct epoll_event event = {.events = accepting ? EPOLLIN : 0, .data.ptr = NULL};
+    for (size_t i = 0; i < server->listening_count; i++)
+        if (epoll_ctl(server->epoll, EPOLL_CTL_MOD, server->listening[i].fd, &event) != 0)
+            abort(); /* the descriptor is ours and in the set */
+    server->accepting = accepting;
+}
+
+static void pause_accepting(server_t *server, const char *why) {
+    uint64_t left_out;
+    if (log_counted(&server->full, &left_out))
+        log_warn(NULL, "accepts no connection for now, %zu are open: %s", server->connections_count, why);
+    set_accepting(server, false);
+}
+
+/* An address over its limit is told so in answer to its request; over twice the limit that is too much to ask. */
+static void welcome(server_t *server, const listening_t *listening, int fd, const struct sockaddr_storage *from,
+                    socklen_t size) {
+    char name[PEER_NAME_BYTES];
+    peer_name(from, size, name);
+    const struct in6_addr address = network_address_of(from);
+    size_t limit = (size_t)server->stage->settings.connections_per_address,
+           count = peers_add(&server->peers, &address);
+    association_t *a = NULL;
+    uint64_t left_out;
+    if (limit && count > 2 * limit) {
+        if (log_counted(&server->crowded, &left_out))
+            log_warn(NULL,
+                     "%s has twice OXIDICOM_CONNECTIONS_PER_ADDRESS: closed, as were %llu others since the last "
+                     "such line",
+                     name, (unsigned long long)left_out);
+        close(fd);
+    } else {
+        a = association_new(server, fd, ++server->accepted_count, &address, name);
+    }
+    if (!a) {
+        peers_remove(&server->peers, &address);
+        return;
+    }
+    a->address_crowded = limit && count > limit;
+    if (listening->tls)
+        connection_use_tls(&a->connection, &server->tls);
+    server->connections_count++;
+    TAILQ_INSERT_TAIL(&server->associations, a, next);
+}
+
+void server_on_closed(server_t *server, const struct in6_addr *address) {
+    peers_remove(&server->peers, address);
+    server->connections_count--;
+}
+
+/* Takes one connection; false where there is none, or none can be taken. */
+static bool accept_connection(server_t *server, const listening_t *listening) {
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    int fd = accept4(listening->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        welcome(server, listening, fd, &address, size);
+        return true;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        pause_accepting(server, strerror(errno));
+    /* accept(2): an error of the peer's connection is not one of ours. */
+    return errno == ECONNABORTED || errno == EINTR || errno == EPROTO;
 }
 
 static void accept_connections(server_t *server) {
     for (size_t i = 0; i < server->listening_count; i++)
-        for (;;) {
-            struct sockaddr_storage address;
-            socklen_t size = sizeof address;
-            int fd =
-                accept4(server->listening[i].fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-            if (fd < 0)
+        for (int burst = 0; burst < ACCEPT_BURST_CONNECTIONS && server->accepting; burst++) {
+            if (!accept_connection(server, &server->listening[i]))
                 break;
-            char peer[NI_MAXHOST + NI_MAXSERV + 4];
-            name_peer(&address, size, peer, sizeof peer);
-            association_t *a = association_new(server, fd, ++server->accepted_count, peer);
-            if (!a)
-                continue;
-            if (server->listening[i].tls)
-                connection_use_tls(&a->connection, &server->tls);
-            TAILQ_INSERT_TAIL(&server->associations, a, next);
+            if (server->connections_count >= server->connections_max)
+                pause_accepting(server, "OXIDICOM_CONNECTIONS");
         }
 }
+
+/* --- events ------------------------------------------------------------------------------------------ */
 
 void server_on_events(server_t *server) {
     struct epoll_event events[EVENTS_AT_ONCE];
@@ -145,7 +224,7 @@ void server_on_events(server_t *server) {
         if (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
             association_on_hangup(a);
     }
-    server_tick(server);
+    server_catch_up(server);
 }
 
 /* --- who is served ------------------------------------------------------------------------------------ */
@@ -155,16 +234,37 @@ bool server_has_place(const server_t *server, const association_t *association) 
            server->served_count < (size_t)server->stage->settings.associations_max;
 }
 
-/* The list is in the order of arrival, so the longest waiting comes first. */
-static void admit(server_t *server, association_t *a, int64_t now_ms) {
-    if (server->draining)
-        association_reject(a, REJECTED_TRANSIENT, SOURCE_PRESENTATION, PRESENTATION_LOCAL_LIMIT_EXCEEDED,
-                           "oxidicom ends");
-    else if (server_has_place(server, a))
-        association_accept(a);
-    else if (now_ms - a->since_ms >= server->stage->settings.association_wait_ms)
-        association_reject(a, REJECTED_TRANSIENT, SOURCE_PRESENTATION, PRESENTATION_LOCAL_LIMIT_EXCEEDED,
-                           "OXIDICOM_LISTENER_THREADS associations are open");
+void server_attend(server_t *server, association_t *a, attention_t attention) {
+    if (a->attention == attention)
+        return;
+    if (a->attention != ATTENTION_NONE)
+        TAILQ_REMOVE(&server->attended[a->attention], a, attended);
+    a->attention = attention;
+    if (attention != ATTENTION_NONE)
+        TAILQ_INSERT_TAIL(&server->attended[attention], a, attended);
+}
+
+/* Those that wait for a place, the longest waiting first. */
+static void admit(server_t *server) {
+    int64_t due_ms = clock_ms() - server->stage->settings.association_wait_ms;
+    for (association_t *a; (a = TAILQ_FIRST(&server->attended[ATTENTION_PLACE]));) {
+        if (server->draining)
+            association_reject_for_now(a, "oxidicom ends");
+        else if (server_has_place(server, a))
+            association_accept(a);
+        else if (a->since_ms <= due_ms)
+            association_reject_for_now(a, "OXIDICOM_LISTENER_THREADS associations are open");
+        else
+            return;
+    }
+}
+
+static void resume(server_t *server) {
+    association_t *a, *following;
+    for (a = TAILQ_FIRST(&server->attended[ATTENTION_ROOM]); a; a = following) {
+        following = TAILQ_NEXT(a, attended);
+        association_resume(a);
+    }
 }
 
 static void forget(server_t *server, association_t *a) {
@@ -193,21 +293,23 @@ static void drain_on(server_t *server, int64_t now_ms) {
         association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, "oxidicom ends");
 }
 
+void server_catch_up(server_t *server) {
+    admit(server);
+    resume(server);
+    for (association_t *a; (a = TAILQ_FIRST(&server->attended[ATTENTION_OVER]));)
+        forget(server, a);
+}
+
 void server_tick(server_t *server) {
     int64_t now = clock_ms();
     if (server->draining)
         drain_on(server, now);
-    association_t *a, *following;
-    for (a = TAILQ_FIRST(&server->associations); a; a = following) {
-        following = TAILQ_NEXT(a, next);
-        if (a->state == STA3_AWAITING_LOCAL_RESPONSE)
-            admit(server, a, now);
-        else if (a->paused)
-            association_resume(a);
-        association_tick(a, now);
-        if (association_over(a))
-            forget(server, a);
-    }
+    association_t *a;
+    TAILQ_FOREACH(a, &server->associations, next)
+    deadlines_check(a, now);
+    server_catch_up(server);
+    if (!server->accepting && server->connections_count < server->connections_max)
+        set_accepting(server, true);
 }
 
 /* --- the end ------------------------------------------------------------------------------------------ */

@@ -3,6 +3,7 @@
 #define LISTENER_SERVER_H
 
 #include "listener/association.h"
+#include "listener/peers.h"
 #include "listener/tls.h"
 
 #define LISTENING_SOCKETS_MAX 2 /* plain and TLS */
@@ -20,7 +21,11 @@ typedef struct server {
     tls_t tls;
     listening_t listening[LISTENING_SOCKETS_MAX];
     size_t listening_count;
+    bool accepting; /* the listening sockets are watched */
     TAILQ_HEAD(association_list, association) associations;
+    struct association_list attended[ATTENTIONS]; /* in the order in which they came to wait */
+    size_t connections_count, connections_max;
+    peers_t peers;
     uint64_t accepted_count;
     size_t served_count; /* associations that count against OXIDICOM_LISTENER_THREADS */
     bool draining;
@@ -29,16 +34,21 @@ typedef struct server {
     int64_t refusal_said_ms[REFUSALS]; /* last complaint of this kind */
     int64_t stranger_said_ms;          /* last one about a peer that does not speak DICOM */
     uint8_t *input;                    /* RECEIVE_BYTES, shared by all connections: nothing stays in it */
+    log_limit_t rejections, late, crowded, full;
 } server_t;
 
+/* Of zeroes makes a server that server_clear takes. */
+void server_init(server_t *server);
 /* Listens. Returns 0, or an exit status after logging why. */
 int server_start(server_t *server, stage_t *stage, custody_t *custody);
 void server_clear(server_t *server);
 
 /* The epoll set has events. */
 void server_on_events(server_t *server);
-/* Deadlines, admission, reading on, freeing what is over. To be called every TIMER_TICK_MS and whenever the ring
- * has answered. */
+/* Admission, reading on, freeing what is over: looks at those associations alone that wait for it. To be called
+ * whenever the ring has answered. */
+void server_catch_up(server_t *server);
+/* The same, and the deadlines of all associations. To be called every TIMER_TICK_MS. */
 void server_tick(server_t *server);
 /* No new associations: while some are open, which may finish until OXIDICOM_DRAIN_TIMEOUT, others are rejected as
  * transient. Then nobody listens any more. */
@@ -51,5 +61,9 @@ bool server_idle(const server_t *server);
 
 /* Whether the association may be served now. */
 bool server_has_place(const server_t *server, const association_t *association);
+/* Moves the association to the list of what it waits for now. */
+void server_attend(server_t *server, association_t *association, attention_t attention);
+/* Its connection was closed. */
+void server_on_closed(server_t *server, const struct in6_addr *address);
 
 #endif

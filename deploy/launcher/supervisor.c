@@ -15,8 +15,8 @@
 #include "common/limits.h"
 #include "common/log.h"
 
-/* A stage that drains may take OXIDICOM_DRAIN_TIMEOUT, then wait for its peers and its last messages. */
-#define END_MARGIN_MS (CLOSE_TIMEOUT_MS + 5000)
+/* A stage that drains may take OXIDICOM_DRAIN_TIMEOUT and OXIDICOM_RELEASE_TIMEOUT, then send its last messages. */
+#define END_MARGIN_MS 5000
 
 typedef enum event { EVENT_READY, EVENT_DIED, EVENT_DUE, EVENT_END, EVENTS } event_t;
 typedef void action_fn(supervisor_t *supervisor, child_t *child);
@@ -49,7 +49,8 @@ static void become_ready(supervisor_t *supervisor, child_t *child) {
 
 static void tell_to_end(supervisor_t *supervisor, child_t *child) {
     child->state = CHILD_ENDING;
-    child->due_ms = clock_ms() + supervisor->settings->drain_timeout_ms + END_MARGIN_MS;
+    const settings_t *settings = supervisor->settings;
+    child->due_ms = clock_ms() + settings->drain_timeout_ms + settings->release_timeout_ms + END_MARGIN_MS;
     kill(child->pid, SIGTERM);
 }
 

@@ -51,6 +51,14 @@ Test(settings, have_the_documented_defaults) {
     cr_assert_eq(s.writers, 1);
     cr_assert(s.fsync && !s.scp_strict && !s.scp_promiscuous && !s.scp_uncompressed_only);
     cr_assert_null(s.nats_address);
+    cr_assert_eq(s.operations_max, 16);
+    cr_assert_eq(s.connections_per_address, 0);
+    cr_assert_eq(s.handshake_timeout_ms, 30000);
+    cr_assert_eq(s.idle_timeout_ms, 600000);
+    cr_assert_eq(s.min_rate, 256);
+    cr_assert_eq(s.stall_timeout_ms, 60000);
+    cr_assert_eq(s.release_timeout_ms, 5000);
+    cr_assert(!s.allow_peers && !s.allow_calling_aets && !s.require_called_aet);
     settings_clear(&s);
 }
 
@@ -105,7 +113,7 @@ static const char *bad_value(const setting_t *s) {
     case SETTING_SIZE:
         return "big";
     default:
-        return s->valid ? "" : NULL;
+        return s->may_be_empty ? "," : s->valid ? "" : NULL;
     }
 }
 
@@ -125,20 +133,38 @@ Test(settings, name_the_variable_the_value_and_what_is_allowed_when_one_is_bad) 
 }
 
 Test(settings, refuse_values_that_are_out_of_range) {
-    static const char *const bad[][2] = {
-        {"OXIDICOM_LISTENER_PORT", "-1"},    {"OXIDICOM_LISTENER_PORT", "65536"},
-        {"OXIDICOM_WRITERS", "0"},           {"OXIDICOM_WRITERS", "2x"},
-        {"OXIDICOM_LISTENER_THREADS", "-1"}, {"OXIDICOM_BUFFER_SIZE", "1MiB"},
-        {"OXIDICOM_SCP_MAX_PDU_LENGTH", ""}, {"OXIDICOM_AMQP_ADDRESS", "amqp://a;http://b"},
-        {"OXIDICOM_QUEUE_NAME", "a/b"},      {"OXIDICOM_QUEUE_NAME", "a\xFF"},
-        {"OXIDICOM_TLS_CLIENT", "maybe"},    {"OXIDICOM_TLS_KEY", "key.pem"},
-        {"OXIDICOM_ROOT_SUBJECT", "a..b"},   {"OXIDICOM_ROOT_SUBJECT", "a\tb"}};
+    static const char *const bad[][2] = {{"OXIDICOM_LISTENER_PORT", "-1"},
+                                         {"OXIDICOM_LISTENER_PORT", "65536"},
+                                         {"OXIDICOM_WRITERS", "0"},
+                                         {"OXIDICOM_WRITERS", "2x"},
+                                         {"OXIDICOM_LISTENER_THREADS", "-1"},
+                                         {"OXIDICOM_BUFFER_SIZE", "1MiB"},
+                                         {"OXIDICOM_SCP_MAX_PDU_LENGTH", ""},
+                                         {"OXIDICOM_AMQP_ADDRESS", "amqp://a;http://b"},
+                                         {"OXIDICOM_QUEUE_NAME", "a/b"},
+                                         {"OXIDICOM_QUEUE_NAME", "a\xFF"},
+                                         {"OXIDICOM_TLS_CLIENT", "maybe"},
+                                         {"OXIDICOM_TLS_KEY", "key.pem"},
+                                         {"OXIDICOM_ROOT_SUBJECT", "a..b"},
+                                         {"OXIDICOM_ROOT_SUBJECT", "a\tb"},
+                                         {"OXIDICOM_SCP_ASYNC_OPS", "65"},
+                                         {"OXIDICOM_ALLOW_PEERS", "10.0.0.0/33"},
+                                         {"OXIDICOM_ALLOW_CALLING_AETS", "GOOD,LONGER_THAN_SIXTEEN"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         environment((const char *[]){bad[i][0], bad[i][1], NULL});
         int status;
         free(complaint_of(FOR_LAUNCHER, &status));
         cr_assert_eq(status, EXIT_SETTINGS, "%s=%s", bad[i][0], bad[i][1]);
     }
+}
+
+Test(settings, that_limit_nobody_may_be_empty) {
+    environment((const char *[]){"OXIDICOM_ALLOW_CALLING_AETS", "", "OXIDICOM_ALLOW_PEERS", "", NULL});
+    settings_t s;
+    read_all(&s);
+    cr_assert_null(s.allow_calling_aets);
+    cr_assert_null(s.allow_peers);
+    settings_clear(&s);
 }
 
 Test(settings, never_repeat_a_password) {

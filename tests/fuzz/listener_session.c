@@ -35,12 +35,16 @@ static void set_up(void) {
     stage.settings.association_wait_ms = 1000;
     stage.settings.associations_max = 10;
     stage.settings.scp_max_pdu_length = 4096;
+    stage.settings.operations_max = 16;
+    stage.settings.handshake_timeout_ms = stage.settings.idle_timeout_ms = 60000;
+    stage.settings.stall_timeout_ms = stage.settings.release_timeout_ms = 60000;
+    stage.settings.min_rate = 1;
     CHECK(custody_start(&custody, &stage, messages_on_settled) == 0);
+    server_init(&server);
     server.stage = &stage;
     server.custody = &custody;
     server.epoll = epoll_create1(EPOLL_CLOEXEC);
     server.input = malloc(RECEIVE_BYTES);
-    TAILQ_INIT(&server.associations);
 }
 
 /* Only PDUs that an acceptor sends, each as long as it says. */
@@ -139,7 +143,7 @@ static void end_session(uint64_t first_object) {
         poke();
         server_tick(&server);
     }
-    CHECK(server_idle(&server) && server.served_count == 0);
+    CHECK(server_idle(&server) && server.served_count == 0 && server.connections_count == 0);
     acknowledge_ends();
     CHECK(custody_idle(&custody) && custody.budget->held_bytes == 0);
 }
@@ -157,7 +161,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     peer.fd = pair[0];
     server.policy = (negotiation_policy_t){policy & PROMISCUOUS, policy & UNCOMPRESSED_ONLY};
     stage.settings.scp_strict = policy & STRICT;
-    association_t *a = association_new(&server, pair[1], ++server.accepted_count, "peer");
+    peers_add(&server.peers, &in6addr_loopback);
+    server.connections_count++;
+    association_t *a = association_new(&server, pair[1], ++server.accepted_count, &in6addr_loopback, "peer");
     CHECK(a);
     TAILQ_INSERT_TAIL(&server.associations, a, next);
     uint64_t first_object = custody.objects_begun + 1;

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "tests/launcher/launcher.h"
 
 static void drains_in_order(int signal_number) {
@@ -82,7 +81,7 @@ Test(end, a_stage_that_hangs_is_killed_after_its_time_and_the_status_is_1, .time
     expect_logged(&receiver, "writer-0 has ended");
     int64_t begin = clock_ms();
     cr_assert_eq(ended(&receiver, 2 * PATIENCE_MS), 1);
-    cr_assert_geq(clock_ms() - begin, CLOSE_TIMEOUT_MS, "it had no time to close its connections");
+    cr_assert_geq(clock_ms() - begin, 5000, "it had no time to close its connections");
     expect_in_order(&receiver, (const char *const[]){"listener has ended", "writer-0 has ended",
                                                      "notifier did not end in time: killed",
                                                      "notifier died of signal 9", "ends with status 1", NULL});

@@ -4,52 +4,12 @@
 
 #include "listener/negotiation.h"
 #include "listener/uids.h"
-
-#define CT  "1.2.840.10008.5.1.4.1.1.2"
-#define ELE "1.2.840.10008.1.2.1"
-#define J2K "1.2.840.10008.1.2.4.90"
-
-/* --- building requests --------------------------------------------------------------------------------- */
-
-typedef struct request {
-    uint8_t bytes[65536];
-    size_t size;
-} request_t;
-
-static void put(request_t *r, const void *bytes, size_t size) {
-    cr_assert_leq(r->size + size, sizeof r->bytes);
-    memcpy(r->bytes + r->size, bytes, size);
-    r->size += size;
-}
-
-static void put_item(request_t *r, uint8_t type, const void *body, size_t size) {
-    put(r, (uint8_t[]){type, 0, (uint8_t)(size >> 8), (uint8_t)size}, 4);
-    put(r, body, size);
-}
-
-static request_t *request_begin(void) {
-    request_t *r = calloc(1, sizeof *r);
-    put(r, "\0\1\0\0CALLED          CALLING         ", 36);
-    put(r, (uint8_t[32]){0}, 32);
-    put_item(r, 0x10, APPLICATION_CONTEXT_NAME, strlen(APPLICATION_CONTEXT_NAME));
-    return r;
-}
-
-static void put_context(request_t *r, uint8_t id, const char *abstract, const char *const *syntaxes) {
-    request_t *body = calloc(1, sizeof *body);
-    put(body, (uint8_t[]){id, 0, 0, 0}, 4);
-    if (abstract)
-        put_item(body, 0x30, abstract, strlen(abstract));
-    for (; syntaxes && *syntaxes; syntaxes++)
-        put_item(body, 0x40, *syntaxes, strlen(*syntaxes));
-    put_item(r, 0x20, body->bytes, body->size);
-    free(body);
-}
+#include "tests/listener/request.h"
 
 static const char *const BOTH[] = {J2K, ELE, NULL};
 
 typedef struct outcome {
-    answered_context_t answers[512];
+    answered_context_t answers[PRESENTATION_CONTEXTS_MAX];
     presentation_contexts_t accepted;
     size_t proposed, count;
 } outcome_t;
@@ -58,7 +18,7 @@ static outcome_t *negotiated(request_t *r, negotiation_policy_t policy) {
     outcome_t *o = calloc(1, sizeof *o);
     associate_rq_t rq;
     cr_assert(associate_rq_read(&rq, r->bytes, r->size));
-    cr_assert_leq(rq.contexts_count, 512);
+    cr_assert_leq(rq.contexts_count, PRESENTATION_CONTEXTS_MAX);
     o->proposed = rq.contexts_count;
     o->count = negotiate(&rq, policy, o->answers, o->accepted);
     associate_rq_clear(&rq);
@@ -75,7 +35,7 @@ static void outcome_free(outcome_t *o) {
 
 Test(negotiation, takes_the_first_acceptable_transfer_syntax_of_the_proposer) {
     request_t *r = request_begin();
-    put_context(r, 1, CT, BOTH);
+    request_context(r, 1, CT, BOTH);
     outcome_t *o = negotiated(r, (negotiation_policy_t){0});
     cr_assert_eq(o->count, 1);
     cr_assert_str_eq(o->accepted[1].transfer_syntax, J2K);
@@ -84,9 +44,9 @@ Test(negotiation, takes_the_first_acceptable_transfer_syntax_of_the_proposer) {
 
 Test(negotiation, takes_native_syntaxes_only_when_told_so) {
     request_t *r = request_begin();
-    put_context(r, 1, CT, BOTH);
-    put_context(r, 3, CT, (const char *const[]){J2K, NULL});
-    put_context(r, 5, CT, (const char *const[]){"1.2.840.10008.1.2.1.99", NULL});
+    request_context(r, 1, CT, BOTH);
+    request_context(r, 3, CT, (const char *const[]){J2K, NULL});
+    request_context(r, 5, CT, (const char *const[]){"1.2.840.10008.1.2.1.99", NULL});
     outcome_t *o = negotiated(r, (negotiation_policy_t){.uncompressed_only = true});
     cr_assert_str_eq(o->accepted[1].transfer_syntax, ELE);
     cr_assert_eq(o->answers[1].result, CONTEXT_TRANSFER_SYNTAXES_NOT_SUPPORTED);
@@ -97,7 +57,7 @@ Test(negotiation, takes_native_syntaxes_only_when_told_so) {
 Test(negotiation, takes_unknown_abstract_syntaxes_only_when_promiscuous) {
     for (int promiscuous = 0; promiscuous <= 1; promiscuous++) {
         request_t *r = request_begin();
-        put_context(r, 1, "1.2.3.4", BOTH);
+        request_context(r, 1, "1.2.3.4", BOTH);
         outcome_t *o = negotiated(r, (negotiation_policy_t){.promiscuous = promiscuous});
         cr_assert_eq(o->answers[0].result, promiscuous ? CONTEXT_ACCEPTED : CONTEXT_ABSTRACT_SYNTAX_NOT_SUPPORTED);
         outcome_free(o);
@@ -106,8 +66,8 @@ Test(negotiation, takes_unknown_abstract_syntaxes_only_when_promiscuous) {
 
 Test(negotiation, answers_a_context_without_transfer_syntax_or_abstract_syntax) {
     request_t *r = request_begin();
-    put_context(r, 1, CT, NULL);
-    put_context(r, 3, NULL, BOTH);
+    request_context(r, 1, CT, NULL);
+    request_context(r, 3, NULL, BOTH);
     outcome_t *o = negotiated(r, (negotiation_policy_t){.promiscuous = true});
     cr_assert_eq(o->answers[0].result, CONTEXT_TRANSFER_SYNTAXES_NOT_SUPPORTED);
     cr_assert_eq(o->answers[1].result, CONTEXT_ABSTRACT_SYNTAX_NOT_SUPPORTED);
@@ -116,9 +76,9 @@ Test(negotiation, answers_a_context_without_transfer_syntax_or_abstract_syntax) 
 
 Test(negotiation, refuses_the_second_context_of_an_id_and_even_ids) {
     request_t *r = request_begin();
-    put_context(r, 1, CT, (const char *const[]){ELE, NULL});
-    put_context(r, 1, CT, (const char *const[]){J2K, NULL});
-    put_context(r, 2, CT, BOTH);
+    request_context(r, 1, CT, (const char *const[]){ELE, NULL});
+    request_context(r, 1, CT, (const char *const[]){J2K, NULL});
+    request_context(r, 2, CT, BOTH);
     outcome_t *o = negotiated(r, (negotiation_policy_t){0});
     cr_assert_eq(o->count, 1);
     cr_assert_str_eq(o->accepted[1].transfer_syntax, ELE);
@@ -130,17 +90,34 @@ Test(negotiation, refuses_the_second_context_of_an_id_and_even_ids) {
 Test(negotiation, answers_more_than_128_contexts) {
     request_t *r = request_begin();
     for (int i = 0; i < 200; i++)
-        put_context(r, (uint8_t)(2 * i + 1), CT, BOTH);
+        request_context(r, (uint8_t)(2 * i + 1), CT, BOTH);
     outcome_t *o = negotiated(r, (negotiation_policy_t){0});
     cr_assert_eq(o->proposed, 200);
     cr_assert_eq(o->count, 128);
     outcome_free(o);
 }
 
+/* 65 characters; the longest legal UID has 64 (PS3.5 9.1). */
+#define LONG_UID "11.23333333333333333333333333333333333333333333333333333333333333"
+
+Test(negotiation, refuses_uids_over_64_characters_and_takes_those_of_64) {
+    request_t *r = request_begin();
+    request_context(r, 1, LONG_UID, BOTH);
+    request_context(r, 3, CT, (const char *const[]){LONG_UID, NULL});
+    request_context(r, 5, CT, (const char *const[]){LONG_UID, ELE, NULL});
+    request_context(r, 7, &LONG_UID[1], BOTH);
+    outcome_t *o = negotiated(r, (negotiation_policy_t){.promiscuous = true});
+    cr_assert_eq(o->answers[0].result, CONTEXT_ABSTRACT_SYNTAX_NOT_SUPPORTED);
+    cr_assert_eq(o->answers[1].result, CONTEXT_TRANSFER_SYNTAXES_NOT_SUPPORTED);
+    cr_assert_str_eq(o->accepted[5].transfer_syntax, ELE);
+    cr_assert_eq(strlen(o->accepted[7].abstract_syntax), UID_MAX_BYTES);
+    outcome_free(o);
+}
+
 Test(negotiation, knows_uids_padded_with_nul_or_space) {
     request_t *r = request_begin();
     uint8_t body[] = "\1\0\0\0\x30\0\0\x1A" CT "\0\x40\0\0\x14" ELE " ";
-    put_item(r, 0x20, body, 4 + 4 + 26 + 4 + 20);
+    request_item(r, 0x20, body, 4 + 4 + 26 + 4 + 20);
     outcome_t *o = negotiated(r, (negotiation_policy_t){0});
     cr_assert_eq(o->count, 1);
     cr_assert_str_eq(o->accepted[1].abstract_syntax, CT);
@@ -150,11 +127,11 @@ Test(negotiation, knows_uids_padded_with_nul_or_space) {
 Test(negotiation, serves_verification_alone_at_any_time) {
     associate_rq_t rq;
     request_t *r = request_begin();
-    put_context(r, 1, VERIFICATION_SOP_CLASS, BOTH);
+    request_context(r, 1, VERIFICATION_SOP_CLASS, BOTH);
     cr_assert(associate_rq_read(&rq, r->bytes, r->size));
     cr_assert(proposes_only_verification(&rq));
     associate_rq_clear(&rq);
-    put_context(r, 3, CT, BOTH);
+    request_context(r, 3, CT, BOTH);
     cr_assert(associate_rq_read(&rq, r->bytes, r->size));
     cr_assert_not(proposes_only_verification(&rq));
     associate_rq_clear(&rq);
@@ -166,7 +143,7 @@ Test(negotiation, serves_verification_alone_at_any_time) {
 Test(associate_rq, is_refused_when_cut_anywhere_within_an_item) {
     request_t *r = request_begin();
     size_t fixed = 68, application = r->size;
-    put_context(r, 1, CT, BOTH);
+    request_context(r, 1, CT, BOTH);
     for (size_t size = 0; size < r->size; size++) {
         associate_rq_t rq;
         uint8_t *copy = malloc(size ? size : 1); /* so that a sanitizer sees every byte too many */
@@ -176,6 +153,21 @@ Test(associate_rq, is_refused_when_cut_anywhere_within_an_item) {
         associate_rq_clear(&rq);
         free(copy);
     }
+    free(r);
+}
+
+Test(associate_rq, counts_the_contexts_that_are_too_many_and_keeps_none_of_them) {
+    request_t *r = request_begin();
+    for (int i = 0; i < PRESENTATION_CONTEXTS_MAX + 100; i++)
+        request_context(r, 1, CT, NULL);
+    uint8_t *copy = malloc(r->size); /* so that a sanitizer sees every byte too many */
+    memcpy(copy, r->bytes, r->size);
+    associate_rq_t rq;
+    cr_assert(associate_rq_read(&rq, copy, r->size));
+    cr_assert_eq(rq.contexts_count, PRESENTATION_CONTEXTS_MAX + 100);
+    cr_assert_eq(rq.contexts[PRESENTATION_CONTEXTS_MAX - 1].id, 1);
+    associate_rq_clear(&rq);
+    free(copy);
     free(r);
 }
 
@@ -195,14 +187,14 @@ Test(associate_rq, has_titles_without_padding_as_utf8) {
 
 Test(associate_ac, echoes_the_titles_and_answers_each_context) {
     request_t *r = request_begin();
-    put_context(r, 1, CT, BOTH);
-    put_context(r, 3, "1.2.3", BOTH);
+    request_context(r, 1, CT, BOTH);
+    request_context(r, 3, "1.2.3", BOTH);
     associate_rq_t rq;
     cr_assert(associate_rq_read(&rq, r->bytes, r->size));
     presentation_contexts_t accepted = {0};
     answered_context_t answers[2];
     negotiate(&rq, (negotiation_policy_t){0}, answers, accepted);
-    pdu_t ac = associate_ac_build(&rq, answers, 2, 131072);
+    pdu_t ac = associate_ac_build(&rq, answers, (allowance_t){131072, 16});
     cr_assert_eq(ac.bytes[0], PDU_ASSOCIATE_AC);
     cr_assert_eq(((size_t)ac.bytes[4] << 8 | ac.bytes[5]) + PDU_HEADER_BYTES, ac.size);
     cr_assert_arr_eq(ac.bytes + 10, r->bytes + 4, 64);

@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "listener/pdu_stream.h"
@@ -103,6 +104,34 @@ Test(pdu_stream, refuses_unknown_pdus_and_those_of_an_acceptor) {
 Test(pdu_stream, refuses_pdus_longer_than_any_legal_one_of_their_type) {
     CHECK("violation 6; ", 1, 0, 0xFF, 0xFF, 0xFF, 0xFF);
     CHECK("violation 6; ", 5, 0, 0, 0, 1, 0);
+}
+
+Test(pdu_stream, takes_memory_for_a_request_as_its_bytes_come) {
+    static const uint8_t header[] = {1, 0, 0, 4, 0, 0, 'a'};
+    static uint8_t rest[ASSOCIATE_RQ_MAX_BYTES - 1];
+    pdu_stream_t stream = {0};
+    reader_t input = reader_over(header, sizeof header);
+    cr_assert_eq(pdu_stream_next(&stream, &input).kind, STREAM_NEED_MORE);
+    cr_assert_leq(stream.body_capacity, PDU_BODY_FIRST_BYTES);
+    memset(rest, 'b', sizeof rest);
+    input = reader_over(rest, sizeof rest);
+    stream_event_t e = pdu_stream_next(&stream, &input);
+    cr_assert_eq(e.kind, STREAM_PDU);
+    cr_assert_eq(e.size, ASSOCIATE_RQ_MAX_BYTES);
+    cr_assert(e.bytes[0] == 'a' && e.bytes[1] == 'b' && e.bytes[e.size - 1] == 'b');
+    pdu_stream_clear(&stream);
+}
+
+Test(pdu_stream, hands_the_body_of_a_pdu_over_and_goes_on) {
+    static const uint8_t bytes[] = {1, 0, 0, 0, 0, 2, 'x', 'y', 5, 0, 0, 0, 0, 4, 0, 0, 0, 0};
+    pdu_stream_t stream = {0};
+    reader_t input = reader_over(bytes, sizeof bytes);
+    cr_assert_eq(pdu_stream_next(&stream, &input).kind, STREAM_PDU);
+    uint8_t *body = pdu_stream_take_body(&stream);
+    cr_assert_eq(pdu_stream_next(&stream, &input).type, PDU_RELEASE_RQ);
+    cr_assert_eq(memcmp(body, "xy", 2), 0);
+    free(body);
+    pdu_stream_clear(&stream);
 }
 
 Test(pdu_stream, needs_no_memory_for_a_pdu_of_4_gigabytes) {

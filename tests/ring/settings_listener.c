@@ -155,6 +155,35 @@ Test(settings, let_an_association_wait_until_another_ends, .timeout = 60) {
     end(&receiver);
 }
 
+/* The one that had the place is gone, its objects still fill the buffer: the next one is accepted, and read from
+ * when there is room. */
+Test(settings, let_an_association_in_that_there_is_no_room_for_yet_and_read_it_later, .timeout = 60) {
+    receiver_t receiver;
+    start_with(&receiver, WITH("OXIDICOM_LISTENER_THREADS", "1", "OXIDICOM_BUFFER_SIZE", "4MiB"));
+    pid_t notifier = receiver_stage(&receiver, "notifier", 0);
+    scu_t first = {0}, second = {.timeout_ms = 1000};
+    cr_assert(scu_associate_mr(&first, receiver.port, "FIRST", EXPLICIT_LE));
+    kill(notifier, SIGSTOP);
+    bytes_t set = instance(1, 100000);
+    for (int i = 0; i < 45; i++)
+        cr_assert(scu_send_store(&first, 1, MR_STORAGE, "1.2.3", &set, 0));
+    cr_assert_not(associate_for(&second, receiver.port, MR_STORAGE));
+    scu_reset(&first);
+    second.timeout_ms = 10000;
+    cr_assert(scu_read(&second) && second.type == 2);
+    bytes_t echo = scu_echo_command(1);
+    cr_assert(scu_p_data(&second, 1, 3, echo.at, echo.size));
+    second.timeout_ms = 500;
+    cr_assert_eq(scu_status(&second), -1, "the buffer is full");
+    kill(notifier, SIGCONT);
+    second.timeout_ms = 15000;
+    cr_assert_eq(scu_status(&second), 0);
+    cr_assert(scu_release(&second));
+    bytes_free(&set);
+    bytes_free(&echo);
+    end(&receiver);
+}
+
 /* --- where ------------------------------------------------------------------------------------------------- */
 
 Test(settings, listen_on_the_port_over_ipv4_and_ipv6, .timeout = 60) {

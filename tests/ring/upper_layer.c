@@ -10,9 +10,13 @@
 /* --- the receiver ------------------------------------------------------------------------------------------ */
 
 site_t site_start(void) {
+    return site_start_with(NULL);
+}
+
+site_t site_start_with(const char *const *settings) {
     site_t site = {0};
     receiver_prepare(&site.receiver);
-    receiver_start(&site.receiver, NULL);
+    receiver_start(&site.receiver, settings);
     site.listener = receiver_stage(&site.receiver, "listener", 0);
     return site;
 }

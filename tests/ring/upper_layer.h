@@ -18,6 +18,9 @@ typedef struct site {
 } site_t;
 
 site_t site_start(void);
+/* With name-value pairs, NULL-terminated. */
+site_t site_start_with(const char *const *settings);
+#define SITE_WITH(...) site_start_with((const char *const[]){__VA_ARGS__, NULL})
 /* Ends the listener in order, the rest at once. No test may have brought the listener down: a new one in its place
  * would hide it. */
 void site_end(site_t *site);

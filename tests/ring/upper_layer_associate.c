@@ -111,7 +111,7 @@ Test(associations, with_more_than_128_contexts_are_accepted, .timeout = 60) {
 }
 
 /* Asynchronous operations, role selection, extended negotiation, user identity, and one of the future. */
-Test(associations, with_user_items_that_are_not_served_are_accepted, .timeout = 60) {
+Test(associations, with_user_items_of_all_kinds_are_accepted, .timeout = 60) {
     static const char items[] = "\x53\0\0\4\0\0\0\0"
                                 "\x54\0\0\11\0\5"
                                 "1.2.3"

@@ -1,0 +1,28 @@
+/* Addresses of both families and networks of them, as in 10.1.0.0/16 or fd00::/8 (RFC 4632, RFC 4291). */
+#ifndef COMMON_NETWORK_H
+#define COMMON_NETWORK_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* IPv4 addresses are kept as IPv6 has them, ::ffff:a.b.c.d (RFC 4291 2.5.5.2), so that it does not matter which
+ * socket a peer came to. */
+typedef struct network {
+    struct in6_addr address;
+    unsigned prefix_bits; /* of the 128 */
+} network_t;
+
+/* Of a socket's peer. Anything but IPv4 and IPv6 is ::. */
+struct in6_addr network_address_of(const struct sockaddr_storage *peer);
+
+/* Reads one address or network, e.g. "10.1.0.0/16", "::1". */
+bool network_parse(const char *text, size_t size, network_t *network) __attribute__((warn_unused_result));
+bool network_contains(const network_t *network, const struct in6_addr *address);
+
+/* Whether each item of a comma list is an address or network. */
+bool networks_valid(const char *list);
+/* Whether one of a valid list contains the address. */
+bool networks_contain(const char *list, const struct in6_addr *address);
+
+#endif

@@ -1,0 +1,116 @@
+/* Asynchronous operations: several objects of one association under way at once. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "tests/ring/upper_layer.h"
+
+static const scu_context_t CONTEXTS[] = {{MR_CONTEXT, MR_STORAGE, {EXPLICIT_LE}},
+                                         {ECHO_CONTEXT, VERIFICATION, {IMPLICIT_LE}}};
+
+/* Opens an association that asks for `operations` at once. */
+static scu_t associate_for(const site_t *site, uint8_t operations) {
+    uint8_t window[] = {0x53, 0, 0, 4, 0, operations, 0, 1};
+    scu_t scu = {0};
+    cr_assert(scu_associate(
+        &scu, site->receiver.port,
+        &(scu_request_t){.contexts = CONTEXTS, .contexts_count = 2, .extra_user_items = {window, sizeof window}}));
+    return scu;
+}
+
+/* The operations window that the peer was granted: 256 * performed + invoked; -1: none. */
+static int granted(const scu_t *scu) {
+    for (size_t at = 0; at + 8 <= scu->body.size; at++)
+        if (memcmp(scu->body.at + at, "\x53\0\0\4\0", 5) == 0)
+            return scu->body.at[at + 7] << 8 | scu->body.at[at + 5];
+    return -1;
+}
+
+Test(operations, are_granted_as_asked_up_to_the_setting_and_logged, .timeout = 60) {
+    site_t site = SITE_WITH("OXIDICOM_SCP_ASYNC_OPS", "4");
+    static const uint8_t asked[] = {0, 1, 3, 4, 5, 255}, wanted[] = {4, 1, 3, 4, 4, 4};
+    for (size_t i = 0; i < sizeof asked; i++) {
+        scu_t scu = associate_for(&site, asked[i]);
+        cr_assert_eq(granted(&scu), 256 | wanted[i], "%d of %d", granted(&scu), asked[i]);
+        cr_assert(scu_release(&scu));
+    }
+    scu_t scu = site_associate(&site);
+    cr_assert_eq(granted(&scu), -1, "nothing was asked for");
+    cr_assert(scu_release(&scu));
+    cr_assert(
+        receiver_logged(&site.receiver, "operations window 3, implementation 1.2.826.0.1.3680043.9.9999.1", 1000));
+    site_end(&site);
+}
+
+#define OBJECTS 6
+
+Test(operations, of_one_association_go_to_several_writers_and_are_answered_as_they_end, .timeout = 60) {
+    site_t site = SITE_WITH("OXIDICOM_WRITERS", "2");
+    scu_t scu = associate_for(&site, 16);
+    bool answered[OBJECTS + 1] = {false};
+    int order[OBJECTS];
+    site_hold(&site, "notifier"); /* so that all are outstanding before one is answered */
+    site_hold(&site, "writer");   /* the first of the two */
+    for (int i = 1; i <= OBJECTS; i++) {
+        bytes_t set = instance(i, 500);
+        cr_assert(scu_send_store(&scu, MR_CONTEXT, MR_STORAGE, "1.2.3", &set, 0));
+        bytes_free(&set);
+    }
+    cr_assert_eq(scu_echo(&scu, ECHO_CONTEXT), 0, "the listener has all");
+    site_go_on(&site, "notifier");
+    for (int i = 0; i < OBJECTS; i++) {
+        if (i == OBJECTS / 2)
+            site_go_on(&site, "writer");
+        cr_assert_eq(scu_status(&scu), 0);
+        order[i] = scu_response_number(&scu, 0x0120);
+        cr_assert(order[i] >= 1 && order[i] <= OBJECTS && !answered[order[i]], "message %d", order[i]);
+        answered[order[i]] = true;
+    }
+    cr_assert_lt(order[OBJECTS / 2], order[OBJECTS / 2 - 1], "the first writer's come after the second's");
+    expect_files(&site, OBJECTS);
+    cr_assert(scu_release(&scu));
+    site_end(&site);
+}
+
+#define ROUND_OBJECTS 24
+
+/* How long it takes to store a round of objects of 20 KB, `window` of them outstanding at once. */
+static int64_t round_ms(const site_t *site, int window, int first) {
+    scu_t scu = associate_for(site, 16);
+    int outstanding = 0;
+    int64_t begin_ms = clock_ms();
+    for (int i = first; i < first + ROUND_OBJECTS; i++) {
+        bytes_t set = instance(i, 20000);
+        cr_assert(scu_send_store(&scu, MR_CONTEXT, MR_STORAGE, "1.2.3", &set, 0));
+        bytes_free(&set);
+        if (++outstanding == window) {
+            cr_assert_eq(scu_status(&scu), 0);
+            outstanding--;
+        }
+    }
+    for (; outstanding > 0; outstanding--)
+        cr_assert_eq(scu_status(&scu), 0);
+    int64_t passed_ms = clock_ms() - begin_ms;
+    cr_assert(scu_release(&scu));
+    return passed_ms;
+}
+
+/* Four writers, each of which waits for its storage. */
+Test(operations, outstanding_at_once_make_up_for_slow_storage, .timeout = 120) {
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip_test("the sanitizer wants to be the first library");
+#endif
+    char *preload = text_of("%s/../preload.so", binaries()), *folder = temporary_folder("slow");
+    char *faults = text_of("%s/faults", folder);
+    FILE *rules = fopen(faults, "w");
+    cr_assert(rules && fputs("writer fsync stall=20\nwriter rename stall=20\n", rules) >= 0 && fclose(rules) == 0);
+    site_t site = SITE_WITH("OXIDICOM_WRITERS", "4", "LD_PRELOAD", preload, "OXIDICOM_TEST_FAULTS", faults);
+    int64_t one_by_one = round_ms(&site, 1, 1), at_once = round_ms(&site, 16, 1000);
+    cr_assert_lt(2 * at_once, one_by_one, "%lld ms at once, %lld ms one by one", (long long)at_once,
+                 (long long)one_by_one);
+    site_end(&site);
+    remove_folder(folder);
+    free(faults);
+    free(folder);
+    free(preload);
+}
