@@ -31,6 +31,17 @@
 #define HEAP_KEEP_BYTES (4 * 1024 * 1024)
 #define HEAP_STEP_BYTES (256 * 1024)
 
+/* --- metrics -------------------------------------------------------------------------------------- */
+
+/* A label's value: an AE title in UTF-8, a writer's id. */
+#define METRIC_LABEL_MAX_BYTES 80
+/* AE titles told apart; those that are new after so many are counted together as "other". */
+#define METRIC_AE_TITLES_MAX 50
+/* Snapshots that wait for a notifier that is not there: what comes later counts them in, so none need queue up. */
+#define FIGURES_QUEUE_MESSAGES 2
+/* A process measures itself, and the notifier its journal, this often. */
+#define MEASURE_INTERVAL_MS 1000
+
 /* --- listener ------------------------------------------------------------------------------------- */
 
 /* An A-ASSOCIATE-RQ may have 128 contexts of many syntaxes and user items; nothing legal comes near this. */
@@ -190,6 +201,29 @@
 #define CUBE_DESCRIPTION_MAX      400
 #define CUBE_PATH_MAX             1024
 #define CUBE_PACS_NAME_MAX        20
+
+/* A stage whose figures stay away so long is taken for gone by those who look from outside … */
+#define STAGE_SILENCE_MS 2000
+/* … and is shown as such for so long. */
+#define STAGE_SHOWN_MS (5 * 60 * 1000)
+/* Processes whose figures are remembered; the one that has been silent for longest makes room. */
+#define BOARD_STAGES_MAX (WRITERS_MAX + 16)
+/* Values of one process, those of unknown names not counted. */
+#define BOARD_VALUES_MAX 2048
+/* A journal that did not take events is tried so often. */
+#define JOURNAL_TRY_MS 2000
+/* Receptions are counted by state, then for so many times as long not again. */
+#define JOURNAL_COUNT_PAUSE 100
+/* Clients of the HTTP endpoint: connections at once, bytes of a request and of what belongs to it, and times:
+ * between two bytes, for a whole request, for a whole answer; and between two attempts to bind the port. */
+#define HTTP_CONNECTIONS_MAX   64
+#define HTTP_REQUEST_MAX_BYTES (16 * 1024)
+#define HTTP_IDLE_TIMEOUT_S    10
+#define HTTP_REQUEST_MAX_MS    15000
+#define HTTP_ANSWER_MAX_MS     30000
+#define HTTP_RETRY_MS          5000
+/* A loop that has not come round for so long hangs. */
+#define LOOP_SILENCE_MS 10000
 
 /* Answers to the operator's tool in one batch; further questions in it are not answered. */
 #define QUERIES_PER_BATCH 16

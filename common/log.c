@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/metrics.h"
 
 /* One line is one write(2), so that lines of several threads and stages do not mix. */
 #define LINE_MAX_BYTES 2048
@@ -69,8 +70,10 @@ bool log_wanted(log_level_t level) {
 
 bool log_seldom(int64_t *last_ms) {
     int64_t now = clock_ms();
-    if (*last_ms && now - *last_ms < LOG_SELDOM_MS)
+    if (*last_ms && now - *last_ms < LOG_SELDOM_MS) {
+        metric_add(METRIC_LOG_SUPPRESSED, NULL, 1);
         return false;
+    }
     *last_ms = now;
     return true;
 }
@@ -79,6 +82,7 @@ static bool once_in(int64_t ms, log_limit_t *limit, uint64_t *left_out) {
     int64_t now = clock_ms();
     if (limit->said_ms && now - limit->said_ms < ms) {
         limit->left_out++;
+        metric_add(METRIC_LOG_SUPPRESSED, NULL, 1);
         return false;
     }
     *left_out = limit->left_out;
@@ -103,6 +107,7 @@ static size_t advance(size_t at, int written) {
 void log_write(log_level_t level, const log_context_t *context, const char *format, ...) {
     if (!log_wanted(level))
         return;
+    metric_add(METRIC_LOG_LINES, LEVEL_NAMES[level], 1);
     char line[LINE_MAX_BYTES];
     struct timespec now;
     struct tm utc;

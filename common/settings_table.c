@@ -1,6 +1,7 @@
 /* One entry per environment variable. --help, the README's table and every complaint come from here. */
 #include "common/settings_table.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -76,6 +77,11 @@ static bool is_writer_id(const char *text) {
 
 static bool is_tls_client(const char *text) {
     return strcmp(text, "none") == 0 || strcmp(text, "optional") == 0 || strcmp(text, "required") == 0;
+}
+
+static bool is_ip_address(const char *text) {
+    struct in6_addr address;
+    return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
 }
 
 #define FIELD(name) offsetof(settings_t, name)
@@ -432,6 +438,21 @@ const setting_t SETTINGS[] = {
      .least = -1,
      .most = 1 << 20,
      .help = "Descriptor that gets a newline when the process is ready, as s6 has it; -1: none."},
+    {.name = "OXIDICOM_HTTP_PORT",
+     .type = SETTING_INTEGER,
+     .offset = FIELD(http_port),
+     .stages = FOR_NOTIFIER,
+     .default_value = "0",
+     .most = 65535,
+     .help = "TCP port of /metrics, /livez and /readyz, served by the notifier for all stages; 0: none."},
+    {.name = "OXIDICOM_HTTP_ADDRESS",
+     .type = SETTING_TEXT,
+     .offset = FIELD(http_address),
+     .stages = FOR_NOTIFIER,
+     .default_value = "127.0.0.1",
+     .valid = is_ip_address,
+     .allowed = "an IPv4 or IPv6 address",
+     .help = "Address that this port is bound to; :: stands for every address of the machine."},
     {.name = "RUST_LOG",
      .type = SETTING_TEXT,
      .offset = FIELD(rust_log),

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "common/version.h"
 
 char *stage_endpoint(const char *run_dir, const char *id) {
@@ -221,6 +222,7 @@ int stage_main(const stage_spec_t *spec, int argc, char **argv) {
         spec->settings == FOR_WRITER ? zsys_sprintf("writer-%s", stage.settings.writer_id) : strdup(spec->name);
     log_start(stage.id, stage.settings.rust_log);
     keep_heap();
+    metrics_start(spec->settings);
     status = start(&stage);
     if (status == 0) {
         run_loop(&stage);

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/metrics.h"
 #include "listener/server.h"
 
 #define INPUT_ENDED "connection closed by the peer"
@@ -25,7 +26,17 @@ static void set_state(association_t *a, association_state_t state) {
     a->since_ms = clock_ms();
 }
 
+/* Once for each connection: what follows on the last PDU ends nothing any more. */
+static void count_end(const association_t *a) {
+    static const char *const names[] = {"lost", "released", "aborted_by_peer", "aborted", "rejected", "timed_out"};
+    if (a->state == STA2_AWAITING_ASSOCIATE_RQ)
+        metric_add(METRIC_ASSOCIATIONS, "no_request", 1);
+    else if (association_is_served(a->state) || a->state == STA3_AWAITING_LOCAL_RESPONSE)
+        metric_add(METRIC_ASSOCIATIONS, names[a->outcome], 1);
+}
+
 static void log_end(association_t *a, const char *how) {
+    count_end(a);
     if (association_is_served(a->state))
         log_info(&a->context, "%s: %s, %llu stored, %llu refused, %llu bytes", a->calling_ae, how,
                  (unsigned long long)a->stored, (unsigned long long)a->refused, (unsigned long long)a->bytes);
@@ -69,6 +80,8 @@ void association_abort(association_t *a, abort_source_t source, abort_reason_t r
     /* Before there is an association, anybody can send anything. */
     if (a->state != STA2_AWAITING_ASSOCIATE_RQ || log_seldom(&a->server->stranger_said_ms))
         log_warn(&a->context, "A-ABORT to %s: %s", a->peer, why);
+    if (a->outcome == OUTCOME_LOST)
+        a->outcome = OUTCOME_ABORTED;
     uint8_t pdu[SHORT_PDU_BYTES];
     abort_build(pdu, source, reason);
     association_send(a, pdu, sizeof pdu);
@@ -135,6 +148,7 @@ static void log_rejection(association_t *a, const char *why) {
 
 void association_reject(association_t *a, const rejection_t *rejection) {
     log_rejection(a, rejection->why);
+    a->outcome = OUTCOME_REJECTED;
     uint8_t pdu[SHORT_PDU_BYTES];
     associate_rj_build(pdu, rejection->result, rejection->source, rejection->reason);
     association_send(a, pdu, sizeof pdu);
@@ -238,6 +252,7 @@ static void on_p_data(association_t *a, const stream_event_t *event) {
 static void release(association_t *a) {
     uint8_t pdu[SHORT_PDU_BYTES];
     release_rp_build(pdu);
+    a->outcome = OUTCOME_RELEASED;
     association_send(a, pdu, sizeof pdu);
     if (a->connection.fd >= 0)
         await_close(a, "released");
@@ -274,6 +289,7 @@ static void on_pdu(association_t *a, const stream_event_t *event) {
         on_release_rq(a);
         break;
     case PDU_ABORT:
+        a->outcome = OUTCOME_ABORTED_BY_PEER;
         association_close(a, "aborted by the peer");
         break;
     default:

@@ -32,6 +32,16 @@ typedef enum attention {
     ATTENTIONS
 } attention_t;
 
+/* How an association ended; what it is unless something is said. */
+typedef enum association_outcome {
+    OUTCOME_LOST,
+    OUTCOME_RELEASED,
+    OUTCOME_ABORTED_BY_PEER,
+    OUTCOME_ABORTED,
+    OUTCOME_REJECTED,
+    OUTCOME_TIMED_OUT,
+} association_outcome_t;
+
 /* A message that has begun and is not answered. */
 typedef struct message {
     TAILQ_ENTRY(message) next;
@@ -41,6 +51,7 @@ typedef struct message {
     object_t *object;    /* NULL: the data set is thrown away */
     response_t response; /* what to say then */
     bool silent;         /* it is not to be answered */
+    int64_t began_us;    /* its command was there */
 } message_t;
 
 typedef struct association {
@@ -49,6 +60,7 @@ typedef struct association {
     struct server *server;
     association_state_t state;
     attention_t attention; /* changed by server_attend alone */
+    association_outcome_t outcome;
     log_context_t context;
     connection_t connection;
     struct in6_addr address;

@@ -86,6 +86,9 @@ typedef struct custody {
     uint64_t objects_begun;
     budget_t *budget;
     int64_t complained_ms; /* of too many writers */
+    /* Called with `watcher` when a writer came, leaves or is gone; NULL: nobody wants to know. */
+    void (*writers_changed)(void *watcher);
+    void *watcher;
 } custody_t;
 
 /* Returns 0, or an exit status after logging why. */

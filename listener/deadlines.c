@@ -55,15 +55,19 @@ static bool too_slow(association_t *a, int64_t now_ms) {
     return slow;
 }
 
+static void time_out(association_t *a, const char *why) {
+    a->outcome = OUTCOME_TIMED_OUT;
+    association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, why);
+}
+
 static void check_open(association_t *a, int64_t now_ms) {
     if (a->patience.paused_since_ms || a->input_ended)
         return;
     if (a->patience.window_since_ms) {
         if (too_slow(a, now_ms))
-            association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED,
-                              "within a message, slower than OXIDICOM_MIN_RATE for OXIDICOM_STALL_TIMEOUT");
+            time_out(a, "within a message, slower than OXIDICOM_MIN_RATE for OXIDICOM_STALL_TIMEOUT");
     } else if (a->unanswered_count == 0 && now_ms - a->patience.quiet_since_ms >= settings_of(a)->idle_timeout_ms) {
-        association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, "no message within OXIDICOM_IDLE_TIMEOUT");
+        time_out(a, "no message within OXIDICOM_IDLE_TIMEOUT");
     }
 }
 

@@ -5,9 +5,11 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "listener/conformance.h"
+#include "listener/gauges.h"
 #include "listener/memory.h"
 #include "listener/query.h"
 #include "listener/server.h"
+#include "proto/figures.h"
 
 typedef struct listener {
     custody_t custody;
@@ -15,6 +17,7 @@ typedef struct listener {
     ring_inbox_t inbox;
     int64_t given_back_ms;
     uint64_t given_back_work; /* done until then */
+    figures_t *figures;
 } listener_t;
 
 /* --- messages of the ring ----------------------------------------------------------------------------- */
@@ -52,6 +55,15 @@ static ring_handler_fn *const HANDLERS[] = {
     [RING__ENVELOPE__BODY_ACKNOWLEDGED] = on_acknowledged,
     [RING__ENVELOPE__BODY_STATUS_QUERY] = on_status_query,
 };
+
+/* --- figures ------------------------------------------------------------------------------------------ */
+
+/* Also when a writer came or is gone: whether the receiver is ready depends on it. */
+static void send_figures(void *self) {
+    listener_t *listener = self;
+    gauges_set(&listener->server, &listener->custody);
+    figures_send(listener->figures);
+}
 
 /* --- the stage ---------------------------------------------------------------------------------------- */
 
@@ -106,6 +118,7 @@ static void on_inbox(stage_t *stage) {
 
 static void on_beat(stage_t *stage) {
     custody_beat(&((listener_t *)stage->self)->custody);
+    send_figures(stage->self);
 }
 
 static int on_drain_timeout(zloop_t *loop, int timer, void *argument) {
@@ -127,6 +140,7 @@ static void on_terminate(stage_t *stage) {
         stage_end(stage, EX_OSERR);
     log_info(NULL, "told to end: no new associations");
     server_drain(&listener->server);
+    send_figures(listener);
     (void)end_if_drained(stage);
 }
 
@@ -147,6 +161,11 @@ static int start(stage_t *stage) {
         status = server_start(&listener->server, stage, &listener->custody);
     if (status != 0)
         return status;
+    listener->figures = figures_new(stage, RING__STAGE__STAGE_LISTENER, &listener->inbox);
+    if (!listener->figures)
+        return EXIT_SETTINGS;
+    listener->custody.writers_changed = send_figures;
+    listener->custody.watcher = listener;
     zmq_pollitem_t sockets = {.fd = listener->server.epoll, .events = ZMQ_POLLIN};
     if (zloop_poller(stage->loop, &sockets, on_sockets, stage) != 0 ||
         zloop_timer(stage->loop, TIMER_TICK_MS, 0, on_tick, stage) < 0)
@@ -156,8 +175,11 @@ static int start(stage_t *stage) {
 
 static void destroy(stage_t *stage) {
     listener_t *listener = stage->self;
-    server_clear(&listener->server); /* first: associations give up the objects that they are receiving */
+    if (listener->figures)
+        figures_send(listener->figures); /* what was counted since the last beat */
+    server_clear(&listener->server);     /* first: associations give up the objects that they are receiving */
     custody_clear(&listener->custody);
+    figures_destroy(&listener->figures);
     free(listener);
     stage->self = NULL;
 }

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/limits.h"
+#include "common/metrics.h"
 #include "listener/association.h"
 #include "listener/server.h"
 
@@ -41,7 +43,20 @@ static void respond(association_t *a, const message_t *message, response_t respo
     free(pdu.bytes);
 }
 
+static void measure_outcome(const association_t *a, const message_t *message, uint16_t status) {
+    char name[8];
+    snprintf(name, sizeof name, "%04X", status);
+    metric_add(METRIC_C_STORE_RESPONSES, name, 1);
+    metric_observe(METRIC_C_STORE_TIME, clock_us() - message->began_us);
+    /* Only who has stored something: anybody can call himself anything. */
+    if (status == STATUS_SUCCESS && message->object) {
+        metric_add(METRIC_OBJECTS_STORED, a->calling_ae, 1);
+        metric_add(METRIC_OBJECT_BYTES_STORED, a->calling_ae, message->object->received);
+    }
+}
+
 static void count_outcome(association_t *a, const message_t *message, const response_t *response) {
+    measure_outcome(a, message, response->status);
     if (response->status == STATUS_SUCCESS)
         a->stored++;
     else
@@ -75,6 +90,8 @@ static void finish_message(association_t *a) {
     message_t *message = a->receiving;
     a->receiving = NULL;
     deadlines_on_message(a);
+    if (message->command.field == C_STORE_RQ)
+        metric_observe(METRIC_RECEIVE_TIME, clock_us() - message->began_us);
     if (message->object) {
         TAILQ_INSERT_TAIL(&a->unanswered, message, next);
         a->unanswered_count++;
@@ -117,6 +134,7 @@ static void begin_message(association_t *a, uint8_t context_id) {
     if (!message)
         abort();
     message->association = a;
+    message->began_us = clock_us();
     message->context_id = context_id;
     bool understood = command_read(&message->command, a->command_set, a->command_set_size);
     a->command_set_size = 0;
@@ -161,6 +179,7 @@ static void on_data_fragment(association_t *a, const stream_event_t *event) {
         return;
     }
     a->bytes += event->size;
+    metric_add(METRIC_RECEIVED_BYTES, NULL, event->size);
     if (a->receiving->object && event->size > 0)
         object_append(a->receiving->object, event->bytes, event->size);
     if (event->ends_message)

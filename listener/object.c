@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/metrics.h"
 #include "listener/custody.h"
 
 /* A chunk begins this small and grows, so that a small object does not take a whole one from the budget. */
@@ -312,6 +313,8 @@ void object_redeliver(object_t *object, const char *why) {
         object_settle(object, STATUS_OUT_OF_RESOURCES, 0, "storage lost the object, please send it again");
         return;
     }
+    if (object->sent > 0)
+        metric_add(METRIC_REDELIVERIES, NULL, 1);
     object_assign(object);
     log_info(&object->context, "%s: attempt %u goes to %s", why, object->attempt,
              object->writer ? object->writer->id : "the next writer that appears");

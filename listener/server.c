@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/metrics.h"
 
 #define EVENTS_AT_ONCE 64
 
@@ -187,6 +188,7 @@ static bool accept_connection(server_t *server, const listening_t *listening) {
     socklen_t size = sizeof address;
     int fd = accept4(listening->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
+        metric_add(METRIC_CONNECTIONS, NULL, 1);
         welcome(server, listening, fd, &address, size);
         return true;
     }

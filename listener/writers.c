@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/metrics.h"
 #include "listener/custody.h"
 
 static writer_t *find_writer(custody_t *custody, const char *id) {
@@ -61,12 +62,19 @@ static object_t *first_object_with(custody_t *custody, const writer_t *writer) {
     return partial;
 }
 
+static void tell_of_change(custody_t *custody) {
+    if (custody->writers_changed)
+        custody->writers_changed(custody->watcher);
+}
+
 void writer_lost(custody_t *custody, writer_t *writer, const char *why) {
-    if (writer->leaving && writer->outstanding_objects == 0)
+    if (writer->leaving && writer->outstanding_objects == 0) {
         log_info(NULL, "%s has left", writer->id);
-    else
+    } else {
+        metric_add(METRIC_WRITERS_LOST, NULL, 1);
         log_warn(NULL, "%s is gone (%s) with %zu objects unacknowledged", writer->id, why,
                  writer->outstanding_objects);
+    }
     /* Nothing is given to it again. And it is not released: one that was only slow would take that for a word about
      * what it is given when it has come back. */
     writer->lost = true;
@@ -75,6 +83,7 @@ void writer_lost(custody_t *custody, writer_t *writer, const char *why) {
         object_redeliver(object, "its writer is gone");
     /* What is still queued for it must not keep memory, nor reach the one that takes its place. */
     free_writer(custody, writer, 0);
+    tell_of_change(custody);
 }
 
 /* The connection to a writer tells that the process is gone long before its silence does. */
@@ -125,6 +134,7 @@ static void add_writer(custody_t *custody, const Ring__Alive *alive) {
     TAILQ_FOREACH(object, &custody->objects, next)
     if (!object->writer && !object->failed)
         object_redeliver(object, "a writer appeared");
+    tell_of_change(custody);
 }
 
 static bool is_writer_inbox(const char *id) {
@@ -201,9 +211,11 @@ void custody_on_leaving(custody_t *custody, const Ring__Leaving *leaving) {
     writer_t *writer = find_incarnation(custody, leaving->incarnation);
     if (!writer)
         return;
-    if (!writer->leaving)
+    if (!writer->leaving) {
         log_info(NULL, "%s leaves, %zu objects are still with it", writer->id, writer->outstanding_objects);
-    writer->leaving = true;
+        writer->leaving = true;
+        tell_of_change(custody);
+    }
     writer_release_if_done(custody, writer);
 }
 

@@ -134,6 +134,9 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_REGISTER_ADD] = "INSERT INTO reception (calling_ae, series_uid, state, folder, series, files, began_at,"
                          " ended_at) VALUES (?1, ?2, 'due', ?3, ?4, ?5, ?6, ?6)",
 
+    /* Of no listener: it closes nothing and expires by itself. */
+    [SQL_JOURNAL_TRY] = "INSERT OR REPLACE INTO listener (incarnation, seen_at, closed_at) VALUES (0, ?1, ?1)",
+
     /* Rows of events are numbered as they came, so the oldest come first and a slice is found without a search. */
     [SQL_EVENT_EXPIRE] =
         "DELETE FROM event WHERE seen_at < ?1 AND id IN (SELECT id FROM event ORDER BY id LIMIT ?2)",

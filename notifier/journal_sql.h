@@ -51,6 +51,8 @@ typedef enum sql {
     SQL_RESEND_READ,
     SQL_REGISTER_FIND,
     SQL_REGISTER_ADD,
+    /* for those who ask whether it takes anything */
+    SQL_JOURNAL_TRY,
     /* housekeeping */
     SQL_EVENT_EXPIRE,
     SQL_ASSOCIATION_EXPIRE,

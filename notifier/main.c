@@ -6,23 +6,30 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "common/stage.h"
 #include "notifier/adoption.h"
 #include "notifier/batch.h"
+#include "notifier/board.h"
 #include "notifier/broker.h"
+#include "notifier/gauges.h"
+#include "notifier/health.h"
 #include "notifier/housekeeping.h"
+#include "notifier/http.h"
 #include "notifier/journal.h"
 #include "notifier/progress.h"
 #include "notifier/publisher.h"
 #include "notifier/query.h"
 #include "notifier/reception.h"
 #include "notifier/registrar.h"
+#include "proto/figures.h"
 #include "proto/reply.h"
 
 typedef struct notifier {
     stage_t *stage;
     ring_inbox_t inbox;
     zsock_t *listener; /* its inbox */
+    zsock_t *monitor;  /* of the connection to it; NULL: it can't be watched */
     journal_t journal;
     batch_t *batch;
     publisher_t *publisher;
@@ -34,6 +41,13 @@ typedef struct notifier {
     query_t *query;
     adoption_t adoption;
     housekeeping_t housekeeping;
+    figures_t *figures;
+    board_t *board;
+    health_t health;
+    gauges_t gauges;
+    http_t *http;                          /* NULL: nobody is to be served */
+    size_t figures_heard;                  /* messages of that kind in what was taken from the inbox last */
+    int64_t journal_try_ms;                /* when a journal that did not take events is tried again */
     uint64_t current_listener;             /* incarnation; 0: has not said it yet */
     bool strangers;                        /* this batch had events of another one */
     int grace_timer;                       /* -1: none */
@@ -90,10 +104,21 @@ static void ask_again(notifier_t *notifier) {
     notifier->stage->incarnation++;
 }
 
+static bool commit_events(notifier_t *notifier) {
+    if (!notifier->journal.open)
+        return true;
+    int64_t begun_us = clock_us();
+    bool committed = journal_commit(&notifier->journal) == 0;
+    metric_observe(METRIC_JOURNAL_COMMIT_TIME, clock_us() - begun_us);
+    metric_add(METRIC_JOURNAL_FAILURES, NULL, !committed);
+    atomic_store(&notifier->health.journal_writable, committed);
+    return committed;
+}
+
 /* Only what is committed is acknowledged, published or sent. */
 static void finish_batch(notifier_t *notifier) {
     reception_end_abandoned(&notifier->journal, notifier->batch);
-    bool events = notifier->journal.open, committed = journal_commit(&notifier->journal) == 0;
+    bool events = notifier->journal.open, committed = commit_events(notifier);
     query_settle(notifier->query, committed);
     if (!committed) {
         ask_again_later(notifier);
@@ -145,6 +170,7 @@ static void on_stored(void *self, const Ring__Envelope *envelope, zmq_msg_t *dat
         return;
     }
     log_context_t context = context_of(stored->object);
+    metric_add(METRIC_EVENTS, "stored", 1);
     log_debug(&context, "stored by writer %s, attempt %u", stored->writer, stored->attempt);
     notifier->strangers |= stored->object->listener != notifier->current_listener;
     reception_on_stored(&notifier->journal, notifier->batch, stored);
@@ -159,6 +185,7 @@ static void on_refused(void *self, const Ring__Envelope *envelope, zmq_msg_t *da
         return;
     }
     log_context_t context = context_of(refused->object);
+    metric_add(METRIC_EVENTS, "refused", 1);
     log_debug(&context, "refused with %04X: %s", refused->status, refused->reason);
     notifier->strangers |= refused->object->listener != notifier->current_listener;
     reception_on_refused(&notifier->journal, notifier->batch, refused);
@@ -169,6 +196,7 @@ static void on_association_ended(void *self, const Ring__Envelope *envelope, zmq
     notifier_t *notifier = self;
     const Ring__AssociationEnded *ended = envelope->association_ended;
     log_context_t context = {.association = ended->association};
+    metric_add(METRIC_EVENTS, "association_ended", 1);
     log_debug(&context, "ended");
     reception_on_association_ended(&notifier->journal, notifier->batch, ended->listener, ended->association);
 }
@@ -186,6 +214,13 @@ static void on_alive(void *self, const Ring__Envelope *envelope, zmq_msg_t *data
         zloop_timer_end(notifier->stage->loop, notifier->grace_timer);
     notifier->grace_timer = -1;
     arm_grace(notifier);
+}
+
+static void on_figures(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    notifier_t *notifier = self;
+    notifier->figures_heard++;
+    board_on_figures(notifier->board, envelope->figures, clock_ms());
 }
 
 static void on_status_query(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
@@ -213,11 +248,44 @@ static ring_handler_fn *const HANDLERS[] = {
     [RING__ENVELOPE__BODY_STORED] = on_stored,
     [RING__ENVELOPE__BODY_REFUSED] = on_refused,
     [RING__ENVELOPE__BODY_ASSOCIATION_ENDED] = on_association_ended,
+    [RING__ENVELOPE__BODY_FIGURES] = on_figures,
     [RING__ENVELOPE__BODY_STATUS_QUERY] = on_status_query,
     [RING__ENVELOPE__BODY_SERIES_QUERY] = on_series_query,
     [RING__ENVELOPE__BODY_RESEND] = on_resend,
     [RING__ENVELOPE__BODY_REGISTER] = on_register,
 };
+
+/* --- figures ------------------------------------------------------------------------------------------- */
+
+/* A journal that did not take events is tried anew, for one that is not ready is sent none. */
+static void try_journal(notifier_t *notifier) {
+    if (atomic_load(&notifier->health.journal_writable) || clock_ms() < notifier->journal_try_ms)
+        return;
+    notifier->journal_try_ms = clock_ms() + JOURNAL_TRY_MS;
+    journal_run(&notifier->journal, SQL_JOURNAL_TRY, VALUES(NUMBER(journal_now())));
+    atomic_store(&notifier->health.journal_writable, journal_commit(&notifier->journal) == 0);
+}
+
+/* The notifier's own figures take the shorter way. */
+static void beat_figures(notifier_t *notifier) {
+    health_beat(&notifier->health);
+    try_journal(notifier);
+    metric_set(METRIC_JOURNALING, NULL, atomic_load(&notifier->health.journal_writable));
+    gauges_measure(&notifier->gauges,
+                   &(gauges_sources_t){&notifier->journal, notifier->registrar, notifier->publisher,
+                                       &notifier->broker_state, &notifier->nats_state,
+                                       notifier->stage->settings.nats_address != NULL},
+                   clock_ms());
+    board_on_figures(notifier->board, figures_take(notifier->figures), clock_ms());
+    http_tick(notifier->http, clock_ms());
+}
+
+static int on_monitor(zloop_t *loop, zsock_t *monitor, void *argument) {
+    (void)loop;
+    if (ring_monitor_next(monitor) == RING_DISCONNECTED)
+        board_lost(((notifier_t *)argument)->board, "listener");
+    return 0;
+}
 
 /* --- the stage ----------------------------------------------------------------------------------------- */
 
@@ -245,9 +313,12 @@ static void end_if_lost(stage_t *stage) {
 
 static void on_inbox(stage_t *stage) {
     notifier_t *notifier = stage->self;
-    ring_drain(stage->inbox, &notifier->inbox);
-    finish_batch(notifier);
-    notifier->heard_ms = clock_ms();
+    notifier->figures_heard = 0;
+    /* Figures come all the time, and nothing follows from them. */
+    if (ring_drain(stage->inbox, &notifier->inbox) > notifier->figures_heard) {
+        finish_batch(notifier);
+        notifier->heard_ms = clock_ms();
+    }
     end_if_drained(stage);
 }
 
@@ -271,6 +342,7 @@ static void on_beat(stage_t *stage) {
         batch_settle(notifier->batch, notifier->listener, notifier->progress, clock_ms());
     registrar_on_broker(notifier->registrar);
     housekeeping_beat(&notifier->housekeeping, &notifier->journal, stage->settings.journal_keep_ms);
+    beat_figures(notifier);
     end_if_drained(stage);
     end_if_lost(stage);
 }
@@ -318,8 +390,10 @@ static int start(stage_t *stage) {
     int status = journal_open(&notifier->journal, &stage->settings);
     if (status != 0)
         return status;
-    notifier->listener = ring_outbox_new(stage->settings.run_dir, "listener", LISTENER_QUEUE_MESSAGES);
-    if (!notifier->listener)
+    notifier->listener =
+        ring_watched_outbox_new(stage->settings.run_dir, "listener", LISTENER_QUEUE_MESSAGES, &notifier->monitor);
+    notifier->figures = figures_new(stage, RING__STAGE__STAGE_NOTIFIER, &notifier->inbox);
+    if (!notifier->listener || !notifier->figures)
         return EXIT_SETTINGS;
     notifier->batch = batch_new();
     connection_init(&notifier->broker_state);
@@ -333,18 +407,32 @@ static int start(stage_t *stage) {
     notifier->query =
         query_new(&(query_sources_t){stage, &notifier->journal, notifier->registrar, notifier->publisher,
                                      &notifier->broker_state, &notifier->nats_state});
+    notifier->board = board_new();
+    notifier->health.board = notifier->board;
+    notifier->health.broker = &notifier->broker_state;
+    notifier->health.nats = stage->settings.nats_address ? &notifier->nats_state : NULL;
+    notifier->health.journal_writable = true; /* it was opened */
+    health_beat(&notifier->health);
+    notifier->http = http_new(&stage->settings, &notifier->health);
+    if (!notifier->monitor || zloop_reader(stage->loop, notifier->monitor, on_monitor, notifier) != 0)
+        log_warn(NULL, "can't watch the connection to the listener: its end is noticed by its silence only");
     return zloop_reader(stage->loop, zactor_sock(notifier->broker), on_broker, stage) == 0 ? 0 : EX_OSERR;
 }
 
 static void destroy(stage_t *stage) {
     notifier_t *notifier = stage->self;
+    http_destroy(&notifier->http); /* first: it reads what follows */
     query_destroy(&notifier->query);
     registrar_destroy(&notifier->registrar);
     broker_destroy(&notifier->broker);
     progress_destroy(&notifier->progress); /* before the publisher, which takes its last words */
     publisher_destroy(&notifier->publisher);
     batch_destroy(&notifier->batch);
-    zsock_destroy(&notifier->listener);
+    if (notifier->monitor)
+        zloop_reader_end(stage->loop, notifier->monitor);
+    ring_watched_outbox_destroy(&notifier->listener, &notifier->monitor);
+    board_destroy(&notifier->board);
+    figures_destroy(&notifier->figures);
     journal_close(&notifier->journal);
     free(notifier);
     stage->self = NULL;

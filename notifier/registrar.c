@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "notifier/broker.h"
 
 /* What is with the broker, or has come back and is not recorded yet. */
@@ -200,6 +201,11 @@ static void say_impossible(registrar_t *registrar, const registration_t *settled
 }
 
 static void log_outcome(const registration_t *settled) {
+    static const char *const outcomes[] = {[OUTCOME_CONFIRMED] = "confirmed",
+                                           [OUTCOME_REJECTED] = "rejected",
+                                           [OUTCOME_IMPOSSIBLE] = "impossible",
+                                           [OUTCOME_UNSENT] = "unsent"};
+    metric_add(METRIC_REGISTRATIONS, outcomes[settled->outcome], 1);
     const char *series = settled->series->series_instance_uid;
     switch (settled->outcome) {
     case OUTCOME_CONFIRMED:

@@ -2,6 +2,7 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "common/stage.h"
 
 /* Before the outbox connects: the first connection must not be missed. */
@@ -94,7 +95,8 @@ Ring__Envelope *ring_unpack(const void *bytes, size_t size) {
     return size <= MESSAGE_HEAD_MAX_BYTES ? ring__envelope__unpack(NULL, size, bytes) : NULL;
 }
 
-static void complain(ring_inbox_t *inbox) {
+static void complain(ring_inbox_t *inbox, const char *reason) {
+    metric_add(METRIC_INBOX_UNUSABLE, reason, 1);
     if (log_seldom(&inbox->complained_ms))
         log_warn(NULL, "messages in the inbox that can't be used so far: %llu corrupt, %llu unknown",
                  (unsigned long long)inbox->corrupt, (unsigned long long)inbox->unknown);
@@ -104,7 +106,7 @@ static void handle(ring_inbox_t *inbox, zmq_msg_t *head, zmq_msg_t *data) {
     Ring__Envelope *envelope = ring_unpack(zmq_msg_data(head), zmq_msg_size(head));
     if (!envelope) {
         inbox->corrupt++;
-        complain(inbox);
+        complain(inbox, "corrupt");
         return;
     }
     size_t kind = (size_t)envelope->body_case;
@@ -112,7 +114,7 @@ static void handle(ring_inbox_t *inbox, zmq_msg_t *head, zmq_msg_t *data) {
         inbox->handlers[kind](inbox->self, envelope, data);
     } else {
         inbox->unknown++;
-        complain(inbox);
+        complain(inbox, "unknown");
     }
     ring__envelope__free_unpacked(envelope, NULL);
 }
@@ -145,5 +147,8 @@ size_t ring_drain(zsock_t *socket, ring_inbox_t *inbox) {
         zmq_msg_close(&head);
         zmq_msg_close(&data);
     }
+    metric_add(METRIC_INBOX_MESSAGES, NULL, taken);
+    if (taken > inbox->deepest)
+        inbox->deepest = taken;
     return taken;
 }

@@ -50,6 +50,7 @@ typedef struct ring_inbox {
     size_t handlers_size;
     void *self;
     uint64_t corrupt, unknown; /* messages */
+    size_t deepest;            /* most messages taken at once since somebody has set it to 0 */
     int64_t complained_ms;
 } ring_inbox_t;
 

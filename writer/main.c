@@ -5,7 +5,9 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "common/stage.h"
+#include "proto/figures.h"
 #include "proto/reply.h"
 #include "writer/conformance.h"
 #include "writer/objects.h"
@@ -20,6 +22,7 @@ typedef struct writer {
     quarantine_t quarantine;
     objects_t *objects;
     ring_inbox_t inbox;
+    figures_t *figures;
     int64_t beat_ms;
     bool leaving;
     bool released;           /* by the listener that is there */
@@ -40,6 +43,8 @@ static void say_alive(writer_t *self) {
     Ring__Alive alive = alive_of(self->stage, RING__STAGE__STAGE_WRITER);
     self->beat_ms = clock_ms();
     store_set_deadline(self->environment.store, self->beat_ms + WRITER_SILENCE_MS);
+    metric_set(METRIC_OBJECTS_OPEN, NULL, (int64_t)objects_open(self->objects));
+    figures_send(self->figures);
     if (ring_send(self->listener, &RING_ENVELOPE(ALIVE, alive, &alive)) != 0)
         log_debug(NULL, "can't say to the listener that this writer lives: %s", strerror(errno));
     /* Said again and again: a listener that was started meanwhile does not know it. */
@@ -202,7 +207,8 @@ static int start(stage_t *stage) {
         (ring_inbox_t){.handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = self};
     self->listener = ring_watched_outbox_new(settings->run_dir, "listener", WRITER_OUTBOX_MESSAGES, &self->monitor);
     self->notifier = ring_outbox_new(settings->run_dir, "notifier", WRITER_OUTBOX_MESSAGES);
-    if (!self->listener || !self->notifier)
+    self->figures = figures_new(stage, RING__STAGE__STAGE_WRITER, &self->inbox);
+    if (!self->listener || !self->notifier || !self->figures)
         return EXIT_SETTINGS;
     store_t *store = store_new(settings->files_root, settings->writer_id, stage->incarnation, settings->fsync);
     if (!store)
@@ -221,12 +227,15 @@ static int start(stage_t *stage) {
 
 static void destroy(stage_t *stage) {
     writer_t *self = stage->self;
+    if (self->figures)
+        figures_send(self->figures); /* what was counted since the last beat */
     objects_destroy(&self->objects);
     store_destroy(&self->environment.store);
     if (self->monitor)
         zloop_reader_end(stage->loop, self->monitor);
     ring_watched_outbox_destroy(&self->listener, &self->monitor);
     zsock_destroy(&self->notifier);
+    figures_destroy(&self->figures);
     free(self);
     stage->self = NULL;
 }

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "writer/leftovers.h"
 #include "writer/root.h"
 #include "writer/temporary.h"
@@ -29,6 +30,13 @@ struct store {
 };
 
 store_calls_t store_calls = {writev, fsync, close, renameat, unlinkat};
+
+static int force_to_disk(int descriptor) {
+    int64_t begun_us = clock_us();
+    int result = store_calls.fsync(descriptor);
+    metric_observe(METRIC_FSYNC_TIME, clock_us() - begun_us);
+    return result;
+}
 
 /* --- life ------------------------------------------------------------------------------------------- */
 
@@ -101,6 +109,8 @@ void store_keep_free(store_t *self, uint64_t bytes) {
 
 void store_complain(store_t *self, const log_context_t *object, const char *step, int reason) {
     char hint[64] = "";
+    const char *name = strerrorname_np(reason);
+    metric_add(METRIC_STORAGE_FAILURES, name ? name : "unknown", 1);
     if (reason == ENOSPC && self->root.min_free_bytes > 0)
         snprintf(hint, sizeof hint, " (OXIDICOM_MIN_FREE keeps %llu MiB)",
                  (unsigned long long)self->root.min_free_bytes >> 20);
@@ -163,6 +173,7 @@ static bool is_gone(int reason) {
 }
 
 int store_begin(store_t *self, store_file_t *file) {
+    int64_t begun_us = clock_us();
     *file = (store_file_t){.descriptor = -1};
     snprintf(file->name, sizeof file->name, "%llu", (unsigned long long)++self->begun);
     int reason = root_is_current(&self->root) ? create(self, file) : ESTALE;
@@ -175,6 +186,8 @@ int store_begin(store_t *self, store_file_t *file) {
         *file = (store_file_t){.descriptor = -1};
     else if (zlist_size(self->stuck) > 0)
         remove_stuck(self);
+    if (reason == 0)
+        file->spent_us = clock_us() - begun_us;
     return reason;
 }
 
@@ -212,6 +225,7 @@ static uint64_t size_of(const struct iovec *parts, int parts_count) {
 }
 
 int store_append(store_t *self, store_file_t *file, struct iovec *parts, int parts_count) {
+    int64_t begun_us = clock_us();
     int reason = root_room(&self->root, size_of(parts, parts_count));
     /* A write may be short, on a disk that fills up above all: the next one says why. */
     for (int at = advance(parts, 0, parts_count, 0); at < parts_count && reason == 0;) {
@@ -228,6 +242,7 @@ int store_append(store_t *self, store_file_t *file, struct iovec *parts, int par
     }
     if (reason == 0)
         reason = write_back(self, file);
+    file->spent_us += clock_us() - begun_us;
     if (reason != 0)
         store_discard(self, file);
     return reason;
@@ -253,7 +268,7 @@ static int enter_folder(const store_t *self, int folder, const char *name, bool 
      * been made a moment ago by another writer, or by one that was killed before it got here. */
     bool ok = made || errno == EEXIST;
     if (ok && self->durable && (made || !is_durable))
-        ok = store_calls.fsync(folder) == 0;
+        ok = force_to_disk(folder) == 0;
     if (ok)
         next = open_beneath(folder, name, O_RDONLY | O_DIRECTORY, 0);
     int reason = errno;
@@ -292,9 +307,10 @@ void store_set_deadline(store_t *self, int64_t deadline_ms) {
 
 int store_commit(store_t *self, store_file_t *file, const char *folder, const char *name) {
     int target = -1, closed;
+    int64_t begun_us = clock_us();
 
     /* Before the rename: a power loss after it must not leave a final name with missing content. */
-    if (self->durable && store_calls.fsync(file->descriptor) != 0)
+    if (self->durable && force_to_disk(file->descriptor) != 0)
         goto failed;
 
     /* A network file system may say only now that it could not write. */
@@ -321,10 +337,13 @@ int store_commit(store_t *self, store_file_t *file, const char *folder, const ch
 
     /* The acknowledgement goes out after this: a power loss must not bring the old name back. Should it fail, the
      * file is whole and stays, for it may have replaced one that was acknowledged; the peer sends it again. */
-    if (self->durable && store_calls.fsync(target) != 0)
+    if (self->durable && force_to_disk(target) != 0)
         goto failed;
     close(target);
     trouble_over(&self->trouble);
+    metric_add(METRIC_FILES_WRITTEN, NULL, 1);
+    metric_add(METRIC_FILE_BYTES_WRITTEN, NULL, file->bytes);
+    metric_observe(METRIC_WRITE_TIME, file->spent_us + clock_us() - begun_us);
     return 0;
 
 failed:;

@@ -20,6 +20,7 @@ typedef struct store_file {
     char name[24];         /* within the writer's temporary folder; "": none */
     uint64_t bytes;        /* written so far */
     uint64_t written_back; /* of these, told to storage */
+    int64_t spent_us;      /* what storage took for it so far */
 } store_file_t;
 
 /* Opens the files root for the writer `id`, makes its folder for temporary files (.oxidicom/tmp/HOST/ID/RUN below

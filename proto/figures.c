@@ -1,0 +1,114 @@
+#include "proto/figures.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "proto/reply.h"
+
+/* Figures keep their memory from one snapshot to the next. */
+struct figures {
+    const stage_t *stage;
+    Ring__Stage kind;
+    ring_inbox_t *inbox;
+    zsock_t *notifier;
+    int64_t measured_ms;
+    Ring__Alive alive;
+    Ring__Figures message;
+    struct item {
+        Ring__Figure figure;
+        char label[METRIC_LABEL_MAX_BYTES + 1];
+        uint64_t buckets[METRIC_BUCKETS];
+    } * *items;
+    Ring__Figure **pointers;
+    size_t room;
+};
+
+figures_t *figures_new(const stage_t *stage, Ring__Stage kind, ring_inbox_t *inbox) {
+    figures_t *self = calloc(1, sizeof *self);
+    if (!self)
+        abort();
+    self->stage = stage;
+    self->kind = kind;
+    self->inbox = inbox;
+    if (kind != RING__STAGE__STAGE_NOTIFIER)
+        self->notifier = ring_outbox_new(stage->settings.run_dir, "notifier", FIGURES_QUEUE_MESSAGES);
+    if (kind != RING__STAGE__STAGE_NOTIFIER && !self->notifier)
+        figures_destroy(&self);
+    return self;
+}
+
+void figures_destroy(figures_t **self_p) {
+    figures_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->room; i++)
+        free(self->items[i]);
+    free(self->items);
+    free(self->pointers);
+    zsock_destroy(&self->notifier);
+    free(self);
+    *self_p = NULL;
+}
+
+static void grow(figures_t *self) {
+    size_t room = self->room ? 2 * self->room : 64;
+    struct item **items = realloc(self->items, room * sizeof *items);
+    Ring__Figure **pointers = realloc(self->pointers, room * sizeof *pointers);
+    if (!items || !pointers)
+        abort();
+    self->items = items;
+    self->pointers = pointers;
+    for (; self->room < room; self->room++)
+        if (!(items[self->room] = malloc(sizeof **items)))
+            abort();
+}
+
+static void add(void *argument, const metric_sample_t *sample) {
+    figures_t *self = argument;
+    if (self->message.n_figures == self->room)
+        grow(self);
+    struct item *item = self->items[self->message.n_figures];
+    ring__figure__init(&item->figure);
+    item->figure.name = (char *)(uintptr_t)METRICS[sample->metric].name;
+    snprintf(item->label, sizeof item->label, "%s", sample->label);
+    item->figure.label = item->label;
+    item->figure.value = sample->value;
+    if (sample->buckets) {
+        memcpy(item->buckets, sample->buckets, sizeof item->buckets);
+        item->figure.buckets = item->buckets;
+        item->figure.n_buckets = METRIC_BUCKETS;
+    }
+    self->pointers[self->message.n_figures++] = &item->figure;
+}
+
+static void measure(figures_t *self) {
+    int64_t now = clock_ms();
+    if (self->measured_ms && now - self->measured_ms < MEASURE_INTERVAL_MS)
+        return;
+    self->measured_ms = now;
+    metrics_measure_process();
+    if (self->inbox) {
+        metric_set(METRIC_INBOX_DEPTH, NULL, (int64_t)self->inbox->deepest);
+        self->inbox->deepest = 0;
+    }
+}
+
+const Ring__Figures *figures_take(figures_t *self) {
+    measure(self);
+    ring__figures__init(&self->message);
+    metrics_visit(add, self);
+    self->alive = alive_of(self->stage, self->kind);
+    self->message.self = &self->alive;
+    self->message.counted_since = metrics_began_us();
+    self->message.figures = self->pointers;
+    return &self->message;
+}
+
+void figures_send(figures_t *self) {
+    Ring__Figures *message = (Ring__Figures *)(uintptr_t)figures_take(self);
+    if (ring_send(self->notifier, &RING_ENVELOPE(FIGURES, figures, message)) != 0)
+        log_debug(NULL, "the notifier takes no figures: %s", strerror(errno));
+}

@@ -1,0 +1,22 @@
+/* The metrics of a process as a message of the ring, and its way to the notifier. */
+#ifndef PROTO_FIGURES_H
+#define PROTO_FIGURES_H
+
+#include "common/stage.h"
+#include "proto/ring.h"
+
+typedef struct figures figures_t;
+
+/* `stage` and `inbox` (NULL: none) must outlive it. NULL after logging where the run folder's path is too long. */
+figures_t *figures_new(const stage_t *stage, Ring__Stage kind, ring_inbox_t *inbox);
+void figures_destroy(figures_t **self_p);
+
+/* Measures the process now and then, and fills the message with all that there is. It is valid until the next
+ * call. */
+const Ring__Figures *figures_take(figures_t *self);
+
+/* The same, and sends it to the notifier. One that is not there does not matter: the next snapshot counts the same.
+ * It goes through a connection of its own, so that it can't take the place of an event in a queue that fills up. */
+void figures_send(figures_t *self);
+
+#endif
