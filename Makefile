@@ -66,6 +66,7 @@ PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
 # Its tests use the ring that the tests of the ring set up.
 PARTS_tool := $(PARTS_launcher) $(B)/obj/tests/ring/ring.o
 PARTS_ring := $(PROTO)
+PARTS_http := $(PROTO) $(B)/obj/tests/ring/ring.o
 PARTS_interop = $(PARTS_listener)
 PARTS_hostile := $(PROTO)
 # With the same servers.

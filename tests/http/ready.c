@@ -1,0 +1,121 @@
+/* /livez and /readyz while stages and servers come and go. */
+#include <jansson.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "tests/http/endpoint.h"
+
+static pid_t start_writer(const receiver_t *receiver) {
+    char *program = text_of("%s/oxidicom-writer", binaries());
+    pid_t writer = process_start(receiver->log, NULL, (const char *const[]){program, NULL});
+    free(program);
+    return writer;
+}
+
+static char *ready_text(int *status) {
+    return http_get(endpoint_port(), "/readyz", NULL, status);
+}
+
+Test(ready, turns_within_a_second_when_the_last_writer_dies_and_back, .timeout = 180) {
+    receiver_t receiver;
+    endpoint_start(&receiver, "ready-writer", "listener,notifier", NULL);
+    int status;
+    char *said = ready_text(&status);
+    cr_expect_eq(status, 503);
+    cr_expect_not_null(strstr(said, "no writer is there"), "%s", said);
+    free(said);
+    pid_t writer = start_writer(&receiver);
+    cr_assert_geq(await_status("/readyz", 200), 0);
+    kill(writer, SIGKILL);
+    int64_t took = await_status("/readyz", 503);
+    cr_expect(took >= 0 && took < 1000, "it took %lld ms", (long long)took);
+    process_wait(writer, PATIENCE_MS, &status);
+    cr_expect_eq(status_of("/livez"), 200, "without a writer it lives");
+    writer = start_writer(&receiver);
+    cr_expect(receiver_logged(&receiver, "writer-0 0", PATIENCE_MS));
+    cr_expect_geq(await_status("/readyz", 200), 0);
+    process_stop(writer, SIGTERM, PATIENCE_MS);
+    receiver_clear(&receiver);
+}
+
+Test(ready, is_not_while_the_listener_is_dead_or_rejects_newcomers, .timeout = 180) {
+    receiver_t receiver;
+    endpoint_start(&receiver, "ready-listener", NULL, NULL);
+    cr_assert_geq(await_status("/readyz", 200), 0);
+    pid_t listener = receiver_stage(&receiver, "listener", 0);
+    kill(listener, SIGSTOP); /* it says nothing any more */
+    cr_expect_geq(await_status("/readyz", 503), 0);
+    kill(listener, SIGCONT);
+    cr_expect_geq(await_status("/readyz", 200), 0);
+    kill(listener, SIGKILL);
+    cr_expect_geq(await_status("/readyz", 503), 0);
+    cr_expect_geq(await_status("/readyz", 200), 0, "the next listener is not heard");
+    scu_t scu = {0};
+    cr_assert(scu_associate_mr(&scu, receiver.port, "OPEN", EXPLICIT_LE));
+    kill(receiver.launcher, SIGTERM);
+    cr_expect_geq(await_status("/readyz", 503), 0, "it drains");
+    cr_expect_eq(status_of("/livez"), 200);
+    scu_release(&scu);
+    int status;
+    cr_assert(process_wait(receiver.launcher, PATIENCE_MS, &status));
+    receiver.launcher = 0;
+    receiver_clear(&receiver);
+}
+
+Test(ready, is_degraded_without_broker_and_nats_and_says_why_without_their_passwords, .timeout = 180) {
+    receiver_t receiver;
+    char *broker = text_of("amqp://me:topsecret@127.0.0.1:%d", free_port()),
+         *nats = text_of("nats://me:topsecret@127.0.0.1:%d", free_port());
+    endpoint_start(&receiver, "ready-degraded", NULL,
+                   (const char *const[]){"OXIDICOM_AMQP_ADDRESS", broker, "OXIDICOM_NATS_ADDRESS", nats, NULL});
+    int status;
+    cr_assert_geq(await_status("/readyz", 200), 0);
+    char *said = ready_text(&status);
+    cr_expect_not_null(strstr(said, "ready, but degraded: broker is not there: "), "%s", said);
+    cr_expect_not_null(strstr(said, "NATS is not there: "), "%s", said);
+    cr_expect_null(strstr(said, "topsecret"), "%s", said);
+    free(said);
+    said = http_get(endpoint_port(), "/readyz?verbose", NULL, &status);
+    json_t *json = json_loads(said, 0, NULL), *checks = json_object_get(json, "checks");
+    cr_assert_not_null(checks, "%s", said);
+    cr_expect_eq(status, 200);
+    cr_expect_str_eq(json_string_value(json_object_get(json, "status")), "degraded");
+    cr_expect(json_is_false(json_object_get(json_object_get(checks, "broker"), "ok")));
+    cr_expect(json_is_true(json_object_get(json_object_get(checks, "journal"), "ok")));
+    cr_expect_eq(json_array_size(json_object_get(json, "stages")), 3, "%s", said);
+    cr_expect_null(strstr(said, "topsecret"), "%s", said);
+    json_decref(json);
+    free(said);
+    receiver_clear(&receiver);
+    free(broker);
+    free(nats);
+}
+
+/* No file of the notifier may grow beyond this, as on a full disk. */
+static void let_journal_grow_to(const receiver_t *receiver, rlim_t bytes) {
+    struct rlimit limit = {.rlim_cur = bytes, .rlim_max = RLIM_INFINITY};
+    cr_assert_eq(prlimit(receiver_stage(receiver, "notifier", 0), RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+Test(ready, is_not_while_the_journal_takes_nothing_and_again_when_it_does, .timeout = 180) {
+    receiver_t receiver;
+    signal(SIGXFSZ, SIG_IGN); /* the notifier inherits it */
+    endpoint_start(&receiver, "ready-journal", NULL,
+                   (const char *const[]){"OXIDICOM_STORE_TIMEOUT", "300ms", NULL});
+    cr_assert_geq(await_status("/readyz", 200), 0);
+    let_journal_grow_to(&receiver, 4096);
+    scu_t scu = {.timeout_ms = PATIENCE_MS};
+    cr_assert(scu_associate_mr(&scu, receiver.port, "FULL", EXPLICIT_LE));
+    bytes_t set = dataset_instance(EXPLICIT_LE, "1.2.3", "1.2.3.1", 1, 1000);
+    cr_expect_eq(scu_store(&scu, 1, MR_STORAGE, "1.2.3.1", &set), 0xA700);
+    cr_expect_geq(await_status("/readyz", 503), 0);
+    cr_expect_geq(metric("oxidicom_journal_failures_total"), 1);
+    scu_abort(&scu);
+    let_journal_grow_to(&receiver, RLIM_INFINITY);
+    cr_expect_geq(await_status("/readyz", 200), 0,
+                  "who is not ready is sent nothing, and must find out by himself");
+    bytes_free(&set);
+    receiver_clear(&receiver);
+}

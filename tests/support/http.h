@@ -1,0 +1,19 @@
+/* A client of the HTTP endpoint, and the values in what it says. */
+#ifndef SUPPORT_HTTP_H
+#define SUPPORT_HTTP_H
+
+#include <stddef.h>
+
+/* Sends the bytes to 127.0.0.1 and returns what comes until the connection ends, at most for `ms`; free it. NULL
+ * where nobody accepts. */
+char *http_exchange(int port, const void *bytes, size_t size, int ms);
+
+/* GET with one further header line, or NULL. Returns the body, to free; "" where there is none. `status`: of the
+ * response; 0: none came. */
+char *http_get(int port, const char *path, const char *header, int *status);
+
+/* The value of a series, written as /metrics has it ("oxidicom_objects_stored_total{calling_ae=\"PACS\"}"); -1
+ * where it is not in the text. */
+double metric_in(const char *text, const char *series);
+
+#endif
