@@ -18,10 +18,10 @@
 /* One value. Histograms keep their sum in `value`. */
 typedef struct cell {
     STAILQ_ENTRY(cell) next; /* of the same metric */
-    char label[METRIC_LABEL_MAX_BYTES + 1];
     _Atomic int64_t value;
     _Atomic uint64_t buckets[METRIC_BUCKETS];
     atomic_bool present;
+    char label[METRIC_LABEL_MAX_BYTES + 1];
 } cell_t;
 
 STAILQ_HEAD(cell_list, cell);

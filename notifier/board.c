@@ -144,11 +144,11 @@ static known_stage_t *find_stage(board_t *board, const char *id) {
 }
 
 static void make_room(board_t *board) {
-    known_stage_t *stage, *oldest = NULL;
-    if (board->stages_count < BOARD_STAGES_MAX)
+    known_stage_t *stage, *oldest = TAILQ_FIRST(&board->stages);
+    if (!oldest || board->stages_count < BOARD_STAGES_MAX)
         return;
     TAILQ_FOREACH(stage, &board->stages, next) {
-        if (!oldest || stage->heard_ms < oldest->heard_ms)
+        if (stage->heard_ms < oldest->heard_ms)
             oldest = stage;
     }
     add_counters(&board->forgotten, &oldest->before);

@@ -83,10 +83,9 @@ static void write_histogram(FILE *out, const board_value_t *value) {
     char bound[32];
     for (size_t i = 0; i < METRIC_BUCKETS; i++) {
         count += value->buckets[i];
-        snprintf(bound, sizeof bound, "%g", i < METRIC_BOUNDS ? (double)METRIC_BOUNDS_US[i] / 1e6 : 0);
-        /* OpenMetrics has bounds as floating-point numbers, and so has this one everywhere. */
-        if (i < METRIC_BOUNDS && !strchr(bound, '.'))
-            strcat(bound, ".0");
+        double seconds = i < METRIC_BOUNDS ? (double)METRIC_BOUNDS_US[i] / 1e6 : 0;
+        /* OpenMetrics has bounds as floating-point numbers. */
+        snprintf(bound, sizeof bound, seconds < 1 ? "%g" : "%.1f", seconds);
         write_name(out, value, "_bucket", i < METRIC_BOUNDS ? bound : "+Inf");
         fprintf(out, "%" PRIu64 "\n", count);
     }

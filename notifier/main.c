@@ -47,6 +47,7 @@ typedef struct notifier {
     gauges_t gauges;
     http_t *http;                          /* NULL: nobody is to be served */
     size_t figures_heard;                  /* messages of that kind in what was taken from the inbox last */
+    int journal_changes;                   /* rows changed so far, at the last commit of events */
     int64_t journal_try_ms;                /* when a journal that did not take events is tried again */
     uint64_t current_listener;             /* incarnation; 0: has not said it yet */
     bool strangers;                        /* this batch had events of another one */
@@ -104,14 +105,18 @@ static void ask_again(notifier_t *notifier) {
     notifier->stage->incarnation++;
 }
 
+/* Whether the journal takes anything is known from what was written, not from what was only read. */
 static bool commit_events(notifier_t *notifier) {
     if (!notifier->journal.open)
         return true;
+    bool wrote = sqlite3_total_changes(notifier->journal.db) != notifier->journal_changes;
     int64_t begun_us = clock_us();
     bool committed = journal_commit(&notifier->journal) == 0;
     metric_observe(METRIC_JOURNAL_COMMIT_TIME, clock_us() - begun_us);
     metric_add(METRIC_JOURNAL_FAILURES, NULL, !committed);
-    atomic_store(&notifier->health.journal_writable, committed);
+    if (wrote || !committed)
+        atomic_store(&notifier->health.journal_writable, committed);
+    notifier->journal_changes = sqlite3_total_changes(notifier->journal.db);
     return committed;
 }
 

@@ -42,7 +42,8 @@ Test(ready, turns_within_a_second_when_the_last_writer_dies_and_back, .timeout =
 
 Test(ready, is_not_while_the_listener_is_dead_or_rejects_newcomers, .timeout = 180) {
     receiver_t receiver;
-    endpoint_start(&receiver, "ready-listener", NULL, NULL);
+    endpoint_start(&receiver, "ready-listener", NULL,
+                   (const char *const[]){"OXIDICOM_DRAIN_TIMEOUT", "120s", NULL});
     cr_assert_geq(await_status("/readyz", 200), 0);
     pid_t listener = receiver_stage(&receiver, "listener", 0);
     kill(listener, SIGSTOP); /* it says nothing any more */
@@ -99,23 +100,45 @@ static void let_journal_grow_to(const receiver_t *receiver, rlim_t bytes) {
     cr_assert_eq(prlimit(receiver_stage(receiver, "notifier", 0), RLIMIT_FSIZE, &limit, NULL), 0);
 }
 
+static int store_one(scu_t *scu, const char *uid) {
+    bytes_t set = dataset_instance(EXPLICIT_LE, "1.2.3", uid, 1, 1000);
+    int status = scu_store(scu, 1, MR_STORAGE, uid, &set);
+    bytes_free(&set);
+    return status;
+}
+
+#define LISTENER_BORN "oxidicom_process_start_time_seconds{stage=\"listener\"}"
+
+static bool has_next_listener(void *born) {
+    return metric(LISTENER_BORN) > *(double *)born;
+}
+
+static bool has_failed_again(void *failures) {
+    return metric("oxidicom_journal_failures_total") > *(double *)failures;
+}
+
+/* The listener dies, too, so that nobody is left who sends anything again when the journal is well. */
 Test(ready, is_not_while_the_journal_takes_nothing_and_again_when_it_does, .timeout = 180) {
     receiver_t receiver;
     signal(SIGXFSZ, SIG_IGN); /* the notifier inherits it */
     endpoint_start(&receiver, "ready-journal", NULL,
                    (const char *const[]){"OXIDICOM_STORE_TIMEOUT", "300ms", NULL});
     cr_assert_geq(await_status("/readyz", 200), 0);
-    let_journal_grow_to(&receiver, 4096);
     scu_t scu = {.timeout_ms = PATIENCE_MS};
     cr_assert(scu_associate_mr(&scu, receiver.port, "FULL", EXPLICIT_LE));
-    bytes_t set = dataset_instance(EXPLICIT_LE, "1.2.3", "1.2.3.1", 1, 1000);
-    cr_expect_eq(scu_store(&scu, 1, MR_STORAGE, "1.2.3.1", &set), 0xA700);
+    cr_expect_eq(store_one(&scu, "1.2.3.1"), 0);
+    let_journal_grow_to(&receiver, 4096);
+    cr_expect_eq(store_one(&scu, "1.2.3.2"), 0xA700);
     cr_expect_geq(await_status("/readyz", 503), 0);
-    cr_expect_geq(metric("oxidicom_journal_failures_total"), 1);
-    scu_abort(&scu);
+    double born = metric(LISTENER_BORN);
+    kill(receiver_stage(&receiver, "listener", 0), SIGKILL);
+    cr_assert(await(has_next_listener, &born, PATIENCE_MS));
+    double failures = metric("oxidicom_journal_failures_total");
+    cr_assert(await(has_failed_again, &failures, PATIENCE_MS), "the dead listener's associations are not closed");
+    cr_expect_eq(status_of("/readyz"), 503);
     let_journal_grow_to(&receiver, RLIM_INFINITY);
     cr_expect_geq(await_status("/readyz", 200), 0,
                   "who is not ready is sent nothing, and must find out by himself");
-    bytes_free(&set);
+    scu_close(&scu);
     receiver_clear(&receiver);
 }
