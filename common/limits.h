@@ -24,6 +24,8 @@
 #define LOG_RARELY_MS 60000
 /* A queue's name is an AMQP short string (AMQP 0-9-1, 4.2.5.3), and a file's name for the filesystem broker. */
 #define QUEUE_NAME_MAX_BYTES 255
+/* A file that holds a setting: an address with its password, perhaps several. */
+#define SECRET_FILE_MAX_BYTES (64 * 1024)
 
 /* What is allocated in one piece of this size or more is mapped and unmapped on its own; of the rest so much is
  * kept for the next time, and so much is asked for at once. */
@@ -134,6 +136,11 @@
 #define BROKER_REFUSED_RETRY_MS   30000
 #define BROKER_CONFIRM_TIMEOUT_MS 30000
 #define BROKER_HEARTBEAT_S        30
+/* An idle connection to Redis is looked after so often by TCP, and lost after so many looks without an answer. */
+#define BROKER_KEEPALIVE_S     30
+#define BROKER_KEEPALIVE_LOOKS 3
+/* What Redis answers to a push is one line. */
+#define REDIS_ANSWER_MAX_BYTES (64 * 1024)
 /* A quiet connection is looked after this often: heartbeats, confirms that stay away. */
 #define BROKER_SERVICE_MS 1000
 /* A registration that the broker would not take is tried again after this, doubled each time, with jitter. */

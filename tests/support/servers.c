@@ -111,6 +111,41 @@ void rabbitmq_stop(rabbitmq_t *r) {
     *r = (rabbitmq_t){0};
 }
 
+static void redis_prepare(redis_server_t *r) {
+    r->folder = temporary_folder("redis");
+    r->socket = text_of("%s/redis.sock", r->folder);
+    r->port = free_port();
+}
+
+void redis_start(redis_server_t *r, const char *const *options) {
+    if (!r->folder)
+        redis_prepare(r);
+    char *port = text_of("%d", r->port), *log = text_of("%s/output", r->folder);
+    const char *argv[64] = {"redis-server", "--port",        port,      "--bind", "127.0.0.1", "--dir",
+                            r->folder,      "--unixsocket",  r->socket, "--save", "",          "--appendonly",
+                            "yes",          "--appendfsync", "always"};
+    for (size_t count = 15; options && *options; options++)
+        argv[count++] = *options;
+    r->pid = process_start(log, NULL, argv);
+    expect_port("redis-server", r->port);
+    free(port);
+    free(log);
+}
+
+void redis_pause(redis_server_t *r, int signal_number) {
+    if (r->pid > 0)
+        process_stop(r->pid, signal_number, 30000);
+    r->pid = 0;
+}
+
+void redis_stop(redis_server_t *r) {
+    redis_pause(r, SIGTERM);
+    remove_folder(r->folder);
+    free(r->folder);
+    free(r->socket);
+    *r = (redis_server_t){0};
+}
+
 pid_t celery_worker_start(const char *broker, const char *queue, const char *files_root, const char *record,
                           const char *log) {
     const char *const environment[] = {"CUBE_BROKER", broker, "CUBE_FILES_ROOT",         files_root,

@@ -30,6 +30,20 @@ void rabbitmq_alarm(rabbitmq_t *rabbitmq, bool raised);
 void rabbitmq_close_connections(rabbitmq_t *rabbitmq);
 void rabbitmq_stop(rabbitmq_t *rabbitmq);
 
+/* Keeps what it was given on the disk before it answers. */
+typedef struct redis_server {
+    char *folder, *socket; /* owned; the Unix socket is there while it runs */
+    int port;
+    pid_t pid;
+} redis_server_t;
+
+/* A new one, or one that was paused on its old port with its old data. `options`: further ones of its command line,
+ * NULL-terminated, or NULL. */
+void redis_start(redis_server_t *redis, const char *const *options);
+/* Ends it with a signal (SIGTERM, SIGKILL) and keeps its folder. */
+void redis_pause(redis_server_t *redis, int signal_number);
+void redis_stop(redis_server_t *redis);
+
 /* A Celery worker that applies CUBE's rules (cube.py) to files below `files_root`, and appends a line of JSON for
  * each task to `record`. */
 pid_t celery_worker_start(const char *broker, const char *queue, const char *files_root, const char *record,
