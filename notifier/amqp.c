@@ -119,12 +119,6 @@ static amqp_socket_t *make_socket(amqp_t *self, failure_t *failure) {
     return socket;
 }
 
-/* rabbitmq-c says that TLS failed; OpenSSL, why. */
-static int fail_to_open(amqp_t *self, int status, failure_t *failure) {
-    const char *reason = self->info.ssl ? broker_tls_reason() : NULL;
-    return fail(failure, "%s%s%s", amqp_error_string2(status), reason ? ": " : "", reason ? reason : "");
-}
-
 static int open_socket(amqp_t *self, failure_t *failure) {
     struct timeval timeout = timeout_of(BROKER_CONNECT_TIMEOUT_MS);
     amqp_socket_t *socket = make_socket(self, failure);
@@ -136,7 +130,7 @@ static int open_socket(amqp_t *self, failure_t *failure) {
     if (status == AMQP_STATUS_OK)
         status = amqp_socket_open_noblock(socket, self->info.host, self->info.port, &timeout);
     if (status != AMQP_STATUS_OK)
-        return fail_to_open(self, status, failure);
+        return fail(failure, "%s", amqp_error_string2(status));
     /* rabbitmq-c sends without a deadline: a broker that reads nothing any more must not hold the thread for ever.
      */
     unsigned most_ms = BROKER_CONFIRM_TIMEOUT_MS;
@@ -218,9 +212,13 @@ static int connect_to(void *transport, failure_t *failure) {
         self->healthy = true;
         return 0;
     }
-    drop_connection(self);
+    /* rabbitmq-c says that TLS failed; OpenSSL, why. */
+    const char *why = self->info.ssl ? broker_tls_reason() : NULL;
+    fail(failure, "%s:%d: %.150s%s%.50s", self->info.host, self->info.port, reason.text, why ? ": " : "",
+         why ? why : "");
     failure->refused = reason.refused;
-    return fail(failure, "%s:%d: %.200s", self->info.host, self->info.port, reason.text);
+    drop_connection(self);
+    return -1;
 }
 
 static void disconnect(void *transport) {

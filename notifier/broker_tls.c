@@ -30,6 +30,7 @@ static int fail(failure_t *failure, const char *what, const char *path) {
     const char *reason = broker_tls_reason();
     snprintf(failure->text, sizeof failure->text, "can't use %s %.150s: %s", what, path,
              reason ? reason : "unknown reason");
+    broker_tls_forget_reason();
     return -1;
 }
 
