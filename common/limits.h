@@ -173,6 +173,8 @@
 /* Ends of series that NATS has not confirmed are kept, so many and so long, and said again. */
 #define LONK_DONES_MAX    10000
 #define LONK_DONE_KEEP_MS (15 * 60 * 1000)
+/* Servers in OXIDICOM_NATS_ADDRESS; further ones are not tried. */
+#define NATS_SERVERS_MAX 32
 /* Between two attempts to reach NATS, doubled in between, with jitter; and what an attempt may take. */
 #define NATS_RETRY_FIRST_MS     250
 #define NATS_RETRY_LONGEST_MS   2000

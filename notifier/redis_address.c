@@ -1,28 +1,9 @@
 #include "notifier/redis_address.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int hex(char c) {
-    return isdigit((unsigned char)c)    ? c - '0'
-           : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10
-                                        : -1;
-}
-
-/* In place. What is no percent-encoded byte stays, as Python has it; false: there is a NUL. */
-static bool decode(char *text) {
-    char *to = text;
-    for (const char *from = text; *from; to++) {
-        int high = *from == '%' ? hex(from[1]) : -1, low = high >= 0 ? hex(from[2]) : -1;
-        *to = low >= 0 ? (char)(high * 16 + low) : *from;
-        from += low >= 0 ? 3 : 1;
-        if (!*to)
-            return false;
-    }
-    *to = 0;
-    return true;
-}
+#include "common/percent.h"
 
 /* The database is a number; kombu takes nothing for 0. */
 static bool set_database(redis_address_t *address, const char *text) {
@@ -40,7 +21,7 @@ static bool set_verification(redis_address_t *address, const char *value) {
 }
 
 static bool set_option(redis_address_t *address, const char *name, char *value) {
-    if (!decode(value))
+    if (!percent_decode(value))
         return false;
     if (strcmp(name, "virtual_host") == 0 || strcmp(name, "db") == 0)
         return set_database(address, value[0] == '/' ? value + 1 : value);
@@ -72,7 +53,7 @@ static bool set_user(redis_address_t *address, char *user) {
     char *password = strchr(user, ':');
     if (password)
         *password++ = 0;
-    if (!decode(user) || (password && !decode(password)))
+    if (!percent_decode(user) || (password && !percent_decode(password)))
         return false;
     address->user = *user ? user : NULL;
     address->password = password && *password ? password : NULL;
@@ -92,7 +73,7 @@ static bool set_host(redis_address_t *address, char *host) {
     *end = 0;
     address->host = *host ? host : "127.0.0.1";
     address->port = port ? end + 1 : "6379";
-    return decode(host) && strspn(address->port, "0123456789") == strlen(address->port);
+    return percent_decode(host) && strspn(address->port, "0123456789") == strlen(address->port);
 }
 
 bool redis_address_parse(redis_address_t *address, const char *text, const broker_tls_t *trust) {
@@ -120,11 +101,11 @@ bool redis_address_parse(redis_address_t *address, const char *text, const broke
         authority = at + 1;
     }
     if (is_unix) {
-        if (!path || *authority || !decode(path))
+        if (!path || *authority || !percent_decode(path))
             return false;
         *--path = '/';
         address->path = path;
-    } else if (!set_host(address, authority) || (path && (!decode(path) || !set_database(address, path)))) {
+    } else if (!set_host(address, authority) || (path && (!percent_decode(path) || !set_database(address, path)))) {
         return false;
     }
     return !has_query || set_options(address, query + 1);

@@ -11,6 +11,8 @@ typedef struct nats_server {
 
 /* port 0: a free one. Aborts the test where it does not come up. */
 void nats_server_start(nats_server_t *server, int port);
+/* The same with further options of its command line, NULL-terminated. */
+void nats_server_start_with(nats_server_t *server, int port, const char *const *options);
 void nats_server_stop(nats_server_t *server);
 
 /* One Erlang node with a folder and an epmd of its own. */
@@ -18,6 +20,10 @@ typedef struct rabbitmq {
     char *folder;
     int port, distribution_port, epmd_port;
     pid_t pid, epmd;
+    /* Where set before it starts: a folder with ca.crt, server.crt and server.key, and the port of 127.0.0.1 and
+     * 127.0.0.2 where it speaks TLS with those who show a certificate of that CA. */
+    const char *certificates;
+    int tls_port;
 } rabbitmq_t;
 
 /* A new node, or one that was paused on its old port with its old state. */
