@@ -317,7 +317,7 @@ static int on_answer(redis_t *self, redisReply *answer, failure_t *failure) {
 static int service(void *transport, failure_t *failure) {
     redis_t *self = transport;
     for (;;) {
-        redisReply *answer;
+        redisReply *answer = NULL;
         if (take_answer(self, &answer, failure) != 0)
             return -1;
         if (!answer)
