@@ -48,11 +48,11 @@ LIBS_common := -lczmq -lzmq -luuid
 LIBS_proto := -lprotobuf-c $(LIBS_common)
 LIBS_listener := -lssl -lcrypto $(LIBS_proto)
 LIBS_writer := -ldcmdata -lofstd -loflog -lz -ljansson $(LIBS_proto)
-LIBS_notifier := -lmicrohttpd -lsqlite3 -lnats -lrabbitmq -ljansson -lssl -lcrypto $(LIBS_proto)
+LIBS_notifier := -lmicrohttpd -lsqlite3 -lnats -lrabbitmq -lhiredis -ljansson -lssl -lcrypto $(LIBS_proto)
 LIBS_launcher := $(LIBS_proto) -ljansson
 LIBS_tool := $(LIBS_launcher)
 LIBS_interop := -ldcmdata -lofstd $(LIBS_listener)
-LIBS_tests := -lcriterion -lnats -lrabbitmq -ljansson -lsqlite3 -lssl -lcrypto -lz $(LIBS_proto) -lpthread
+LIBS_tests := -lcriterion -lnats -lrabbitmq -lhiredis -ljansson -lsqlite3 -lssl -lcrypto -lz $(LIBS_proto) -lpthread
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.cc,$(B)/obj/%.o,$(wildcard $(1)/*.cc))
 COMMON := $(call objects,common)

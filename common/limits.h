@@ -24,6 +24,8 @@
 #define LOG_RARELY_MS 60000
 /* A queue's name is an AMQP short string (AMQP 0-9-1, 4.2.5.3), and a file's name for the filesystem broker. */
 #define QUEUE_NAME_MAX_BYTES 255
+/* A file that holds a setting: an address with its password, perhaps several. */
+#define SECRET_FILE_MAX_BYTES (64 * 1024)
 
 /* What is allocated in one piece of this size or more is mapped and unmapped on its own; of the rest so much is
  * kept for the next time, and so much is asked for at once. */
@@ -145,6 +147,11 @@
 #define BROKER_REFUSED_RETRY_MS   30000
 #define BROKER_CONFIRM_TIMEOUT_MS 30000
 #define BROKER_HEARTBEAT_S        30
+/* An idle connection to Redis is looked after so often by TCP, and lost after so many looks without an answer. */
+#define BROKER_KEEPALIVE_S     30
+#define BROKER_KEEPALIVE_LOOKS 3
+/* What Redis answers to a push is one line. */
+#define REDIS_ANSWER_MAX_BYTES (64 * 1024)
 /* A quiet connection is looked after this often: heartbeats, confirms that stay away. */
 #define BROKER_SERVICE_MS 1000
 /* A registration that the broker would not take is tried again after this, doubled each time, with jitter. */
@@ -177,6 +184,8 @@
 /* Ends of series that NATS has not confirmed are kept, so many and so long, and said again. */
 #define LONK_DONES_MAX    10000
 #define LONK_DONE_KEEP_MS (15 * 60 * 1000)
+/* Servers in OXIDICOM_NATS_ADDRESS; further ones are not tried. */
+#define NATS_SERVERS_MAX 32
 /* Between two attempts to reach NATS, doubled in between, with jitter; and what an attempt may take. */
 #define NATS_RETRY_FIRST_MS     250
 #define NATS_RETRY_LONGEST_MS   2000

@@ -9,6 +9,7 @@
 
 #include "common/duration.h"
 #include "common/limits.h"
+#include "common/secret.h"
 #include "common/settings_table.h"
 
 static void *field_of(settings_t *settings, const setting_t *setting) {
@@ -81,47 +82,116 @@ static void print_allowed(FILE *out, const setting_t *setting) {
     }
 }
 
-/* An address may hold a password: everything between the scheme and the last '@' is left out. */
-static void print_value(FILE *out, const char *value) {
-    const char *scheme = strstr(value, "://"), *at = strrchr(value, '@');
-    if (scheme && at && at > scheme)
-        fprintf(out, "%.*s***%s", (int)(scheme + 3 - value), value, at);
+/* Where the value of a setting comes from. */
+typedef struct source {
+    const char *variable;
+    const char *path; /* of the file that holds it; NULL: the variable itself does */
+    char *value;      /* owned */
+} source_t;
+
+/* An address may hold a password before its host or in what follows a `?`: of the text only the scheme and the host
+ * are printed, and none of several. */
+static void print_secret(FILE *out, const char *value) {
+    const char *scheme = strstr(value, "://"), *begin = scheme ? scheme + 3 : value, *at = strrchr(value, '@');
+    bool several = strpbrk(value, ",;") != NULL;
+    const char *host = at && at >= begin ? at : begin;
+    if (several || strpbrk(begin, "@?"))
+        fprintf(out, "%.*s***%.*s", (int)(begin - value), value, several ? 0 : (int)strcspn(host, "?"), host);
     else
         fputs(value, out);
 }
 
-static int complain(FILE *out, const setting_t *setting, const char *name, const char *value) {
-    if (value) {
-        fprintf(out, "%s is \"", name);
-        print_value(out, value);
-        fputs("\"; allowed is ", out);
-    } else {
-        fprintf(out, "%s is not set; needed is ", name);
+static void print_source(FILE *out, const setting_t *setting, const source_t *source) {
+    if (source->path) {
+        fprintf(out, "%s_FILE is \"%s\", and what is in that file can't be used", source->variable, source->path);
+        return;
     }
+    fprintf(out, "%s is \"", source->variable);
+    if (setting->secret)
+        print_secret(out, source->value);
+    else
+        fputs(source->value, out);
+    fputc('"', out);
+}
+
+/* `source` NULL: there is no value. */
+static int complain(FILE *out, const setting_t *setting, const source_t *source) {
+    if (source)
+        print_source(out, setting, source);
+    else
+        fprintf(out, "%s is not set", setting->name);
+    fputs(source ? "; allowed is " : "; needed is ", out);
     print_allowed(out, setting);
     fputc('\n', out);
     return EXIT_SETTINGS;
 }
 
-static int read_setting(settings_t *settings, const setting_t *setting, unsigned stage, FILE *complaints) {
-    const char *name = setting->name, *value = getenv(name);
-    const char *other = setting->alias ? getenv(setting->alias) : NULL;
+/* Reads the file that `variable` and _FILE name, if they do. */
+static int read_secret_file(source_t *source, FILE *complaints) {
+    char *file_variable;
+    const char *why;
+    if (asprintf(&file_variable, "%s_FILE", source->variable) < 0)
+        abort();
+    int status = 0;
+    source->path = getenv(file_variable);
+    if (source->path && getenv(source->variable)) {
+        fprintf(complaints, "%s and %s are both set; allowed is one of them\n", source->variable, file_variable);
+        status = EXIT_SETTINGS;
+    } else if (source->path && !(source->value = secret_read(source->path, &why))) {
+        fprintf(complaints, "%s is \"%s\": %s; allowed is a file of 1 to %d bytes\n", file_variable, source->path,
+                why, SECRET_FILE_MAX_BYTES);
+        status = EXIT_SETTINGS;
+    }
+    free(file_variable);
+    return status;
+}
+
+/* The value under one of the setting's names, NULL where it has none. */
+static int find_under(source_t *source, const setting_t *setting, const char *variable, FILE *complaints) {
+    *source = (source_t){.variable = variable};
+    const char *value = variable ? getenv(variable) : NULL;
+    if (variable && setting->secret) {
+        int status = read_secret_file(source, complaints);
+        if (status != 0 || source->value)
+            return status;
+    }
+    if (value && !(source->value = strdup(value)))
+        abort();
+    return 0;
+}
+
+/* The value under either name. */
+static int find_source(source_t *source, const setting_t *setting, FILE *complaints) {
+    source_t other = {0};
+    int status = find_under(source, setting, setting->name, complaints);
+    if (status == 0)
+        status = find_under(&other, setting, setting->alias, complaints);
     /* For a count, the project's own variable wins over the reference's; an address must be unambiguous. */
-    if (value && other && setting->type == SETTING_TEXT && strcmp(value, other) != 0) {
-        fprintf(complaints, "%s and %s are both set and differ; allowed is one of them\n", name, setting->alias);
-        return EXIT_SETTINGS;
+    if (status == 0 && source->value && other.value && setting->type == SETTING_TEXT &&
+        strcmp(source->value, other.value) != 0) {
+        fprintf(complaints, "%s and %s are both set and differ; allowed is one of them\n", setting->name,
+                setting->alias);
+        status = EXIT_SETTINGS;
     }
-    if (!value && other) {
-        name = setting->alias;
-        value = other;
+    if (status == 0 && !source->value && other.value) {
+        *source = other;
+        return 0;
     }
-    if (value)
-        return store(settings, setting, value) ? 0 : complain(complaints, setting, name, value);
-    if (setting->default_value)
-        return store(settings, setting, setting->default_value)
-                   ? 0
-                   : complain(complaints, setting, name, setting->default_value);
-    return setting->required && (setting->stages & stage) ? complain(complaints, setting, name, NULL) : 0;
+    free(other.value);
+    return status;
+}
+
+static int read_setting(settings_t *settings, const setting_t *setting, unsigned stage, FILE *complaints) {
+    source_t source = {0};
+    int status = find_source(&source, setting, complaints);
+    if (status == 0 && source.value && !store(settings, setting, source.value))
+        status = complain(complaints, setting, &source);
+    if (status == 0 && !source.value && setting->default_value && !store(settings, setting, setting->default_value))
+        abort(); /* the table is wrong */
+    if (status == 0 && !source.value && !setting->default_value && setting->required && (setting->stages & stage))
+        status = complain(complaints, setting, NULL);
+    free(source.value);
+    return status;
 }
 
 /* Whether the folder is there, or can be made, and can be written by this user. */
@@ -179,6 +249,8 @@ void settings_print_help(FILE *out, unsigned stage) {
         if (s->alias)
             fprintf(out, " (or %s)", s->alias);
         fprintf(out, "\n      %s\n      ", s->help);
+        if (s->secret)
+            fprintf(out, "%s_FILE instead: a file that holds it.\n      ", s->name);
         print_allowed(out, s);
         fprintf(out, "; %s%s\n", s->required ? "required" : "default: ",
                 s->required        ? ""
@@ -201,6 +273,9 @@ void settings_print_markdown(FILE *out) {
                     s->default_value ? "`" : "");
         fputs(" | ", out);
         print_allowed(out, s);
-        fprintf(out, " | %s |\n", s->help);
+        fprintf(out, " | %s", s->help);
+        if (s->secret)
+            fprintf(out, " `%s_FILE` instead: a file that holds it.", s->name);
+        fputs(" |\n", out);
     }
 }

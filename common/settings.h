@@ -23,10 +23,14 @@ enum {
 
 /* Texts are owned by the settings; one that is unset and has no default is NULL. */
 typedef struct settings {
-    char *files_root;     /* absolute path */
-    char *broker_address; /* amqp://, amqps:// or filesystem:// */
+    char *files_root;                                              /* absolute path */
+    char *broker_address;                                          /* amqp://, redis://, filesystem:// … */
+    char *broker_tls_ca, *broker_tls_certificate, *broker_tls_key; /* absolute paths of PEM files, or NULL */
+    bool broker_tls_verify;
+    char *redis_key_prefix; /* or NULL */
     char *queue_name;
-    char *nats_address; /* host:port or nats://…; NULL: no progress messages */
+    char *nats_address; /* host:port, nats://… or tls://…, by commas; NULL: no progress messages */
+    char *nats_credentials, *nats_ca; /* absolute paths, or NULL */
     int64_t progress_interval_ms;
     int64_t dev_sleep_ms;
     char *root_subject;
@@ -71,9 +75,10 @@ typedef struct settings {
     char *http_address;
 } settings_t;
 
-/* Reads the environment. Only what `stage` (one FOR_ value) uses is required. Returns 0, or EXIT_SETTINGS after
- * writing one line to `complaints` that names the variable, the value and what is allowed; then nothing is left
- * to free. Free with settings_clear. */
+/* Reads the environment, and the files that the variables of secrets name with _FILE at their end. Only what
+ * `stage` (one FOR_ value) uses is required. Returns 0, or EXIT_SETTINGS after writing one line to `complaints`
+ * that names the variable, the value (no secret) and what is allowed; then nothing is left to free. Free with
+ * settings_clear. */
 int settings_read(settings_t *settings, unsigned stage, FILE *complaints) __attribute__((warn_unused_result));
 void settings_clear(settings_t *settings);
 

@@ -16,7 +16,8 @@ static bool is_absolute(const char *text) {
 }
 
 static bool is_one_broker(const char *text) {
-    static const char *const schemes[] = {"amqp://", "amqps://", "filesystem://"};
+    static const char *const schemes[] = {"amqp://", "amqps://",        "redis://",     "rediss://",
+                                          "unix://", "redis+socket://", "filesystem://"};
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
         if (strncmp(text, schemes[i], strlen(schemes[i])) == 0)
             return true;
@@ -30,9 +31,20 @@ static bool is_broker(const char *text) {
     return is_one_broker(text);
 }
 
+/* One server, up to a comma or the end. */
+static bool is_one_nats(const char *text, size_t length) {
+    bool scheme = strncmp(text, "nats://", 7) == 0 || strncmp(text, "tls://", 6) == 0;
+    const char *mark = strstr(text, "://"), *host = scheme ? mark + 3 : text;
+    return host < text + length && (scheme || !mark || mark >= text + length);
+}
+
 static bool is_nats(const char *text) {
-    const char *host = strncmp(text, "nats://", 7) == 0 ? text + 7 : text;
-    return *host && !strpbrk(text, " \t") && (strstr(text, "://") == NULL || host != text);
+    if (strpbrk(text, " \t"))
+        return false;
+    for (const char *next; (next = strchr(text, ',')); text = next + 1)
+        if (!is_one_nats(text, (size_t)(next - text)))
+            return false;
+    return is_one_nats(text, strlen(text));
 }
 
 static bool has_control_characters(const char *text) {
@@ -46,6 +58,11 @@ static bool is_queue_name(const char *text) {
     size_t length = strlen(text);
     return length >= 1 && length <= QUEUE_NAME_MAX_BYTES && utf8_valid(text, length) && !strchr(text, '/') &&
            !has_control_characters(text);
+}
+
+static bool is_key_prefix(const char *text) {
+    size_t length = strlen(text);
+    return length <= QUEUE_NAME_MAX_BYTES && utf8_valid(text, length) && !has_control_characters(text);
 }
 
 /* Tokens between dots, none of them empty (NATS protocol, subject names). */
@@ -101,9 +118,51 @@ const setting_t SETTINGS[] = {
      .offset = FIELD(broker_address),
      .stages = FOR_NOTIFIER | FOR_LAUNCHER,
      .required = true,
+     .secret = true,
      .valid = is_broker,
-     .allowed = "addresses that begin with amqp://, amqps:// or filesystem://, separated by `;`",
+     .allowed = "addresses that begin with amqp://, amqps://, redis://, rediss://, unix://, redis+socket:// or "
+                "filesystem://, separated by `;`",
      .help = "Broker of CUBE's Celery queue; several are tried in turn."},
+    {.name = "OXIDICOM_BROKER_TLS_CA",
+     .type = SETTING_TEXT,
+     .offset = FIELD(broker_tls_ca),
+     .stages = FOR_NOTIFIER,
+     .valid = is_absolute,
+     .allowed = "an absolute path",
+     .help =
+         "PEM file with the CAs that may have issued the certificate of an amqps:// or rediss:// broker; unset: "
+         "those that the system trusts. This and the two below are read at each connection."},
+    {.name = "OXIDICOM_BROKER_TLS_CERTIFICATE",
+     .type = SETTING_TEXT,
+     .offset = FIELD(broker_tls_certificate),
+     .stages = FOR_NOTIFIER,
+     .valid = is_absolute,
+     .allowed = "an absolute path",
+     .help = "PEM file with the certificate that is shown to the broker, then those between it and its CA; unset: "
+             "none."},
+    {.name = "OXIDICOM_BROKER_TLS_KEY",
+     .type = SETTING_TEXT,
+     .offset = FIELD(broker_tls_key),
+     .stages = FOR_NOTIFIER,
+     .valid = is_absolute,
+     .allowed = "an absolute path",
+     .help = "PEM file with that certificate's private key, without passphrase; unset: it is in the certificate's "
+             "file."},
+    {.name = "OXIDICOM_BROKER_TLS_VERIFY",
+     .type = SETTING_BOOLEAN,
+     .offset = FIELD(broker_tls_verify),
+     .stages = FOR_NOTIFIER,
+     .default_value = "true",
+     .help = "Take only a broker whose certificate is good and names its host; false: anybody can read and forge "
+             "registrations."},
+    {.name = "OXIDICOM_REDIS_KEY_PREFIX",
+     .type = SETTING_TEXT,
+     .offset = FIELD(redis_key_prefix),
+     .stages = FOR_NOTIFIER,
+     .valid = is_key_prefix,
+     .allowed = "1 to 255 bytes of UTF-8 without control characters",
+     .help = "What CUBE's Celery has as `global_keyprefix` in its broker_transport_options: put before each key in "
+             "Redis."},
     {.name = "OXIDICOM_QUEUE_NAME",
      .type = SETTING_TEXT,
      .offset = FIELD(queue_name),
@@ -116,9 +175,26 @@ const setting_t SETTINGS[] = {
      .type = SETTING_TEXT,
      .offset = FIELD(nats_address),
      .stages = FOR_NOTIFIER,
+     .secret = true,
      .valid = is_nats,
-     .allowed = "host:port or nats://host:port",
-     .help = "NATS server for progress messages; unset: none are sent."},
+     .allowed = "host:port, nats://host:port or tls://host:port, several separated by commas",
+     .help = "NATS servers for progress messages, with user:password@ or token@ before the host if need be; unset: "
+             "none are sent."},
+    {.name = "OXIDICOM_NATS_CREDENTIALS",
+     .type = SETTING_TEXT,
+     .offset = FIELD(nats_credentials),
+     .stages = FOR_NOTIFIER,
+     .valid = is_absolute,
+     .allowed = "an absolute path",
+     .help = "File with the user's JWT and key (`.creds`) for NATS, read at each connection."},
+    {.name = "OXIDICOM_NATS_CA",
+     .type = SETTING_TEXT,
+     .offset = FIELD(nats_ca),
+     .stages = FOR_NOTIFIER,
+     .valid = is_absolute,
+     .allowed = "an absolute path",
+     .help = "PEM file with the CAs that may have issued the certificates of NATS; set: only TLS is spoken; unset: "
+             "those that the system trusts."},
     {.name = "OXIDICOM_PROGRESS_INTERVAL",
      .type = SETTING_DURATION,
      .offset = FIELD(progress_interval_ms),

@@ -15,6 +15,7 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "notifier/broker_tls.h"
 #include "notifier/transport.h"
 
 /* Declaring the queue has a channel of its own: a queue that exists with other properties closes it. */
@@ -29,6 +30,7 @@ typedef struct amqp {
     char *address; /* amqp_parse_url cuts it into the texts of `info` */
     struct amqp_connection_info info;
     bool usable; /* it could be parsed */
+    broker_tls_t tls;
     const char *queue;
     transport_results_t results;
     amqp_connection_state_t connection;
@@ -61,11 +63,12 @@ static void normalize(char *address) {
         *path = 0;
 }
 
-static void *create(const char *address, const char *queue, transport_results_t results) {
+static void *create(const char *address, const settings_t *settings, transport_results_t results) {
     amqp_t *self = calloc(1, sizeof *self);
     if (!self || !(self->address = strdup(address)))
         abort();
-    self->queue = queue;
+    self->queue = settings->queue_name;
+    self->tls = broker_tls_of(settings);
     self->results = results;
     normalize(self->address);
     amqp_default_connection_info(&self->info); /* guest, guest, / */
@@ -100,23 +103,27 @@ static int check_reply(amqp_rpc_reply_t reply, const char *what, failure_t *fail
     return fail(failure, "%s: unexpected answer", what);
 }
 
-/* A socket of the connection, trusting what the system trusts. */
-static amqp_socket_t *make_socket(amqp_t *self) {
-    if (!self->info.ssl)
-        return amqp_tcp_socket_new(self->connection);
-    amqp_socket_t *socket = amqp_ssl_socket_new(self->connection);
-    if (!socket || SSL_CTX_set_default_verify_paths(amqp_ssl_socket_get_context(socket)) != 1)
-        return NULL;
-    amqp_ssl_socket_set_verify_peer(socket, 1);
-    amqp_ssl_socket_set_verify_hostname(socket, 1);
+/* A socket of the connection; NULL: with the failure. The certificate and the host in it are OpenSSL's to verify:
+ * rabbitmq-c knows no addresses in certificates. */
+static amqp_socket_t *make_socket(amqp_t *self, failure_t *failure) {
+    amqp_socket_t *socket =
+        self->info.ssl ? amqp_ssl_socket_new(self->connection) : amqp_tcp_socket_new(self->connection);
+    if (!socket)
+        fail(failure, "can't make a socket");
+    if (!socket || !self->info.ssl)
+        return socket;
+    amqp_ssl_socket_set_verify_peer(socket, 0);
+    amqp_ssl_socket_set_verify_hostname(socket, 0);
+    if (broker_tls_configure(amqp_ssl_socket_get_context(socket), &self->tls, self->info.host, failure) != 0)
+        return NULL; /* the connection owns it */
     return socket;
 }
 
 static int open_socket(amqp_t *self, failure_t *failure) {
     struct timeval timeout = timeout_of(BROKER_CONNECT_TIMEOUT_MS);
-    amqp_socket_t *socket = make_socket(self);
+    amqp_socket_t *socket = make_socket(self, failure);
     if (!socket)
-        return fail(failure, "can't make a socket");
+        return -1;
     int status = amqp_set_handshake_timeout(self->connection, &timeout);
     if (status == AMQP_STATUS_OK)
         status = amqp_set_rpc_timeout(self->connection, &timeout);
@@ -205,9 +212,13 @@ static int connect_to(void *transport, failure_t *failure) {
         self->healthy = true;
         return 0;
     }
-    drop_connection(self);
+    /* rabbitmq-c says that TLS failed; OpenSSL, why. */
+    const char *why = self->info.ssl ? broker_tls_reason() : NULL;
+    fail(failure, "%s:%d: %.150s%s%.50s", self->info.host, self->info.port, reason.text, why ? ": " : "",
+         why ? why : "");
     failure->refused = reason.refused;
-    return fail(failure, "%s:%d: %.200s", self->info.host, self->info.port, reason.text);
+    drop_connection(self);
+    return -1;
 }
 
 static void disconnect(void *transport) {

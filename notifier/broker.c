@@ -10,7 +10,9 @@
 /* A broker that stays away is mentioned again after this. */
 #define ABSENT_INTERVAL_MS 60000
 
-static const transport_t *const TRANSPORTS[] = {&TRANSPORT_AMQP, &TRANSPORT_AMQPS, &TRANSPORT_FILESYSTEM};
+static const transport_t *const TRANSPORTS[] = {&TRANSPORT_AMQP,  &TRANSPORT_AMQPS,  &TRANSPORT_FILESYSTEM,
+                                                &TRANSPORT_REDIS, &TRANSPORT_REDISS, &TRANSPORT_REDIS_SOCKET,
+                                                &TRANSPORT_UNIX};
 
 /* One address of the setting, tried in turn with the others. */
 typedef struct destination {
@@ -271,7 +273,7 @@ static void add_destination(broker_t *broker, const char *address) {
             continue;
         destination_t *destination = &broker->destinations[broker->destinations_count++];
         destination->transport = TRANSPORTS[i];
-        destination->connection = TRANSPORTS[i]->create(address, broker->settings->queue_name, results);
+        destination->connection = TRANSPORTS[i]->create(address, broker->settings, results);
     }
 }
 

@@ -24,11 +24,11 @@ static int fail(failure_t *failure, const filesystem_t *self, const char *what) 
     return -1;
 }
 
-static void *create(const char *address, const char *queue, transport_results_t results) {
+static void *create(const char *address, const settings_t *settings, transport_results_t results) {
     filesystem_t *self = calloc(1, sizeof *self);
     if (!self || !(self->folder = strdup(address + strlen("filesystem://"))))
         abort();
-    self->queue = queue;
+    self->queue = settings->queue_name;
     self->results = results;
     self->descriptor = -1;
     return self;

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/percent.h"
 #include "notifier/lonk.h"
 
 /* The end of a series that NATS may not have. */
@@ -21,6 +22,7 @@ typedef struct final {
 } final_t;
 
 struct nats_link {
+    const settings_t *settings;
     connection_state_t *state;
     natsOptions *options;       /* NULL: the address is of no use */
     natsConnection *connection; /* NULL: none */
@@ -51,10 +53,57 @@ static void on_error(natsConnection *connection, natsSubscription *subscription,
     log_warn(NULL, "NATS: %s", natsStatus_GetText(status));
 }
 
+/* cnats takes user and password of an address as they are. Where they are percent-encoded, they are cut out and
+ * told it decoded, for all servers that have none of their own. */
+static natsStatus take_encoded_user(natsOptions *options, char *address) {
+    char *scheme = strstr(address, "://"), *user = scheme ? scheme + strlen("://") : address;
+    char *at = strrchr(user, '@');
+    if (!at || !memchr(user, '%', (size_t)(at - user)))
+        return NATS_OK;
+    *at = 0;
+    char *copy = strdup(user), *password;
+    if (!copy)
+        abort();
+    memmove(user, at + 1, strlen(at + 1) + 1);
+    if ((password = strchr(copy, ':')))
+        *password++ = 0;
+    natsStatus status = NATS_INVALID_ARG;
+    if (percent_decode(copy) && (!password || percent_decode(password)))
+        status = password ? natsOptions_SetUserInfo(options, copy, password) : natsOptions_SetToken(options, copy);
+    free(copy);
+    return status;
+}
+
+/* The servers of the address, tried in their order, over TLS where one of them or a CA says so; and who we are. */
+static natsStatus set_servers(natsOptions *options, const settings_t *settings) {
+    const char *servers[NATS_SERVERS_MAX];
+    int count = 0;
+    bool secure = settings->nats_ca != NULL;
+    char *addresses = strdup(settings->nats_address), *rest = addresses;
+    if (!addresses)
+        abort();
+    natsStatus status = NATS_OK;
+    for (char *address; status == NATS_OK && count < NATS_SERVERS_MAX && (address = strsep(&rest, ","));) {
+        secure = secure || strncmp(address, "tls://", strlen("tls://")) == 0;
+        status = take_encoded_user(options, address);
+        servers[count++] = address;
+    }
+    if (status == NATS_OK)
+        status = natsOptions_SetServers(options, servers, count);
+    free(addresses);
+    if (status == NATS_OK)
+        status = natsOptions_SetNoRandomize(options, true);
+    if (status == NATS_OK && secure)
+        status = natsOptions_SetSecure(options, true);
+    if (status == NATS_OK && settings->nats_credentials)
+        status = natsOptions_SetUserCredentialsFromFiles(options, settings->nats_credentials, NULL);
+    return status;
+}
+
 /* Never logs the address, which may hold a password. cnats does not reconnect by itself: it would keep what was not
  * sent out of our sight, and give up for good after a refusal. */
-static natsStatus set_options(natsOptions *options, const char *address, connection_state_t *state) {
-    natsStatus status = natsOptions_SetURL(options, address);
+static natsStatus set_options(natsOptions *options, const settings_t *settings, connection_state_t *state) {
+    natsStatus status = set_servers(options, settings);
     if (status == NATS_OK)
         status = natsOptions_SetName(options, "oxidicom-notifier");
     if (status == NATS_OK)
@@ -79,7 +128,7 @@ static bool is_connected(const nats_link_t *link) {
 }
 
 /* Says once why there is no connection, and again when the reason is another or a minute has gone by. */
-static void complain(nats_link_t *link, natsStatus status) {
+static void complain(nats_link_t *link, natsStatus status, const char *why) {
     int64_t now = clock_ms();
     if (link->complained_ms && status == link->complaint && now - link->complained_ms < NATS_COMPLAINT_INTERVAL_MS)
         return;
@@ -88,14 +137,33 @@ static void complain(nats_link_t *link, natsStatus status) {
     if (status == NATS_CONNECTION_AUTH_FAILED)
         log_error(NULL, "NATS does not let this user in; progress is dropped, reception goes on");
     else
-        log_warn(NULL, "NATS is not there yet (%s); progress is dropped, reception goes on",
-                 natsStatus_GetText(status));
+        log_warn(NULL, "NATS is not there yet (%s); progress is dropped, reception goes on", why);
+}
+
+/* The CA is read each time, so that it may come later or be replaced. Of cnats' own texts only those about TLS are
+ * repeated: others may hold the address. */
+static natsStatus connect_to(nats_link_t *link, const char **why) {
+    const char *ca = link->settings->nats_ca;
+    natsStatus status = ca ? natsOptions_LoadCATrustedCertificates(link->options, ca) : NATS_OK;
+    if (status != NATS_OK) {
+        *why = "OXIDICOM_NATS_CA can't be read";
+        return status;
+    }
+    status = natsConnection_Connect(&link->connection, link->options);
+    *why = status == NATS_SSL_ERROR ? nats_GetLastError(NULL) : NULL;
+    const char *place_end = *why ? strstr(*why, "): ") : NULL; /* in cnats' source */
+    if (place_end)
+        *why = place_end + strlen("): ");
+    if (!*why)
+        *why = natsStatus_GetText(status);
+    return status;
 }
 
 static void try_to_connect(nats_link_t *link) {
     natsConnection_Destroy(link->connection);
     link->connection = NULL;
-    natsStatus status = natsConnection_Connect(&link->connection, link->options);
+    const char *why;
+    natsStatus status = connect_to(link, &why);
     if (status == NATS_OK) {
         log_info(NULL, "connected to NATS");
         connection_up(link->state);
@@ -109,19 +177,20 @@ static void try_to_connect(nats_link_t *link) {
     link->interrupted_ms = clock_ms();
     link->retry_at_ms =
         link->interrupted_ms + link->pause_ms / 2 + arc4random_uniform((uint32_t)link->pause_ms / 2);
-    connection_down(link->state, natsStatus_GetText(status));
-    complain(link, status);
+    connection_down(link->state, why);
+    complain(link, status, why);
 }
 
 nats_link_t *nats_link_new(const settings_t *settings, connection_state_t *state) {
     nats_link_t *link = calloc(1, sizeof *link);
     if (!link)
         abort();
+    link->settings = settings;
     link->state = state;
     TAILQ_INIT(&link->finals);
     natsStatus status = natsOptions_Create(&link->options);
     if (status == NATS_OK)
-        status = set_options(link->options, settings->nats_address, state);
+        status = set_options(link->options, settings, state);
     if (status != NATS_OK) {
         connection_down(state, natsStatus_GetText(status));
         log_error(NULL, "OXIDICOM_NATS_ADDRESS can't be used: %s; no progress is published",

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/settings.h"
 #include "notifier/celery.h"
 
 /* How a transport tells what became of the messages that `send` took. */
@@ -29,8 +30,9 @@ typedef struct failure {
 
 typedef struct transport {
     const char *scheme; /* with :// */
-    /* `address`: one address of that scheme; `queue` outlives the transport. Never fails; nothing is connected. */
-    void *(*create)(const char *address, const char *queue, transport_results_t results);
+    /* `address`: one address of that scheme; the settings outlive the transport. Never fails; nothing is connected.
+     */
+    void *(*create)(const char *address, const settings_t *settings, transport_results_t results);
     /* Returns 0, or -1 with the failure. */
     int (*connect)(void *self, failure_t *failure);
     /* A descriptor that becomes readable when `service` has something to do; -1: none. */
@@ -47,6 +49,7 @@ typedef struct transport {
     void (*destroy)(void *self);
 } transport_t;
 
-extern const transport_t TRANSPORT_AMQP, TRANSPORT_AMQPS, TRANSPORT_FILESYSTEM;
+extern const transport_t TRANSPORT_AMQP, TRANSPORT_AMQPS, TRANSPORT_FILESYSTEM, TRANSPORT_REDIS, TRANSPORT_REDISS,
+    TRANSPORT_REDIS_SOCKET, TRANSPORT_UNIX;
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/limits.h"
 #include "common/settings.h"
 #include "common/settings_table.h"
 #include "tests/support/receiver.h"
@@ -145,6 +146,10 @@ Test(settings, refuse_values_that_are_out_of_range) {
                                          {"OXIDICOM_QUEUE_NAME", "a\xFF"},
                                          {"OXIDICOM_TLS_CLIENT", "maybe"},
                                          {"OXIDICOM_TLS_KEY", "key.pem"},
+                                         {"OXIDICOM_NATS_ADDRESS", "a:1,,b:2"},
+                                         {"OXIDICOM_NATS_ADDRESS", "a:1,http://b"},
+                                         {"OXIDICOM_NATS_ADDRESS", "tls://"},
+                                         {"OXIDICOM_REDIS_KEY_PREFIX", "a\n"},
                                          {"OXIDICOM_ROOT_SUBJECT", "a..b"},
                                          {"OXIDICOM_ROOT_SUBJECT", "a\tb"},
                                          {"OXIDICOM_SCP_ASYNC_OPS", "65"},
@@ -168,12 +173,100 @@ Test(settings, that_limit_nobody_may_be_empty) {
 }
 
 Test(settings, never_repeat_a_password) {
-    environment((const char *[]){"OXIDICOM_AMQP_ADDRESS", "http://user:s3cret@host", NULL});
+    static const char *const bad[][2] = {{"OXIDICOM_AMQP_ADDRESS", "http://user:s3cret@host"},
+                                         {"OXIDICOM_AMQP_ADDRESS", "http://host/0?password=s3cret"},
+                                         {"OXIDICOM_AMQP_ADDRESS", "amqp://a:s3cret@host;http://b:s3cret@host/@"},
+                                         {"OXIDICOM_NATS_ADDRESS", "user:s3cret@ho st:4222"},
+                                         {"OXIDICOM_NATS_ADDRESS", "nats://s3cret@host,http://host"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        environment((const char *[]){bad[i][0], bad[i][1], NULL});
+        int status;
+        char *text = complaint_of(FOR_LAUNCHER, &status);
+        cr_assert_eq(status, EXIT_SETTINGS);
+        cr_expect_not_null(strstr(text, bad[i][0]), "%s", text);
+        cr_expect_null(strstr(text, "s3cret"), "%s", text);
+        free(text);
+    }
+}
+
+/* A file with this content; free the path. */
+static char *file_with(const char *folder, const char *content, size_t size) {
+    char *path = text_of("%s/secret", folder);
+    FILE *file = fopen(path, "w");
+    cr_assert(file && fwrite(content, 1, size, file) == size && fclose(file) == 0);
+    return path;
+}
+
+Test(settings, that_are_secret_may_lie_in_a_file_without_its_last_newline) {
+    static const char *const contents[] = {"redis://:s3cret@host", "redis://:s3cret@host\n",
+                                           "redis://:s3cret@host\r\n"};
+    char *folder = temporary_folder("settings");
+    for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
+        char *path = file_with(folder, contents[i], strlen(contents[i]));
+        environment(
+            (const char *[]){i == 0 ? "OXIDICOM_AMQP_ADDRESS_FILE" : "OXIDICOM_CELERY_BROKER_FILE", path, NULL});
+        unsetenv("OXIDICOM_AMQP_ADDRESS");
+        settings_t s;
+        read_all(&s);
+        cr_expect_str_eq(s.broker_address, "redis://:s3cret@host");
+        settings_clear(&s);
+        free(path);
+    }
+    remove_folder(folder);
+    free(folder);
+}
+
+static void expect_refused_file(const char *folder, const char *content, size_t size, const char *why) {
+    char *path = file_with(folder, content, size);
     int status;
-    char *text = complaint_of(FOR_LAUNCHER, &status);
-    cr_assert_eq(status, EXIT_SETTINGS);
-    cr_assert_null(strstr(text, "s3cret"), "%s", text);
+    environment((const char *[]){"OXIDICOM_NATS_ADDRESS_FILE", path, NULL});
+    char *text = complaint_of(FOR_NOTIFIER, &status);
+    cr_expect_eq(status, EXIT_SETTINGS, "%s", why);
+    cr_expect(strstr(text, "OXIDICOM_NATS_ADDRESS_FILE") && strstr(text, path) && strstr(text, why), "%s", text);
+    cr_expect_null(strstr(text, "s3cret"), "%s", text);
     free(text);
+    free(path);
+}
+
+Test(settings, name_a_file_that_holds_no_usable_secret_and_not_what_is_in_it) {
+    static char long_text[SECRET_FILE_MAX_BYTES + 1];
+    char *folder = temporary_folder("settings");
+    memset(long_text, 'a', sizeof long_text);
+    expect_refused_file(folder, "", 0, "it is empty");
+    expect_refused_file(folder, "\n", 1, "it is empty");
+    expect_refused_file(folder, "s3cret\0x", 8, "it has a NUL byte");
+    expect_refused_file(folder, long_text, sizeof long_text, "it is too long");
+    expect_refused_file(folder, "http://me:s3cret@host", 21, "what is in that file can't be used");
+    int status;
+    environment((const char *[]){"OXIDICOM_NATS_ADDRESS_FILE", folder, NULL});
+    char *text = complaint_of(FOR_NOTIFIER, &status);
+    cr_expect(status == EXIT_SETTINGS && strstr(text, "Is a directory"), "%s", text);
+    free(text);
+    remove_folder(folder);
+    environment((const char *[]){"OXIDICOM_NATS_ADDRESS_FILE", folder, NULL});
+    text = complaint_of(FOR_NOTIFIER, &status);
+    cr_expect(status == EXIT_SETTINGS && strstr(text, "No such file"), "%s", text);
+    free(text);
+    free(folder);
+}
+
+Test(settings, refuse_a_secret_that_is_set_as_text_and_as_file) {
+    int status;
+    environment((const char *[]){"OXIDICOM_AMQP_ADDRESS_FILE", "/run/secret", NULL});
+    char *text = complaint_of(FOR_LAUNCHER, &status);
+    cr_expect_eq(status, EXIT_SETTINGS);
+    cr_expect_str_eq(text, "OXIDICOM_AMQP_ADDRESS and OXIDICOM_AMQP_ADDRESS_FILE are both set; allowed is one of "
+                           "them\n");
+    free(text);
+}
+
+Test(settings, take_every_kind_of_broker_and_several_nats) {
+    environment((const char *[]){"OXIDICOM_AMQP_ADDRESS",
+                                 "amqps://a;redis://b;rediss://c/1;unix:///d;redis+socket:///e;filesystem:///f",
+                                 "OXIDICOM_NATS_ADDRESS", "a:1,nats://me:pw@b:2,tls://token@c", NULL});
+    settings_t s;
+    read_all(&s);
+    settings_clear(&s);
 }
 
 Test(settings, are_required_only_of_the_stages_that_use_them) {

@@ -10,11 +10,8 @@
 #include "tests/support/relay.h"
 #include "tests/support/servers.h"
 
-#define STATE_OF "SELECT state FROM reception WHERE series_uid = '%s'"
-
 static site_t site;
 static rabbitmq_t rabbitmq;
-static uint64_t last;
 
 static void set_up(void) {
     site_set_up(&site);
@@ -33,22 +30,12 @@ static void set_address(const char *user_and_password, const char *path) {
     site.broker = text_of("amqp://%s127.0.0.1:%d%s", user_and_password, rabbitmq.port, path);
 }
 
-/* A series of one file and one association, both with the next number. */
 static void send_series(const char *series) {
-    char folder[128], item[32];
-    last++;
-    snprintf(folder, sizeof folder, "SERVICES/PACS/RAWSCU/p/s/%s", series);
-    site_send_event(&site, EVENT(.object = last, .association = last, .series = series, .folder = folder));
-    site_send_end(&site, 1, last);
-    snprintf(item, sizeof item, "ended:%llu", (unsigned long long)last);
-    cr_assert(site_await_acknowledged(&site, item));
+    site_send_series(&site, series);
 }
 
 static void expect_state(const char *series, const char *state) {
-    char *sql = text_of(STATE_OF, series);
-    cr_expect(site_await_query(&site, sql, state, 60000), "%s is %s, not %s", series, site_query(&site, sql),
-              state);
-    free(sql);
+    site_expect_state(&site, series, state);
 }
 
 static void expect_task(queue_t *queue, const char *series) {

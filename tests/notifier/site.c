@@ -50,23 +50,24 @@ void site_start(site_t *site) {
     char *program = text_of("%s/oxidicom-notifier", binaries()), *log = text_of("%s/log", site->folder);
     char *run = text_of("%s/run", site->folder), *state = text_of("%s/state", site->folder);
     char *broker = site->broker ? strdup(site->broker) : text_of("filesystem://%s", site->tasks);
-    const char *const environment[] = {"OXIDICOM_FILES_ROOT",
-                                       site->root,
-                                       "OXIDICOM_AMQP_ADDRESS",
-                                       broker,
-                                       "OXIDICOM_RUN_DIR",
-                                       run,
-                                       "OXIDICOM_STATE_DIR",
-                                       state,
-                                       "OXIDICOM_NATS_ADDRESS",
-                                       site->nats,
-                                       "OXIDICOM_PROGRESS_INTERVAL",
-                                       "50ms",
-                                       "RUST_LOG",
-                                       "oxidicom=debug",
-                                       "OXIDICOM_DRAIN_TIMEOUT",
-                                       site->drain_timeout ? site->drain_timeout : "10s",
-                                       NULL};
+    const char *environment[64] = {"OXIDICOM_FILES_ROOT",
+                                   site->root,
+                                   "OXIDICOM_AMQP_ADDRESS",
+                                   broker,
+                                   "OXIDICOM_RUN_DIR",
+                                   run,
+                                   "OXIDICOM_STATE_DIR",
+                                   state,
+                                   "OXIDICOM_NATS_ADDRESS",
+                                   site->nats,
+                                   "OXIDICOM_PROGRESS_INTERVAL",
+                                   "50ms",
+                                   "RUST_LOG",
+                                   "oxidicom=debug",
+                                   "OXIDICOM_DRAIN_TIMEOUT",
+                                   site->drain_timeout ? site->drain_timeout : "10s"};
+    for (size_t i = 0, end = 16; site->more && site->more[i]; i++)
+        environment[end++] = site->more[i];
     site->notifier = process_start(log, environment, (const char *const[]){program, NULL});
     uint64_t before = site->notifier_incarnation;
     for (int64_t end = clock_ms() + PATIENCE_MS; site->notifier_incarnation == before && clock_ms() < end;)
@@ -133,6 +134,16 @@ void site_send_end(site_t *site, uint64_t listener, uint64_t association) {
     ended.listener = listener;
     ended.association = association;
     cr_assert_eq(ring_send(site->notifier_inbox, &RING_ENVELOPE(ASSOCIATION_ENDED, association_ended, &ended)), 0);
+}
+
+void site_send_series(site_t *site, const char *series) {
+    char folder[128], item[32];
+    uint64_t number = ++site->last_series;
+    snprintf(folder, sizeof folder, "SERVICES/PACS/RAWSCU/p/s/%s", series);
+    site_send_event(site, EVENT(.object = number, .association = number, .series = series, .folder = folder));
+    site_send_end(site, 1, number);
+    snprintf(item, sizeof item, "ended:%llu", (unsigned long long)number);
+    cr_assert(site_await_acknowledged(site, item));
 }
 
 /* --- what the notifier says ------------------------------------------------------------------------------ */
@@ -274,4 +285,10 @@ static bool query_gives(void *argument) {
 
 bool site_await_query(site_t *site, const char *sql, const char *wanted, int64_t ms) {
     return await(query_gives, &(wanted_t){.site = site, .sql = sql, .text = wanted}, ms);
+}
+
+void site_expect_state(site_t *site, const char *series, const char *state) {
+    char *sql = text_of("SELECT state FROM reception WHERE series_uid = '%s'", series);
+    cr_expect(site_await_query(site, sql, state, 60000), "%s is %s, not %s", series, site_query(site, sql), state);
+    free(sql);
 }

@@ -13,6 +13,8 @@ typedef struct site {
     char *root, *tasks;
     char *broker, *nats;       /* addresses; NULL: filesystem://<tasks>, no NATS */
     const char *drain_timeout; /* NULL: the default */
+    const char *const *more;   /* further name-value pairs for the notifier, NULL-terminated, or NULL */
+    uint64_t last_series;      /* number of the last one that site_send_series sent */
     pid_t notifier;
     zsock_t *inbox; /* the listener's */
     zsock_t *notifier_inbox;
@@ -35,6 +37,10 @@ void site_send_alive(site_t *site, uint64_t listener);
 /* Writes the file that a stored event speaks of, then says the event. */
 void site_send_event(site_t *site, const event_t *event);
 void site_send_end(site_t *site, uint64_t listener, uint64_t association);
+/* A series of one file and one association, both with the next number, and waits until its end is acknowledged. */
+void site_send_series(site_t *site, const char *series);
+/* That the journal has the series in this state, within a minute. */
+void site_expect_state(site_t *site, const char *series, const char *state);
 #define EVENT(...) (&(event_t){__VA_ARGS__})
 
 /* Waits until `item` ("1:0000", "ended:1") has been acknowledged, 5 s at most. */

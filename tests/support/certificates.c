@@ -44,7 +44,7 @@ void certificates_issue(const char *folder, const char *ca, const char *name, co
                                               "-addext",
                                               "basicConstraints=critical,CA:FALSE",
                                               "-addext",
-                                              "subjectAltName=IP:127.0.0.1",
+                                              "subjectAltName=IP:127.0.0.1,DNS:localhost",
                                               "-nodes",
                                               "-days",
                                               "7",

@@ -1,6 +1,7 @@
 """A Celery worker with CUBE's task, that applies CUBE's rules and records what it was called with.
 
-Environment: CUBE_BROKER (address), CUBE_FILES_ROOT (folder), CUBE_RECORD (file: a line of JSON per call).
+Environment: CUBE_BROKER (address), CUBE_FILES_ROOT (folder), CUBE_RECORD (file: a line of JSON per call),
+CUBE_KEY_PREFIX (Redis' global_keyprefix, may be unset).
 """
 import datetime
 import json
@@ -14,6 +15,8 @@ if os.environ['CUBE_BROKER'].startswith('filesystem://'):
     folder = os.environ['CUBE_BROKER'][len('filesystem://'):]
     app.conf.broker_transport_options = {'data_folder_in': folder, 'data_folder_out': folder,
                                          'control_folder': folder + '-control'}
+elif os.environ.get('CUBE_KEY_PREFIX'):
+    app.conf.broker_transport_options = {'global_keyprefix': os.environ['CUBE_KEY_PREFIX']}
 
 LENGTHS = {'PatientID': 100, 'PatientName': 150, 'AccessionNumber': 100, 'Modality': 15, 'ProtocolName': 64,
            'StudyDescription': 400, 'SeriesDescription': 400, 'path': 1024, 'pacs_name': 20,

@@ -14,13 +14,19 @@ static void expect_port(const char *what, int port) {
     abort();
 }
 
-void nats_server_start(nats_server_t *server, int port) {
+void nats_server_start_with(nats_server_t *server, int port, const char *const *options) {
     server->port = port ? port : free_port();
     char *text = text_of("%d", server->port);
-    server->pid =
-        process_start(NULL, NULL, (const char *const[]){"nats-server", "-a", "127.0.0.1", "-p", text, NULL});
+    const char *argv[32] = {"nats-server", "-a", "127.0.0.1", "-p", text};
+    for (size_t count = 5; options && *options; options++)
+        argv[count++] = *options;
+    server->pid = process_start(NULL, NULL, argv);
     free(text);
     expect_port("nats-server", server->port);
+}
+
+void nats_server_start(nats_server_t *server, int port) {
+    nats_server_start_with(server, port, NULL);
 }
 
 void nats_server_stop(nats_server_t *server) {
@@ -42,6 +48,19 @@ static void rabbitmq_prepare(rabbitmq_t *r) {
     r->distribution_port = free_port();
     r->epmd_port = free_port();
     write_file(r->folder, "plugins", "[].");
+    if (!r->certificates)
+        return;
+    r->tls_port = free_port();
+    char *config = text_of("listeners.ssl.1 = 127.0.0.1:%d\n"
+                           "listeners.ssl.2 = 127.0.0.2:%d\n"
+                           "ssl_options.cacertfile = %s/ca.crt\n"
+                           "ssl_options.certfile = %s/server.crt\n"
+                           "ssl_options.keyfile = %s/server.key\n"
+                           "ssl_options.verify = verify_peer\n"
+                           "ssl_options.fail_if_no_peer_cert = true\n",
+                           r->tls_port, r->tls_port, r->certificates, r->certificates, r->certificates);
+    write_file(r->folder, "rabbitmq.conf", config);
+    free(config);
 }
 
 void rabbitmq_start(rabbitmq_t *r) {
@@ -51,17 +70,18 @@ void rabbitmq_start(rabbitmq_t *r) {
          *epmd = text_of("%d", r->epmd_port);
     char *mnesia = text_of("%s/mnesia", r->folder), *plugins = text_of("%s/plugins", r->folder);
     char *pid_file = text_of("%s/pid", r->folder), *log = text_of("%s/output", r->folder);
+    char *config = text_of("%s/rabbitmq", r->folder);
     /* Started here, since the one that Erlang would start does not end with the node. */
     r->epmd =
         process_start(NULL, NULL, (const char *const[]){"epmd", "-port", epmd, "-address", "127.0.0.1", NULL});
     expect_port("epmd", r->epmd_port);
-    const char *const environment[] = {"RABBITMQ_NODENAME", "oxidicom@localhost", "RABBITMQ_NODE_PORT", port,
-                                       "RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1", "RABBITMQ_DIST_PORT", distribution,
-                                       "RABBITMQ_MNESIA_BASE", mnesia, "RABBITMQ_LOG_BASE", r->folder,
-                                       "RABBITMQ_ENABLED_PLUGINS_FILE", plugins, "RABBITMQ_PID_FILE", pid_file,
-                                       "HOME", r->folder, "ERL_EPMD_PORT", epmd, "ERL_EPMD_ADDRESS", "127.0.0.1",
-                                       /* Erlang replaces the script, instead of outliving it when it is killed. */
-                                       "RUNNING_UNDER_SYSTEMD", "true", NULL};
+    const char *const environment[] = {
+        "RABBITMQ_NODENAME", "oxidicom@localhost", "RABBITMQ_NODE_PORT", port, "RABBITMQ_NODE_IP_ADDRESS",
+        "127.0.0.1", "RABBITMQ_DIST_PORT", distribution, "RABBITMQ_MNESIA_BASE", mnesia, "RABBITMQ_LOG_BASE",
+        r->folder, "RABBITMQ_CONFIG_FILE", config, "RABBITMQ_ENABLED_PLUGINS_FILE", plugins, "RABBITMQ_PID_FILE",
+        pid_file, "HOME", r->folder, "ERL_EPMD_PORT", epmd, "ERL_EPMD_ADDRESS", "127.0.0.1",
+        /* Erlang replaces the script, instead of outliving it when it is killed. */
+        "RUNNING_UNDER_SYSTEMD", "true", NULL};
     r->pid = process_start(log, environment, (const char *const[]){"/usr/lib/rabbitmq/bin/rabbitmq-server", NULL});
     expect_port("rabbitmq-server", r->port);
     free(port);
@@ -71,6 +91,7 @@ void rabbitmq_start(rabbitmq_t *r) {
     free(plugins);
     free(pid_file);
     free(log);
+    free(config);
 }
 
 void rabbitmq_pause(rabbitmq_t *r) {
@@ -109,6 +130,41 @@ void rabbitmq_stop(rabbitmq_t *r) {
     remove_folder(r->folder);
     free(r->folder);
     *r = (rabbitmq_t){0};
+}
+
+static void redis_prepare(redis_server_t *r) {
+    r->folder = temporary_folder("redis");
+    r->socket = text_of("%s/redis.sock", r->folder);
+    r->port = free_port();
+}
+
+void redis_start(redis_server_t *r, const char *const *options) {
+    if (!r->folder)
+        redis_prepare(r);
+    char *port = text_of("%d", r->port), *log = text_of("%s/output", r->folder);
+    const char *argv[64] = {"redis-server", "--port",        port,      "--bind", "127.0.0.1", "--dir",
+                            r->folder,      "--unixsocket",  r->socket, "--save", "",          "--appendonly",
+                            "yes",          "--appendfsync", "always"};
+    for (size_t count = 15; options && *options; options++)
+        argv[count++] = *options;
+    r->pid = process_start(log, NULL, argv);
+    expect_port("redis-server", r->port);
+    free(port);
+    free(log);
+}
+
+void redis_pause(redis_server_t *r, int signal_number) {
+    if (r->pid > 0)
+        process_stop(r->pid, signal_number, 30000);
+    r->pid = 0;
+}
+
+void redis_stop(redis_server_t *r) {
+    redis_pause(r, SIGTERM);
+    remove_folder(r->folder);
+    free(r->folder);
+    free(r->socket);
+    *r = (redis_server_t){0};
 }
 
 pid_t celery_worker_start(const char *broker, const char *queue, const char *files_root, const char *record,

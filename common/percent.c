@@ -1,0 +1,22 @@
+#include "common/percent.h"
+
+#include <ctype.h>
+
+static int hex(char c) {
+    return isdigit((unsigned char)c)    ? c - '0'
+           : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10
+                                        : -1;
+}
+
+bool percent_decode(char *text) {
+    char *to = text;
+    for (const char *from = text; *from; to++) {
+        int high = *from == '%' ? hex(from[1]) : -1, low = high >= 0 ? hex(from[2]) : -1;
+        *to = low >= 0 ? (char)(high * 16 + low) : *from;
+        from += low >= 0 ? 3 : 1;
+        if (!*to)
+            return false;
+    }
+    *to = 0;
+    return true;
+}
