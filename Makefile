@@ -51,6 +51,7 @@ LIBS_writer := -ldcmdata -lofstd -loflog -lz -ljansson $(LIBS_proto)
 LIBS_notifier := -lsqlite3 -lnats -lrabbitmq -ljansson -lssl -lcrypto $(LIBS_proto)
 LIBS_launcher := $(LIBS_proto) -ljansson
 LIBS_tool := $(LIBS_launcher)
+LIBS_deploy := $(LIBS_proto)
 LIBS_interop := -ldcmdata -lofstd $(LIBS_listener)
 LIBS_tests := -lcriterion -lnats -lrabbitmq -ljansson -lsqlite3 -lssl -lcrypto -lz $(LIBS_proto) -lpthread
 
@@ -66,6 +67,7 @@ PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
 # Its tests use the ring that the tests of the ring set up.
 PARTS_tool := $(PARTS_launcher) $(B)/obj/tests/ring/ring.o
 PARTS_ring := $(PROTO)
+PARTS_deploy := $(PROTO)
 PARTS_interop = $(PARTS_listener)
 PARTS_hostile := $(PROTO)
 # With the same servers.
@@ -140,7 +142,7 @@ deps:
 	deploy/deps.sh build
 
 test-deps:
-	deploy/deps.sh build test
+	deploy/deps.sh build test package
 
 SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc')
 

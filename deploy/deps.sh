@@ -6,7 +6,8 @@ set -euo pipefail
 build="gcc g++ make pkg-config libc6-dev libdcmtk-dev libzmq3-dev libczmq-dev libprotobuf-c-dev protobuf-c-compiler
     protobuf-compiler libsqlite3-dev libjansson-dev librabbitmq-dev libnats-dev libssl-dev uuid-dev zlib1g-dev"
 test="git procps libcriterion-dev dcmtk openssl nats-server rabbitmq-server python3-celery python3-venv orthanc
-    curl"
+    curl s6 supervisor systemd groff-base man-db"
+package="debhelper dpkg-dev fakeroot lintian"
 demo="dcmtk nats-server"
 lint="git clang-format clang-tidy"
 fuzz="clang libclang-rt-14-dev llvm"
@@ -14,9 +15,9 @@ fuzz="clang libclang-rt-14-dev llvm"
 wanted=
 for set in "$@"; do
     case $set in
-    build | test | demo | lint | fuzz) wanted+=" ${!set}" ;;
+    build | test | demo | lint | fuzz | package) wanted+=" ${!set}" ;;
     *)
-        echo "deps.sh: unknown set \"$set\"; allowed are build, test, demo, lint and fuzz" >&2
+        echo "deps.sh: unknown set \"$set\"; allowed are build, test, demo, lint, fuzz and package" >&2
         exit 64
         ;;
     esac

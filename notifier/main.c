@@ -12,6 +12,7 @@
 #include "notifier/broker.h"
 #include "notifier/housekeeping.h"
 #include "notifier/journal.h"
+#include "notifier/libraries.h"
 #include "notifier/progress.h"
 #include "notifier/publisher.h"
 #include "notifier/query.h"
@@ -355,6 +356,7 @@ int main(int argc, char **argv) {
         .name = "notifier",
         .summary = "journals what was stored, and tells NATS and CUBE.",
         .settings = FOR_NOTIFIER,
+        .print_libraries = notifier_print_libraries,
         .start = start,
         .on_inbox = on_inbox,
         .on_beat = on_beat,
