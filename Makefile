@@ -11,6 +11,8 @@
 # make format      clang-format, in place
 # make readme      put the generated tables into the README and the conformance statement
 # make install     to PREFIX (/usr/local) below DESTDIR
+# make deb         a Debian package, into build/deb/
+# make dist        the committed tree as a tarball, into build/
 # make clean       remove build/
 # make help        this list
 
