@@ -211,7 +211,7 @@ Test(completion, commands_options_and_stages_are_offered) {
     receiver_prepare(&receiver);
     expect_offer(&receiver, "oxidicom s", "status series");
     expect_offer(&receiver, "oxidicom --s", "--settings --stages");
-    expect_offer(&receiver, "oxidicom --stages l", "listener");
+    expect_offer(&receiver, "oxidicom --stages ''", "listener writer notifier");
     expect_offer(&receiver, "oxidicom series --s", "--show-phi --since");
     expect_offer(&receiver, "oxidicom reconcile --dry", "--dry-run");
     expect_offer(&receiver, "oxidicom-listener --", "--conformance --help --version");

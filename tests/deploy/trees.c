@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "tests/deploy/tree.h"
+#include "tests/support/certificates.h"
 
 #define SERIES "1.2.826.0.1.3680043.9.9999.8"
 
@@ -109,6 +110,38 @@ Test(trees, writers_are_added_and_removed_under_s6, .timeout = 300) {
 
 Test(trees, writers_are_added_and_removed_under_supervisord, .timeout = 300) {
     scales(&SUPERVISORD_TREE);
+}
+
+/* --- HUP
+ * ---------------------------------------------------------------------------------------------------------- */
+
+static void hands_on_hup(const tree_t *tree) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    certificates_ca(receiver.folder, "ca");
+    certificates_issue(receiver.folder, "ca", "site", KEY_EC);
+    char *port = text_of("%d", free_port()), *certificate = text_of("%s/site.crt", receiver.folder),
+         *key = text_of("%s/site.key", receiver.folder);
+    setenv("OXIDICOM_TLS_PORT", port, 1);
+    setenv("OXIDICOM_TLS_CERTIFICATE", certificate, 1);
+    setenv("OXIDICOM_TLS_KEY", key, 1);
+    tree->start(&receiver, 1);
+    (void)tree_await_stage(&receiver, "listener", 0);
+    kill(receiver.launcher, SIGHUP);
+    tree_expect_said(&receiver, "TLS certificates are read again");
+    cr_assert_eq(stop(&receiver), tree->status);
+    free(port);
+    free(certificate);
+    free(key);
+    receiver_clear(&receiver);
+}
+
+Test(trees, hup_has_the_certificates_read_again_under_the_launcher, .timeout = 300) {
+    hands_on_hup(&LAUNCHER_TREE);
+}
+
+Test(trees, hup_has_the_certificates_read_again_under_s6, .timeout = 300) {
+    hands_on_hup(&S6_TREE);
 }
 
 /* --- the end -----------------------------------------------------------------------------------------------------
