@@ -11,6 +11,8 @@
 # make format      clang-format, in place
 # make readme      put the generated tables into the README and the conformance statement
 # make install     to PREFIX (/usr/local) below DESTDIR
+# make deb         a Debian package, into build/deb/
+# make dist        the committed tree as a tarball, into build/
 # make clean       remove build/
 # make help        this list
 
@@ -51,6 +53,7 @@ LIBS_writer := -ldcmdata -lofstd -loflog -lz -ljansson $(LIBS_proto)
 LIBS_notifier := -lmicrohttpd -lsqlite3 -lnats -lrabbitmq -lhiredis -ljansson -lssl -lcrypto $(LIBS_proto)
 LIBS_launcher := $(LIBS_proto) -ljansson
 LIBS_tool := $(LIBS_launcher)
+LIBS_deploy := $(LIBS_proto)
 LIBS_interop := -ldcmdata -lofstd $(LIBS_listener)
 LIBS_tests := -lcriterion -lnats -lrabbitmq -lhiredis -ljansson -lsqlite3 -lssl -lcrypto -lz $(LIBS_proto) -lpthread
 
@@ -67,6 +70,7 @@ PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
 PARTS_tool := $(PARTS_launcher) $(B)/obj/tests/ring/ring.o
 PARTS_ring := $(PROTO)
 PARTS_http := $(PROTO) $(B)/obj/tests/ring/ring.o
+PARTS_deploy := $(PROTO)
 PARTS_interop = $(PARTS_listener)
 PARTS_hostile := $(PROTO)
 # With the same servers.
@@ -141,7 +145,7 @@ deps:
 	deploy/deps.sh build
 
 test-deps:
-	deploy/deps.sh build test
+	deploy/deps.sh build test package
 
 SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc')
 

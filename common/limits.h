@@ -26,6 +26,11 @@
 #define QUEUE_NAME_MAX_BYTES 255
 /* A file that holds a setting: an address with its password, perhaps several. */
 #define SECRET_FILE_MAX_BYTES (64 * 1024)
+/* Listening sockets that a supervisor may hand over; there is one for plain DICOM and one for TLS. */
+#define SUPERVISION_SOCKETS_MAX 8
+/* A stage that drains may take OXIDICOM_DRAIN_TIMEOUT, the listener OXIDICOM_RELEASE_TIMEOUT besides, then this to
+ * send its last messages. */
+#define END_MARGIN_MS 5000
 
 /* What is allocated in one piece of this size or more is mapped and unmapped on its own; of the rest so much is
  * kept for the next time, and so much is asked for at once. */

@@ -14,6 +14,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/supervision.h"
 #include "common/version.h"
 
 char *stage_endpoint(const char *run_dir, const char *id) {
@@ -85,11 +86,16 @@ static int on_signal(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     (void)loop;
     stage_t *stage = argument;
     struct signalfd_siginfo info;
-    while (!stage->ended && read(item->fd, &info, sizeof info) == sizeof info)
-        if (info.ssi_signo != SIGHUP)
+    while (!stage->ended && read(item->fd, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo != SIGHUP) {
+            /* Of stages but the listener the second is 0. */
+            supervision_stopping(stage->settings.drain_timeout_ms + stage->settings.release_timeout_ms +
+                                 END_MARGIN_MS);
             stage->spec->on_terminate(stage);
-        else if (stage->spec->on_hangup)
+        } else if (stage->spec->on_hangup) {
             stage->spec->on_hangup(stage);
+        }
+    }
     return stage->ended ? -1 : 0;
 }
 
@@ -105,18 +111,9 @@ static int on_beat(zloop_t *loop, int timer, void *argument) {
     (void)loop;
     (void)timer;
     stage_t *stage = argument;
+    supervision_beat();
     stage->spec->on_beat(stage);
     return stage->ended ? -1 : 0;
-}
-
-/* Tells a supervisor that the stage is ready: a newline on the descriptor that it named. */
-static void say_ready(stage_t *stage) {
-    int fd = (int)stage->settings.ready_fd;
-    if (fd < 0)
-        return;
-    if (write(fd, "\n", 1) != 1)
-        log_warn(NULL, "can't say ready on OXIDICOM_READY_FD %d: %s", fd, strerror(errno));
-    close(fd);
 }
 
 static void run_loop(stage_t *stage) {
@@ -130,7 +127,7 @@ static void run_loop(stage_t *stage) {
     }
     stage->spec->on_beat(stage);
     log_info(NULL, "%s %s is ready, process %d", stage->id, OXIDICOM_VERSION, (int)getpid());
-    say_ready(stage);
+    supervision_ready((int)stage->settings.ready_fd);
     while (!stage->ended && zloop_start(stage->loop) == 0)
         ;
 }
@@ -139,6 +136,12 @@ static void print_help(const stage_spec_t *spec) {
     printf("oxidicom-%s: %s\n\nOptions: --help, --version%s. Settings are environment variables:\n\n", spec->name,
            spec->summary, spec->print_conformance ? ", --conformance" : "");
     settings_print_help(stdout, spec->settings);
+}
+
+static void print_version(const stage_spec_t *spec) {
+    printf("oxidicom-%s %s\n", spec->name, OXIDICOM_VERSION);
+    if (spec->print_libraries)
+        spec->print_libraries(stdout);
 }
 
 /* Returns -1 to go on, or an exit status. */
@@ -152,7 +155,7 @@ static int read_options(const stage_spec_t *spec, int argc, char **argv) {
         if (option == 'h')
             print_help(spec);
         else if (option == 'v')
-            printf("oxidicom-%s %s\n", spec->name, OXIDICOM_VERSION);
+            print_version(spec);
         else if (option == 'c' && spec->print_conformance)
             spec->print_conformance(stdout);
         else

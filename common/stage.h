@@ -15,6 +15,8 @@ typedef struct stage_spec {
     unsigned settings;   /* its FOR_ value */
     /* Its parts of the conformance statement, for --conformance; NULL: there are none. */
     void (*print_conformance)(FILE *out);
+    /* The libraries that it runs with, a line each, for --version; NULL: they are not told. */
+    void (*print_libraries)(FILE *out);
     /* Makes the stage's own state, stage->self. Returns 0, or an exit status after logging why. */
     int (*start)(stage_t *stage);
     /* The inbox has messages. */

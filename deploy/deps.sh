@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # deps.sh SET…: installs from Debian what is missing of the named sets of packages, and only that. Does nothing, and
 # needs no network, when all is there. No service that comes with a package is started.
+# deps.sh --list SET…: only prints their names.
 set -euo pipefail
 
 build="gcc g++ make pkg-config libc6-dev libdcmtk-dev libzmq3-dev libczmq-dev libprotobuf-c-dev protobuf-c-compiler
@@ -8,21 +9,32 @@ build="gcc g++ make pkg-config libc6-dev libdcmtk-dev libzmq3-dev libczmq-dev li
     libssl-dev uuid-dev zlib1g-dev"
 test="git procps libcriterion-dev dcmtk openssl nats-server rabbitmq-server redis-server
     python3-celery python3-redis python3-venv orthanc curl
-    prometheus"
+    prometheus s6 supervisor systemd groff-base man-db bsdextrautils"
+package="debhelper dpkg-dev fakeroot lintian"
 demo="dcmtk nats-server"
 lint="git clang-format clang-tidy"
 fuzz="clang libclang-rt-14-dev llvm"
 
+list=false
+if [ "${1:-}" = --list ]; then
+    list=true
+    shift
+fi
 wanted=
 for set in "$@"; do
     case $set in
-    build | test | demo | lint | fuzz) wanted+=" ${!set}" ;;
+    build | test | demo | lint | fuzz | package) wanted+=" ${!set}" ;;
     *)
-        echo "deps.sh: unknown set \"$set\"; allowed are build, test, demo, lint and fuzz" >&2
+        echo "deps.sh: unknown set \"$set\"; allowed are build, test, demo, lint, fuzz and package" >&2
         exit 64
         ;;
     esac
 done
+
+if $list; then
+    printf '%s\n' $wanted
+    exit 0
+fi
 
 missing=()
 for package in $wanted; do

@@ -1,4 +1,5 @@
 /* oxidicom-listener: DICOM over TCP on one side, the ring on the other. */
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
@@ -10,6 +11,7 @@
 #include "listener/query.h"
 #include "listener/server.h"
 #include "proto/figures.h"
+#include "proto/libraries.h"
 
 typedef struct listener {
     custody_t custody;
@@ -184,12 +186,18 @@ static void destroy(stage_t *stage) {
     stage->self = NULL;
 }
 
+static void print_libraries(FILE *out) {
+    libraries_print(out);
+    libraries_print_one(out, "openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
+}
+
 int main(int argc, char **argv) {
     static const stage_spec_t spec = {
         .name = "listener",
         .summary = "receives DICOM over TCP and keeps every object until it is stored and journaled.",
         .settings = FOR_LISTENER,
         .print_conformance = conformance_print,
+        .print_libraries = print_libraries,
         .start = start,
         .on_inbox = on_inbox,
         .on_beat = on_beat,

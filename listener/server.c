@@ -1,6 +1,7 @@
 #include "listener/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/metrics.h"
+#include "common/supervision.h"
 
 #define EVENTS_AT_ONCE 64
 
@@ -33,20 +35,56 @@ static int bind_socket(int fd, int family, int port) {
     return bind(fd, (struct sockaddr *)&v4, sizeof v4);
 }
 
+static int watch(server_t *server, int fd, bool tls) {
+    /* NULL tells a listening socket from an association in epoll_event.data. */
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+        return -1;
+    server->listening[server->listening_count++] = (listening_t){fd, tls};
+    return 0;
+}
+
 static int listen_on(server_t *server, int family, int64_t port, bool tls) {
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    /* NULL tells a listening socket from an association in epoll_event.data. */
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-    if (bind_socket(fd, family, (int)port) != 0 || listen(fd, LISTEN_BACKLOG) != 0 ||
-        epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+    if (bind_socket(fd, family, (int)port) != 0 || listen(fd, LISTEN_BACKLOG) != 0 || watch(server, fd, tls) != 0) {
         int reason = errno;
         close(fd);
         errno = reason;
         return -1;
     }
-    server->listening[server->listening_count++] = (listening_t){fd, tls};
+    return 0;
+}
+
+/* Whether it is a TCP socket that listens; others would be mistaken for one with every event. */
+static bool is_listening(int fd) {
+    int domain = 0, listens = 0;
+    socklen_t size = sizeof domain;
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+           (domain == AF_INET || domain == AF_INET6) &&
+           getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
+}
+
+/* Sockets that the supervisor listens on take the place of a port: those that it names "tls" of OXIDICOM_TLS_PORT,
+ * all others of OXIDICOM_LISTENER_PORT. Peers that connect while no listener runs wait in them for the next. */
+static int take_over(server_t *server, bool *plain, bool *tls) {
+    int count = supervision_sockets();
+    for (int i = 0; i < count; i++) {
+        int fd = SUPERVISION_FIRST_SOCKET + i;
+        bool is_tls = supervision_socket_is(i, "tls");
+        if (is_tls && !server->tls.context) {
+            log_error(NULL, "OXIDICOM_TLS_PORT is 0, but a socket for TLS was handed over; needed is another port");
+            return EXIT_SETTINGS;
+        }
+        if (!is_listening(fd) || fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || watch(server, fd, is_tls) != 0) {
+            log_error(NULL, "descriptor %d was handed over and is no TCP socket that listens", fd);
+            return EX_UNAVAILABLE;
+        }
+        log_info(NULL, "%s listens on a socket that was handed over%s", server->stage->settings.scp_aet,
+                 is_tls ? ", with TLS" : "");
+        *(is_tls ? tls : plain) = true;
+    }
     return 0;
 }
 
@@ -100,17 +138,24 @@ int server_start(server_t *server, stage_t *stage, custody_t *custody) {
     if (!server->input || server->epoll < 0)
         return EX_OSERR;
     int status = tls_start(&server->tls, &stage->settings);
+    bool has_plain = false, has_tls = false;
     if (status == 0)
+        status = take_over(server, &has_plain, &has_tls);
+    if (status == 0 && !has_plain)
         status = open_port(server, stage->settings.listener_port, false);
-    if (status == 0)
+    if (status == 0 && !has_tls)
         status = open_port(server, stage->settings.tls_port, true);
     server->accepting = status == 0;
     return status;
 }
 
 static void stop_listening(server_t *server) {
-    while (server->listening_count > 0)
-        close(server->listening[--server->listening_count].fd);
+    while (server->listening_count > 0) {
+        int fd = server->listening[--server->listening_count].fd;
+        /* One that was handed over stays open elsewhere, and would wake the loop for good. */
+        (void)epoll_ctl(server->epoll, EPOLL_CTL_DEL, fd, NULL);
+        close(fd);
+    }
     server->accepting = false;
 }
 

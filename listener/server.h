@@ -2,11 +2,12 @@
 #ifndef LISTENER_SERVER_H
 #define LISTENER_SERVER_H
 
+#include "common/limits.h"
 #include "listener/association.h"
 #include "listener/peers.h"
 #include "listener/tls.h"
 
-#define LISTENING_SOCKETS_MAX 2 /* plain and TLS */
+#define LISTENING_SOCKETS_MAX (2 + SUPERVISION_SOCKETS_MAX) /* plain, TLS, and those handed over */
 
 typedef struct listening {
     int fd;

@@ -17,6 +17,7 @@
 #include "notifier/housekeeping.h"
 #include "notifier/http.h"
 #include "notifier/journal.h"
+#include "notifier/libraries.h"
 #include "notifier/progress.h"
 #include "notifier/publisher.h"
 #include "notifier/query.h"
@@ -448,6 +449,7 @@ int main(int argc, char **argv) {
         .name = "notifier",
         .summary = "journals what was stored, and tells NATS and CUBE.",
         .settings = FOR_NOTIFIER,
+        .print_libraries = notifier_print_libraries,
         .start = start,
         .on_inbox = on_inbox,
         .on_beat = on_beat,

@@ -324,3 +324,7 @@ const char *head_value(const head_t *self, head_tag_t tag, size_t *size) {
 uint32_t head_tag_number(head_tag_t tag) {
     return static_cast<uint32_t>(WANTED[tag].getGroup()) << 16 | WANTED[tag].getElement();
 }
+
+const char *head_dcmtk_version(void) {
+    return OFFIS_DCMTK_VERSION_STRING;
+}

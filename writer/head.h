@@ -66,6 +66,9 @@ const char *head_complaint(const head_t *self);
  * to the head. */
 const char *head_value(const head_t *self, head_tag_t tag, size_t *size);
 
+/* The release of DCMTK that reads them. */
+const char *head_dcmtk_version(void);
+
 /* Group in the upper half. */
 uint32_t head_tag_number(head_tag_t tag);
 

@@ -1,6 +1,8 @@
 /* oxidicom-writer: takes data sets in chunks from the listener, writes them as files and says so to the notifier.
  * It keeps nothing: it may be killed at any instant. */
+#include <jansson.h>
 #include <sysexits.h>
+#include <zlib.h>
 
 #include "common/clock.h"
 #include "common/limits.h"
@@ -8,8 +10,10 @@
 #include "common/metrics.h"
 #include "common/stage.h"
 #include "proto/figures.h"
+#include "proto/libraries.h"
 #include "proto/reply.h"
 #include "writer/conformance.h"
+#include "writer/head.h"
 #include "writer/objects.h"
 #include "writer/survey.h"
 
@@ -240,6 +244,13 @@ static void destroy(stage_t *stage) {
     stage->self = NULL;
 }
 
+static void print_libraries(FILE *out) {
+    libraries_print(out);
+    libraries_print_one(out, "dcmtk", head_dcmtk_version());
+    libraries_print_one(out, "zlib", zlibVersion());
+    libraries_print_one(out, "jansson", jansson_version_str());
+}
+
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--survey") == 0)
         return survey_main(argc - 1, argv + 1);
@@ -250,6 +261,7 @@ int main(int argc, char **argv) {
             "it only reads what lies there.",
         .settings = FOR_WRITER,
         .print_conformance = conformance_print,
+        .print_libraries = print_libraries,
         .start = start,
         .on_inbox = on_inbox,
         .on_beat = on_beat,

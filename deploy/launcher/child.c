@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/supervision.h"
 
 const char *const KIND_NAMES[KINDS] = {"listener", "writer", "notifier"};
 
@@ -54,6 +55,7 @@ static void become_stage(const child_t *child, const char *folder, int ready, pi
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    supervision_keep_to_oneself();
     set_number("OXIDICOM_READY_FD", ready);
     if (child->kind == KIND_WRITER)
         set_number("OXIDICOM_WRITER_ID", child->number);

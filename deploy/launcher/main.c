@@ -2,6 +2,7 @@
  * of a command it is the operator's tool instead (deploy/tool/). */
 #include <errno.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "deploy/launcher/place.h"
 #include "deploy/launcher/supervisor.h"
 #include "deploy/tool/tool.h"
+#include "proto/libraries.h"
 
 static void print_help(void) {
     puts("oxidicom: receives DICOM for ChRIS. Starts and looks after oxidicom-listener, -writer and -notifier.\n\n"
@@ -63,6 +65,8 @@ static int read_options(int argc, char **argv, bool wanted[KINDS]) {
             return 0;
         case 'v':
             puts("oxidicom " OXIDICOM_VERSION);
+            libraries_print(stdout);
+            libraries_print_one(stdout, "jansson", jansson_version_str());
             return 0;
         case 'h':
             print_help();

@@ -14,9 +14,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
-
-/* A stage that drains may take OXIDICOM_DRAIN_TIMEOUT and OXIDICOM_RELEASE_TIMEOUT, then send its last messages. */
-#define END_MARGIN_MS 5000
+#include "common/supervision.h"
 
 typedef enum event { EVENT_READY, EVENT_DIED, EVENT_DUE, EVENT_END, EVENTS } event_t;
 typedef void action_fn(supervisor_t *supervisor, child_t *child);
@@ -172,6 +170,9 @@ static void drain(supervisor_t *supervisor) {
     if (!supervisor->draining) {
         log_info(NULL, "drains: listener, then writers, then notifier");
         supervisor->draining = true;
+        /* Each kind in turn has its time. */
+        const settings_t *settings = supervisor->settings;
+        supervision_stopping(KINDS * (settings->drain_timeout_ms + settings->release_timeout_ms + END_MARGIN_MS));
         supervisor->draining_kind = KIND_LISTENER;
         end_kind(supervisor, KIND_LISTENER);
         drain_on(supervisor);
@@ -264,9 +265,7 @@ static void say_ready(supervisor_t *supervisor) {
         return;
     supervisor->said_ready = true;
     log_info(NULL, "all stages are ready");
-    int fd = (int)supervisor->settings->ready_fd;
-    if (fd >= 0 && (write(fd, "\n", 1) != 1 || close(fd) != 0))
-        log_warn(NULL, "can't say ready on OXIDICOM_READY_FD %d: %s", fd, strerror(errno));
+    supervision_ready((int)supervisor->settings->ready_fd);
 }
 
 static void on_time(supervisor_t *supervisor) {

@@ -1,0 +1,118 @@
+#include "common/supervision.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+
+/* --- what is said ---------------------------------------------------------------------------------------- */
+
+/* The address of NOTIFY_SOCKET; a name that begins with @ is in the abstract namespace. 0: there is none. */
+static socklen_t notify_address(struct sockaddr_un *address) {
+    const char *path = getenv("NOTIFY_SOCKET");
+    size_t size = path ? strlen(path) : 0;
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (size < 2 || (path[0] != '/' && path[0] != '@') || size >= sizeof address->sun_path)
+        return 0;
+    memcpy(address->sun_path, path, size);
+    if (path[0] == '@')
+        address->sun_path[0] = 0;
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size);
+}
+
+/* One datagram, never waited for. */
+static void notify(const char *state) {
+    static int64_t complained_ms;
+    struct sockaddr_un address;
+    socklen_t size = notify_address(&address);
+    if (size == 0)
+        return;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size) < 0) {
+        int reason = errno;
+        if (log_seldom(&complained_ms))
+            log_warn(NULL, "can't tell NOTIFY_SOCKET %s: %s", state, strerror(reason));
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+void supervision_ready(int ready_fd) {
+    if (ready_fd >= 0 && (write(ready_fd, "\n", 1) != 1 || close(ready_fd) != 0))
+        log_warn(NULL, "can't say ready on OXIDICOM_READY_FD %d: %s", ready_fd, strerror(errno));
+    notify("READY=1");
+}
+
+void supervision_stopping(int64_t may_take_ms) {
+    char state[80];
+    snprintf(state, sizeof state, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%lld", (long long)may_take_ms * 1000);
+    notify(state);
+}
+
+/* --- the watchdog ------------------------------------------------------------------------------------------ */
+
+/* A whole positive number, or 0. */
+static long long number_of(const char *name) {
+    const char *text = getenv(name);
+    char *end;
+    errno = 0;
+    long long value = text ? strtoll(text, &end, 10) : 0;
+    return text && *text && !*end && errno == 0 && value > 0 ? value : 0;
+}
+
+/* Whether the variable names this process; one that a parent left in the environment is not ours. */
+static bool is_meant_for_us(const char *name) {
+    return number_of(name) == getpid();
+}
+
+int64_t supervision_watchdog_ms(void) {
+    if (getenv("WATCHDOG_PID") && !is_meant_for_us("WATCHDOG_PID"))
+        return 0;
+    return number_of("WATCHDOG_USEC") / 1000;
+}
+
+void supervision_beat(void) {
+    static int64_t said_ms;
+    int64_t every_ms = supervision_watchdog_ms(), now = clock_ms();
+    if (every_ms == 0 || now - said_ms < every_ms / 4)
+        return;
+    said_ms = now;
+    notify("WATCHDOG=1");
+}
+
+/* --- sockets ------------------------------------------------------------------------------------------------ */
+
+int supervision_sockets(void) {
+    long long count = is_meant_for_us("LISTEN_PID") ? number_of("LISTEN_FDS") : 0;
+    if (count > SUPERVISION_SOCKETS_MAX) {
+        log_warn(NULL, "LISTEN_FDS is %lld: the first %d are used", count, SUPERVISION_SOCKETS_MAX);
+        count = SUPERVISION_SOCKETS_MAX;
+    }
+    for (int i = 0; i < count; i++)
+        if (fcntl(SUPERVISION_FIRST_SOCKET + i, F_SETFD, FD_CLOEXEC) != 0)
+            return i;
+    return (int)count;
+}
+
+bool supervision_socket_is(int index, const char *name) {
+    const char *at = getenv("LISTEN_FDNAMES");
+    for (; at && index > 0; index--)
+        at = (at = strchr(at, ':')) ? at + 1 : NULL;
+    return at && strcspn(at, ":") == strlen(name) && strncmp(at, name, strlen(name)) == 0;
+}
+
+void supervision_keep_to_oneself(void) {
+    static const char *const names[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+                                        "LISTEN_PID",    "LISTEN_FDS",    "LISTEN_FDNAMES"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        unsetenv(names[i]);
+}

@@ -1,0 +1,31 @@
+/* What a stage says to the supervisor that started it, and what that hands to it: s6's newline (OXIDICOM_READY_FD)
+ * and systemd's datagrams, watchdog and sockets. Without such a supervisor nothing happens. */
+#ifndef COMMON_SUPERVISION_H
+#define COMMON_SUPERVISION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Tells who waits that the process is ready: a newline on `ready_fd`, which is closed then (-1: none), and READY=1
+ * to NOTIFY_SOCKET. A failure is logged. */
+void supervision_ready(int ready_fd);
+
+/* STOPPING=1, and that the end may take so long (sd_notify(3), EXTEND_TIMEOUT_USEC). */
+void supervision_stopping(int64_t may_take_ms);
+
+/* How often supervision_beat must be called at least for WATCHDOG_USEC; 0: nobody watches. */
+int64_t supervision_watchdog_ms(void);
+/* WATCHDOG=1, at most four times in that time. To be called from the loop, so that it stops when the loop does. */
+void supervision_beat(void);
+
+/* Sockets that were handed over (sd_listen_fds(3)): returns how many, from SUPERVISION_FIRST_SOCKET on; 0 where
+ * they are another process'. They are closed on exec from now on. */
+#define SUPERVISION_FIRST_SOCKET 3
+int supervision_sockets(void);
+/* Whether the so manieth of them, from 0 on, has this name (FileDescriptorName=). */
+bool supervision_socket_is(int index, const char *name);
+
+/* Takes all of the above out of the environment, so that no child speaks for its parent. */
+void supervision_keep_to_oneself(void);
+
+#endif

@@ -1,0 +1,18 @@
+#include "notifier/libraries.h"
+
+#include <amqp.h>
+#include <jansson.h>
+#include <nats/nats.h>
+#include <openssl/crypto.h>
+#include <sqlite3.h>
+
+#include "proto/libraries.h"
+
+void notifier_print_libraries(FILE *out) {
+    libraries_print(out);
+    libraries_print_one(out, "sqlite", sqlite3_libversion());
+    libraries_print_one(out, "cnats", nats_GetVersion());
+    libraries_print_one(out, "rabbitmq-c", amqp_version());
+    libraries_print_one(out, "jansson", jansson_version_str());
+    libraries_print_one(out, "openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
+}
