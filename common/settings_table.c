@@ -78,6 +78,10 @@ static bool is_tls_client(const char *text) {
     return strcmp(text, "none") == 0 || strcmp(text, "optional") == 0 || strcmp(text, "required") == 0;
 }
 
+static bool is_sandbox(const char *text) {
+    return strcmp(text, "auto") == 0 || strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
+}
+
 #define FIELD(name) offsetof(settings_t, name)
 
 const setting_t SETTINGS[] = {
@@ -432,6 +436,16 @@ const setting_t SETTINGS[] = {
      .least = -1,
      .most = 1 << 20,
      .help = "Descriptor that gets a newline when the process is ready, as s6 has it; -1: none."},
+    {.name = "OXIDICOM_SANDBOX",
+     .type = SETTING_TEXT,
+     .offset = FIELD(sandbox),
+     .stages = FOR_LISTENER | FOR_WRITER | FOR_NOTIFIER,
+     .default_value = "auto",
+     .valid = is_sandbox,
+     .allowed = "auto, true or false",
+     .help =
+         "Each stage gives up what it does not need once it is started: files by Landlock, system calls by seccomp "
+         "(deploy/SECURITY.md). auto: as far as the kernel has them; true: both, or it does not start."},
     {.name = "RUST_LOG",
      .type = SETTING_TEXT,
      .offset = FIELD(rust_log),

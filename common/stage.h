@@ -4,6 +4,7 @@
 
 #include <czmq.h>
 
+#include "common/sandbox.h"
 #include "common/settings.h"
 
 typedef struct stage stage_t;
@@ -15,6 +16,9 @@ typedef struct stage_spec {
     unsigned settings;   /* its FOR_ value */
     /* Its parts of the conformance statement, for --conformance; NULL: there are none. */
     void (*print_conformance)(FILE *out);
+    /* Says what the stage needs of files and network, makes the folders that are to be there, and opens what can't
+     * be opened later. No thread exists yet. Returns 0, or an exit status after logging why. */
+    int (*confine)(stage_t *stage, sandbox_t *sandbox);
     /* Makes the stage's own state, stage->self. Returns 0, or an exit status after logging why. */
     int (*start)(stage_t *stage);
     /* The inbox has messages. */
@@ -35,6 +39,7 @@ struct stage {
     char *id;             /* "listener", "notifier" or "writer-<id>": names the inbox */
     uint64_t incarnation; /* differs between two runs of the same stage */
     int64_t started_at;   /* milliseconds since 1970 */
+    sandbox_t sandbox;
     zloop_t *loop;
     zsock_t *inbox; /* PULL, bound to <run dir>/<id>.sock */
     void *self;

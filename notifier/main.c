@@ -10,6 +10,7 @@
 #include "notifier/adoption.h"
 #include "notifier/batch.h"
 #include "notifier/broker.h"
+#include "notifier/confine.h"
 #include "notifier/housekeeping.h"
 #include "notifier/journal.h"
 #include "notifier/progress.h"
@@ -306,6 +307,11 @@ static void on_terminate(stage_t *stage) {
         stage_end(stage, EX_OSERR);
 }
 
+static int confine(stage_t *stage, sandbox_t *sandbox) {
+    confine_notifier(sandbox, &stage->settings);
+    return 0;
+}
+
 static int start(stage_t *stage) {
     notifier_t *notifier = calloc(1, sizeof *notifier);
     if (!notifier)
@@ -355,6 +361,7 @@ int main(int argc, char **argv) {
         .name = "notifier",
         .summary = "journals what was stored, and tells NATS and CUBE.",
         .settings = FOR_NOTIFIER,
+        .confine = confine,
         .start = start,
         .on_inbox = on_inbox,
         .on_beat = on_beat,
