@@ -25,6 +25,11 @@ char *stage_endpoint(const char *run_dir, const char *id) {
     return NULL;
 }
 
+mode_t stage_inbox_umask(const char *run_dir) {
+    struct stat folder;
+    return stat(run_dir, &folder) == 0 && (folder.st_mode & S_IWGRP) ? 0117 : 0177;
+}
+
 /* ZeroMQ takes over a socket file without asking, so a lock keeps two processes from one inbox. The kernel drops
  * it however the holder dies. */
 static int lock_id(stage_t *stage) {
@@ -58,7 +63,7 @@ static int bind_inbox(stage_t *stage) {
         stage->inbox = zsock_new(ZMQ_PULL);
         /* What waits here is bounded by the senders (PROTOCOL.md, flow control). */
         zsock_set_rcvhwm(stage->inbox, 0);
-        mode_t old = umask(0177); /* nobody else may write into the ring */
+        mode_t old = umask(stage_inbox_umask(stage->settings.run_dir));
         if (zsock_bind(stage->inbox, "%s", endpoint) < 0) {
             log_error(NULL, "can't bind %s: %s", endpoint, strerror(errno));
             status = EX_CANTCREAT;

@@ -62,4 +62,8 @@ void stage_end(stage_t *stage, int status);
  * pass SOCKET_PATH_MAX_BYTES. */
 char *stage_endpoint(const char *run_dir, const char *id);
 
+/* The umask under which an inbox in the run folder is bound: nobody but this user may write into the ring, unless
+ * the folder can be written by its group, for stages that run as users of their own. */
+mode_t stage_inbox_umask(const char *run_dir);
+
 #endif
