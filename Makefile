@@ -46,7 +46,7 @@ else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
 
-LIBS_common := -lczmq -lzmq -luuid
+LIBS_common := -lczmq -lzmq -luuid -lseccomp
 LIBS_proto := -lprotobuf-c $(LIBS_common)
 LIBS_listener := -lssl -lcrypto $(LIBS_proto)
 LIBS_writer := -ldcmdata -lofstd -loflog -lz -ljansson $(LIBS_proto)
@@ -75,6 +75,7 @@ PARTS_interop = $(PARTS_listener)
 PARTS_hostile := $(PROTO)
 # With the same servers.
 PARTS_faults := $(PROTO) $(B)/obj/tests/ring/ring.o
+PARTS_sandbox := $(PROTO)
 
 all: $(PROGRAMS)
 
@@ -113,6 +114,7 @@ $(SUITES:%=$(B)/tests/%):
 	@mkdir -p $(@D)
 	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_$(@:$(B)/tests/%=%)) $(LIBS_tests)
 
+$(B)/tests/sandbox: | $(B)/probe.so $(PROGRAMS)
 $(B)/tests/interop: | $(B)/demo/phantom $(B)/loopback.so
 
 # Preloaded into stages and servers by tests that bend system calls.

@@ -32,6 +32,10 @@
  * send its last messages. */
 #define END_MARGIN_MS 5000
 
+/* What a stage's sandbox can hold of paths, and of TCP ports to listen on. */
+#define SANDBOX_RULES_MAX 32
+#define SANDBOX_PORTS_MAX 4
+
 /* What is allocated in one piece of this size or more is mapped and unmapped on its own; of the rest so much is
  * kept for the next time, and so much is asked for at once. */
 #define HEAP_MAP_BYTES  (1024 * 1024)

@@ -101,6 +101,10 @@ static bool is_ip_address(const char *text) {
     return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
 }
 
+static bool is_sandbox(const char *text) {
+    return strcmp(text, "auto") == 0 || strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
+}
+
 #define FIELD(name) offsetof(settings_t, name)
 
 const setting_t SETTINGS[] = {
@@ -529,6 +533,16 @@ const setting_t SETTINGS[] = {
      .valid = is_ip_address,
      .allowed = "an IPv4 or IPv6 address",
      .help = "Address that this port is bound to; :: stands for every address of the machine."},
+    {.name = "OXIDICOM_SANDBOX",
+     .type = SETTING_TEXT,
+     .offset = FIELD(sandbox),
+     .stages = FOR_LISTENER | FOR_WRITER | FOR_NOTIFIER,
+     .default_value = "auto",
+     .valid = is_sandbox,
+     .allowed = "auto, true or false",
+     .help =
+         "Each stage gives up what it does not need once it is started: files by Landlock, system calls by seccomp "
+         "(deploy/SECURITY.md). auto: as far as the kernel has them; true: both, or it does not start."},
     {.name = "RUST_LOG",
      .type = SETTING_TEXT,
      .offset = FIELD(rust_log),

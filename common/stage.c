@@ -27,6 +27,11 @@ char *stage_endpoint(const char *run_dir, const char *id) {
     return NULL;
 }
 
+mode_t stage_inbox_umask(const char *run_dir) {
+    struct stat folder;
+    return stat(run_dir, &folder) == 0 && (folder.st_mode & S_IWGRP) ? 0117 : 0177;
+}
+
 /* ZeroMQ takes over a socket file without asking, so a lock keeps two processes from one inbox. The kernel drops
  * it however the holder dies. */
 static int lock_id(stage_t *stage) {
@@ -44,11 +49,14 @@ static int lock_id(stage_t *stage) {
     return status;
 }
 
+static int make_run_dir(const stage_t *stage) {
+    if (mkdir(stage->settings.run_dir, 0700) == 0 || errno == EEXIST)
+        return 0;
+    log_error(NULL, "can't make the run folder %s: %s", stage->settings.run_dir, strerror(errno));
+    return EX_CANTCREAT;
+}
+
 static int bind_inbox(stage_t *stage) {
-    if (mkdir(stage->settings.run_dir, 0700) != 0 && errno != EEXIST) {
-        log_error(NULL, "can't make the run folder %s: %s", stage->settings.run_dir, strerror(errno));
-        return EX_CANTCREAT;
-    }
     char *endpoint = stage_endpoint(stage->settings.run_dir, stage->id);
     if (!endpoint)
         return EXIT_SETTINGS;
@@ -57,7 +65,7 @@ static int bind_inbox(stage_t *stage) {
         stage->inbox = zsock_new(ZMQ_PULL);
         /* What waits here is bounded by the senders (PROTOCOL.md, flow control). */
         zsock_set_rcvhwm(stage->inbox, 0);
-        mode_t old = umask(0177); /* nobody else may write into the ring */
+        mode_t old = umask(stage_inbox_umask(stage->settings.run_dir));
         if (zsock_bind(stage->inbox, "%s", endpoint) < 0) {
             log_error(NULL, "can't bind %s: %s", endpoint, strerror(errno));
             status = EX_CANTCREAT;
@@ -179,16 +187,49 @@ int stage_renew(stage_t *stage) {
     return 0;
 }
 
+/* Where the kernel lacks one half of the sandbox, the other is better than nothing, unless the operator insists. */
+static int demand_sandbox(const stage_t *stage, const char *what, int reason) {
+    if (reason == 0 || strcmp(stage->settings.sandbox, "true") != 0)
+        return 0;
+    log_error(NULL, "OXIDICOM_SANDBOX is true, but %s can't be restricted: %s", what, strerror(reason));
+    return EX_UNAVAILABLE;
+}
+
+/* Before any thread exists: Landlock is inherited, and can't be put on others. */
+static int restrict_files(stage_t *stage) {
+    int status = make_run_dir(stage);
+    if (status == 0)
+        status = stage->spec->confine(stage, &stage->sandbox);
+    if (status != 0 || !sandbox_wanted(stage->settings.sandbox))
+        return status;
+    sandbox_allow(&stage->sandbox, stage->settings.run_dir, SANDBOX_WRITE);
+    return demand_sandbox(stage, "files", sandbox_restrict_files(&stage->sandbox));
+}
+
+static int restrict_calls(stage_t *stage) {
+    int status = 0;
+    if (sandbox_wanted(stage->settings.sandbox))
+        status = demand_sandbox(stage, "system calls", sandbox_restrict_calls(&stage->sandbox));
+    if (status == 0)
+        sandbox_say(&stage->sandbox, stage->settings.sandbox);
+    return status;
+}
+
 static int start(stage_t *stage) {
     stage->started_at = clock_wall_ms();
     if (stage_renew(stage) != 0 || block_signals(stage) != 0)
         return EX_OSERR;
+    int status = restrict_files(stage);
+    if (status != 0)
+        return status;
     zsys_handler_set(NULL);
     zsys_init();
     zsys_set_linger(LINGER_MS);
     stage->loop = zloop_new();
-    int status = bind_inbox(stage);
-    return status ? status : stage->spec->start(stage);
+    status = bind_inbox(stage);
+    if (status == 0)
+        status = stage->spec->start(stage);
+    return status ? status : restrict_calls(stage);
 }
 
 static void stage_clear(stage_t *stage) {
@@ -201,6 +242,7 @@ static void stage_clear(stage_t *stage) {
         close(stage->signals);
     if (stage->lock >= 0)
         close(stage->lock);
+    sandbox_clear(&stage->sandbox);
     freen(stage->id);
     settings_clear(&stage->settings);
 }

@@ -4,6 +4,7 @@
 
 #include <czmq.h>
 
+#include "common/sandbox.h"
 #include "common/settings.h"
 
 typedef struct stage stage_t;
@@ -17,6 +18,9 @@ typedef struct stage_spec {
     void (*print_conformance)(FILE *out);
     /* The libraries that it runs with, a line each, for --version; NULL: they are not told. */
     void (*print_libraries)(FILE *out);
+    /* Says what the stage needs of files and network, makes the folders that are to be there, and opens what can't
+     * be opened later. No thread exists yet. Returns 0, or an exit status after logging why. */
+    int (*confine)(stage_t *stage, sandbox_t *sandbox);
     /* Makes the stage's own state, stage->self. Returns 0, or an exit status after logging why. */
     int (*start)(stage_t *stage);
     /* The inbox has messages. */
@@ -37,6 +41,7 @@ struct stage {
     char *id;             /* "listener", "notifier" or "writer-<id>": names the inbox */
     uint64_t incarnation; /* differs between two runs of the same stage */
     int64_t started_at;   /* milliseconds since 1970 */
+    sandbox_t sandbox;
     zloop_t *loop;
     zsock_t *inbox; /* PULL, bound to <run dir>/<id>.sock */
     void *self;
@@ -58,5 +63,9 @@ void stage_end(stage_t *stage, int status);
 /* Writes "<run dir>/<id>.sock" as an ipc:// endpoint. Returns a string to free, or NULL where the path would
  * pass SOCKET_PATH_MAX_BYTES. */
 char *stage_endpoint(const char *run_dir, const char *id);
+
+/* The umask under which an inbox in the run folder is bound: nobody but this user may write into the ring, unless
+ * the folder can be written by its group, for stages that run as users of their own. */
+mode_t stage_inbox_umask(const char *run_dir);
 
 #endif

@@ -150,6 +150,17 @@ static void on_hangup(stage_t *stage) {
     server_reload(&((listener_t *)stage->self)->server);
 }
 
+/* No files but the certificates, which a HUP reads again; no connection to anywhere. */
+static int confine(stage_t *stage, sandbox_t *sandbox) {
+    const settings_t *settings = &stage->settings;
+    sandbox_allow_file(sandbox, settings->tls_certificate);
+    sandbox_allow_file(sandbox, settings->tls_key);
+    sandbox_allow_file(sandbox, settings->tls_ca);
+    sandbox_allow_port(sandbox, settings->listener_port);
+    sandbox_allow_port(sandbox, settings->tls_port);
+    return 0;
+}
+
 static int start(stage_t *stage) {
     listener_t *listener = calloc(1, sizeof *listener);
     if (!listener)
@@ -198,6 +209,7 @@ int main(int argc, char **argv) {
         .settings = FOR_LISTENER,
         .print_conformance = conformance_print,
         .print_libraries = print_libraries,
+        .confine = confine,
         .start = start,
         .on_inbox = on_inbox,
         .on_beat = on_beat,

@@ -57,7 +57,9 @@ static bool configure(journal_t *journal, bool network, bool fsync) {
     sqlite3_busy_timeout(journal->db, JOURNAL_BUSY_TIMEOUT_MS);
     sqlite3_extended_result_codes(journal->db, 1);
     bool modes = network ? lock_exclusively(journal) : set_mode(journal, "PRAGMA journal_mode = WAL", "wal");
-    return modes && execute(journal, fsync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+    /* The sandbox has no folder for temporary files. */
+    return modes && execute(journal, "PRAGMA temp_store = MEMORY") &&
+           execute(journal, fsync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
 }
 
 /* Looks through the pages of the file. One that is too large for that is used as it is: damage that is found later

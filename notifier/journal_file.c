@@ -57,6 +57,28 @@ char *journal_folder(const settings_t *settings, bool *network) {
     return NULL;
 }
 
+/* Where a host may leave its journal while this process runs. A files root that is not there is nobody's. */
+static void make_fallback_place(const char *files_root) {
+    char *place;
+    if (asprintf(&place, "%s/" JOURNAL_FALLBACK, files_root) < 0)
+        abort();
+    char *last = strrchr(place, '/');
+    *last = 0;
+    bool made = mkdir(place, 0755) == 0 || errno == EEXIST;
+    *last = '/';
+    if (!made || (mkdir(place, 0755) != 0 && errno != EEXIST))
+        log_debug(NULL, "can't make %s: %s", place, strerror(errno));
+    free(place);
+}
+
+void journal_file_make_folders(const settings_t *settings) {
+    char *folder = fallback_folder(settings);
+    make_fallback_place(settings->files_root);
+    if (!make_folder(settings->state_dir) && (!folder || !make_folder(folder)))
+        log_debug(NULL, "no folder for the journal yet: %s", strerror(errno));
+    free(folder);
+}
+
 /* --- a damaged one --------------------------------------------------------------------------------------- */
 
 /* Whether the name is gone from `path`: renamed, or never there. */

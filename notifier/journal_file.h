@@ -14,6 +14,10 @@
  * files root, which may be on a network file system (`network`). Free it. NULL after logging that there is none. */
 char *journal_folder(const settings_t *settings, bool *network);
 
+/* Makes the folders that journal_folder may choose, and the one that other hosts keep theirs in, as far as they can
+ * be made; says nothing. */
+void journal_file_make_folders(const settings_t *settings);
+
 /* Renames the file and SQLite's files beside it: a suffix says when. False, after logging why, where the name is
  * still taken. */
 bool journal_file_set_aside(const char *path);

@@ -12,6 +12,7 @@
 #include "notifier/batch.h"
 #include "notifier/board.h"
 #include "notifier/broker.h"
+#include "notifier/confine.h"
 #include "notifier/gauges.h"
 #include "notifier/health.h"
 #include "notifier/housekeeping.h"
@@ -384,6 +385,11 @@ static void on_terminate(stage_t *stage) {
         stage_end(stage, EX_OSERR);
 }
 
+static int confine(stage_t *stage, sandbox_t *sandbox) {
+    confine_notifier(sandbox, &stage->settings);
+    return 0;
+}
+
 static int start(stage_t *stage) {
     notifier_t *notifier = calloc(1, sizeof *notifier);
     if (!notifier)
@@ -450,6 +456,7 @@ int main(int argc, char **argv) {
         .summary = "journals what was stored, and tells NATS and CUBE.",
         .settings = FOR_NOTIFIER,
         .print_libraries = notifier_print_libraries,
+        .confine = confine,
         .start = start,
         .on_inbox = on_inbox,
         .on_beat = on_beat,

@@ -179,10 +179,22 @@ static ring_handler_fn *const HANDLERS[] = {
     [RING__ENVELOPE__BODY_RELEASED] = on_released,
 };
 
+/* Files that are open here lie on what was there before. The listener sends their objects again, to whoever comes
+ * instead. */
+static void end_if_locked_out(writer_t *self) {
+    if (!store_locked_out(self->environment.store))
+        return;
+    log_warn(NULL,
+             "OXIDICOM_FILES_ROOT was replaced or mounted anew, and the sandbox holds on to the old one: ends "
+             "for another writer");
+    stage_end(self->stage, EX_TEMPFAIL);
+}
+
 static void on_inbox(stage_t *stage) {
     writer_t *self = stage->self;
     ring_drain(stage->inbox, &self->inbox);
     end_if_free(self);
+    end_if_locked_out(self);
 }
 
 /* --- what it does now and then ---------------------------------------------------------------------- */
@@ -196,11 +208,17 @@ static int on_sweep(zloop_t *loop, int timer, void *argument) {
 
 /* --- the stage -------------------------------------------------------------------------------------- */
 
-static int start(stage_t *stage) {
+/* Storage, and no network at all. The dictionary may lie anywhere, so it is read before. */
+static int confine(stage_t *stage, sandbox_t *sandbox) {
     if (!head_start()) {
         log_error(NULL, "DCMTK's data dictionary can't be loaded: is DCMDICTPATH right?");
         return EX_UNAVAILABLE;
     }
+    sandbox_allow(sandbox, stage->settings.files_root, SANDBOX_WRITE);
+    return 0;
+}
+
+static int start(stage_t *stage) {
     writer_t *self = calloc(1, sizeof *self);
     if (!self)
         abort();
@@ -262,6 +280,7 @@ int main(int argc, char **argv) {
         .settings = FOR_WRITER,
         .print_conformance = conformance_print,
         .print_libraries = print_libraries,
+        .confine = confine,
         .start = start,
         .on_inbox = on_inbox,
         .on_beat = on_beat,

@@ -41,11 +41,23 @@ static bool is_mount(const struct statx *what) {
     return what->stx_attributes & what->stx_attributes_mask & STATX_ATTR_MOUNT_ROOT;
 }
 
+/* Why it could not be opened. Landlock allows the folder that was there at the start, whatever is there now, while
+ * access(2) asks for permissions alone. */
+static int why_closed(root_t *root, int reason) {
+    struct statx named = {0};
+    if (reason != EACCES || faccessat(AT_FDCWD, root->path, R_OK | W_OK | X_OK, AT_EACCESS) != 0)
+        return reason;
+    if (root->was_mount && look_at(AT_FDCWD, root->path, &named) == 0 && !is_mount(&named))
+        return ENODEV;
+    root->locked_out = true;
+    return ESTALE;
+}
+
 int root_open(root_t *root) {
     struct statx what = {0};
     close_root(root);
     int folder = open(root->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int reason = folder < 0 ? errno : look_at(folder, "", &what);
+    int reason = folder < 0 ? why_closed(root, errno) : look_at(folder, "", &what);
     if (reason == 0 && root->was_mount && !is_mount(&what))
         reason = ENODEV;
     if (reason != 0) {

@@ -9,6 +9,7 @@
 typedef struct root {
     char *path;              /* owned */
     int folder;              /* -1: not open */
+    bool locked_out;         /* this process may not use the folder that the path names now */
     bool was_mount;          /* it has been a mount point while this process lived */
     uint64_t min_free_bytes; /* 0: any room will do */
     int64_t looked_ms;       /* when the file system was asked for its room; -1: it must be */
@@ -20,7 +21,8 @@ void root_init(root_t *root, const char *path);
 void root_clear(root_t *root);
 
 /* Opens it, again where it was open. Returns 0 or an errno value; ENODEV: it has been a mount point and is none
- * now, so what lies there is not the storage but the folder below it. */
+ * now, so what lies there is not the storage but the folder below it. ESTALE with locked_out set: another folder or
+ * volume is there than when the process was given its sandbox, so that only a new process can use it. */
 int root_open(root_t *root) __attribute__((warn_unused_result));
 
 /* Whether the path still names what is open: not where a volume was unmounted, mounted again or replaced. */

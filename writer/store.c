@@ -103,6 +103,10 @@ void store_destroy(store_t **self_p) {
     *self_p = NULL;
 }
 
+bool store_locked_out(const store_t *self) {
+    return self->root.locked_out;
+}
+
 void store_keep_free(store_t *self, uint64_t bytes) {
     self->root.min_free_bytes = bytes;
 }

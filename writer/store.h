@@ -30,6 +30,9 @@ typedef struct store_file {
 store_t *store_new(const char *files_root, const char *id, uint64_t incarnation, bool durable);
 void store_destroy(store_t **self_p);
 
+/* Whether the root was replaced by one that the sandbox of this process closes: a new process could use it. */
+bool store_locked_out(const store_t *self);
+
 /* So much stays free on the file system: no file is begun or goes on beyond it (ENOSPC). 0, as at first: nothing.
  */
 void store_keep_free(store_t *self, uint64_t bytes);

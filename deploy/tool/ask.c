@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/stage.h"
 #include "deploy/launcher/place.h"
 
 /* --- where it runs ------------------------------------------------------------------------------------- */
@@ -96,7 +97,7 @@ static int bind_inbox(ask_t *ask) {
     if (!endpoint)
         return EX_UNAVAILABLE;
     ask->inbox = zsock_new(ZMQ_PULL);
-    mode_t old = umask(0177);
+    mode_t old = umask(stage_inbox_umask(ask->run_dir));
     int bound = ask->inbox ? zsock_bind(ask->inbox, "%s", endpoint) : -1;
     umask(old);
     if (bound < 0)

@@ -139,8 +139,9 @@ Test(nats, address_with_scheme_and_password_is_used_and_not_logged) {
 }
 
 Test(nats, hears_of_a_series_that_turns_out_to_be_impossible_to_register) {
-    char *later = text_of("filesystem://%s/later/tasks", site.folder), *folder = text_of("%s/later", site.folder);
-    site.broker = later;
+    char *place = text_of("%s/broker", site.folder), *folder = text_of("%s/later", place);
+    cr_assert_eq(mkdir(place, 0700), 0);
+    site.broker = text_of("filesystem://%s/tasks", folder);
     server_appears();
     site_start(&site);
     send_files(1, 1);
@@ -155,6 +156,7 @@ Test(nats, hears_of_a_series_that_turns_out_to_be_impossible_to_register) {
     cr_expect_eq(tap_summary_of(tap, SUBJECT).errors, 1);
     free(file);
     free(folder);
+    free(place);
 }
 
 Test(nats, that_takes_nothing_loses_progress_and_nothing_else) {

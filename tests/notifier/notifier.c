@@ -27,13 +27,16 @@ TestSuite(notifier, .init = set_up, .fini = tear_down, .timeout = 30);
 
 /* A broker that comes when `broker_appears` is called. */
 static void let_the_broker_be_absent(void) {
-    site.broker = text_of("filesystem://%s/later/tasks", site.folder);
+    char *path = text_of("%s/broker", site.folder);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    site.broker = text_of("filesystem://%s/later/tasks", path);
     free(site.tasks);
-    site.tasks = text_of("%s/later/tasks", site.folder);
+    site.tasks = text_of("%s/later/tasks", path);
+    free(path);
 }
 
 static void broker_appears(void) {
-    char *path = text_of("%s/later", site.folder);
+    char *path = text_of("%s/broker/later", site.folder);
     cr_assert_eq(mkdir(path, 0700), 0);
     free(path);
 }

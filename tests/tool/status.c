@@ -187,7 +187,7 @@ Test(status, tells_since_when_and_why_broker_and_nats_are_absent_and_no_password
          *nats = text_of("nats://me:topsecret@127.0.0.1:%d", free_port());
     ring_start(&receiver, "status-absent",
                (const char *const[]){"OXIDICOM_AMQP_ADDRESS", broker, "OXIDICOM_NATS_ADDRESS", nats, NULL});
-    await_status("nats.why", "nobody is there yet");
+    await_status("nats.why", "No server available for connection");
     json_t *json = TOOL_JSON(&status, "status");
     cr_expect_eq(status, 1);
     cr_expect_str_eq(value_at(json, "broker.connected"), "false");

@@ -1,0 +1,98 @@
+#include "notifier/confine.h"
+
+#include <errno.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/log.h"
+#include "notifier/journal_file.h"
+
+#define FILESYSTEM "filesystem://"
+
+/* The folder that the path lies in, made shorter until there is one. */
+static char *nearest_folder(const char *path) {
+    char *folder = strdup(path), *real;
+    if (!folder)
+        abort();
+    while (!(real = realpath(folder, NULL)) && strrchr(folder, '/') > folder)
+        *strrchr(folder, '/') = 0;
+    free(folder);
+    return real ? real : strdup("/");
+}
+
+static bool holds(const char *folder, const char *path) {
+    size_t length = strlen(folder);
+    return strcmp(folder, "/") == 0 ||
+           (strncmp(path, folder, length) == 0 && (path[length] == '/' || !path[length]));
+}
+
+/* A broker may come later than the notifier: until its folder is there, a rule can only stand for the one that it
+ * will come to be in. That one must not hold storage, too. */
+static void allow_broker(sandbox_t *sandbox, const char *address, const char *files_root) {
+    if (strncmp(address, FILESYSTEM, strlen(FILESYSTEM)) != 0)
+        return;
+    const char *folder = address + strlen(FILESYSTEM);
+    if (folder[0] != '/')
+        return; /* the broker says that it can't be used */
+    /* As the broker makes it later. */
+    bool made = mkdir(folder, 0777) == 0 || errno == EEXIST;
+    char *place = nearest_folder(folder), *root = realpath(files_root, NULL);
+    if (!place)
+        abort();
+    if (made || !holds(place, root ? root : files_root))
+        sandbox_allow(sandbox, place, SANDBOX_WRITE);
+    else
+        log_warn(NULL,
+                 "the broker's folder %s is not there: within the sandbox it can be used only after a new start",
+                 folder);
+    free(place);
+    free(root);
+}
+
+static void allow_brokers(sandbox_t *sandbox, const settings_t *settings) {
+    char *copy = strdup(settings->broker_address), *rest = copy;
+    if (!copy)
+        abort();
+    for (const char *address; (address = strsep(&rest, ";"));)
+        allow_broker(sandbox, address, settings->files_root);
+    free(copy);
+}
+
+/* The journals that hosts without a state folder keep below the files root, this one's perhaps, and those that
+ * vanished hosts have left to be taken over. */
+static void allow_fallback(sandbox_t *sandbox, const char *files_root) {
+    char *path;
+    if (asprintf(&path, "%s/" JOURNAL_FALLBACK, files_root) < 0)
+        abort();
+    sandbox_allow(sandbox, path, SANDBOX_WRITE);
+    free(path);
+}
+
+/* Read with each new connection. */
+static void allow_certificates(sandbox_t *sandbox, const settings_t *settings) {
+    const char *const files[] = {settings->broker_tls_ca, settings->broker_tls_certificate, settings->broker_tls_key,
+                                 settings->nats_ca, settings->nats_credentials};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        sandbox_allow_file(sandbox, files[i]);
+    sandbox_allow(sandbox, X509_get_default_cert_area(), SANDBOX_READ);
+    sandbox_allow(sandbox, "/usr/share/ca-certificates", SANDBOX_READ);
+}
+
+void confine_notifier(sandbox_t *sandbox, const settings_t *settings) {
+    journal_file_make_folders(settings);
+    /* The names in all folders: the files of a series are counted, on a volume that may be mounted anew meanwhile.
+     * What is in the files stays closed. */
+    sandbox_allow(sandbox, "/", SANDBOX_LIST);
+    sandbox_allow(sandbox, settings->state_dir, SANDBOX_WRITE);
+    allow_fallback(sandbox, settings->files_root);
+    allow_brokers(sandbox, settings);
+    allow_certificates(sandbox, settings);
+    sandbox_allow_port(sandbox, settings->http_port);
+    /* Often links to what another service writes below /run. */
+    sandbox_allow_file(sandbox, "/etc/resolv.conf");
+    sandbox_allow_file(sandbox, "/etc/hosts");
+    sandbox->internet = true;
+}

@@ -1,0 +1,12 @@
+/* What the notifier needs of files and network, for the sandbox. */
+#ifndef NOTIFIER_CONFINE_H
+#define NOTIFIER_CONFINE_H
+
+#include "common/sandbox.h"
+#include "common/settings.h"
+
+/* Makes the folders of the journal and of filesystem brokers, as far as it can, since only what is there can be
+ * allowed; whoever opens them complains. */
+void confine_notifier(sandbox_t *sandbox, const settings_t *settings);
+
+#endif

@@ -1,0 +1,150 @@
+/* What the documents name, compared with the code: variables, files, lines of the log. */
+#include <criterion/criterion.h>
+#include <ctype.h>
+#include <glob.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/settings_table.h"
+#include "tests/support/process.h"
+#include "tests/support/receiver.h"
+
+/* Calls `look` with each document's path and content. */
+static void each_document(void (*look)(const char *path, char *content)) {
+    glob_t documents;
+    cr_assert_eq(glob("{README.md,proto/*.md,deploy/*.md,deploy/*/*.md}", GLOB_BRACE, NULL, &documents), 0);
+    cr_assert_geq(documents.gl_pathc, 6, "tests run in the project's folder");
+    for (size_t i = 0; i < documents.gl_pathc; i++) {
+        size_t size;
+        char *content = file_content(documents.gl_pathv[i], &size);
+        cr_assert_not_null(content);
+        look(documents.gl_pathv[i], content);
+        free(content);
+    }
+    globfree(&documents);
+}
+
+/* --- variables ------------------------------------------------------------------------------------------ */
+
+static bool is_setting(const char *name) {
+    for (size_t i = 0; i < SETTINGS_COUNT; i++)
+        if (strcmp(SETTINGS[i].name, name) == 0 || (SETTINGS[i].alias && strcmp(SETTINGS[i].alias, name) == 0))
+            return true;
+    return false;
+}
+
+static void look_for_variables(const char *path, char *content) {
+    for (char *at = content; (at = strstr(at, "OXIDICOM_"));) {
+        size_t length = strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+        char *name = strndup(at, length);
+        /* One that ends with `_` stands for several; tests have their own. */
+        if (name[length - 1] != '_' && strncmp(name, "OXIDICOM_TEST", 13) != 0)
+            cr_expect(is_setting(name), "%s names %s, which is no setting", path, name);
+        free(name);
+        at += length;
+    }
+}
+
+Test(documents, name_no_variable_that_is_no_setting) {
+    each_document(look_for_variables);
+}
+
+/* --- files ---------------------------------------------------------------------------------------------- */
+
+static void look_for_links(const char *path, char *content) {
+    for (char *at = content; (at = strstr(at, "]("));) {
+        at += 2;
+        size_t length = strcspn(at, "#) ");
+        if (length == 0 || strncmp(at, "http", 4) == 0)
+            continue;
+        char *copy = strdup(path);
+        char *target = text_of("%s/%.*s", dirname(copy), (int)length, at);
+        cr_expect(access(target, F_OK) == 0, "%s links to %s, which is not there", path, target);
+        free(target);
+        free(copy);
+    }
+}
+
+Test(documents, link_to_files_that_are_there) {
+    each_document(look_for_links);
+}
+
+/* --- lines of the log ----------------------------------------------------------------------------------- */
+
+/* Takes out what lies between the two halves of a string literal that is broken over lines. */
+static void join_literals(char *source) {
+    char *to = source;
+    for (char *from = source; *from;) {
+        size_t blank = *from == '"' ? strspn(from + 1, " \n") : 0;
+        if (blank > 0 && from[1 + blank] == '"')
+            from += blank + 2;
+        else
+            *to++ = *from++;
+    }
+    *to = 0;
+}
+
+static char *all_sources(void) {
+    glob_t sources;
+    char *all = text_of("%s", "");
+    cr_assert_eq(glob("{listener,writer,notifier,common,proto,deploy/launcher}/*.c", GLOB_BRACE, NULL, &sources),
+                 0);
+    for (size_t i = 0; i < sources.gl_pathc; i++) {
+        size_t size;
+        char *source = file_content(sources.gl_pathv[i], &size), *more;
+        cr_assert_not_null(source);
+        join_literals(source);
+        more = text_of("%s%s", all, source);
+        free(all);
+        free(source);
+        all = more;
+    }
+    globfree(&sources);
+    return all;
+}
+
+/* Each part between two `…` of a quoted line. */
+static void expect_quoted(const char *sources, const char *quoted) {
+    char *copy = strdup(quoted), *part = copy;
+    for (char *next; part; part = next) {
+        if ((next = strstr(part, "…"))) {
+            *next = 0;
+            next += strlen("…");
+        }
+        part += strspn(part, " ");
+        for (size_t end = strlen(part); end > 0 && part[end - 1] == ' ';)
+            part[--end] = 0;
+        cr_expect(strstr(sources, part), "the runbook quotes \"%s\", and nothing logs \"%s\"", quoted, part);
+    }
+    free(copy);
+}
+
+/* The quoted lines of the first column. Returns how many. */
+static int expect_symptoms(const char *sources, char *line) {
+    int count = 0;
+    char *end = strncmp(line, "| ", 2) == 0 ? strstr(line, " | ") : NULL;
+    if (!end)
+        return 0;
+    *end = 0;
+    for (char *from = line, *to; (from = strchr(from, '`')) && (to = strchr(++from, '`')); from = to + 1, count++) {
+        *to = 0;
+        expect_quoted(sources, from);
+    }
+    return count;
+}
+
+Test(documents, quote_only_lines_in_the_runbook_that_are_logged) {
+    char *sources = all_sources(), *rest;
+    size_t size;
+    char *runbook = file_content("deploy/RUNBOOK.md", &size);
+    int count = 0;
+    cr_assert_not_null(runbook);
+    rest = runbook;
+    for (char *line; (line = strsep(&rest, "\n"));)
+        count += expect_symptoms(sources, line);
+    cr_expect_gt(count, 20);
+    free(runbook);
+    free(sources);
+}

@@ -1,0 +1,295 @@
+/* The sandbox by itself, in a child process of each test, since it can't be left again. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "tests/support/process.h"
+
+static char *folder;
+
+static char *path(const char *name) {
+    return text_of("%s/%s", folder, name);
+}
+
+static void put(const char *name) {
+    char *file = path(name);
+    int fd = open(file, O_WRONLY | O_CREAT, 0600);
+    cr_assert(fd >= 0 && write(fd, "x", 1) == 1);
+    close(fd);
+    free(file);
+}
+
+static void make(const char *name) {
+    char *made = path(name);
+    cr_assert_eq(mkdir(made, 0700), 0);
+    free(made);
+}
+
+static void init(void) {
+    log_start("test", "off");
+    folder = temporary_folder("sandbox");
+    make("inside");
+    make("outside");
+    put("inside/file");
+    put("outside/file");
+}
+
+static void fini(void) {
+    remove_folder(folder);
+    free(folder);
+}
+TestSuite(sandbox, .init = init, .fini = fini, .timeout = 60);
+
+/* --- a child that is restricted ------------------------------------------------------------------------- */
+
+/* What the child found: values of errno, 0 for what was let through. */
+static int *found;
+
+static int reason_of(int result) {
+    int reason = result < 0 ? errno : 0;
+    if (result > 2)
+        close(result);
+    return reason;
+}
+
+static int opened(const char *name, int flags) {
+    char *file = path(name);
+    int reason = reason_of(open(file, flags, 0600));
+    free(file);
+    return reason;
+}
+
+/* Runs `tries` in a child of its own; skips the test where the kernel has no Landlock. */
+static void in_child(void (*tries)(sandbox_t *sandbox)) {
+    found = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(found, MAP_FAILED);
+    pid_t pid = fork();
+    if (pid == 0) {
+        sandbox_t sandbox = {0};
+        tries(&sandbox);
+        _exit(0);
+    }
+    int status;
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        cr_skip("this kernel has no Landlock of ABI 2 or later");
+    cr_assert_eq(WEXITSTATUS(status), 0);
+}
+
+static void allow(sandbox_t *sandbox, const char *name, sandbox_access_t access) {
+    char *allowed = path(name);
+    sandbox_allow(sandbox, allowed, access);
+    free(allowed);
+}
+
+static void restrict_files(sandbox_t *sandbox) {
+    int status = sandbox_restrict_files(sandbox);
+    if (status != 0)
+        _exit(status == ENOSYS || status == EOPNOTSUPP || status == EPERM ? 77 : 1);
+}
+
+static void restrict_calls(sandbox_t *sandbox) {
+    if (sandbox_restrict_calls(sandbox) != 0)
+        _exit(2);
+}
+
+/* --- files ---------------------------------------------------------------------------------------------- */
+
+static int moved(const char *from, const char *to) {
+    char *a = path(from), *b = path(to);
+    int reason = reason_of(rename(a, b));
+    free(a);
+    free(b);
+    return reason;
+}
+
+static void try_writing(sandbox_t *sandbox) {
+    allow(sandbox, "inside", SANDBOX_WRITE);
+    restrict_files(sandbox);
+    found[0] = opened("inside/file", O_RDWR | O_TRUNC);
+    found[1] = opened("inside/new", O_WRONLY | O_CREAT);
+    found[2] = opened("outside/file", O_RDONLY);
+    found[3] = opened("outside/file", O_WRONLY);
+    found[4] = opened("outside", O_RDONLY | O_DIRECTORY);
+    found[5] = opened("outside/new", O_WRONLY | O_CREAT);
+    found[6] = moved("inside/file", "outside/moved");
+    char *directory = path("inside/directory");
+    found[7] = reason_of(mkdir(directory, 0700));
+    found[8] = moved("inside/file", "inside/directory/file");
+    char *victim = path("outside/file");
+    found[9] = reason_of(unlink(victim));
+}
+
+Test(sandbox, lets_files_be_written_and_moved_below_what_is_allowed_and_nothing_be_done_elsewhere) {
+    in_child(try_writing);
+    const int wanted[] = {0, 0, EACCES, EACCES, EACCES, EACCES, EACCES, 0, 0, EACCES};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        cr_expect(found[i] == wanted[i] || (i == 6 && found[i] == EXDEV), "try %zu: %s", i, strerror(found[i]));
+}
+
+static void try_reading(sandbox_t *sandbox) {
+    allow(sandbox, "inside", SANDBOX_READ);
+    allow(sandbox, "outside", SANDBOX_LIST);
+    restrict_files(sandbox);
+    found[0] = opened("inside/file", O_RDONLY);
+    found[1] = opened("inside/file", O_WRONLY);
+    found[2] = opened("outside", O_RDONLY | O_DIRECTORY);
+    found[3] = opened("outside/file", O_RDONLY);
+}
+
+Test(sandbox, keeps_what_may_be_read_from_being_written_and_what_may_be_listed_from_being_read) {
+    in_child(try_reading);
+    cr_expect_eq(found[0], 0);
+    cr_expect_eq(found[1], EACCES);
+    cr_expect_eq(found[2], 0);
+    cr_expect_eq(found[3], EACCES);
+}
+
+static void try_link(sandbox_t *sandbox) {
+    char *link = path("inside/link"), *target = path("outside/file"), *fresh = path("outside/fresh");
+    if (symlink(target, link) != 0)
+        _exit(3);
+    sandbox_allow_file(sandbox, link);
+    restrict_files(sandbox);
+    found[0] = opened("inside/link", O_RDONLY);
+    found[1] = opened("outside/fresh", O_RDONLY);
+    free(link);
+    free(target);
+    free(fresh);
+}
+
+Test(sandbox, lets_a_file_be_read_that_replaces_one_behind_a_link) {
+    put("outside/fresh");
+    in_child(try_link);
+    cr_expect_eq(found[0], 0);
+    cr_expect_eq(found[1], 0, "a certificate that comes later would not be read");
+}
+
+static void *open_outside(void *argument) {
+    *(int *)argument = opened("outside/file", O_RDONLY);
+    return NULL;
+}
+
+static void try_thread(sandbox_t *sandbox) {
+    pthread_t thread;
+    restrict_files(sandbox);
+    if (pthread_create(&thread, NULL, open_outside, &found[0]) != 0 || pthread_join(thread, NULL) != 0)
+        _exit(3);
+}
+
+Test(sandbox, holds_for_threads_that_are_started_later) {
+    in_child(try_thread);
+    cr_expect_eq(found[0], EACCES);
+}
+
+/* --- system calls ------------------------------------------------------------------------------------------ */
+
+static void try_calls(sandbox_t *sandbox) {
+    char *const argv[] = {(char *)"/bin/true", NULL};
+    restrict_calls(sandbox);
+    found[0] = reason_of(socket(AF_INET, SOCK_STREAM, 0));
+    found[1] = reason_of(socket(AF_INET6, SOCK_DGRAM, 0));
+    found[2] = reason_of(socket(AF_NETLINK, SOCK_RAW, 0));
+    found[3] = reason_of(socket(AF_VSOCK, SOCK_STREAM, 0));
+    found[4] = reason_of(execv(argv[0], argv));
+    found[5] = reason_of(unshare(CLONE_NEWUSER));
+    found[6] = reason_of(chroot("/"));
+    char *file = path("inside/file");
+    found[7] = reason_of(chmod(file, 0777));
+    found[8] = reason_of(truncate(file, 0));
+    found[9] = reason_of((int)syscall(SCMP_SYS(io_uring_setup), 1, NULL));
+    found[10] = reason_of((int)syscall(SCMP_SYS(clone), CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL));
+}
+
+Test(sandbox, refuses_what_no_stage_calls) {
+    in_child(try_calls);
+    for (int i = 0; i <= 10; i++)
+        cr_expect_eq(found[i], EPERM, "call %d: %s", i, strerror(found[i]));
+}
+
+static void try_what_stages_do(sandbox_t *sandbox) {
+    pthread_t thread;
+    restrict_calls(sandbox);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    found[0] = fd < 0;
+    found[1] = listen(fd, 1) == 0 ? 0 : errno;
+    found[2] = pthread_create(&thread, NULL, open_outside, &found[3]) || pthread_join(thread, NULL);
+    sandbox_t more = {.internet = true};
+    found[4] = sandbox_restrict_calls(&more);
+}
+
+Test(sandbox, leaves_threads_files_and_the_sockets_of_the_ring_alone_but_new_inboxes) {
+    in_child(try_what_stages_do);
+    cr_expect_eq(found[0], 0);
+    cr_expect_eq(found[1], EPERM);
+    cr_expect_eq(found[2], 0);
+    cr_expect_eq(found[3], 0);
+    cr_expect_eq(found[4], 0);
+}
+
+static void try_internet(sandbox_t *sandbox) {
+    sandbox->internet = true;
+    restrict_calls(sandbox);
+    found[0] = reason_of(socket(AF_INET, SOCK_STREAM, 0));
+    found[1] = reason_of(socket(AF_INET6, SOCK_STREAM, 0));
+    found[2] = reason_of(socket(AF_NETLINK, SOCK_RAW, 0));
+    found[3] = reason_of(socket(AF_PACKET, SOCK_RAW, 0));
+}
+
+Test(sandbox, lets_a_stage_with_servers_reach_them) {
+    in_child(try_internet);
+    cr_expect_eq(found[0], 0);
+    cr_expect_eq(found[1], 0);
+    cr_expect_eq(found[2], 0);
+    cr_expect_eq(found[3], EPERM);
+}
+
+static pthread_barrier_t barrier;
+
+static void *wait_and_open_socket(void *argument) {
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    *(int *)argument = reason_of(socket(AF_INET, SOCK_STREAM, 0));
+    return NULL;
+}
+
+static void try_earlier_thread(sandbox_t *sandbox) {
+    pthread_t thread;
+    pthread_barrier_init(&barrier, NULL, 2);
+    if (pthread_create(&thread, NULL, wait_and_open_socket, &found[0]) != 0)
+        _exit(3);
+    pthread_barrier_wait(&barrier); /* it runs */
+    restrict_calls(sandbox);
+    pthread_barrier_wait(&barrier);
+    if (pthread_join(thread, NULL) != 0)
+        _exit(3);
+}
+
+Test(sandbox, refuses_calls_to_threads_that_were_there_before) {
+    in_child(try_earlier_thread);
+    cr_expect_eq(found[0], EPERM);
+}
+
+Test(sandbox, is_wanted_unless_it_is_switched_off) {
+    cr_expect(sandbox_wanted("true"));
+    cr_expect(!sandbox_wanted("false"));
+#ifdef __SANITIZE_ADDRESS__
+    cr_expect(!sandbox_wanted("auto"));
+#else
+    cr_expect(sandbox_wanted("auto"));
+#endif
+}

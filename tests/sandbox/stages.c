@@ -1,0 +1,272 @@
+/* The stages as they run: a preloaded library tries in each what it must not do. */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/support/dataset.h"
+#include "tests/support/receiver.h"
+#include "tests/support/scu.h"
+
+#define SERIES  "1.2.826.0.1.3680043.9.9999.8.1"
+#define SOON_MS 30000
+
+static receiver_t receiver;
+static char *stored; /* a file in storage */
+
+static bool landlock_there(void) {
+    return syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* its version */) >= 2;
+}
+
+static void init(void) {
+    receiver_prepare(&receiver);
+    char *services = text_of("%s/SERVICES", receiver.root);
+    stored = text_of("%s/stored.dcm", services);
+    cr_assert_eq(mkdir(services, 0755), 0);
+    int fd = open(stored, O_WRONLY | O_CREAT, 0600);
+    cr_assert(fd >= 0 && write(fd, "image", 5) == 5);
+    close(fd);
+    free(services);
+}
+
+static void fini(void) {
+    receiver_clear(&receiver);
+    free(stored);
+}
+TestSuite(stages, .init = init, .fini = fini, .timeout = 120);
+
+/* --- probes --------------------------------------------------------------------------------------------- */
+
+typedef struct probe {
+    const char *what;
+    const char *argument; /* begins with {stored}, {folder} (the receiver's) or neither */
+    int wanted;           /* 0 or an errno value */
+    bool by_landlock;
+} probe_t;
+
+static char *argument_of(const probe_t *probe) {
+    const char *place = strstr(probe->argument, "{");
+    if (!place)
+        return text_of("%s", probe->argument);
+    const char *base = strncmp(place, "{stored}", 8) == 0 ? stored : receiver.folder;
+    return text_of("%s%s", base, strchr(place, '}') + 1);
+}
+
+static char *probes_as_text(const probe_t *probes, size_t count) {
+    char *text = text_of("%s", "");
+    for (size_t i = 0; i < count; i++) {
+        char *argument = argument_of(&probes[i]);
+        char *longer = text_of("%s%s%s %s", text, i ? ";" : "", probes[i].what, argument);
+        free(text);
+        free(argument);
+        text = longer;
+    }
+    return text;
+}
+
+static void check(const probe_t *probe) {
+    if (probe->by_landlock && !landlock_there())
+        return;
+    char *argument = argument_of(probe);
+    char *line = text_of("probe: %s %s: %d\n", probe->what, argument, probe->wanted);
+    cr_expect(receiver_logged(&receiver, line, 0), "%s %s is not answered with %d (%s)", probe->what, argument,
+              probe->wanted, strerror(probe->wanted));
+    free(line);
+    free(argument);
+}
+
+static void start_with(const char *probes) {
+    char *preload = text_of("%s/../probe.so", binaries());
+    receiver_start(&receiver, (const char *const[]){"LD_PRELOAD", preload, "OXIDICOM_TEST_PROBE", probes,
+                                                    "OXIDICOM_SANDBOX", "auto", NULL});
+    free(preload);
+}
+
+/* What comes of the probes in the running stage. */
+static void probe_stage(const char *stage, const probe_t *probes, size_t count) {
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip("nothing can be preloaded before AddressSanitizer");
+#endif
+    char *text = probes_as_text(probes, count);
+    start_with(text);
+    pid_t pid = receiver_stage(&receiver, stage, 0);
+    char *end = text_of("probe: end %d", (int)pid);
+    cr_assert(pid > 0 && kill(pid, SIGUSR2) == 0);
+    cr_assert(receiver_logged(&receiver, end, SOON_MS));
+    for (size_t i = 0; i < count; i++)
+        check(&probes[i]);
+    cr_assert_eq(receiver_stop(&receiver), 0, "the stages do not end well");
+    free(end);
+    free(text);
+    if (!landlock_there())
+        cr_skip("this kernel has no Landlock: only system calls were tried");
+}
+
+#define PROBE_STAGE(stage, probes) probe_stage(stage, probes, sizeof(probes) / sizeof *(probes))
+
+Test(stages, the_listener_can_neither_read_list_nor_write_storage_nor_connect_nor_execute) {
+    static const probe_t probes[] = {
+        {"read", "{stored}", EACCES, true},      {"write", "{stored}", EACCES, true},
+        {"list", "{folder}/root", EACCES, true}, {"create", "{folder}/root/new", EACCES, true},
+        {"remove", "{stored}", EACCES, true},    {"read", "{folder}/state/journal.sqlite3", EACCES, true},
+        {"truncate", "{stored}", EPERM, false},  {"socket", "2", EPERM, false},
+        {"socket", "10", EPERM, false},          {"socket", "1", 0, false},
+        {"execute", "/bin/true", EPERM, false},
+    };
+    PROBE_STAGE("listener", probes);
+}
+
+Test(stages, a_writer_has_no_network_and_writes_only_below_the_files_root) {
+    static const probe_t probes[] = {
+        {"socket", "2", EPERM, false},
+        {"socket", "10", EPERM, false},
+        {"socket", "16", EPERM, false},
+        {"socket", "17", EPERM, false},
+        {"socket", "1", 0, false},
+        {"create", "{folder}/root/new", 0, false},
+        {"remove", "{folder}/root/new", 0, false},
+        {"create", "{folder}/new", EACCES, true},
+        {"read", "{folder}/state/journal.sqlite3", EACCES, true},
+        {"write", "{folder}/log", EACCES, true},
+        {"mode", "{stored}", EPERM, false},
+        {"execute", "/bin/true", EPERM, false},
+    };
+    PROBE_STAGE("writer", probes);
+}
+
+Test(stages, the_notifier_counts_files_but_neither_reads_nor_changes_storage) {
+    static const probe_t probes[] = {
+        {"list", "{folder}/root/SERVICES", 0, false},
+        {"read", "{stored}", EACCES, true},
+        {"write", "{stored}", EACCES, true},
+        {"create", "{folder}/root/SERVICES/new", EACCES, true},
+        {"remove", "{stored}", EACCES, true},
+        {"truncate", "{stored}", EPERM, false},
+        {"mode", "{stored}", EPERM, false},
+        {"create", "{folder}/state/new", 0, false},
+        {"create", "{folder}/queue/new", 0, false},
+        {"create", "{folder}/root/.oxidicom/state/new", 0, false},
+        {"socket", "2", 0, false},
+        {"socket", "17", EPERM, false},
+        {"read", "/etc/resolv.conf", 0, false},
+        {"execute", "/bin/true", EPERM, false},
+    };
+    PROBE_STAGE("notifier", probes);
+}
+
+/* --- as a whole ----------------------------------------------------------------------------------------- */
+
+/* Threads of the process whose status lacks the line. */
+static int threads_without(pid_t pid, const char *line) {
+    char *tasks = text_of("/proc/%d/task", (int)pid);
+    DIR *listing = opendir(tasks);
+    int count = 0;
+    cr_assert_not_null(listing);
+    for (struct dirent *entry; (entry = readdir(listing));) {
+        char *status = text_of("%s/%s/status", tasks, entry->d_name);
+        size_t size;
+        char *content = entry->d_name[0] == '.' ? NULL : file_content(status, &size);
+        count += content && !strstr(content, line);
+        free(content);
+        free(status);
+    }
+    closedir(listing);
+    free(tasks);
+    return count;
+}
+
+Test(stages, have_the_filter_in_every_thread_and_say_so_once) {
+    receiver_start(&receiver, (const char *const[]){"OXIDICOM_SANDBOX", landlock_there() ? "true" : "auto",
+                                                    "OXIDICOM_NATS_ADDRESS", "127.0.0.1:1", NULL});
+    static const char *const stages[] = {"listener", "writer", "notifier"};
+    for (size_t i = 0; i < 3; i++) {
+        pid_t pid = receiver_stage(&receiver, stages[i], 0);
+        cr_expect_eq(threads_without(pid, "Seccomp:\t2"), 0, "%s", stages[i]);
+        cr_expect_eq(threads_without(pid, "NoNewPrivs:\t1"), 0, "%s", stages[i]);
+    }
+    size_t size;
+    int lines = 0;
+    char *log = file_content(receiver.log, &size);
+    for (const char *at = log; (at = strstr(at, "sandbox")); at++)
+        lines++;
+    cr_expect_eq(lines, 3, "one line of each stage:\n%s", log);
+    free(log);
+}
+
+static bool store_one(int number) {
+    scu_t scu = {0};
+    char *uid = text_of("%s.%d", SERIES, number);
+    bytes_t set = dataset_instance(EXPLICIT_LE, SERIES, uid, number, 1000);
+    cr_assert(scu_associate_mr(&scu, receiver.port, "SANDBOX", EXPLICIT_LE));
+    bool stored_it = scu_store(&scu, 1, MR_STORAGE, uid, &set) == 0;
+    scu_release(&scu);
+    bytes_free(&set);
+    free(uid);
+    return stored_it;
+}
+
+/* The object that finds the new root may be answered A700. */
+static bool stores(void *number) {
+    return store_one(*(int *)number);
+}
+
+Test(stages, follow_a_files_root_that_is_replaced) {
+    if (!landlock_there())
+        cr_skip("this kernel has no Landlock");
+    int number = 2;
+    receiver_start(&receiver, (const char *const[]){"OXIDICOM_SANDBOX", "true", NULL});
+    cr_assert(store_one(1));
+    char *old = text_of("%s.old", receiver.root);
+    cr_assert_eq(rename(receiver.root, old), 0);
+    cr_assert_eq(mkdir(receiver.root, 0755), 0);
+    cr_assert(await(stores, &number, SOON_MS), "nothing is stored in the new one");
+    cr_expect(receiver_logged(&receiver, "OXIDICOM_FILES_ROOT was replaced", 0));
+    free(old);
+}
+
+Test(stages, run_without_it_when_told_so) {
+    receiver_start(&receiver, (const char *const[]){"OXIDICOM_SANDBOX", "false", NULL});
+    cr_expect(receiver_logged(&receiver, "no sandbox: OXIDICOM_SANDBOX is false", 0));
+    cr_expect_gt(threads_without(receiver_stage(&receiver, "writer", 0), "Seccomp:\t2"), 0);
+    cr_expect(store_one(1));
+}
+
+/* --- a kernel without Landlock, played by a filter ------------------------------------------------------ */
+
+static void take_landlock_away(void) {
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    cr_assert_eq(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(landlock_create_ruleset), 0), 0);
+    cr_assert_eq(seccomp_load(filter), 0);
+    seccomp_release(filter);
+}
+
+Test(stages, do_what_they_can_on_a_kernel_that_has_no_landlock) {
+    take_landlock_away();
+    receiver_start(&receiver, NULL);
+#ifndef __SANITIZE_ADDRESS__
+    cr_expect(receiver_logged(&receiver, "the sandbox is not whole", 0));
+#endif
+    cr_expect(store_one(1));
+}
+
+Test(stages, do_not_start_without_landlock_when_it_is_demanded) {
+    take_landlock_away();
+    char *writer = text_of("%s/oxidicom-writer", binaries()), *run = text_of("%s/run", receiver.folder);
+    int status = process_run(receiver.log,
+                             (const char *const[]){"OXIDICOM_SANDBOX", "true", "OXIDICOM_FILES_ROOT", receiver.root,
+                                                   "OXIDICOM_RUN_DIR", run, NULL},
+                             (const char *const[]){writer, NULL}, SOON_MS);
+    cr_expect_eq(status, 69);
+    cr_expect(receiver_logged(&receiver, "OXIDICOM_SANDBOX is true, but files can't be restricted", 0));
+    free(writer);
+    free(run);
+}
