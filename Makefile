@@ -65,6 +65,7 @@ LAUNCHER := $(call objects,deploy/launcher) $(call objects,deploy/tool) $(PROTO)
 PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
 # Its tests use the ring that the tests of the ring set up.
 PARTS_tool := $(PARTS_launcher) $(B)/obj/tests/ring/ring.o
+PARTS_environments := $(PROTO) $(B)/obj/tests/ring/ring.o
 PARTS_ring := $(PROTO)
 PARTS_interop = $(PARTS_listener)
 PARTS_hostile := $(PROTO)
