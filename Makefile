@@ -11,6 +11,7 @@
 # make format      clang-format, in place
 # make readme      put the generated tables into the README and the conformance statement
 # make install     to PREFIX (/usr/local) below DESTDIR
+# make rootfs      the container image's root file system, into build/rootfs
 # make clean       remove build/
 # make help        this list
 
@@ -110,6 +111,7 @@ $(SUITES:%=$(B)/tests/%):
 	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_$(@:$(B)/tests/%=%)) $(LIBS_tests)
 
 $(B)/tests/interop: | $(B)/demo/phantom $(B)/loopback.so
+$(B)/tests/environments: | $(B)/demo/phantom $(B)/demo/progress
 
 # Preloaded into stages and servers by tests that bend system calls.
 $(B)/%.so: tests/preload/%.c
@@ -167,7 +169,7 @@ clean:
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
--include deploy/demo/rules.mk deploy/install.mk tests/bench/rules.mk tests/fuzz/rules.mk
+-include deploy/demo/rules.mk deploy/install.mk deploy/image/rules.mk tests/bench/rules.mk tests/fuzz/rules.mk
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 

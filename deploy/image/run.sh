@@ -7,11 +7,24 @@
 #   --volume OUTSIDE:INSIDE  a folder or file that may be written; with :ro behind it, only read
 #   --tmp                    /tmp may be written, too
 #
-# Needs root. The environment is handed on.
+# Needs root. The environment is handed on, and so are signals.
 set -euo pipefail
 
 if [ "${1:-}" != --inside ]; then
-    exec unshare --mount --uts --ipc --pid --fork --kill-child "$0" --inside "$@"
+    setpriv --pdeathsig=KILL unshare --mount --uts --ipc --pid --fork --kill-child "$0" --inside "$@" &
+    child=$!
+    hand_on() { kill -"$1" "$(cat /proc/$child/task/$child/children)"; } # unshare itself ignores TERM
+    for signal in TERM INT HUP TTIN TTOU; do
+        # shellcheck disable=SC2064
+        trap "hand_on $signal" $signal
+    done
+    status=0
+    wait $child || status=$?
+    while kill -0 $child 2>/dev/null; do # a signal ended the wait
+        status=0
+        wait $child || status=$?
+    done
+    exit $status
 fi
 shift
 

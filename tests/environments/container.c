@@ -53,6 +53,7 @@ void container_prepare(container_t *container) {
         cr_skip_test("only root can make a container");
     if (process_run(NULL, NULL, (const char *const[]){RUN, "/", "true", NULL}, PATIENCE_MS) != 0)
         cr_skip_test("no container can be made here: namespaces or overlayfs are missing");
+    *container = (container_t){0};
     receiver_prepare(&container->receiver);
     container->hosts = text_of("%s/hosts", container->receiver.folder);
     FILE *file = fopen(container->hosts, "w");
@@ -102,14 +103,18 @@ void container_start(container_t *container, const environment_t *environment, c
     free(hosts);
 }
 
-pid_t container_launcher(const container_t *container) {
-    int pid = container->receiver.launcher, child = 0;
-    char *path = text_of("/proc/%d/task/%d/children", pid, pid);
+static pid_t child_of(pid_t pid) {
+    int child = 0;
+    char *path = text_of("/proc/%d/task/%d/children", (int)pid, (int)pid);
     FILE *file = fopen(path, "r");
     cr_assert(file && fscanf(file, "%d", &child) == 1, "the container has no process");
     fclose(file);
     free(path);
     return child;
+}
+
+pid_t container_launcher(const container_t *container) {
+    return child_of(child_of(container->receiver.launcher)); /* of run.sh, of unshare */
 }
 
 int container_tool(const container_t *container, const environment_t *environment, const char *command,
@@ -135,7 +140,7 @@ int container_tool(const container_t *container, const environment_t *environmen
 
 int container_stop(container_t *container) {
     int status;
-    kill(container_launcher(container), SIGTERM);
+    kill(container->receiver.launcher, SIGTERM);
     cr_assert(process_wait(container->receiver.launcher, PATIENCE_MS, &status), "it does not end");
     container->receiver.launcher = 0;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
