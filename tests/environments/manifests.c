@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/environments/container.h"
 
@@ -64,4 +65,29 @@ Test(manifests, of_helm_hand_on_every_value_of_the_chris_chart, .timeout = 1200)
 Test(manifests, of_compose_are_valid, .timeout = 1200) {
     need("python");
     expect_fine(CHECK "compose deploy/compose/compose.yaml");
+}
+
+/* --- the document ---------------------------------------------------------------------------------------- */
+
+Test(document, names_files_that_are_there_and_settings_that_exist, .timeout = 60) {
+    expect_fine("cd deploy; grep -oE '\\]\\([^)#:]+' README.md | cut -c3- | while read -r path; do "
+                "[ -e \"$path\" ] || { echo \"no $path\"; exit 1; }; done; "
+                "for folder in base overlays/sidecars overlays/replicas overlays/monitoring; do "
+                "[ -d kubernetes/$folder ] || exit 1; done; cd ..; build/bin/oxidicom --settings >$at/settings; "
+                "grep -oE '(OXIDICOM|TOKIO)_[A-Z_]+[A-Z]' deploy/README.md | sort -u | while read -r name; do "
+                "grep -q \"$name\" $at/settings || { echo \"no setting $name\"; exit 1; }; done");
+}
+
+/* Of every variable that the two environments set, the document says what is different. */
+Test(document, compares_each_variable_of_todays_environments_with_the_reference, .timeout = 60) {
+    const environment_t *environments[] = {&CHART, &MINICHRIS};
+    size_t size;
+    char *document = file_content("deploy/README.md", &size);
+    cr_assert_not_null(document);
+    char *table = strstr(document, "## From the reference implementation");
+    cr_assert_not_null(table);
+    for (size_t i = 0; i < 2; i++)
+        for (const char *const *at = environments[i]->variables; *at; at += 2)
+            cr_expect(strstr(table, *at) || strncmp(*at, "OTEL_", 5) == 0, "%s", *at);
+    free(document);
 }
