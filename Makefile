@@ -13,6 +13,7 @@
 # make install     to PREFIX (/usr/local) below DESTDIR
 # make deb         a Debian package, into build/deb/
 # make dist        the committed tree as a tarball, into build/
+# make rootfs      the container image's root file system, into build/rootfs
 # make clean       remove build/
 # make help        this list
 
@@ -68,6 +69,7 @@ LAUNCHER := $(call objects,deploy/launcher) $(call objects,deploy/tool) $(PROTO)
 PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
 # Its tests use the ring that the tests of the ring set up.
 PARTS_tool := $(PARTS_launcher) $(B)/obj/tests/ring/ring.o
+PARTS_environments := $(PROTO) $(B)/obj/tests/ring/ring.o
 PARTS_ring := $(PROTO)
 PARTS_http := $(PROTO) $(B)/obj/tests/ring/ring.o
 PARTS_deploy := $(PROTO)
@@ -116,6 +118,7 @@ $(SUITES:%=$(B)/tests/%):
 
 $(B)/tests/sandbox: | $(B)/probe.so $(PROGRAMS)
 $(B)/tests/interop: | $(B)/demo/phantom $(B)/loopback.so
+$(B)/tests/environments: | $(B)/demo/phantom $(B)/demo/progress
 
 # Preloaded into stages and servers by tests that bend system calls.
 $(B)/%.so: tests/preload/%.c
@@ -173,7 +176,7 @@ clean:
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
--include deploy/demo/rules.mk deploy/install.mk tests/bench/rules.mk tests/fuzz/rules.mk
+-include deploy/demo/rules.mk deploy/install.mk deploy/image/rules.mk tests/bench/rules.mk tests/fuzz/rules.mk
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 

@@ -484,7 +484,8 @@ const setting_t SETTINGS[] = {
      .valid = is_absolute,
      .allowed = "an absolute path",
      .help = "Folder of the sockets; default: /run/oxidicom, else $XDG_RUNTIME_DIR/oxidicom, else a private one "
-             "that the launcher makes, $TMPDIR/oxidicom-<user id>."},
+             "that the launcher makes: $TMPDIR/oxidicom-<user id>, /dev/shm/oxidicom-<user id> or "
+             "$OXIDICOM_FILES_ROOT/.oxidicom/run/<host>, the first that can be written."},
     {.name = "OXIDICOM_STATE_DIR",
      .type = SETTING_TEXT,
      .offset = FIELD(state_dir),

@@ -9,7 +9,8 @@ build="gcc g++ make pkg-config libc6-dev libdcmtk-dev libzmq3-dev libczmq-dev li
     libssl-dev libseccomp-dev uuid-dev zlib1g-dev"
 test="git procps libcriterion-dev dcmtk openssl nats-server rabbitmq-server redis-server
     python3-celery python3-redis python3-venv orthanc curl
-    prometheus s6 supervisor systemd groff-base man-db bsdextrautils"
+    prometheus s6 supervisor systemd groff-base man-db bsdextrautils
+    mmdebstrap"
 package="debhelper dpkg-dev fakeroot lintian"
 demo="dcmtk nats-server"
 lint="git clang-format clang-tidy"

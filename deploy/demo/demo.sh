@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Shows the main job with nothing outside: a series goes in over DICOM, files, progress and a registration come out.
-# KEEP=1 leaves the receiver running until Ctrl-C.
+# KEEP=1 leaves the receiver running until Ctrl-C. ROOTFS names a root file system (make rootfs) that the receiver is
+# started in, read-only and as a user without any right, in place of this machine's.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -64,7 +65,17 @@ port=$(free_port)
 export OXIDICOM_FILES_ROOT=$files OXIDICOM_RUN_DIR=$work/run OXIDICOM_STATE_DIR=$work/state
 export OXIDICOM_AMQP_ADDRESS=filesystem://$queue OXIDICOM_NATS_ADDRESS=127.0.0.1:$nats_port
 export OXIDICOM_LISTENER_PORT=$port OXIDICOM_PROGRESS_INTERVAL=100ms OXIDICOM_WRITERS=2
-"$bin/oxidicom" >"$work/log" 2>&1 &
+if [ -n "${ROOTFS:-}" ]; then
+    # The image's own folders; the queue lies where a site has a broker.
+    unset OXIDICOM_RUN_DIR OXIDICOM_STATE_DIR
+    mkdir "$queue"
+    chmod 755 "$work"
+    chmod 775 "$files" "$queue"
+    OXIDICOM_FILES_ROOT=/data OXIDICOM_AMQP_ADDRESS=filesystem:///queue \
+        deploy/image/run.sh --volume "$files:/data" --volume "$queue:/queue" "$ROOTFS" oxidicom >"$work/log" 2>&1 &
+else
+    "$bin/oxidicom" >"$work/log" 2>&1 &
+fi
 receiver=$!
 await 20 grep -q 'all stages are ready' "$work/log" || fail "the receiver does not start"
 say "The receiver runs: port $port, two writers, a nats-server, a queue in a folder."

@@ -10,6 +10,6 @@ $(B)/demo/progress: deploy/demo/progress.c
 demo:
 	deploy/deps.sh build demo
 	+$(MAKE) $(JOBS) all $(B)/demo/phantom $(B)/demo/progress
-	KEEP=$(KEEP) deploy/demo/demo.sh
+	KEEP=$(KEEP) ROOTFS=$(ROOTFS) deploy/demo/demo.sh
 
 .PHONY: demo

@@ -93,7 +93,7 @@ int main(int argc, char **argv) {
     log_start("launcher", settings.rust_log);
     char folder[PATH_MAX];
     int lock = -1;
-    char *made = settings.run_dir ? NULL : place_make_run_dir(&lock);
+    char *made = settings.run_dir ? NULL : place_make_run_dir(settings.files_root, &lock);
     if ((!settings.run_dir && !made) || !place_own_folder(folder) || supervisor_block_signals() != 0 ||
         setenv("OXIDICOM_RUN_DIR", made ? made : settings.run_dir, 1) != 0) {
         log_error(NULL, "can't start: %s", strerror(errno));

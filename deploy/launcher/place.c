@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/limits.h"
 #include "common/log.h"
 
 bool place_own_folder(char folder[PATH_MAX]) {
@@ -23,18 +24,27 @@ bool place_own_folder(char folder[PATH_MAX]) {
 
 /* --- the run folder ------------------------------------------------------------------------------------ */
 
-static char *in_temporary_folder(const char *name) {
-    const char *temporary = getenv("TMPDIR");
-    char *path;
-    if (asprintf(&path, "%s/%s", temporary && *temporary ? temporary : "/tmp", name) < 0)
-        abort();
-    return path;
+/* Two launchers of one host don't take each other's folder, those of two hosts don't meet. */
+static void host_name(char name[HOST_NAME_MAX + 1]) {
+    memset(name, 0, HOST_NAME_MAX + 1);
+    if (gethostname(name, HOST_NAME_MAX) != 0 || !*name || *name == '.' || strchr(name, '/'))
+        strcpy(name, "localhost");
 }
 
-char *place_private_run_dir(void) {
-    char name[64];
-    snprintf(name, sizeof name, "oxidicom-%u", (unsigned)geteuid());
-    return in_temporary_folder(name);
+char *place_private_run_dir(place_t place, const char *files_root) {
+    const char *temporary = getenv("TMPDIR");
+    char host[HOST_NAME_MAX + 1], *path = NULL;
+    int written = 0;
+    host_name(host);
+    if (place == PLACE_TEMPORARY)
+        written = asprintf(&path, "%s/oxidicom-%u", temporary && *temporary ? temporary : "/tmp", geteuid());
+    else if (place == PLACE_MEMORY)
+        written = asprintf(&path, "/dev/shm/oxidicom-%u", geteuid());
+    else if (files_root)
+        written = asprintf(&path, "%s/" PLACE_BELOW_FILES_ROOT "/%s", files_root, host);
+    if (written < 0)
+        abort();
+    return path;
 }
 
 bool place_is_private(const char *path) {
@@ -55,26 +65,58 @@ static int hold(const char *path) {
     return lock;
 }
 
-char *place_make_run_dir(int *lock) {
-    char *path = place_private_run_dir();
-    *lock = -1;
-    if ((mkdir(path, 0700) == 0 || errno == EEXIST) && place_is_private(path))
-        *lock = hold(path);
-    if (*lock >= 0)
-        return path;
+/* Those between the files root and the folder itself. The files root must be there: it is a mounted volume. */
+static bool make_parents(const char *files_root) {
+    char path[PATH_MAX];
+    int size = snprintf(path, sizeof path, "%s/" PLACE_BELOW_FILES_ROOT, files_root);
+    char *last = size < (int)sizeof path ? strrchr(path, '/') : NULL;
+    if (!last) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    *last = 0;
+    bool made = mkdir(path, 0755) == 0 || errno == EEXIST;
+    *last = '/';
+    return made && (mkdir(path, 0755) == 0 || errno == EEXIST);
+}
+
+/* The folder of this name; or, where another launcher has it or somebody else has put something in its place, one
+ * with a random name. NULL with errno where neither can be made. */
+static char *make_run_dir(const char *path, int *lock) {
+    char *other;
+    if ((mkdir(path, 0700) == 0 || errno == EEXIST) && place_is_private(path) && (*lock = hold(path)) >= 0)
+        return strdup(path);
     bool taken = access(path, F_OK) == 0;
-    char *other = in_temporary_folder("oxidicom-XXXXXX");
+    if (asprintf(&other, "%s-XXXXXX", path) < 0)
+        abort();
     char *made = mkdtemp(other);
     if (!made)
-        log_error(NULL, "can't make a run folder %s: %s", other, strerror(errno));
+        free(other);
     else if (taken)
         log_warn(NULL, "%s is another's: the run folder is %s, which has to be named to `oxidicom status`", path,
                  made);
     if (made)
         *lock = hold(made);
-    else
-        free(other);
-    free(path);
+    return made;
+}
+
+/* NULL with errno: it can't be had. */
+static char *make_at(place_t place, const char *path, const char *files_root, int *lock) {
+    errno = ENAMETOOLONG;
+    if (strlen(path) + strlen("-XXXXXX/writer-255.sock") > SOCKET_PATH_MAX_BYTES)
+        return NULL;
+    return place != PLACE_STORAGE || make_parents(files_root) ? make_run_dir(path, lock) : NULL;
+}
+
+char *place_make_run_dir(const char *files_root, int *lock) {
+    char *made = NULL;
+    *lock = -1;
+    for (place_t place = 0; place < PLACES && !made; place++) {
+        char *path = place_private_run_dir(place, files_root);
+        if (path && !(made = make_at(place, path, files_root, lock)))
+            log_warn(NULL, "can't make a run folder %s: %s", path, strerror(errno));
+        free(path);
+    }
     return made;
 }
 

@@ -45,9 +45,12 @@ static char *runtime_folder(void) {
 /* The first of the launcher's own places in which somebody listens: this shell's environment need not be the
  * service's. Free it; NULL: none. */
 static char *find_run_dir(const char *named) {
-    char *places[] = {strdup("/run/oxidicom"), runtime_folder(), place_private_run_dir()}, *found = NULL;
-    if (!place_is_private(places[2]))
-        freen(places[2]); /* somebody else's: whatever is in it, it is not ours */
+    char *places[2 + PLACES] = {strdup("/run/oxidicom"), runtime_folder()}, *found = NULL;
+    for (place_t place = 0; place < PLACES; place++) {
+        places[2 + place] = place_private_run_dir(place, getenv("OXIDICOM_FILES_ROOT"));
+        if (places[2 + place] && !place_is_private(places[2 + place]))
+            freen(places[2 + place]); /* somebody else's: whatever is in it, it is not ours */
+    }
     if (named) {
         found = anybody_in(named) ? strdup(named) : NULL;
         if (!found)
@@ -55,16 +58,16 @@ static char *find_run_dir(const char *named) {
                     access(named, W_OK | X_OK) == 0 ? "" : ": ",
                     access(named, W_OK | X_OK) == 0 ? "" : strerror(errno));
     }
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 2 + PLACES; i++) {
         if (!named && !found && places[i] && anybody_in(places[i]))
             found = strdup(places[i]);
         free(places[i]);
     }
     if (!named && !found)
-        fputs(
-            "oxidicom: nothing runs in /run/oxidicom, $XDG_RUNTIME_DIR/oxidicom and $TMPDIR/oxidicom-<user id>; is "
-            "OXIDICOM_RUN_DIR missing, or is this another user?\n",
-            stderr);
+        fputs("oxidicom: nothing runs in /run/oxidicom, $XDG_RUNTIME_DIR/oxidicom, $TMPDIR/oxidicom-<user id>, "
+              "/dev/shm/oxidicom-<user id> and $OXIDICOM_FILES_ROOT/" PLACE_BELOW_FILES_ROOT
+              "/<host>; is OXIDICOM_RUN_DIR missing, or is this another user?\n",
+              stderr);
     return found;
 }
 

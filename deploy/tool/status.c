@@ -36,10 +36,12 @@ static bool is_absent(const Ring__Connection *connection) {
     return connection->wanted && !connection->connected;
 }
 
+static bool are_stages_well(const status_t *s) {
+    return of_listener(s) && of_listener(s)->n_writers > 0 && of_notifier(s);
+}
+
 static bool is_all_well(const status_t *s) {
-    const Ring__NotifierStatus *notifier = of_notifier(s);
-    return of_listener(s) && of_listener(s)->n_writers > 0 && notifier && !is_absent(notifier->broker) &&
-           !is_absent(notifier->nats);
+    return are_stages_well(s) && !is_absent(of_notifier(s)->broker) && !is_absent(of_notifier(s)->nats);
 }
 
 static const char *state_of(const asked_t *asked) {
@@ -284,7 +286,8 @@ int status_command(const options_t *options, ask_t *ask) {
     s.listener = ask_whole(ask, "listener");
     s.notifier = ask_whole(ask, "notifier");
     bool anybody = s.listener.answer || s.notifier.answer;
-    int status = is_all_well(&s) ? TOOL_FINE : anybody ? TOOL_LACKING : EX_UNAVAILABLE;
+    bool well = options->stages ? are_stages_well(&s) : is_all_well(&s);
+    int status = well ? TOOL_FINE : anybody ? TOOL_LACKING : EX_UNAVAILABLE;
     stages_t stages = {table_new("STAGE|STATE|PROCESS|RELEASE|SINCE|INCARNATION|DETAILS"), json_array()};
     add_stages(&stages, &s);
     if (options->json) {

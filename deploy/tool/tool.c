@@ -21,6 +21,7 @@ enum {
     OPTION_DRY_RUN = 16,
     OPTION_FORCE = 32,
     OPTION_SHOW_PHI = 64,
+    OPTION_STAGES = 128,
 };
 
 typedef struct command {
@@ -32,8 +33,9 @@ typedef struct command {
 } command_t;
 
 static const command_t COMMANDS[] = {
-    {"status", status_command, 0, 0, 0,
-     "oxidicom status: stages, queues, journal, broker and NATS of an oxidicom that runs.\n"},
+    {"status", status_command, OPTION_STAGES, 0, 0,
+     "oxidicom status: stages, queues, journal, broker and NATS of an oxidicom that runs.\n\n"
+     "  --stages        broker and NATS may be away: for probes, since no restart of this brings those back\n"},
     {"series", series_command, OPTION_ALL | OPTION_AE | OPTION_UID | OPTION_SINCE | OPTION_SHOW_PHI, 0, 1,
      "oxidicom series [UID|AE|SINCE]: what became of series, the newest first.\n\n"
      "The argument is a UID where it is digits and dots, a point in time where it is a date (2026-05-01, with "
@@ -115,6 +117,7 @@ static int take_option(const command_t *command, options_t *options, int option,
         options->dry_run |= option == OPTION_DRY_RUN;
         options->force |= option == OPTION_FORCE;
         options->show_phi |= option == OPTION_SHOW_PHI;
+        options->stages |= option == OPTION_STAGES;
         return -1;
     }
 }
@@ -135,6 +138,7 @@ static int read_options(const command_t *command, options_t *options, int argc, 
                                           {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
                                           {"force", no_argument, NULL, OPTION_FORCE},
                                           {"show-phi", no_argument, NULL, OPTION_SHOW_PHI},
+                                          {"stages", no_argument, NULL, OPTION_STAGES},
                                           {0}};
     for (int option, at; (option = getopt_long(argc, argv, "", known, &at)) != -1;) {
         if (option == '?')

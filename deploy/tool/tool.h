@@ -23,7 +23,7 @@ enum {
 
 /* What the command line says. */
 typedef struct options {
-    bool json, show_phi, all, dry_run, force;
+    bool json, show_phi, all, dry_run, force, stages;
     int64_t timeout_ms;
     const char *uid, *ae; /* NULL: any */
     int64_t since;        /* milliseconds since 1970; -1: not given */

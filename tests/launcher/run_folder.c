@@ -88,7 +88,8 @@ static void prepare_unprivileged(receiver_t *receiver) {
     free(temporary);
 }
 
-static void launch_unprivileged(receiver_t *receiver, const char *temporary, const char *runtime) {
+static void launch_as_nobody(receiver_t *receiver, const char *temporary, const char *runtime,
+                             const char *command) {
     char *launcher = text_of("%s/bin/oxidicom", receiver->folder);
     /* A sanitizer's usual report and suppressions lie where nobody can't go; then it reports to the log. */
     const char *const environment[] = {"OXIDICOM_RUN_DIR",
@@ -104,10 +105,20 @@ static void launch_unprivileged(receiver_t *receiver, const char *temporary, con
                                        "UBSAN_OPTIONS",
                                        UNSET,
                                        NULL};
-    const char *const argv[] = {
-        "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--pdeathsig=KILL", launcher, NULL};
-    receiver_launch_as(receiver, environment, argv);
+    receiver_launch_as(receiver, environment,
+                       (const char *const[]){"unshare", "--mount", "sh", "-c", command, "sh", "setpriv",
+                                             "--reuid=65534", "--regid=65534", "--clear-groups", "--pdeathsig=KILL",
+                                             launcher, NULL});
     free(launcher);
+}
+
+static void launch_unprivileged(receiver_t *receiver, const char *temporary, const char *runtime) {
+    launch_as_nobody(receiver, temporary, runtime, "exec \"$@\"");
+}
+
+/* Where neither a temporary folder nor memory can be written. */
+static void launch_without_memory(receiver_t *receiver) {
+    launch_as_nobody(receiver, "/nonexistent", UNSET, "mount -t tmpfs -o ro tmpfs /dev/shm && exec \"$@\"");
 }
 
 /* The folder oxidicom-XXXXXX in there; free it. NULL: none. */
@@ -163,13 +174,26 @@ Test(run_folder, of_a_user_with_a_runtime_folder_is_in_there, .timeout = 60) {
     free(folder);
 }
 
-Test(run_folder, that_cannot_be_made_ends_the_launcher_with_a_reason) {
+Test(run_folder, is_in_memory_where_the_temporary_folder_cannot_be_written, .timeout = 60) {
     receiver_t receiver;
     prepare_unprivileged(&receiver);
     launch_unprivileged(&receiver, "/nonexistent", UNSET);
+    expect_logged(&receiver, "all stages are ready");
+    cr_assert(exists("/dev/shm/oxidicom-65534", "listener.sock", NULL));
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    cr_assert_not(exists("/dev/shm/oxidicom-65534", ".", NULL), "it is still there");
+    receiver_clear(&receiver);
+}
+
+Test(run_folder, that_cannot_be_made_ends_the_launcher_with_a_reason) {
+    receiver_t receiver;
+    prepare_unprivileged(&receiver);
+    cr_assert_eq(chown(receiver.root, 0, 0), 0);
+    launch_without_memory(&receiver);
     cr_assert_eq(ended(&receiver, PATIENCE_MS), EX_OSERR);
-    expect_logged(&receiver, "can't make a run folder /nonexistent/oxidicom-");
-    expect_logged(&receiver, "No such file or directory");
+    expect_logged(&receiver, "can't make a run folder /nonexistent/oxidicom-65534: No such file or directory");
+    expect_logged(&receiver, "can't make a run folder /dev/shm/oxidicom-65534: Read-only file system");
+    expect_logged(&receiver, "/root/.oxidicom/run/");
     cr_assert_eq(logged_times(&receiver, "is started"), 0);
     receiver_clear(&receiver);
 }

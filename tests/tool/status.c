@@ -138,6 +138,8 @@ Test(status, is_1_and_says_so_where_there_is_no_writer, .timeout = 60) {
     expect_stage(json, "writer", "none is there", 0);
     cr_expect_str_eq(value_at(json, "well"), "false");
     json_decref(json);
+    free(TOOL(&status, "status", "--stages"));
+    cr_expect_eq(status, 1);
     receiver_clear(&receiver);
 }
 
@@ -188,8 +190,11 @@ Test(status, tells_since_when_and_why_broker_and_nats_are_absent_and_no_password
     ring_start(&receiver, "status-absent",
                (const char *const[]){"OXIDICOM_AMQP_ADDRESS", broker, "OXIDICOM_NATS_ADDRESS", nats, NULL});
     await_status("nats.why", "No server available for connection");
+    await_status("broker.connected", "false");
     json_t *json = TOOL_JSON(&status, "status");
     cr_expect_eq(status, 1);
+    free(TOOL(&status, "status", "--stages"));
+    cr_expect_eq(status, 0, "a probe would restart it for a broker that is away");
     cr_expect_str_eq(value_at(json, "broker.connected"), "false");
     cr_expect_str_eq(value_at(json, "nats.connected"), "false");
     cr_expect_eq(strncmp(value_at(json, "broker.since"), "20", 2), 0);

@@ -1,0 +1,98 @@
+/* Two whole rings, each with its own sockets and journal, on one storage folder: what two replicas share. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/ring/ring.h"
+
+#define SERIES "1.2.826.0.1.3680043.9.9999.3.7"
+/* More by hand: OXIDICOM_TEST_SERIES=100. */
+#define SERIES_DEFAULT 20
+#define SERIES_MOST    1000
+#define INSTANCES      6
+
+typedef struct pair {
+    receiver_t ring[2]; /* the second one's files root is the first one's */
+    queue_t *queue;
+} pair_t;
+
+static void pair_start(pair_t *pair, const char *queue) {
+    pair->queue = queue_new(rabbitmq_port(), queue);
+    ring_start(&pair->ring[0], queue, (const char *const[]){"OXIDICOM_WRITERS", "2", NULL});
+    ring_start(&pair->ring[1], queue,
+               (const char *const[]){"OXIDICOM_WRITERS", "2", "OXIDICOM_FILES_ROOT", pair->ring[0].root, NULL});
+}
+
+static void pair_stop(pair_t *pair) {
+    for (int i = 1; i >= 0; i--) {
+        cr_expect_eq(receiver_stop(&pair->ring[i]), 0);
+        receiver_clear(&pair->ring[i]);
+    }
+    queue_destroy(&pair->queue);
+}
+
+static int series_count(void) {
+    const char *text = getenv("OXIDICOM_TEST_SERIES");
+    int count = text ? atoi(text) : SERIES_DEFAULT;
+    cr_assert(count > 0 && count <= SERIES_MOST);
+    return count;
+}
+
+static const char *series_number(int number) {
+    static char uid[80];
+    snprintf(uid, sizeof uid, SERIES ".%d", number);
+    return uid;
+}
+
+/* Takes `count` registrations; `last[n]` becomes the count in the last one of series n. */
+static void take_registrations(pair_t *pair, int count, int *last) {
+    for (int i = 0; i < count; i++) {
+        delivered_t task;
+        cr_assert(queue_await(pair->queue, &task, 60000), "%d registrations of %d", i, count);
+        const char *uid = json_string_value(delivered_argument(&task, "SeriesInstanceUID"));
+        last[atoi(strrchr(uid, '.') + 1)] = (int)json_integer_value(delivered_argument(&task, "ndicom"));
+        delivered_clear(&task);
+    }
+    expect_no_registration(pair->queue);
+}
+
+Test(two_rings, take_different_series_of_one_patient_at_once, .timeout = 300) {
+    pair_t pair;
+    int count = series_count(), last[SERIES_MOST + 1] = {0};
+    pair_start(&pair, "two-different");
+    for (int n = 1; n < count; n += 2) {
+        scu_t scu[2] = {{.timeout_ms = 60000}, {.timeout_ms = 60000}};
+        for (int i = 0; i < 2; i++)
+            store_some(&scu[i], pair.ring[i].port, "TWO", series_number(n + i), 1, INSTANCES);
+        for (int i = 0; i < 2; i++)
+            cr_assert(scu_release(&scu[i]));
+    }
+    take_registrations(&pair, count / 2 * 2, last);
+    for (int n = 1; n <= count / 2 * 2; n++)
+        cr_expect_eq(last[n], INSTANCES, "series %d: %d", n, last[n]);
+    cr_expect_eq(receiver_files(&pair.ring[0]), (size_t)(count / 2 * 2) * INSTANCES);
+    pair_stop(&pair);
+}
+
+/* Each ring gets a part of every series, one instance both. Neither knows of the other's, so each registers what it
+ * finds in the folder: the registration that comes last counts all. */
+Test(two_rings, that_share_a_series_both_register_it_and_the_last_registration_counts_all, .timeout = 300) {
+    pair_t pair;
+    int count = series_count(), last[SERIES_MOST + 1] = {0};
+    pair_start(&pair, "two-same");
+    for (int n = 1; n <= count; n++) {
+        scu_t scu[2] = {{.timeout_ms = 60000}, {.timeout_ms = 60000}};
+        int first = n % 2; /* now the one, now the other ends last; every third time before the other has begun */
+        store_some(&scu[first], pair.ring[first].port, "TWO", series_number(n), 1, INSTANCES);
+        if (n % 3 == 0)
+            cr_assert(scu_release(&scu[first]));
+        store_some(&scu[!first], pair.ring[!first].port, "TWO", series_number(n), INSTANCES, INSTANCES);
+        if (n % 3 != 0)
+            cr_assert(scu_release(&scu[first]));
+        cr_assert(scu_release(&scu[!first]));
+    }
+    take_registrations(&pair, 2 * count, last);
+    for (int n = 1; n <= count; n++)
+        cr_expect_eq(last[n], 2 * INSTANCES - 1, "series %d: %d", n, last[n]);
+    cr_expect_eq(receiver_files(&pair.ring[0]), (size_t)count * (2 * INSTANCES - 1));
+    pair_stop(&pair);
+}
