@@ -44,7 +44,7 @@ else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
 
-LIBS_common := -lczmq -lzmq -luuid
+LIBS_common := -lczmq -lzmq -luuid -ljansson
 LIBS_proto := -lprotobuf-c $(LIBS_common)
 LIBS_listener := -lssl -lcrypto $(LIBS_proto)
 LIBS_writer := -ldcmdata -lofstd -loflog -lz -ljansson $(LIBS_proto)

@@ -22,6 +22,12 @@
 #define LOG_SELDOM_MS 1000
 /* One that could come with every object comes once in this time, with a count of those left out. */
 #define LOG_RARELY_MS 60000
+/* From one place in the source: so many lines at once, then one in this time. */
+#define LOG_BURST_LINES 100
+#define LOG_INTERVAL_MS 100
+/* A line, or its message where it is JSON; and what is repeated of a RUST_LOG that can't be understood. */
+#define LOG_LINE_BYTES    2048
+#define LOG_UNKNOWN_BYTES 256
 /* A queue's name is an AMQP short string (AMQP 0-9-1, 4.2.5.3), and a file's name for the filesystem broker. */
 #define QUEUE_NAME_MAX_BYTES 255
 

@@ -105,6 +105,8 @@ static int complain(FILE *out, const setting_t *setting, const char *name, const
 
 static int read_setting(settings_t *settings, const setting_t *setting, unsigned stage, FILE *complaints) {
     const char *name = setting->name, *value = getenv(name);
+    if (value && !*value && setting->empty_is_unset)
+        value = NULL;
     const char *other = setting->alias ? getenv(setting->alias) : NULL;
     /* For a count, the project's own variable wins over the reference's; an address must be unambiguous. */
     if (value && other && setting->type == SETTING_TEXT && strcmp(value, other) != 0) {

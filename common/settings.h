@@ -67,6 +67,7 @@ typedef struct settings {
     int64_t sweep_interval_ms;
     int64_t ready_fd; /* -1: none */
     char *rust_log;
+    char *log_format; /* text or json */
 } settings_t;
 
 /* Reads the environment. Only what `stage` (one FOR_ value) uses is required. Returns 0, or EXIT_SETTINGS after

@@ -6,7 +6,6 @@
 
 #include "common/comma_list.h"
 #include "common/limits.h"
-#include "common/log.h"
 #include "common/network.h"
 #include "common/utf8.h"
 
@@ -64,6 +63,10 @@ static bool are_ae_titles(const char *text) {
         if (size == 0 || size > AE_TITLE_BYTES)
             return false;
     return true;
+}
+
+static bool is_log_format(const char *text) {
+    return strcmp(text, "text") == 0 || strcmp(text, "json") == 0;
 }
 
 static bool is_writer_id(const char *text) {
@@ -435,11 +438,21 @@ const setting_t SETTINGS[] = {
     {.name = "RUST_LOG",
      .type = SETTING_TEXT,
      .offset = FIELD(rust_log),
+     .empty_is_unset = true,
      .stages = FOR_ALL | FOR_SURVEY,
      .default_value = "oxidicom=info",
-     .valid = log_directives_valid,
-     .allowed = "off, error, warn, info, debug or trace, or oxidicom=LEVEL",
-     .help = "How much is logged."},
+     .allowed = "off, error, warn, info, debug or trace, or TARGET=LEVEL, separated by commas; targets are "
+                "oxidicom, oxidicom::listener, ::writer, ::notifier and ::launcher",
+     .help = "How much is logged. What is not understood is ignored with a warning."},
+    {.name = "OXIDICOM_LOG_FORMAT",
+     .type = SETTING_TEXT,
+     .offset = FIELD(log_format),
+     .stages = FOR_ALL | FOR_SURVEY,
+     .default_value = "text",
+     .valid = is_log_format,
+     .allowed = "text or json",
+     .help = "Lines for people, with colors on a terminal (unless NO_COLOR is set) and priorities for systemd's "
+             "journal; or JSON with the fields of OpenTelemetry's log data model."},
 };
 
 const size_t SETTINGS_COUNT = sizeof SETTINGS / sizeof *SETTINGS;

@@ -21,6 +21,7 @@ typedef struct setting {
     size_t offset;                   /* of the field in settings_t */
     unsigned stages;                 /* FOR_ values that use it */
     bool required;                   /* by those stages */
+    bool empty_is_unset;             /* as if it were not in the environment */
     const char *default_value;       /* as one would write it; NULL: unset */
     int64_t least, most;             /* of integers, milliseconds and bytes */
     bool (*valid)(const char *text); /* of texts; NULL: anything */

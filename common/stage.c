@@ -105,6 +105,7 @@ static int on_beat(zloop_t *loop, int timer, void *argument) {
     (void)timer;
     stage_t *stage = argument;
     stage->spec->on_beat(stage);
+    log_say_left_out(false);
     return stage->ended ? -1 : 0;
 }
 
@@ -219,7 +220,7 @@ int stage_main(const stage_spec_t *spec, int argc, char **argv) {
         return status;
     stage.id =
         spec->settings == FOR_WRITER ? zsys_sprintf("writer-%s", stage.settings.writer_id) : strdup(spec->name);
-    log_start(stage.id, stage.settings.rust_log);
+    log_start(stage.id, stage.settings.rust_log, stage.settings.log_format);
     keep_heap();
     status = start(&stage);
     if (status == 0) {
@@ -227,6 +228,7 @@ int stage_main(const stage_spec_t *spec, int argc, char **argv) {
         status = stage.status;
         log_info(NULL, "%s ends", stage.id);
     }
+    log_say_left_out(true);
     stage_clear(&stage);
     return status;
 }

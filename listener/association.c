@@ -27,8 +27,9 @@ static void set_state(association_t *a, association_state_t state) {
 
 static void log_end(association_t *a, const char *how) {
     if (association_is_served(a->state))
-        log_info(&a->context, "%s: %s, %llu stored, %llu refused, %llu bytes", a->calling_ae, how,
-                 (unsigned long long)a->stored, (unsigned long long)a->refused, (unsigned long long)a->bytes);
+        log_info(&a->context, "%s: %s, %llu stored, %llu refused, %llu bytes in %.3f s", a->calling_ae, how,
+                 (unsigned long long)a->stored, (unsigned long long)a->refused, (unsigned long long)a->bytes,
+                 (double)(clock_ms() - a->begun_ms) / 1000);
     else if (a->state == STA2_AWAITING_ASSOCIATE_RQ)
         log_debug(&a->context, "%s: %s before an A-ASSOCIATE-RQ", a->peer, how);
     else if (a->state == STA3_AWAITING_LOCAL_RESPONSE)
@@ -87,6 +88,7 @@ association_t *association_new(server_t *server, int fd, uint64_t number, const 
     a->context.association = number;
     a->address = *address;
     TAILQ_INIT(&a->unanswered);
+    a->begun_ms = clock_ms();
     set_state(a, STA2_AWAITING_ASSOCIATE_RQ);
     if (connection_open(&a->connection, server->epoll, fd, a) == 0)
         return a;
@@ -160,10 +162,12 @@ static void log_accepted(association_t *a, size_t accepted, uint16_t operations)
     char class[UID_MAX_BYTES + 1], version[IMPLEMENTATION_VERSION_MAX_BYTES + 1];
     copy_printable(class, sizeof class, a->rq.user.implementation_class);
     copy_printable(version, sizeof version, a->rq.user.implementation_version);
+    const char *security = connection_security(&a->connection);
     log_info(&a->context,
              "%s at %s calls \"%s\": %zu of %zu presentation contexts accepted, operations window %u, "
-             "implementation %s \"%s\"",
-             a->calling_ae, a->peer, a->called_ae, accepted, a->rq.contexts_count, operations, class, version);
+             "implementation %s \"%s\"%s%s",
+             a->calling_ae, a->peer, a->called_ae, accepted, a->rq.contexts_count, operations, class, version,
+             security ? ", secured by " : "", security ? security : "");
 }
 
 void association_accept(association_t *a) {
@@ -177,8 +181,6 @@ void association_accept(association_t *a) {
     pdu_t ac = associate_ac_build(&a->rq, answers, allowance);
     a->peer_max_pdu_length = a->rq.user.max_pdu_length;
     log_accepted(a, accepted, operations_granted(&a->rq.user, allowance.operations_max));
-    if (connection_security(&a->connection))
-        log_info(&a->context, "secured by %s", connection_security(&a->connection));
     set_state(a, STA6_DATA_TRANSFER);
     server_attend(a->server, a, ATTENTION_NONE);
     deadlines_on_message(a);

@@ -69,6 +69,7 @@ typedef struct association {
     bool only_verification;
     bool used_custody; /* an object was begun: the notifier may know of it */
     bool input_ended;  /* the peer has closed its half, and waits for answers */
+    int64_t begun_ms;  /* TCP accept */
     int64_t since_ms;  /* of the state */
     patience_t patience;
     uint64_t stored, refused, bytes; /* objects, objects, bytes of data sets */

@@ -119,7 +119,7 @@ object_t *custody_begin(custody_t *custody, uint64_t association, const Ring__Ob
         abort();
     object->custody = custody;
     object->owner = owner;
-    object->context = (log_context_t){association, ++custody->objects_begun};
+    object->context = (log_context_t){.association = association, .object = ++custody->objects_begun};
     object->header = (Ring__ObjectHeader)RING__OBJECT_HEADER__INIT;
     object->header.calling_ae = copy_text(header->calling_ae);
     object->header.called_ae = copy_text(header->called_ae);

@@ -49,7 +49,7 @@ object_t *object_new(const object_environment_t *environment, const Ring__Chunk 
     if (!self)
         abort();
     self->environment = environment;
-    self->context = (log_context_t){first->object->association, first->object->object};
+    self->context = (log_context_t){.association = first->object->association, .object = first->object->object};
     self->state = OBJECT_HEAD;
     self->id = (Ring__ObjectId)RING__OBJECT_ID__INIT;
     self->id.listener = first->object->listener;
