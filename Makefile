@@ -45,7 +45,7 @@ CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
 
 LIBS_common := -lczmq -lzmq -luuid -ljansson
-LIBS_proto := -lprotobuf-c $(LIBS_common)
+LIBS_proto := -lprotobuf-c -lcurl -lpthread $(LIBS_common)
 LIBS_listener := -lssl -lcrypto $(LIBS_proto)
 LIBS_writer := -ldcmdata -lofstd -loflog -lz -ljansson $(LIBS_proto)
 LIBS_notifier := -lsqlite3 -lnats -lrabbitmq -ljansson -lssl -lcrypto $(LIBS_proto)
@@ -56,7 +56,7 @@ LIBS_tests := -lcriterion -lnats -lrabbitmq -ljansson -lsqlite3 -lssl -lcrypto -
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.cc,$(B)/obj/%.o,$(wildcard $(1)/*.cc))
 COMMON := $(call objects,common)
-PROTO := $(B)/obj/gen/proto/ring.pb-c.o $(call objects,proto) $(COMMON)
+PROTO := $(B)/obj/gen/proto/ring.pb-c.o $(B)/obj/gen/proto/otlp.pb-c.o $(call objects,proto) $(COMMON)
 # What a test of a folder is linked with: all of it but main().
 PARTS_common := $(COMMON)
 PARTS_proto := $(PROTO)
@@ -66,6 +66,7 @@ PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
 # Its tests use the ring that the tests of the ring set up.
 PARTS_tool := $(PARTS_launcher) $(B)/obj/tests/ring/ring.o
 PARTS_ring := $(PROTO)
+PARTS_otel := $(PROTO) $(B)/obj/tests/ring/ring.o
 PARTS_interop = $(PARTS_listener)
 PARTS_hostile := $(PROTO)
 # With the same servers.
@@ -83,16 +84,19 @@ $(B)/bin/oxidicom: $(LAUNCHER)
 	@mkdir -p $(@D)
 	@echo LINK $@; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_launcher)
 
-$(B)/gen/proto/ring.pb-c.c $(B)/gen/proto/ring.pb-c.h &: proto/ring.proto
+$(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
 	@echo PROTOC $<; protoc-c --c_out=$(B)/gen $<
 
-# Everything that includes it needs the generated header first; -MMD takes over after the first build.
-$(B)/obj/%.o: %.c | $(B)/gen/proto/ring.pb-c.h
+# Everything that includes them needs the generated headers first; -MMD takes over after the first build.
+GENERATED := $(B)/gen/proto/ring.pb-c.h $(B)/gen/proto/otlp.pb-c.h
+.SECONDARY: $(GENERATED) $(GENERATED:.h=.c)
+
+$(B)/obj/%.o: %.c | $(GENERATED)
 	@mkdir -p $(@D)
 	@echo CC $<; $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(B)/obj/%.o: %.cc | $(B)/gen/proto/ring.pb-c.h
+$(B)/obj/%.o: %.cc | $(GENERATED)
 	@mkdir -p $(@D)
 	@echo CXX $<; $(CXX) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
 
@@ -147,7 +151,7 @@ SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc')
 lint:
 	deploy/deps.sh build test lint
 	clang-format --dry-run --Werror $(SOURCES)
-	+$(MAKE) $(B)/gen/proto/ring.pb-c.h
+	+$(MAKE) $(GENERATED)
 	deploy/lint.sh
 
 format:

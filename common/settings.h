@@ -68,6 +68,10 @@ typedef struct settings {
     int64_t ready_fd; /* -1: none */
     char *rust_log;
     char *log_format; /* text or json */
+    int64_t otel_object_spans;
+    /* As they are in the environment, or NULL; read by proto/otlp_target.c. */
+    char *otel_endpoint, *otel_traces_endpoint, *otel_protocol, *otel_headers, *otel_timeout;
+    char *otel_resource_attributes, *otel_service_name, *otel_sampler, *otel_sampler_arg, *otel_sdk_disabled;
 } settings_t;
 
 /* Reads the environment. Only what `stage` (one FOR_ value) uses is required. Returns 0, or EXIT_SETTINGS after

@@ -4,9 +4,9 @@
 set -euo pipefail
 
 build="gcc g++ make pkg-config libc6-dev libdcmtk-dev libzmq3-dev libczmq-dev libprotobuf-c-dev protobuf-c-compiler
-    protobuf-compiler libsqlite3-dev libjansson-dev librabbitmq-dev libnats-dev libssl-dev uuid-dev zlib1g-dev"
+    protobuf-compiler libsqlite3-dev libjansson-dev librabbitmq-dev libnats-dev libssl-dev libcurl4-openssl-dev uuid-dev zlib1g-dev"
 test="git procps libcriterion-dev dcmtk openssl nats-server rabbitmq-server python3-celery python3-venv orthanc
-    curl"
+    curl python3-grpcio python3-protobuf"
 demo="dcmtk nats-server"
 lint="git clang-format clang-tidy"
 fuzz="clang libclang-rt-14-dev llvm"

@@ -55,15 +55,19 @@ static bool too_slow(association_t *a, int64_t now_ms) {
     return slow;
 }
 
+static void give_up(association_t *a, const char *why) {
+    a->traced.timed_out = true;
+    association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, why);
+}
+
 static void check_open(association_t *a, int64_t now_ms) {
     if (a->patience.paused_since_ms || a->input_ended)
         return;
     if (a->patience.window_since_ms) {
         if (too_slow(a, now_ms))
-            association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED,
-                              "within a message, slower than OXIDICOM_MIN_RATE for OXIDICOM_STALL_TIMEOUT");
+            give_up(a, "within a message, slower than OXIDICOM_MIN_RATE for OXIDICOM_STALL_TIMEOUT");
     } else if (a->unanswered_count == 0 && now_ms - a->patience.quiet_since_ms >= settings_of(a)->idle_timeout_ms) {
-        association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, "no message within OXIDICOM_IDLE_TIMEOUT");
+        give_up(a, "no message within OXIDICOM_IDLE_TIMEOUT");
     }
 }
 
@@ -77,7 +81,7 @@ static void end_handshake(association_t *a) {
                  "%s sent no A-ASSOCIATE-RQ within OXIDICOM_HANDSHAKE_TIMEOUT: closed, as were %llu "
                  "others since the last such line",
                  a->peer, (unsigned long long)left_out);
-    association_close(a, "no A-ASSOCIATE-RQ in time");
+    association_close(a, OUTCOME_TIMED_OUT, "no A-ASSOCIATE-RQ in time");
 }
 
 void deadlines_check(association_t *a, int64_t now_ms) {
@@ -91,7 +95,7 @@ void deadlines_check(association_t *a, int64_t now_ms) {
         break;
     case STA13_AWAITING_CLOSE:
         if (now_ms - a->since_ms >= settings_of(a)->release_timeout_ms)
-            association_close(a, "the peer did not close");
+            association_close(a, OUTCOME_TIMED_OUT, "the peer did not close");
         break;
     case STA1_IDLE:
     case STA3_AWAITING_LOCAL_RESPONSE:   /* ours to answer, within OXIDICOM_ASSOCIATION_WAIT */

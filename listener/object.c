@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "listener/custody.h"
+#include "proto/span.h"
 
 /* A chunk begins this small and grows, so that a small object does not take a whole one from the budget. */
 #define CHUNK_FIRST_BYTES ((size_t)16 * 1024)
@@ -127,6 +128,8 @@ object_t *custody_begin(custody_t *custody, uint64_t association, const Ring__Ob
     object->header.sop_instance_uid = copy_text(header->sop_instance_uid);
     object->header.transfer_syntax_uid = copy_text(header->transfer_syntax_uid);
     object->header.peer = copy_text(header->peer);
+    object->header.traceparent = copy_text(header->traceparent);
+    object->header.span = header->span;
     object->whole = true;
     object->progress_ms = clock_ms();
     TAILQ_INIT(&object->chunks);
@@ -158,6 +161,7 @@ void object_destroy(object_t **self_p) {
     free(object->header.sop_instance_uid);
     free(object->header.transfer_syntax_uid);
     free(object->header.peer);
+    free(object->header.traceparent);
     free((void *)object->response.error_comment);
     free(object);
     *self_p = NULL;
@@ -257,6 +261,7 @@ static int send_chunk(object_t *object, chunk_t *chunk) {
     message.writer = object->writer->incarnation;
     message.last = object->complete && !TAILQ_NEXT(chunk, next);
     message.header = chunk->offset == 0 ? &object->header : NULL;
+    message.sent_at_ns = message.header && object->header.span ? span_now() : 0;
     uint64_t end = chunk->offset + chunk->size;
     message.credit_wanted = !message.last && (object->streaming || end - object->credit_asked >= CREDIT_BYTES);
     zmq_msg_t data;

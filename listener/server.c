@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "listener/tracing.h"
 
 #define EVENTS_AT_ONCE 64
 
@@ -323,6 +324,12 @@ void server_drain(server_t *server) {
 
 void server_reload(server_t *server) {
     tls_reload(&server->tls);
+}
+
+void server_say_traces_again(server_t *server) {
+    association_t *a;
+    TAILQ_FOREACH(a, &server->associations, next)
+    tracing_say_again(a);
 }
 
 bool server_idle(const server_t *server) {

@@ -6,6 +6,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/stage.h"
+#include "proto/otlp.h"
 #include "proto/reply.h"
 #include "writer/conformance.h"
 #include "writer/objects.h"
@@ -196,6 +197,7 @@ static int start(stage_t *stage) {
     if (!self)
         abort();
     stage->self = self;
+    otlp_start(&stage->settings, stage->id);
     self->stage = stage;
     const settings_t *settings = &stage->settings;
     self->inbox =
@@ -227,6 +229,7 @@ static void destroy(stage_t *stage) {
         zloop_reader_end(stage->loop, self->monitor);
     ring_watched_outbox_destroy(&self->listener, &self->monitor);
     zsock_destroy(&self->notifier);
+    otlp_stop();
     free(self);
     stage->self = NULL;
 }
