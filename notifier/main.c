@@ -153,8 +153,8 @@ static void on_stored(void *self, const Ring__Envelope *envelope, zmq_msg_t *dat
     log_context_t context = context_of(stored->object);
     log_debug(&context, "stored by writer %s, attempt %u", stored->writer, stored->attempt);
     notifier->strangers |= stored->object->listener != notifier->current_listener;
-    traced_on_stored(notifier->traced, stored);
-    reception_on_stored(&notifier->journal, notifier->batch, stored);
+    if (reception_on_stored(&notifier->journal, notifier->batch, stored))
+        traced_on_stored(notifier->traced, stored);
 }
 
 static void on_refused(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
@@ -168,8 +168,8 @@ static void on_refused(void *self, const Ring__Envelope *envelope, zmq_msg_t *da
     log_context_t context = context_of(refused->object);
     log_debug(&context, "refused with %04X: %s", refused->status, refused->reason);
     notifier->strangers |= refused->object->listener != notifier->current_listener;
-    traced_on_refused(notifier->traced, refused);
-    reception_on_refused(&notifier->journal, notifier->batch, refused);
+    if (reception_on_refused(&notifier->journal, notifier->batch, refused))
+        traced_on_refused(notifier->traced, refused);
 }
 
 static void on_association_ended(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {

@@ -120,10 +120,10 @@ static int64_t join_with_file(journal_t *journal, batch_t *batch, const Ring__St
     return reception;
 }
 
-void reception_on_stored(journal_t *journal, batch_t *batch, const Ring__Stored *stored) {
+bool reception_on_stored(journal_t *journal, batch_t *batch, const Ring__Stored *stored) {
     const Ring__Series *series = stored->series;
     if (acknowledge_known(journal, batch, stored->object))
-        return;
+        return false;
     batch_trace(batch, stored->traceparent, stored->span);
     int64_t reception = join_with_file(journal, batch, stored);
     if (journal_run(journal, SQL_FILE_ADD, VALUES(NUMBER(reception), TEXT(series->folder), TEXT(stored->file))) ==
@@ -133,6 +133,7 @@ void reception_on_stored(journal_t *journal, batch_t *batch, const Ring__Stored 
         batch_count(batch, reception, stored->calling_ae, series->series_instance_uid, (uint32_t)files);
     }
     add_event(journal, batch, stored->object, reception, 0, 0, "");
+    return true;
 }
 
 /* What the LONK error says: the writer's reason, else at least something. */
@@ -140,11 +141,11 @@ static const char *reason_of(const Ring__Refused *refused) {
     return *refused->reason ? refused->reason : *refused->error_comment ? refused->error_comment : "not stored";
 }
 
-void reception_on_refused(journal_t *journal, batch_t *batch, const Ring__Refused *refused) {
+bool reception_on_refused(journal_t *journal, batch_t *batch, const Ring__Refused *refused) {
     int64_t reception = 0;
     bool has_first;
     if (acknowledge_known(journal, batch, refused->object))
-        return;
+        return false;
     batch_trace(batch, refused->traceparent, refused->span);
     /* Without a series there is nothing that could end or be registered. */
     if (*refused->series_instance_uid) {
@@ -155,6 +156,7 @@ void reception_on_refused(journal_t *journal, batch_t *batch, const Ring__Refuse
     batch_error(batch, refused->calling_ae, refused->series_instance_uid, reason_of(refused));
     add_event(journal, batch, refused->object, reception, refused->status, refused->offending_element,
               refused->error_comment);
+    return true;
 }
 
 /* --- the end ------------------------------------------------------------------------------------------- */
