@@ -35,9 +35,8 @@ static void expect_attributes(const char *kind, const char *protocol) {
                                 "OTEL_SERVICE_NAME", "won", "OTEL_EXPORTER_OTLP_HEADERS", "x-key=a%20b,x-other=c",
                                 NULL});
     receive(receiver.port, 1);
+    json_t *spans = collector_await(&collector, "association", 1);
     cr_assert_eq(receiver_stop(&receiver), 0);
-    json_t *spans = collector_spans(&collector);
-    cr_assert_eq(spans_named(spans, "association"), 1);
     const json_t *span = span_with(spans, "association", NULL, NULL);
     cr_assert_str_eq(resource_of(span, "service.name"), "won");
     cr_assert_str_eq(resource_of(span, "site"), "Z\xC3\xBCrich, west");
@@ -114,9 +113,8 @@ Test(collectors, are_no_reason_not_to_start, .timeout = 240) {
         cr_assert(receiver_logged(&receiver, line, PATIENCE_MS), "%s", line);
         free(line);
     }
+    json_t *spans = collector_await(&collector, "association", 1);
     cr_assert_eq(receiver_stop(&receiver), 0);
-    json_t *spans = collector_spans(&collector);
-    cr_assert_eq(spans_named(spans, "association"), 1);
     cr_assert_null(resource_of(span_with(spans, "association", NULL, NULL), "site"), "half of a list was used");
     json_decref(spans);
     receiver_clear(&receiver);
