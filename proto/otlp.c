@@ -58,6 +58,10 @@ bool otlp_tracing(void) {
     return exporter != NULL;
 }
 
+uint64_t otlp_dropped(void) {
+    return exporter ? atomic_load(&exporter->dropped) : 0;
+}
+
 /* TraceIdRatioBased: the decision is in the trace's id, so that all make the same. */
 bool otlp_samples(const trace_context_t *trace) {
     uint64_t low = 0;

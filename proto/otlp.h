@@ -14,6 +14,9 @@ void otlp_start(const settings_t *settings, const char *instance);
 /* Sends what is left, at most OTLP_FLUSH_MS, and ends the thread. Also where it was not started. */
 void otlp_stop(void);
 
+/* Spans that were dropped so far, for want of room or since the collector did not take them. */
+uint64_t otlp_dropped(void);
+
 /* --- for span.c --- */
 
 /* Whether there is an exporter. */

@@ -175,5 +175,9 @@ Test(spans, that_nobody_takes_are_dropped_at_the_limit, .timeout = 60) {
     trace_context_t root = trace_begin();
     for (int i = 0; i < 10 * OTLP_QUEUE_SPANS; i++)
         span_say(&root, "flood", 1, 2);
+    /* What is in the queue, and in the thread's hands. */
+    cr_assert_geq(otlp_dropped(), 9 * OTLP_QUEUE_SPANS - OTLP_BATCH_SPANS);
+    cr_assert_lt(otlp_dropped(), 10 * OTLP_QUEUE_SPANS);
     otlp_stop();
+    cr_assert_not(otlp_tracing());
 }
