@@ -47,8 +47,8 @@ else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
 
-LIBS_common := -lczmq -lzmq -luuid -lseccomp
-LIBS_proto := -lprotobuf-c $(LIBS_common)
+LIBS_common := -lczmq -lzmq -luuid -ljansson -lseccomp
+LIBS_proto := -lprotobuf-c -lcurl -lpthread $(LIBS_common)
 LIBS_listener := -lssl -lcrypto $(LIBS_proto)
 LIBS_writer := -ldcmdata -lofstd -loflog -lz -ljansson $(LIBS_proto)
 LIBS_notifier := -lmicrohttpd -lsqlite3 -lnats -lrabbitmq -lhiredis -ljansson -lssl -lcrypto $(LIBS_proto)
@@ -60,7 +60,7 @@ LIBS_tests := -lcriterion -lnats -lrabbitmq -lhiredis -ljansson -lsqlite3 -lssl 
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.cc,$(B)/obj/%.o,$(wildcard $(1)/*.cc))
 COMMON := $(call objects,common)
-PROTO := $(B)/obj/gen/proto/ring.pb-c.o $(call objects,proto) $(COMMON)
+PROTO := $(B)/obj/gen/proto/ring.pb-c.o $(B)/obj/gen/proto/otlp.pb-c.o $(call objects,proto) $(COMMON)
 # What a test of a folder is linked with: all of it but main().
 PARTS_common := $(COMMON)
 PARTS_proto := $(PROTO)
@@ -73,6 +73,7 @@ PARTS_environments := $(PROTO) $(B)/obj/tests/ring/ring.o
 PARTS_ring := $(PROTO)
 PARTS_http := $(PROTO) $(B)/obj/tests/ring/ring.o
 PARTS_deploy := $(PROTO)
+PARTS_otel := $(PROTO) $(B)/obj/tests/ring/ring.o
 PARTS_interop = $(PARTS_listener)
 PARTS_hostile := $(PROTO)
 # With the same servers.
@@ -91,16 +92,19 @@ $(B)/bin/oxidicom: $(LAUNCHER)
 	@mkdir -p $(@D)
 	@echo LINK $@; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_launcher)
 
-$(B)/gen/proto/ring.pb-c.c $(B)/gen/proto/ring.pb-c.h &: proto/ring.proto
+$(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
 	@echo PROTOC $<; protoc-c --c_out=$(B)/gen $<
 
-# Everything that includes it needs the generated header first; -MMD takes over after the first build.
-$(B)/obj/%.o: %.c | $(B)/gen/proto/ring.pb-c.h
+# Everything that includes them needs the generated headers first; -MMD takes over after the first build.
+GENERATED := $(B)/gen/proto/ring.pb-c.h $(B)/gen/proto/otlp.pb-c.h
+.SECONDARY: $(GENERATED) $(GENERATED:.h=.c)
+
+$(B)/obj/%.o: %.c | $(GENERATED)
 	@mkdir -p $(@D)
 	@echo CC $<; $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(B)/obj/%.o: %.cc | $(B)/gen/proto/ring.pb-c.h
+$(B)/obj/%.o: %.cc | $(GENERATED)
 	@mkdir -p $(@D)
 	@echo CXX $<; $(CXX) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
 
@@ -157,7 +161,7 @@ SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc')
 lint:
 	deploy/deps.sh build test lint
 	clang-format --dry-run --Werror $(SOURCES)
-	+$(MAKE) $(B)/gen/proto/ring.pb-c.h
+	+$(MAKE) $(GENERATED)
 	deploy/lint.sh
 
 format:

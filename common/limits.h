@@ -22,6 +22,29 @@
 #define LOG_SELDOM_MS 1000
 /* One that could come with every object comes once in this time, with a count of those left out. */
 #define LOG_RARELY_MS 60000
+/* From one place in the source: so many lines at once, then one in this time. */
+#define LOG_BURST_LINES 100
+#define LOG_INTERVAL_MS 100
+/* A line, or its message where it is JSON; and what is repeated of a RUST_LOG that can't be understood. */
+#define LOG_LINE_BYTES    2048
+#define LOG_UNKNOWN_BYTES 256
+/* Spans that wait for the collector of traces, more are dropped; and how many go in one request, how often at
+ * least. */
+#define OTLP_QUEUE_SPANS 2048
+#define OTLP_BATCH_SPANS 512
+#define OTLP_BATCH_MS    1000
+/* A collector's answer: how long it may take (OTEL_EXPORTER_OTLP_TIMEOUT), how long it may be, how often a batch is
+ * sent that it could not take, after which pause, doubled each time; and what the end of a process waits for it. */
+#define OTLP_TIMEOUT_MS         10000
+#define OTLP_TIMEOUT_MOST_MS    3600000
+#define OTLP_ANSWER_MAX_BYTES   (64 * 1024)
+#define OTLP_TRIES              5
+#define OTLP_RETRY_FIRST_MS     500
+#define OTLP_FLUSH_MS           2000
+#define SPAN_ATTRIBUTES_MAX     24
+#define RESOURCE_ATTRIBUTES_MAX 128
+/* Associations whose span the notifier would say in place of a listener that died. */
+#define TRACED_ASSOCIATIONS_MAX 10000
 /* A queue's name is an AMQP short string (AMQP 0-9-1, 4.2.5.3), and a file's name for the filesystem broker. */
 #define QUEUE_NAME_MAX_BYTES 255
 /* A file that holds a setting: an address with its password, perhaps several. */

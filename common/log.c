@@ -1,72 +1,72 @@
+/* How a line looks: for people, for journald, or as JSON; and how many come from one place. */
 #include "common/log.h"
 
+#include <jansson.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/log_filter.h"
 #include "common/metrics.h"
+#include "common/utf8.h"
+#include "common/version.h"
 
-/* One line is one write(2), so that lines of several threads and stages do not mix. */
-#define LINE_MAX_BYTES 2048
+#define NANOSECONDS 1000000000LL
 
-static const char *const LEVEL_NAMES[] = {"off", "error", "warn", "info", "debug", "trace"};
+typedef enum log_format { FORMAT_PLAIN, FORMAT_COLOR, FORMAT_JOURNAL, FORMAT_JSON } log_format_t;
+
 static const char *stage_name = "oxidicom";
 static log_level_t wanted = LEVEL_INFO;
+static log_format_t line_format = FORMAT_PLAIN;
 
-static bool level_named(const char *name, size_t length, log_level_t *level) {
-    for (int i = LEVEL_OFF; i <= LEVEL_TRACE; i++)
-        if (strlen(LEVEL_NAMES[i]) == length && strncasecmp(LEVEL_NAMES[i], name, length) == 0) {
-            *level = (log_level_t)i;
-            return true;
-        }
-    return false;
+static pthread_mutex_t sites_lock = PTHREAD_MUTEX_INITIALIZER;
+static log_site_t *sites; /* those that have left out lines at some time */
+
+/* --- start ------------------------------------------------------------------------------------------- */
+
+/* Whether stderr is the journal's socket, as systemd.exec(5) has it for JOURNAL_STREAM. */
+static bool is_journal(void) {
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat s;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &s) == 0 &&
+           s.st_dev == device && s.st_ino == inode;
 }
 
-/* One directive: a level for everything, or target=level, of which only this program's own count. */
-static bool read_directive(const char *at, size_t length, log_level_t *level) {
-    const char *equals = memchr(at, '=', length);
-    if (!equals)
-        return level_named(at, length, level);
-    log_level_t given;
-    if (!level_named(equals + 1, length - (size_t)(equals + 1 - at), &given))
-        return false;
-    if ((size_t)(equals - at) == strlen("oxidicom") && strncmp(at, "oxidicom", strlen("oxidicom")) == 0)
-        *level = given;
-    return true;
+/* https://no-color.org */
+static bool wants_color(void) {
+    const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return !(no_color && *no_color) && !(terminal && strcmp(terminal, "dumb") == 0) && isatty(STDERR_FILENO);
 }
 
-static bool read_directives(const char *directives, log_level_t *level) {
-    if (!directives)
-        return true;
-    for (const char *at = directives; *at;) {
-        at += strspn(at, " ,");
-        size_t length = strcspn(at, " ,");
-        if (length > 0 && !read_directive(at, length, level))
-            return false;
-        at += length;
-    }
-    return true;
-}
-
-bool log_directives_valid(const char *directives) {
-    log_level_t level;
-    return read_directives(directives, &level);
-}
-
-void log_start(const char *stage, const char *directives) {
+void log_start(const char *stage, const char *directives, const char *format) {
+    char unknown[LOG_UNKNOWN_BYTES];
     stage_name = stage;
-    wanted = LEVEL_INFO;
-    (void)read_directives(directives, &wanted); /* settings_read has refused what can't be read */
+    line_format = format && strcmp(format, "json") == 0 ? FORMAT_JSON
+                  : is_journal()                        ? FORMAT_JOURNAL
+                  : wants_color()                       ? FORMAT_COLOR
+                                                        : FORMAT_PLAIN;
+    wanted = log_filter(directives, stage, unknown, sizeof unknown);
+    if (*unknown)
+        log_warn(NULL,
+                 "RUST_LOG: not understood and ignored: \"%s\"; a directive is off, error, warn, info, debug or "
+                 "trace, or TARGET=LEVEL, with the targets oxidicom, oxidicom::listener, ::writer, ::notifier and "
+                 "::launcher",
+                 unknown);
 }
 
 bool log_wanted(log_level_t level) {
     return level <= wanted;
 }
+
+/* --- how many --------------------------------------------------------------------------------------- */
 
 bool log_seldom(int64_t *last_ms) {
     int64_t now = clock_ms();
@@ -98,41 +98,185 @@ bool log_counted(log_limit_t *limit, uint64_t *left_out) {
     return once_in(LOG_SELDOM_MS, limit, left_out);
 }
 
+/* Whether a line may come from the site now: each moves the time until which lines are spent one interval on, and
+ * it must not be more than a burst ahead. */
+static bool spend(log_site_t *site, log_level_t level, int64_t now_ms) {
+    int64_t interval_ms = level >= LEVEL_INFO ? LOG_INTERVAL_MS / 10 : LOG_INTERVAL_MS;
+    if (site->spent_until_ms < now_ms)
+        site->spent_until_ms = now_ms;
+    if (site->spent_until_ms - now_ms > LOG_BURST_LINES * interval_ms)
+        return false;
+    site->spent_until_ms += interval_ms;
+    return true;
+}
+
+/* Whether the line may be written; `left_out`: how many were not, since the last that was. */
+static bool admit(log_site_t *site, log_level_t level, const char *format, uint64_t *left_out) {
+    *left_out = 0;
+    if (level >= LEVEL_DEBUG)
+        return true;
+    pthread_mutex_lock(&sites_lock);
+    bool admitted = spend(site, level, clock_ms());
+    if (admitted) {
+        *left_out = site->left_out;
+        site->left_out = 0;
+    } else {
+        site->left_out++;
+        metric_add(METRIC_LOG_SUPPRESSED, NULL, 1);
+        if (!site->format) {
+            site->format = format;
+            site->level = level;
+            site->next = sites;
+            sites = site;
+        }
+    }
+    pthread_mutex_unlock(&sites_lock);
+    return admitted;
+}
+
+/* --- one line ---------------------------------------------------------------------------------------- */
+
+/* One line is one write(2), so that lines of several threads and stages do not mix. */
+static void put_line(const char *line, size_t size) {
+    if (write(STDERR_FILENO, line, size) < 0)
+        return; /* there is nowhere left to say it */
+}
+
 /* How much of the line is filled after snprintf said `written`. */
 static size_t advance(size_t at, int written) {
     size_t end = written < 0 ? at : at + (size_t)written;
-    return end < LINE_MAX_BYTES - 1 ? end : LINE_MAX_BYTES - 1;
+    return end < LOG_LINE_BYTES - 1 ? end : LOG_LINE_BYTES - 1;
 }
 
-void log_write(log_level_t level, const log_context_t *context, const char *format, ...) {
-    if (!log_wanted(level))
-        return;
-    metric_add(METRIC_LOG_LINES, LEVEL_NAMES[level], 1);
-    char line[LINE_MAX_BYTES];
-    struct timespec now;
+static size_t put_time(char *line, const struct timespec *now) {
     struct tm utc;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    size_t at = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
-    at = advance(at, snprintf(line + at, sizeof line - at, ".%03ldZ %-5s %s", now.tv_nsec / 1000000,
-                              LEVEL_NAMES[level], stage_name));
+    gmtime_r(&now->tv_sec, &utc);
+    size_t at = strftime(line, LOG_LINE_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
+    return advance(at, snprintf(line + at, LOG_LINE_BYTES - at, ".%03ldZ ", now->tv_nsec / 1000000));
+}
+
+/* Priorities of syslog(3); journald has a time of its own. */
+static size_t put_begin(char *line, log_level_t level, const struct timespec *now) {
+    static const int priorities[] = {
+        [LEVEL_ERROR] = 3, [LEVEL_WARN] = 4, [LEVEL_INFO] = 6, [LEVEL_DEBUG] = 7, [LEVEL_TRACE] = 7};
+    static const char *const colors[] = {
+        [LEVEL_ERROR] = "31", [LEVEL_WARN] = "33", [LEVEL_INFO] = "32", [LEVEL_DEBUG] = "34", [LEVEL_TRACE] = "35"};
+    if (line_format == FORMAT_JOURNAL)
+        return advance(0, snprintf(line, LOG_LINE_BYTES, "<%d>%s", priorities[level], stage_name));
+    size_t at = put_time(line, now);
+    const char *name = log_level_name(level);
+    if (line_format == FORMAT_COLOR)
+        return advance(at, snprintf(line + at, LOG_LINE_BYTES - at, "\033[%sm%-5s\033[0m \033[1m%s\033[0m",
+                                    colors[level], name, stage_name));
+    return advance(at, snprintf(line + at, LOG_LINE_BYTES - at, "%-5s %s", name, stage_name));
+}
+
+static void write_text(log_level_t level, const log_context_t *context, const char *message,
+                       const struct timespec *now) {
+    char line[LOG_LINE_BYTES];
+    size_t at = put_begin(line, level, now);
     if (context && context->association)
         at = advance(at, snprintf(line + at, sizeof line - at, " association=%llu",
                                   (unsigned long long)context->association));
     if (context && context->object)
         at =
             advance(at, snprintf(line + at, sizeof line - at, " object=%llu", (unsigned long long)context->object));
-    at = advance(at, snprintf(line + at, sizeof line - at, ": "));
-    size_t message = at;
-    va_list arguments;
-    va_start(arguments, format);
-    at = advance(at, vsnprintf(line + at, sizeof line - at, format, arguments));
-    va_end(arguments);
-    /* Texts of peers end up in lines: a line break in one must not forge another line. */
-    for (size_t i = message; i < at; i++)
-        if ((unsigned char)line[i] < ' ' || line[i] == 0x7F)
-            line[i] = '?';
+    at = advance(at, snprintf(line + at, sizeof line - at, ": %s", message));
     line[at++] = '\n';
-    if (write(STDERR_FILENO, line, at) < 0)
-        return; /* there is nowhere left to say it */
+    put_line(line, at);
+}
+
+/* The fields of https://opentelemetry.io/docs/specs/otel/logs/data-model/ under their names there. */
+static json_t *record_of(log_level_t level, const log_context_t *context, const char *message,
+                         const struct timespec *now) {
+    static const int severities[] = {
+        [LEVEL_ERROR] = 17, [LEVEL_WARN] = 13, [LEVEL_INFO] = 9, [LEVEL_DEBUG] = 5, [LEVEL_TRACE] = 1};
+    static const char *const names[] = {[LEVEL_ERROR] = "ERROR",
+                                        [LEVEL_WARN] = "WARN",
+                                        [LEVEL_INFO] = "INFO",
+                                        [LEVEL_DEBUG] = "DEBUG",
+                                        [LEVEL_TRACE] = "TRACE"};
+    char time[32];
+    /* As OTLP's JSON has it: numbers of 64 bits are texts. */
+    snprintf(time, sizeof time, "%lld", (long long)now->tv_sec * NANOSECONDS + now->tv_nsec);
+    json_t *attributes = json_object();
+    if (context && context->association)
+        json_object_set_new(attributes, "oxidicom.association", json_integer((json_int_t)context->association));
+    if (context && context->object)
+        json_object_set_new(attributes, "oxidicom.object", json_integer((json_int_t)context->object));
+    return json_pack("{s:s, s:s, s:i, s:s, s:o, s:{s:s, s:s, s:s, s:i}}", "Timestamp", time, "SeverityText",
+                     names[level], "SeverityNumber", severities[level], "Body", message, "Attributes", attributes,
+                     "Resource", "service.name", "oxidicom", "service.version", OXIDICOM_VERSION,
+                     "service.instance.id", stage_name, "process.pid", (int)getpid());
+}
+
+static void write_json(log_level_t level, const log_context_t *context, const char *message,
+                       const struct timespec *now) {
+    /* Half a character is left where a message was cut, or came from a peer. */
+    char *text = utf8_valid(message, strlen(message)) ? NULL : utf8_from_latin1(message, strlen(message), NULL);
+    json_t *record = record_of(level, context, text ? text : message, now);
+    free(text);
+    if (record && context && trace_is_set(&context->trace)) {
+        char id[2 * TRACE_ID_BYTES + 1];
+        trace_hex(context->trace.trace_id, TRACE_ID_BYTES, id);
+        json_object_set_new(record, "TraceId", json_string(id));
+        trace_hex(context->trace.span_id, SPAN_ID_BYTES, id);
+        json_object_set_new(record, "SpanId", json_string(id));
+    }
+    char *line = record ? json_dumps(record, JSON_COMPACT) : NULL;
+    json_decref(record);
+    if (!line)
+        abort(); /* no memory */
+    size_t size = strlen(line);
+    line[size] = '\n';
+    put_line(line, size + 1);
+    free(line);
+}
+
+/* Texts of peers end up in lines: a line break in one must not forge another line. */
+static void write_line(log_level_t level, const log_context_t *context, char *message) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    for (char *c = message; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7F)
+            *c = '?';
+    if (line_format == FORMAT_JSON)
+        write_json(level, context, message, &now);
+    else
+        write_text(level, context, message, &now);
+}
+
+static void write_left_out(log_level_t level, uint64_t left_out, const char *format) {
+    char message[LOG_LINE_BYTES];
+    snprintf(message, sizeof message, "%llu more lines like this were left out: \"%s\"",
+             (unsigned long long)left_out, format);
+    write_line(level, NULL, message);
+}
+
+void log_write(log_site_t *site, log_level_t level, const log_context_t *context, const char *format, ...) {
+    char message[LOG_LINE_BYTES];
+    uint64_t left_out;
+    va_list arguments;
+    if (!log_wanted(level) || !admit(site, level, format, &left_out))
+        return;
+    metric_add(METRIC_LOG_LINES, log_level_name(level), 1);
+    if (left_out)
+        write_left_out(level, left_out, format);
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    write_line(level, context, message);
+}
+
+void log_say_left_out(bool all) {
+    int64_t now = clock_ms();
+    pthread_mutex_lock(&sites_lock);
+    for (log_site_t *site = sites; site; site = site->next) {
+        uint64_t left_out = site->left_out;
+        if (left_out == 0 || (!all && !spend(site, site->level, now)))
+            continue;
+        site->left_out = 0;
+        write_left_out(site->level, left_out, site->format);
+    }
+    pthread_mutex_unlock(&sites_lock);
 }

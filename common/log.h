@@ -6,21 +6,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/trace.h"
+
 typedef enum log_level { LEVEL_OFF, LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG, LEVEL_TRACE } log_level_t;
 
 /* What a line is about; 0 means none. */
 typedef struct log_context {
     uint64_t association;
     uint64_t object;
+    trace_context_t trace; /* of the span that it belongs to */
 } log_context_t;
 
-/* `stage` must outlive the process' logging. `directives` is the value of RUST_LOG as log_directives_valid
- * accepted it. */
-void log_start(const char *stage, const char *directives);
-
-/* Reads RUST_LOG: a level, or comma-separated directives of which `oxidicom=LEVEL` and a plain LEVEL count.
- * Returns whether it was understood. */
-bool log_directives_valid(const char *directives);
+/* `stage` ("listener", "writer-0", …) must outlive the process' logging. `directives`: the value of RUST_LOG
+ * (log_filter.h); what can't be understood of it is named in a warning and otherwise ignored. `format`: the value
+ * of OXIDICOM_LOG_FORMAT, "text" or "json"; NULL: text. */
+void log_start(const char *stage, const char *directives, const char *format);
 
 bool log_wanted(log_level_t level);
 
@@ -38,17 +38,35 @@ bool log_rarely(log_limit_t *limit, uint64_t *left_out);
 /* The same for complaints of peers, at most once in LOG_SELDOM_MS. */
 bool log_counted(log_limit_t *limit, uint64_t *left_out);
 
-/* `context` may be NULL. */
-void log_write(log_level_t level, const log_context_t *context, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* One place in the source that writes lines. However often it is passed, no more lines come from it than
+ * LOG_BURST_LINES at once and then one each LOG_INTERVAL_MS (ten times that at info); debug and trace have no
+ * limit. Private to log.c but for its creation by the macros below. */
+typedef struct log_site {
+    struct log_site *next;
+    int64_t spent_until_ms; /* lines already written count until then */
+    uint64_t left_out;
+    const char *format;
+    log_level_t level;
+} log_site_t;
 
-#define log_error(context, ...) log_write(LEVEL_ERROR, context, __VA_ARGS__)
-#define log_warn(context, ...)  log_write(LEVEL_WARN, context, __VA_ARGS__)
-#define log_info(context, ...)  log_write(LEVEL_INFO, context, __VA_ARGS__)
-#define log_debug(context, ...)                                                                                    \
+/* `context` may be NULL. */
+void log_write(log_site_t *site, log_level_t level, const log_context_t *context, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Says how many lines were left out where none has come since that could have said so. To be called now and then,
+ * and with `all` before the end. */
+void log_say_left_out(bool all);
+
+#define LOG_HERE(level, context, ...)                                                                              \
     do {                                                                                                           \
-        if (log_wanted(LEVEL_DEBUG))                                                                               \
-            log_write(LEVEL_DEBUG, context, __VA_ARGS__);                                                          \
+        static log_site_t log_site_here;                                                                           \
+        if (log_wanted(level))                                                                                     \
+            log_write(&log_site_here, level, context, __VA_ARGS__);                                                \
     } while (0)
+
+#define log_error(context, ...) LOG_HERE(LEVEL_ERROR, context, __VA_ARGS__)
+#define log_warn(context, ...)  LOG_HERE(LEVEL_WARN, context, __VA_ARGS__)
+#define log_info(context, ...)  LOG_HERE(LEVEL_INFO, context, __VA_ARGS__)
+#define log_debug(context, ...) LOG_HERE(LEVEL_DEBUG, context, __VA_ARGS__)
 
 #endif

@@ -150,6 +150,8 @@ static int read_secret_file(source_t *source, FILE *complaints) {
 static int find_under(source_t *source, const setting_t *setting, const char *variable, FILE *complaints) {
     *source = (source_t){.variable = variable};
     const char *value = variable ? getenv(variable) : NULL;
+    if (value && !*value && setting->empty_is_unset)
+        value = NULL;
     if (variable && setting->secret) {
         int status = read_secret_file(source, complaints);
         if (status != 0 || source->value)

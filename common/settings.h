@@ -74,6 +74,11 @@ typedef struct settings {
     char *rust_log;
     int64_t http_port; /* 0: none */
     char *http_address;
+    char *log_format; /* text or json */
+    int64_t otel_object_spans;
+    /* As they are in the environment, or NULL; read by proto/otlp_target.c. */
+    char *otel_endpoint, *otel_traces_endpoint, *otel_protocol, *otel_headers, *otel_timeout;
+    char *otel_resource_attributes, *otel_service_name, *otel_sampler, *otel_sampler_arg, *otel_sdk_disabled;
 } settings_t;
 
 /* Reads the environment, and the files that the variables of secrets name with _FILE at their end. Only what

@@ -7,9 +7,10 @@
 
 #include "common/comma_list.h"
 #include "common/limits.h"
-#include "common/log.h"
 #include "common/network.h"
 #include "common/utf8.h"
+
+#define FOR_TRACES (FOR_LISTENER | FOR_WRITER | FOR_NOTIFIER)
 
 static bool is_absolute(const char *text) {
     return text[0] == '/';
@@ -82,6 +83,10 @@ static bool are_ae_titles(const char *text) {
         if (size == 0 || size > AE_TITLE_BYTES)
             return false;
     return true;
+}
+
+static bool is_log_format(const char *text) {
+    return strcmp(text, "text") == 0 || strcmp(text, "json") == 0;
 }
 
 static bool is_writer_id(const char *text) {
@@ -547,11 +552,101 @@ const setting_t SETTINGS[] = {
     {.name = "RUST_LOG",
      .type = SETTING_TEXT,
      .offset = FIELD(rust_log),
+     .empty_is_unset = true,
      .stages = FOR_ALL | FOR_SURVEY,
      .default_value = "oxidicom=info",
-     .valid = log_directives_valid,
-     .allowed = "off, error, warn, info, debug or trace, or oxidicom=LEVEL",
-     .help = "How much is logged."},
+     .allowed = "off, error, warn, info, debug or trace, or TARGET=LEVEL, separated by commas; targets are "
+                "oxidicom, oxidicom::listener, ::writer, ::notifier and ::launcher",
+     .help = "How much is logged. What is not understood is ignored with a warning."},
+    {.name = "OXIDICOM_LOG_FORMAT",
+     .type = SETTING_TEXT,
+     .offset = FIELD(log_format),
+     .stages = FOR_ALL | FOR_SURVEY,
+     .default_value = "text",
+     .valid = is_log_format,
+     .allowed = "text or json",
+     .help = "Lines for people, with colors on a terminal (unless NO_COLOR is set) and priorities for systemd's "
+             "journal; or JSON with the fields of OpenTelemetry's log data model."},
+    /* OpenTelemetry's own variables: what is bad of them is said and counts as unset, as its specification has it.
+     */
+    {.name = "OXIDICOM_OTEL_OBJECT_SPANS",
+     .type = SETTING_INTEGER,
+     .offset = FIELD(otel_object_spans),
+     .stages = FOR_LISTENER,
+     .default_value = "100",
+     .most = 1000000,
+     .help =
+         "Objects of an association that have spans of their own in its trace; those that follow are summed up."},
+    {.name = "OTEL_EXPORTER_OTLP_ENDPOINT",
+     .type = SETTING_TEXT,
+     .offset = FIELD(otel_endpoint),
+     .stages = FOR_TRACES,
+     .empty_is_unset = true,
+     .allowed = "http://host:port or https://host:port",
+     .help = "Collector of traces; unset: there are none."},
+    {.name = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+     .type = SETTING_TEXT,
+     .offset = FIELD(otel_traces_endpoint),
+     .stages = FOR_TRACES,
+     .empty_is_unset = true,
+     .allowed = "a URL",
+     .help = "The same for traces alone; over HTTP it is used as it stands, without /v1/traces behind it."},
+    {.name = "OTEL_EXPORTER_OTLP_PROTOCOL",
+     .type = SETTING_TEXT,
+     .offset = FIELD(otel_protocol),
+     .stages = FOR_TRACES,
+     .empty_is_unset = true,
+     .allowed = "grpc or http/protobuf",
+     .help = "How the collector is spoken to; unset: grpc."},
+    {.name = "OTEL_EXPORTER_OTLP_HEADERS",
+     .type = SETTING_TEXT,
+     .offset = FIELD(otel_headers),
+     .stages = FOR_TRACES,
+     .empty_is_unset = true,
+     .allowed = "key=value, separated by commas, percent-encoded",
+     .help = "Headers of each request to the collector."},
+    {.name = "OTEL_EXPORTER_OTLP_TIMEOUT",
+     .type = SETTING_TEXT,
+     .offset = FIELD(otel_timeout),
+     .stages = FOR_TRACES,
+     .empty_is_unset = true,
+     .allowed = "a number of milliseconds",
+     .help = "How long the collector may take to answer; unset: 10000."},
+    {.name = "OTEL_RESOURCE_ATTRIBUTES",
+     .type = SETTING_TEXT,
+     .offset = FIELD(otel_resource_attributes),
+     .stages = FOR_TRACES,
+     .empty_is_unset = true,
+     .allowed = "key=value, separated by commas, percent-encoded",
+     .help = "What traces say of this installation."},
+    {.name = "OTEL_SERVICE_NAME",
+     .type = SETTING_TEXT,
+     .offset = FIELD(otel_service_name),
+     .stages = FOR_TRACES,
+     .empty_is_unset = true,
+     .allowed = "any text",
+     .help = "Its service.name, which wins over OTEL_RESOURCE_ATTRIBUTES; unset: oxidicom."},
+    {.name = "OTEL_TRACES_SAMPLER",
+     .type = SETTING_TEXT,
+     .offset = FIELD(otel_sampler),
+     .stages = FOR_TRACES,
+     .empty_is_unset = true,
+     .allowed = "always_on, always_off or traceidratio, or one of them after parentbased_",
+     .help = "Which associations are traced; unset: all."},
+    {.name = "OTEL_TRACES_SAMPLER_ARG",
+     .type = SETTING_TEXT,
+     .offset = FIELD(otel_sampler_arg),
+     .stages = FOR_TRACES,
+     .empty_is_unset = true,
+     .allowed = "a number from 0 to 1",
+     .help = "The part of them, for traceidratio."},
+    {.name = "OTEL_SDK_DISABLED",
+     .type = SETTING_TEXT,
+     .offset = FIELD(otel_sdk_disabled),
+     .stages = FOR_TRACES,
+     .empty_is_unset = true,
+     .allowed = "true or false",
+     .help = "true: no traces."},
 };
 
 const size_t SETTINGS_COUNT = sizeof SETTINGS / sizeof *SETTINGS;

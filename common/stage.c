@@ -121,6 +121,7 @@ static int on_beat(zloop_t *loop, int timer, void *argument) {
     stage_t *stage = argument;
     supervision_beat();
     stage->spec->on_beat(stage);
+    log_say_left_out(false);
     return stage->ended ? -1 : 0;
 }
 
@@ -265,7 +266,7 @@ int stage_main(const stage_spec_t *spec, int argc, char **argv) {
         return status;
     stage.id =
         spec->settings == FOR_WRITER ? zsys_sprintf("writer-%s", stage.settings.writer_id) : strdup(spec->name);
-    log_start(stage.id, stage.settings.rust_log);
+    log_start(stage.id, stage.settings.rust_log, stage.settings.log_format);
     keep_heap();
     metrics_start(spec->settings);
     status = start(&stage);
@@ -274,6 +275,7 @@ int stage_main(const stage_spec_t *spec, int argc, char **argv) {
         status = stage.status;
         log_info(NULL, "%s ends", stage.id);
     }
+    log_say_left_out(true);
     stage_clear(&stage);
     return status;
 }

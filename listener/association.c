@@ -9,6 +9,8 @@
 #include "common/limits.h"
 #include "common/metrics.h"
 #include "listener/server.h"
+#include "listener/tracing.h"
+#include "proto/span.h"
 
 #define INPUT_ENDED "connection closed by the peer"
 
@@ -27,19 +29,28 @@ static void set_state(association_t *a, association_state_t state) {
 }
 
 /* Once for each connection: what follows on the last PDU ends nothing any more. */
-static void count_end(const association_t *a) {
-    static const char *const names[] = {"lost", "released", "aborted_by_peer", "aborted", "rejected", "timed_out"};
+static void count_end(const association_t *a, outcome_t outcome) {
+    static const char *const names[] = {
+        [OUTCOME_RELEASED] = "released",
+        [OUTCOME_REJECTED] = "rejected",
+        [OUTCOME_ABORTED_BY_PEER] = "aborted_by_peer",
+        [OUTCOME_ABORTED_BY_OXIDICOM] = "aborted",
+        [OUTCOME_TIMED_OUT] = "timed_out",
+        [OUTCOME_CONNECTION_LOST] = "lost",
+    };
     if (a->state == STA2_AWAITING_ASSOCIATE_RQ)
         metric_add(METRIC_ASSOCIATIONS, "no_request", 1);
     else if (association_is_served(a->state) || a->state == STA3_AWAITING_LOCAL_RESPONSE)
-        metric_add(METRIC_ASSOCIATIONS, names[a->outcome], 1);
+        metric_add(METRIC_ASSOCIATIONS, names[a->timed_out ? OUTCOME_TIMED_OUT : outcome], 1);
 }
 
-static void log_end(association_t *a, const char *how) {
-    count_end(a);
+static void log_end(association_t *a, outcome_t outcome, const char *how) {
+    count_end(a, outcome);
+    tracing_outcome(a, outcome, how);
     if (association_is_served(a->state))
-        log_info(&a->context, "%s: %s, %llu stored, %llu refused, %llu bytes", a->calling_ae, how,
-                 (unsigned long long)a->stored, (unsigned long long)a->refused, (unsigned long long)a->bytes);
+        log_info(&a->context, "%s: %s, %llu stored, %llu refused, %llu bytes in %.3f s", a->calling_ae, how,
+                 (unsigned long long)a->stored, (unsigned long long)a->refused, (unsigned long long)a->bytes,
+                 (double)(clock_ms() - a->begun_ms) / 1000);
     else if (a->state == STA2_AWAITING_ASSOCIATE_RQ)
         log_debug(&a->context, "%s: %s before an A-ASSOCIATE-RQ", a->peer, how);
     else if (a->state == STA3_AWAITING_LOCAL_RESPONSE)
@@ -53,8 +64,8 @@ static void close_connection(association_t *a) {
     server_on_closed(a->server, &a->address);
 }
 
-void association_close(association_t *a, const char *how) {
-    log_end(a, how);
+void association_close(association_t *a, outcome_t outcome, const char *how) {
+    log_end(a, outcome, how);
     messages_drop_partial(a);
     close_connection(a);
     set_state(a, STA1_IDLE);
@@ -62,8 +73,8 @@ void association_close(association_t *a, const char *how) {
 }
 
 /* Our last PDU is sent: half close, and let the peer read it before the end. */
-static void await_close(association_t *a, const char *how) {
-    log_end(a, how);
+static void await_close(association_t *a, outcome_t outcome, const char *how) {
+    log_end(a, outcome, how);
     messages_drop_partial(a);
     connection_finish(&a->connection);
     connection_read(&a->connection);
@@ -73,20 +84,25 @@ static void await_close(association_t *a, const char *how) {
 
 void association_send(association_t *a, const uint8_t *bytes, size_t size) {
     if (a->connection.fd >= 0 && connection_send(&a->connection, bytes, size) != 0)
-        association_close(a, "connection lost while sending");
+        association_close(a, OUTCOME_CONNECTION_LOST, "connection lost while sending");
+}
+
+/* What its span will give as the reason. */
+static void note_why(association_t *a, const char *why) {
+    if (!a->traced.why && !(a->traced.why = strdup(why)))
+        abort();
 }
 
 void association_abort(association_t *a, abort_source_t source, abort_reason_t reason, const char *why) {
     /* Before there is an association, anybody can send anything. */
     if (a->state != STA2_AWAITING_ASSOCIATE_RQ || log_seldom(&a->server->stranger_said_ms))
         log_warn(&a->context, "A-ABORT to %s: %s", a->peer, why);
-    if (a->outcome == OUTCOME_LOST)
-        a->outcome = OUTCOME_ABORTED;
+    note_why(a, why);
     uint8_t pdu[SHORT_PDU_BYTES];
     abort_build(pdu, source, reason);
     association_send(a, pdu, sizeof pdu);
     if (a->connection.fd >= 0)
-        await_close(a, "aborted by oxidicom");
+        await_close(a, OUTCOME_ABORTED_BY_OXIDICOM, "aborted by oxidicom");
 }
 
 /* --- association establishment ----------------------------------------------------------------------- */
@@ -99,7 +115,9 @@ association_t *association_new(server_t *server, int fd, uint64_t number, const 
     a->server = server;
     a->context.association = number;
     a->address = *address;
+    tracing_begin(a);
     TAILQ_INIT(&a->unanswered);
+    a->begun_ms = clock_ms();
     set_state(a, STA2_AWAITING_ASSOCIATE_RQ);
     if (connection_open(&a->connection, server->epoll, fd, a) == 0)
         return a;
@@ -118,6 +136,7 @@ void association_destroy(association_t **self_p) {
     association_t *a = *self_p;
     messages_drop_partial(a);
     messages_clear(a);
+    tracing_end(a);
     set_state(a, STA1_IDLE);
     close_connection(a);
     server_attend(a->server, a, ATTENTION_NONE);
@@ -148,13 +167,13 @@ static void log_rejection(association_t *a, const char *why) {
 
 void association_reject(association_t *a, const rejection_t *rejection) {
     log_rejection(a, rejection->why);
-    a->outcome = OUTCOME_REJECTED;
+    note_why(a, rejection->why);
     uint8_t pdu[SHORT_PDU_BYTES];
     associate_rj_build(pdu, rejection->result, rejection->source, rejection->reason);
     association_send(a, pdu, sizeof pdu);
     clear_request(a);
     if (a->connection.fd >= 0)
-        await_close(a, "rejected");
+        await_close(a, OUTCOME_REJECTED, "rejected");
 }
 
 void association_reject_for_now(association_t *a, const char *why) {
@@ -174,10 +193,12 @@ static void log_accepted(association_t *a, size_t accepted, uint16_t operations)
     char class[UID_MAX_BYTES + 1], version[IMPLEMENTATION_VERSION_MAX_BYTES + 1];
     copy_printable(class, sizeof class, a->rq.user.implementation_class);
     copy_printable(version, sizeof version, a->rq.user.implementation_version);
+    const char *security = connection_security(&a->connection);
     log_info(&a->context,
              "%s at %s calls \"%s\": %zu of %zu presentation contexts accepted, operations window %u, "
-             "implementation %s \"%s\"",
-             a->calling_ae, a->peer, a->called_ae, accepted, a->rq.contexts_count, operations, class, version);
+             "implementation %s \"%s\"%s%s",
+             a->calling_ae, a->peer, a->called_ae, accepted, a->rq.contexts_count, operations, class, version,
+             security ? ", secured by " : "", security ? security : "");
 }
 
 void association_accept(association_t *a) {
@@ -191,12 +212,11 @@ void association_accept(association_t *a) {
     pdu_t ac = associate_ac_build(&a->rq, answers, allowance);
     a->peer_max_pdu_length = a->rq.user.max_pdu_length;
     log_accepted(a, accepted, operations_granted(&a->rq.user, allowance.operations_max));
-    if (connection_security(&a->connection))
-        log_info(&a->context, "secured by %s", connection_security(&a->connection));
     set_state(a, STA6_DATA_TRANSFER);
     server_attend(a->server, a, ATTENTION_NONE);
     deadlines_on_message(a);
     association_send(a, ac.bytes, ac.size);
+    tracing_accepted(a, a->rq.contexts_count, accepted);
     free(ac.bytes);
     free(answers);
     clear_request(a);
@@ -232,6 +252,7 @@ static void on_associate_rq(association_t *a, const stream_event_t *event) {
         association_abort(a, ABORT_PROVIDER, ABORT_INVALID_PARAMETER, "a malformed A-ASSOCIATE-RQ");
         return;
     }
+    a->traced.requested_ns = span_now();
     a->called_ae = associate_rq_title(&a->rq, 0);
     a->calling_ae = associate_rq_title(&a->rq, 1);
     a->only_verification = proposes_only_verification(&a->rq);
@@ -252,10 +273,9 @@ static void on_p_data(association_t *a, const stream_event_t *event) {
 static void release(association_t *a) {
     uint8_t pdu[SHORT_PDU_BYTES];
     release_rp_build(pdu);
-    a->outcome = OUTCOME_RELEASED;
     association_send(a, pdu, sizeof pdu);
     if (a->connection.fd >= 0)
-        await_close(a, "released");
+        await_close(a, OUTCOME_RELEASED, "released");
 }
 
 void association_on_answered(association_t *a) {
@@ -267,7 +287,7 @@ void association_on_answered(association_t *a) {
     else if (a->state == STA8_AWAITING_RELEASE_RESPONSE)
         release(a);
     else if (a->state == STA6_DATA_TRANSFER && a->input_ended)
-        await_close(a, INPUT_ENDED);
+        await_close(a, OUTCOME_CONNECTION_LOST, INPUT_ENDED);
 }
 
 static void on_release_rq(association_t *a) {
@@ -289,8 +309,7 @@ static void on_pdu(association_t *a, const stream_event_t *event) {
         on_release_rq(a);
         break;
     case PDU_ABORT:
-        a->outcome = OUTCOME_ABORTED_BY_PEER;
-        association_close(a, "aborted by the peer");
+        association_close(a, OUTCOME_ABORTED_BY_PEER, "aborted by the peer");
         break;
     default:
         association_abort(a, ABORT_PROVIDER, ABORT_UNEXPECTED_PDU, "a PDU that does not fit the state");
@@ -335,7 +354,7 @@ static size_t input_room(const association_t *a) {
 /* The peer's FIN: perhaps of its half only, so that the answers to what it has sent can still reach it. */
 static void on_input_end(association_t *a) {
     if (!association_is_served(a->state) || a->unanswered_count == 0) {
-        association_close(a, INPUT_ENDED);
+        association_close(a, OUTCOME_CONNECTION_LOST, INPUT_ENDED);
         return;
     }
     messages_drop_partial(a);
@@ -347,7 +366,7 @@ static void on_input_end(association_t *a) {
 static void on_refused(association_t *a) {
     if (log_seldom(&a->server->refusal_said_ms[connection_refusal(&a->connection)]))
         log_warn(&a->context, "%s is refused: %s", a->peer, connection_security(&a->connection));
-    await_close(a, connection_security(&a->connection));
+    await_close(a, OUTCOME_REJECTED, connection_security(&a->connection));
 }
 
 /* epoll knows nothing of what is left in a TLS session, at most a record: it is taken in this turn. */
@@ -374,6 +393,7 @@ void association_on_readable(association_t *a) {
         }
         switch (connection_receive(&a->connection, a->server->input, room, &size)) {
         case RECEIVED:
+            a->any_input = true;
             take_input(a, a->server->input, size);
             deadlines_on_input(a, size);
             break;
@@ -386,14 +406,14 @@ void association_on_readable(association_t *a) {
             on_refused(a);
             return;
         case RECEIVE_ERROR:
-            association_close(a, "connection lost");
+            association_close(a, OUTCOME_CONNECTION_LOST, "connection lost");
         }
     }
 }
 
 void association_on_writable(association_t *a) {
     if (a->connection.fd >= 0 && connection_flush(&a->connection) != 0)
-        association_close(a, "connection lost while sending");
+        association_close(a, OUTCOME_CONNECTION_LOST, "connection lost while sending");
     else if (a->connection.fd >= 0 && a->connection.reading && connection_wants_output(&a->connection))
         association_on_readable(a);
 }
@@ -401,7 +421,7 @@ void association_on_writable(association_t *a) {
 void association_on_hangup(association_t *a) {
     /* Whoever reads finds the end behind the last byte. */
     if (a->connection.fd >= 0 && !a->connection.reading)
-        association_close(a, INPUT_ENDED);
+        association_close(a, OUTCOME_CONNECTION_LOST, INPUT_ENDED);
 }
 
 void association_resume(association_t *a) {

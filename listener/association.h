@@ -32,15 +32,27 @@ typedef enum attention {
     ATTENTIONS
 } attention_t;
 
-/* How an association ended; what it is unless something is said. */
-typedef enum association_outcome {
-    OUTCOME_LOST,
+/* How an association ended; for its span and its metric. */
+typedef enum outcome {
+    OUTCOME_OPEN,
     OUTCOME_RELEASED,
-    OUTCOME_ABORTED_BY_PEER,
-    OUTCOME_ABORTED,
     OUTCOME_REJECTED,
+    OUTCOME_ABORTED_BY_PEER,
+    OUTCOME_ABORTED_BY_OXIDICOM,
     OUTCOME_TIMED_OUT,
-} association_outcome_t;
+    OUTCOME_CONNECTION_LOST,
+} outcome_t;
+
+/* What its span will say; nanoseconds since 1970. */
+typedef struct traced {
+    int64_t begun_ns, requested_ns, ended_ns;
+    outcome_t outcome;
+    char *why; /* owned */
+    bool told;             /* the notifier knows of it */
+    uint64_t object_spans; /* objects that have spans of their own, */
+    uint64_t summed;       /* and those that have none */
+    int64_t summed_ns;
+} traced_t;
 
 /* A message that has begun and is not answered. */
 typedef struct message {
@@ -48,10 +60,15 @@ typedef struct message {
     struct association *association;
     uint8_t context_id;
     command_t command;
-    object_t *object;    /* NULL: the data set is thrown away */
-    response_t response; /* what to say then */
-    bool silent;         /* it is not to be answered */
-    int64_t began_us;    /* its command was there */
+    object_t *object;              /* NULL: the data set is thrown away */
+    response_t response;           /* what to say then */
+    bool silent;                   /* it is not to be answered */
+    trace_context_t trace;         /* zeroed: it has no span of its own */
+    int64_t began_us;              /* its command was there */
+    int64_t begun_ns, received_ns; /* since 1970; 0: it is not traced, not received */
+    uint64_t object_number, bytes;
+    uint16_t status; /* that it was answered with */
+    bool answered;
 } message_t;
 
 typedef struct association {
@@ -60,7 +77,7 @@ typedef struct association {
     struct server *server;
     association_state_t state;
     attention_t attention; /* changed by server_attend alone */
-    association_outcome_t outcome;
+    bool timed_out; /* that is why it is aborted */
     log_context_t context;
     connection_t connection;
     struct in6_addr address;
@@ -78,9 +95,12 @@ typedef struct association {
     message_t *receiving;                         /* its data set is under way */
     TAILQ_HEAD(message_list, message) unanswered; /* complete, waiting for the ring */
     size_t unanswered_count;
+    traced_t traced;
     bool only_verification;
+    bool any_input;
     bool used_custody; /* an object was begun: the notifier may know of it */
     bool input_ended;  /* the peer has closed its half, and waits for answers */
+    int64_t begun_ms;  /* TCP accept */
     int64_t since_ms;  /* of the state */
     patience_t patience;
     uint64_t stored, refused, bytes; /* objects, objects, bytes of data sets */
@@ -107,7 +127,7 @@ void association_reject_for_now(association_t *association, const char *why);
 void association_abort(association_t *association, abort_source_t source, abort_reason_t reason, const char *why);
 
 /* Closes the connection; complete objects go on being stored. `how` is for the log. */
-void association_close(association_t *association, const char *how);
+void association_close(association_t *association, outcome_t outcome, const char *how);
 
 /* Reads on where there is room now. */
 void association_resume(association_t *association);

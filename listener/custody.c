@@ -116,6 +116,12 @@ static void forget_ended(custody_t *custody, uint64_t association) {
     }
 }
 
+void custody_association_traced(custody_t *custody, Ring__AssociationTraced *message) {
+    message->listener = custody->stage->incarnation;
+    /* A full queue means that there is no notifier; it will be told what is open when there is. */
+    (void)!ring_send(custody->notifier, &RING_ENVELOPE(ASSOCIATION_TRACED, association_traced, message));
+}
+
 /* --- messages --------------------------------------------------------------------------------------- */
 
 static object_t *find_object(custody_t *custody, uint64_t number) {

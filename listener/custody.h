@@ -110,6 +110,9 @@ size_t custody_room(custody_t *custody, object_t *object);
 /* The association has no unanswered object and will have none: says so until the notifier acknowledges it. */
 void custody_association_ended(custody_t *custody, uint64_t association);
 
+/* Tells the notifier of an association's span; `message` lacks only the listener. */
+void custody_association_traced(custody_t *custody, Ring__AssociationTraced *message);
+
 /* Nothing is unacknowledged. */
 bool custody_idle(const custody_t *custody);
 

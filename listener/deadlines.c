@@ -56,7 +56,7 @@ static bool too_slow(association_t *a, int64_t now_ms) {
 }
 
 static void time_out(association_t *a, const char *why) {
-    a->outcome = OUTCOME_TIMED_OUT;
+    a->timed_out = true;
     association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, why);
 }
 
@@ -81,7 +81,7 @@ static void end_handshake(association_t *a) {
                  "%s sent no A-ASSOCIATE-RQ within OXIDICOM_HANDSHAKE_TIMEOUT: closed, as were %llu "
                  "others since the last such line",
                  a->peer, (unsigned long long)left_out);
-    association_close(a, "no A-ASSOCIATE-RQ in time");
+    association_close(a, OUTCOME_TIMED_OUT, "no A-ASSOCIATE-RQ in time");
 }
 
 void deadlines_check(association_t *a, int64_t now_ms) {
@@ -95,7 +95,7 @@ void deadlines_check(association_t *a, int64_t now_ms) {
         break;
     case STA13_AWAITING_CLOSE:
         if (now_ms - a->since_ms >= settings_of(a)->release_timeout_ms)
-            association_close(a, "the peer did not close");
+            association_close(a, OUTCOME_TIMED_OUT, "the peer did not close");
         break;
     case STA1_IDLE:
     case STA3_AWAITING_LOCAL_RESPONSE:   /* ours to answer, within OXIDICOM_ASSOCIATION_WAIT */

@@ -12,6 +12,7 @@
 #include "listener/server.h"
 #include "proto/figures.h"
 #include "proto/libraries.h"
+#include "proto/otlp.h"
 
 typedef struct listener {
     custody_t custody;
@@ -26,7 +27,11 @@ typedef struct listener {
 
 static void on_alive(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
     (void)data;
-    custody_on_alive(&((listener_t *)self)->custody, envelope->alive);
+    listener_t *listener = self;
+    uint64_t notifier = listener->custody.notifier_incarnation;
+    custody_on_alive(&listener->custody, envelope->alive);
+    if (listener->custody.notifier_incarnation != notifier)
+        server_say_traces_again(&listener->server);
 }
 
 static void on_leaving(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
@@ -166,6 +171,7 @@ static int start(stage_t *stage) {
     if (!listener)
         abort();
     stage->self = listener;
+    otlp_start(&stage->settings, stage->id);
     listener->inbox =
         (ring_inbox_t){.handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = listener};
     server_init(&listener->server);
@@ -193,6 +199,7 @@ static void destroy(stage_t *stage) {
     server_clear(&listener->server);     /* first: associations give up the objects that they are receiving */
     custody_clear(&listener->custody);
     figures_destroy(&listener->figures);
+    otlp_stop();
     free(listener);
     stage->self = NULL;
 }

@@ -8,10 +8,13 @@
 #include "common/metrics.h"
 #include "listener/association.h"
 #include "listener/server.h"
+#include "listener/tracing.h"
+#include "proto/span.h"
 
 /* --- life -------------------------------------------------------------------------------------------- */
 
 static void message_destroy(message_t *message) {
+    tracing_end_object(message);
     command_clear(&message->command);
     free(message);
 }
@@ -35,7 +38,8 @@ void messages_clear(association_t *a) {
 
 /* --- answers ------------------------------------------------------------------------------------------ */
 
-static void respond(association_t *a, const message_t *message, response_t response) {
+static void respond(association_t *a, message_t *message, response_t response) {
+    tracing_answered(message, response.status);
     if (!association_is_served(a->state) || message->silent)
         return;
     pdu_t pdu = response_build(&message->command, response, message->context_id, a->peer_max_pdu_length);
@@ -92,6 +96,7 @@ static void finish_message(association_t *a) {
     deadlines_on_message(a);
     if (message->command.field == C_STORE_RQ)
         metric_observe(METRIC_RECEIVE_TIME, clock_us() - message->began_us);
+    tracing_received(message);
     if (message->object) {
         TAILQ_INSERT_TAIL(&a->unanswered, message, next);
         a->unanswered_count++;
@@ -113,12 +118,20 @@ static object_t *begin_object(association_t *a, message_t *message) {
     header.sop_instance_uid = message->command.affected_sop_instance_uid;
     header.transfer_syntax_uid = (char *)(uintptr_t)context->transfer_syntax;
     header.peer = a->peer;
+    char traceparent[TRACEPARENT_BYTES];
+    traceparent_write(&a->context.trace, traceparent);
+    header.traceparent = traceparent;
+    header.span = trace_span_number(&message->trace);
     a->used_custody = true;
-    return custody_begin(a->server->custody, a->context.association, &header, message);
+    object_t *object = custody_begin(a->server->custody, a->context.association, &header, message);
+    object->context.trace = header.span ? message->trace : a->context.trace;
+    message->object_number = object->context.object;
+    return object;
 }
 
 static void begin_store(association_t *a, message_t *message) {
     const char *expected = (*a->contexts)[message->context_id].abstract_syntax;
+    tracing_begin_object(a, message);
     if (!message->command.has_data_set)
         message->response = (response_t){STATUS_CANNOT_UNDERSTAND, 0, "the C-STORE has no data set"};
     else if (strcmp(message->command.affected_sop_class_uid, expected) != 0)
@@ -180,6 +193,7 @@ static void on_data_fragment(association_t *a, const stream_event_t *event) {
     }
     a->bytes += event->size;
     metric_add(METRIC_RECEIVED_BYTES, NULL, event->size);
+    a->receiving->bytes += event->size;
     if (a->receiving->object && event->size > 0)
         object_append(a->receiving->object, event->bytes, event->size);
     if (event->ends_message)

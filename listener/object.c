@@ -6,6 +6,7 @@
 #include "common/limits.h"
 #include "common/metrics.h"
 #include "listener/custody.h"
+#include "proto/span.h"
 
 /* A chunk begins this small and grows, so that a small object does not take a whole one from the budget. */
 #define CHUNK_FIRST_BYTES ((size_t)16 * 1024)
@@ -120,7 +121,7 @@ object_t *custody_begin(custody_t *custody, uint64_t association, const Ring__Ob
         abort();
     object->custody = custody;
     object->owner = owner;
-    object->context = (log_context_t){association, ++custody->objects_begun};
+    object->context = (log_context_t){.association = association, .object = ++custody->objects_begun};
     object->header = (Ring__ObjectHeader)RING__OBJECT_HEADER__INIT;
     object->header.calling_ae = copy_text(header->calling_ae);
     object->header.called_ae = copy_text(header->called_ae);
@@ -128,6 +129,8 @@ object_t *custody_begin(custody_t *custody, uint64_t association, const Ring__Ob
     object->header.sop_instance_uid = copy_text(header->sop_instance_uid);
     object->header.transfer_syntax_uid = copy_text(header->transfer_syntax_uid);
     object->header.peer = copy_text(header->peer);
+    object->header.traceparent = copy_text(header->traceparent);
+    object->header.span = header->span;
     object->whole = true;
     object->progress_ms = clock_ms();
     TAILQ_INIT(&object->chunks);
@@ -159,6 +162,7 @@ void object_destroy(object_t **self_p) {
     free(object->header.sop_instance_uid);
     free(object->header.transfer_syntax_uid);
     free(object->header.peer);
+    free(object->header.traceparent);
     free((void *)object->response.error_comment);
     free(object);
     *self_p = NULL;
@@ -258,6 +262,7 @@ static int send_chunk(object_t *object, chunk_t *chunk) {
     message.writer = object->writer->incarnation;
     message.last = object->complete && !TAILQ_NEXT(chunk, next);
     message.header = chunk->offset == 0 ? &object->header : NULL;
+    message.sent_at_ns = message.header && object->header.span ? span_now() : 0;
     uint64_t end = chunk->offset + chunk->size;
     message.credit_wanted = !message.last && (object->streaming || end - object->credit_asked >= CREDIT_BYTES);
     zmq_msg_t data;

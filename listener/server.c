@@ -15,6 +15,7 @@
 #include "common/limits.h"
 #include "common/metrics.h"
 #include "common/supervision.h"
+#include "listener/tracing.h"
 
 #define EVENTS_AT_ONCE 64
 
@@ -370,6 +371,12 @@ void server_drain(server_t *server) {
 
 void server_reload(server_t *server) {
     tls_reload(&server->tls);
+}
+
+void server_say_traces_again(server_t *server) {
+    association_t *a;
+    TAILQ_FOREACH(a, &server->associations, next)
+    tracing_say_again(a);
 }
 
 bool server_idle(const server_t *server) {

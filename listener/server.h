@@ -56,6 +56,8 @@ void server_tick(server_t *server);
 void server_drain(server_t *server);
 /* Reads the TLS certificates again. */
 void server_reload(server_t *server);
+/* A notifier began anew. */
+void server_say_traces_again(server_t *server);
 bool server_idle(const server_t *server);
 
 /* --- for association.c --- */

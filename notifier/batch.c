@@ -1,6 +1,7 @@
 #include "notifier/batch.h"
 
 #include "common/log.h"
+#include "proto/span.h"
 
 typedef struct owed_object {
     uint64_t listener;
@@ -18,10 +19,17 @@ typedef struct owed_message {
     uint32_t count;
 } owed_message_t;
 
+typedef struct journaled {
+    trace_context_t object;
+    int64_t began_ns;
+} journaled_t;
+
 struct batch {
     owed_object_t *objects;
     owed_end_t *ends;
     owed_message_t *messages;
+    journaled_t *journaled;
+    size_t journaled_count;
     size_t objects_count, ends_count, messages_count;
     bool late;
     int64_t complained_ms;
@@ -42,6 +50,7 @@ void batch_destroy(batch_t **self_p) {
     free(batch->objects);
     free(batch->ends);
     free(batch->messages);
+    free(batch->journaled);
     free(batch);
     *self_p = NULL;
 }
@@ -78,6 +87,14 @@ void batch_acknowledge_object(batch_t *batch, const Ring__ObjectId *object, uint
 void batch_acknowledge_end(batch_t *batch, uint64_t listener, uint64_t association) {
     batch->ends = grown(batch->ends, batch->ends_count, sizeof *batch->ends);
     batch->ends[batch->ends_count++] = (owed_end_t){listener, association};
+}
+
+void batch_trace(batch_t *batch, const char *traceparent, uint64_t span) {
+    trace_context_t object;
+    if (!trace_of_object(&object, traceparent, span))
+        return;
+    batch->journaled = grown(batch->journaled, batch->journaled_count, sizeof *batch->journaled);
+    batch->journaled[batch->journaled_count++] = (journaled_t){object, span_now()};
 }
 
 void batch_mark_late(batch_t *batch) {
@@ -174,7 +191,10 @@ static void say(const owed_message_t *owed, progress_t *progress, int64_t now_ms
 }
 
 void batch_settle(batch_t *batch, zsock_t *listener, progress_t *progress, int64_t now_ms) {
+    int64_t committed_ns = batch->journaled_count ? span_now() : 0;
     acknowledge(batch, listener);
+    for (size_t i = 0; i < batch->journaled_count; i++)
+        span_say(&batch->journaled[i].object, "journal", batch->journaled[i].began_ns, committed_ns);
     for (size_t i = 0; i < batch->messages_count; i++)
         say(&batch->messages[i], progress, now_ms);
     batch_drop(batch);
@@ -188,6 +208,6 @@ void batch_drop(batch_t *batch) {
         free(batch->messages[i].series_uid);
         free(batch->messages[i].text);
     }
-    batch->objects_count = batch->ends_count = batch->messages_count = 0;
+    batch->objects_count = batch->ends_count = batch->messages_count = batch->journaled_count = 0;
     batch->late = false;
 }

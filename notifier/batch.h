@@ -20,6 +20,9 @@ void batch_acknowledge_object(batch_t *batch, const Ring__ObjectId *object, uint
                               uint32_t offending_element, const char *error_comment);
 void batch_acknowledge_end(batch_t *batch, uint64_t listener, uint64_t association);
 
+/* An object with a span of its own (span.h) is journaled: its `journal` span lasts from now to the commit. */
+void batch_trace(batch_t *batch, const char *traceparent, uint64_t span);
+
 /* An event came after the end of its association. */
 void batch_mark_late(batch_t *batch);
 bool batch_has_late(const batch_t *batch);

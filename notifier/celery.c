@@ -33,7 +33,8 @@ void celery_sender_clear(celery_sender_t *sender) {
     sender->origin = NULL;
 }
 
-static json_t *make_headers(const celery_sender_t *sender, const char *id, json_t *arguments) {
+static json_t *make_headers(const celery_sender_t *sender, const char *id, const char *traceparent,
+                            json_t *arguments) {
     char *repr = must(python_repr(arguments));
     json_t *headers =
         must(json_pack("{s:s, s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:i, s:[n, n], s:s, s:n, s:s, s:s, s:s, s:b}",
@@ -41,6 +42,9 @@ static json_t *make_headers(const celery_sender_t *sender, const char *id, json_
                        "group_index", "retries", 0, "timelimit", "root_id", id, "parent_id", "argsrepr", "()",
                        "kwargsrepr", repr, "origin", sender->origin, "ignore_result", 0));
     free(repr);
+    /* Whoever runs the task can go on with the trace. */
+    if (*traceparent)
+        json_object_set_new(headers, "traceparent", must(json_string(traceparent)));
     return headers;
 }
 
@@ -56,9 +60,11 @@ static char *make_body(json_t *arguments) {
 void celery_message_init(celery_message_t *message, const celery_sender_t *sender,
                          const registration_t *registration) {
     json_t *arguments = registration_arguments(registration);
+    char traceparent[TRACEPARENT_BYTES];
+    traceparent_write(&registration->trace, traceparent);
     *message = (celery_message_t){.id = registration->task_id,
                                   .reply_to = sender->reply_to,
-                                  .headers = make_headers(sender, registration->task_id, arguments),
+                                  .headers = make_headers(sender, registration->task_id, traceparent, arguments),
                                   .body = make_body(arguments)};
     json_decref(arguments);
 }

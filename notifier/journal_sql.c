@@ -40,6 +40,8 @@ const char *const JOURNAL_MIGRATIONS[] = {
     "CREATE INDEX reception_quiet ON reception (quiet_at) WHERE state = 'receiving' AND quiet_at IS NOT NULL;"
     "CREATE UNIQUE INDEX reception_adopted ON reception (adopted_from, adopted_id, began_at)"
     "  WHERE adopted_from IS NOT NULL;",
+    /* Version 4: of the span of the association that began the reception (W3C Trace Context); NULL: not traced. */
+    "ALTER TABLE reception ADD COLUMN traceparent TEXT;",
 };
 
 const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;
@@ -76,7 +78,8 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
 
     [SQL_RECEPTION_FIND_OPEN] = "SELECT id, folder, quiet_at FROM reception"
                                 " WHERE calling_ae = ?1 AND series_uid = ?2 AND state = 'receiving'",
-    [SQL_RECEPTION_BEGIN] = "INSERT INTO reception (calling_ae, series_uid, began_at) VALUES (?1, ?2, ?3)",
+    [SQL_RECEPTION_BEGIN] = "INSERT INTO reception (calling_ae, series_uid, began_at, traceparent)"
+                            " VALUES (?1, ?2, ?3, nullif(?4, ''))",
     [SQL_RECEPTION_SET_FIRST] = "UPDATE reception SET folder = ?2, series = ?3 WHERE id = ?1",
     [SQL_RECEPTION_ADD_FILE] = "UPDATE reception SET files = files + 1, elsewhere = elsewhere + (folder <> ?2) "
                                "WHERE id = ?1 RETURNING files",
@@ -108,8 +111,8 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_DUE_FIND_OLDER] = "SELECT older.id FROM reception AS older JOIN reception AS newer"
                            " USING (calling_ae, series_uid, folder)"
                            " WHERE newer.id = ?1 AND older.id < ?1 AND older.state = 'due' ORDER BY older.id DESC",
-    [SQL_DUE_READ] = "SELECT series, began_at, attempts, calling_ae, coalesce(adopted_id, id) FROM reception"
-                     " WHERE id = ?1",
+    [SQL_DUE_READ] = "SELECT series, began_at, attempts, calling_ae, coalesce(adopted_id, id), traceparent"
+                     " FROM reception WHERE id = ?1",
     [SQL_DUE_MERGE] =
         "UPDATE reception SET state = 'merged', settled_at = ?3, why = 'merged into ' || ?2 WHERE id = ?1",
     [SQL_DUE_TAKE_SERIES] =

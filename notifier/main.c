@@ -24,8 +24,11 @@
 #include "notifier/query.h"
 #include "notifier/reception.h"
 #include "notifier/registrar.h"
+#include "notifier/traced.h"
 #include "proto/figures.h"
+#include "proto/otlp.h"
 #include "proto/reply.h"
+#include "proto/span.h"
 
 typedef struct notifier {
     stage_t *stage;
@@ -51,10 +54,12 @@ typedef struct notifier {
     size_t figures_heard;                  /* messages of that kind in what was taken from the inbox last */
     int journal_changes;                   /* rows changed so far, at the last commit of events */
     int64_t journal_try_ms;                /* when a journal that did not take events is tried again */
-    uint64_t current_listener;             /* incarnation; 0: has not said it yet */
-    bool strangers;                        /* this batch had events of another one */
-    int grace_timer;                       /* -1: none */
-    int64_t resend_at_ms, resend_pause_ms; /* after a commit that failed; 0: none has */
+    traced_t *traced;
+    int64_t listener_heard_ns, listener_died_ns; /* since 1970 */
+    uint64_t current_listener;                   /* incarnation; 0: has not said it yet */
+    bool strangers;                              /* this batch had events of another one */
+    int grace_timer;                             /* -1: none */
+    int64_t resend_at_ms, resend_pause_ms;       /* after a commit that failed; 0: none has */
     int64_t complained_ms;
     int64_t told_to_end_ms; /* 0: not yet */
     int64_t heard_ms;       /* last message of the ring */
@@ -152,6 +157,7 @@ static int on_grace_over(zloop_t *loop, int timer, void *argument) {
     (void)timer;
     notifier_t *notifier = argument;
     notifier->grace_timer = -1;
+    traced_close_others(notifier->traced, notifier->current_listener, notifier->listener_died_ns);
     reception_close_other_listeners(&notifier->journal, notifier->batch, notifier->current_listener);
     finish_batch(notifier);
     return 0;
@@ -180,7 +186,8 @@ static void on_stored(void *self, const Ring__Envelope *envelope, zmq_msg_t *dat
     metric_add(METRIC_EVENTS, "stored", 1);
     log_debug(&context, "stored by writer %s, attempt %u", stored->writer, stored->attempt);
     notifier->strangers |= stored->object->listener != notifier->current_listener;
-    reception_on_stored(&notifier->journal, notifier->batch, stored);
+    if (reception_on_stored(&notifier->journal, notifier->batch, stored))
+        traced_on_stored(notifier->traced, stored);
 }
 
 static void on_refused(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
@@ -195,7 +202,8 @@ static void on_refused(void *self, const Ring__Envelope *envelope, zmq_msg_t *da
     metric_add(METRIC_EVENTS, "refused", 1);
     log_debug(&context, "refused with %04X: %s", refused->status, refused->reason);
     notifier->strangers |= refused->object->listener != notifier->current_listener;
-    reception_on_refused(&notifier->journal, notifier->batch, refused);
+    if (reception_on_refused(&notifier->journal, notifier->batch, refused))
+        traced_on_refused(notifier->traced, refused);
 }
 
 static void on_association_ended(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
@@ -208,13 +216,23 @@ static void on_association_ended(void *self, const Ring__Envelope *envelope, zmq
     reception_on_association_ended(&notifier->journal, notifier->batch, ended->listener, ended->association);
 }
 
+static void on_association_traced(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    traced_on_association(((notifier_t *)self)->traced, envelope->association_traced);
+}
+
 static void on_alive(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
     (void)data;
     notifier_t *notifier = self;
     const Ring__Alive *alive = envelope->alive;
-    if (alive->stage != RING__STAGE__STAGE_LISTENER || !alive->incarnation ||
-        alive->incarnation == notifier->current_listener)
+    if (alive->stage != RING__STAGE__STAGE_LISTENER || !alive->incarnation)
         return;
+    if (alive->incarnation == notifier->current_listener) {
+        notifier->listener_heard_ns = span_now();
+        return;
+    }
+    notifier->listener_died_ns = notifier->listener_heard_ns ? notifier->listener_heard_ns : span_now();
+    notifier->listener_heard_ns = span_now();
     log_info(NULL, "the listener is there, release %s", alive->release);
     notifier->current_listener = alive->incarnation;
     if (notifier->grace_timer >= 0)
@@ -256,6 +274,7 @@ static ring_handler_fn *const HANDLERS[] = {
     [RING__ENVELOPE__BODY_REFUSED] = on_refused,
     [RING__ENVELOPE__BODY_ASSOCIATION_ENDED] = on_association_ended,
     [RING__ENVELOPE__BODY_FIGURES] = on_figures,
+    [RING__ENVELOPE__BODY_ASSOCIATION_TRACED] = on_association_traced,
     [RING__ENVELOPE__BODY_STATUS_QUERY] = on_status_query,
     [RING__ENVELOPE__BODY_SERIES_QUERY] = on_series_query,
     [RING__ENVELOPE__BODY_RESEND] = on_resend,
@@ -397,6 +416,8 @@ static int start(stage_t *stage) {
     stage->self = notifier;
     notifier->stage = stage;
     notifier->progress_timer = notifier->grace_timer = -1;
+    otlp_start(&stage->settings, stage->id);
+    notifier->traced = traced_new();
     notifier->inbox =
         (ring_inbox_t){.handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = notifier};
     int status = journal_open(&notifier->journal, &stage->settings);
@@ -415,7 +436,7 @@ static int start(stage_t *stage) {
         progress_new(stage->settings.root_subject, stage->settings.progress_interval_ms,
                      (progress_sink_t){publisher_publish, publisher_publish_done, notifier->publisher});
     notifier->broker = broker_new(&stage->settings, &notifier->broker_state);
-    notifier->registrar = registrar_new(&notifier->journal, notifier->broker, notifier->progress);
+    notifier->registrar = registrar_new(&notifier->journal, notifier->broker, notifier->progress, &stage->settings);
     notifier->query =
         query_new(&(query_sources_t){stage, &notifier->journal, notifier->registrar, notifier->publisher,
                                      &notifier->broker_state, &notifier->nats_state});
@@ -446,6 +467,8 @@ static void destroy(stage_t *stage) {
     board_destroy(&notifier->board);
     figures_destroy(&notifier->figures);
     journal_close(&notifier->journal);
+    traced_destroy(&notifier->traced);
+    otlp_stop();
     free(notifier);
     stage->self = NULL;
 }

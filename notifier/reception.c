@@ -69,7 +69,7 @@ static void remember_joined(journal_t *journal, const Ring__Stored *stored, int6
 /* The open reception of the series, begun if there is none, with the event's association among its senders unless
  * that has ended. `has_first`: a file of it has been stored. 0: the transaction broke. */
 static int64_t join(journal_t *journal, batch_t *batch, const Ring__ObjectId *id, const char *calling_ae,
-                    const char *series_uid, bool *has_first) {
+                    const char *series_uid, const char *traceparent, bool *has_first) {
     int64_t reception = 0, now = journal_now();
     bool quiet = false;
     *has_first = false;
@@ -81,8 +81,8 @@ static int64_t join(journal_t *journal, batch_t *batch, const Ring__ObjectId *id
     }
     if (quiet)
         journal_run(journal, SQL_RECEPTION_STIR, VALUES(NUMBER(reception)));
-    if (!reception &&
-        journal_run(journal, SQL_RECEPTION_BEGIN, VALUES(TEXT(calling_ae), TEXT(series_uid), NUMBER(now))) == 1)
+    if (!reception && journal_run(journal, SQL_RECEPTION_BEGIN,
+                                  VALUES(TEXT(calling_ae), TEXT(series_uid), NUMBER(now), TEXT(traceparent))) == 1)
         reception = sqlite3_last_insert_rowid(journal->db);
     journal_run(journal, SQL_LISTENER_ADD, VALUES(NUMBER(id->listener), NUMBER(now)));
     if (journal_number(journal, SQL_ASSOCIATION_IS_OVER, VALUES(NUMBER(id->listener), NUMBER(id->association)), 0))
@@ -111,8 +111,8 @@ static int64_t join_with_file(journal_t *journal, batch_t *batch, const Ring__St
     int64_t reception = find_joined(journal, stored);
     if (reception)
         return reception;
-    reception =
-        join(journal, batch, stored->object, stored->calling_ae, stored->series->series_instance_uid, &has_first);
+    reception = join(journal, batch, stored->object, stored->calling_ae, stored->series->series_instance_uid,
+                     stored->traceparent, &has_first);
     if (!has_first)
         set_first(journal, reception, stored->series);
     if (reception && !batch_has_late(batch))
@@ -120,10 +120,11 @@ static int64_t join_with_file(journal_t *journal, batch_t *batch, const Ring__St
     return reception;
 }
 
-void reception_on_stored(journal_t *journal, batch_t *batch, const Ring__Stored *stored) {
+bool reception_on_stored(journal_t *journal, batch_t *batch, const Ring__Stored *stored) {
     const Ring__Series *series = stored->series;
     if (acknowledge_known(journal, batch, stored->object))
-        return;
+        return false;
+    batch_trace(batch, stored->traceparent, stored->span);
     int64_t reception = join_with_file(journal, batch, stored);
     if (journal_run(journal, SQL_FILE_ADD, VALUES(NUMBER(reception), TEXT(series->folder), TEXT(stored->file))) ==
         1) {
@@ -132,6 +133,7 @@ void reception_on_stored(journal_t *journal, batch_t *batch, const Ring__Stored 
         batch_count(batch, reception, stored->calling_ae, series->series_instance_uid, (uint32_t)files);
     }
     add_event(journal, batch, stored->object, reception, 0, 0, "");
+    return true;
 }
 
 /* What the LONK error says: the writer's reason, else at least something. */
@@ -139,20 +141,22 @@ static const char *reason_of(const Ring__Refused *refused) {
     return *refused->reason ? refused->reason : *refused->error_comment ? refused->error_comment : "not stored";
 }
 
-void reception_on_refused(journal_t *journal, batch_t *batch, const Ring__Refused *refused) {
+bool reception_on_refused(journal_t *journal, batch_t *batch, const Ring__Refused *refused) {
     int64_t reception = 0;
     bool has_first;
     if (acknowledge_known(journal, batch, refused->object))
-        return;
+        return false;
+    batch_trace(batch, refused->traceparent, refused->span);
     /* Without a series there is nothing that could end or be registered. */
     if (*refused->series_instance_uid) {
-        reception =
-            join(journal, batch, refused->object, refused->calling_ae, refused->series_instance_uid, &has_first);
+        reception = join(journal, batch, refused->object, refused->calling_ae, refused->series_instance_uid,
+                         refused->traceparent, &has_first);
         journal_run(journal, SQL_RECEPTION_ADD_ERROR, VALUES(NUMBER(reception)));
     }
     batch_error(batch, refused->calling_ae, refused->series_instance_uid, reason_of(refused));
     add_event(journal, batch, refused->object, reception, refused->status, refused->offending_element,
               refused->error_comment);
+    return true;
 }
 
 /* --- the end ------------------------------------------------------------------------------------------- */

@@ -11,9 +11,9 @@
 #include "notifier/journal.h"
 
 /* A file was stored, or an object was not. An object that is known already is only acknowledged again, with the
- * status that was said first. The message must be complete, see reception_stored_usable. */
-void reception_on_stored(journal_t *journal, batch_t *batch, const Ring__Stored *stored);
-void reception_on_refused(journal_t *journal, batch_t *batch, const Ring__Refused *refused);
+ * status that was said first; then they return false. The message must be complete, see reception_stored_usable. */
+bool reception_on_stored(journal_t *journal, batch_t *batch, const Ring__Stored *stored);
+bool reception_on_refused(journal_t *journal, batch_t *batch, const Ring__Refused *refused);
 
 /* No more objects of this association will come. */
 void reception_on_association_ended(journal_t *journal, batch_t *batch, uint64_t listener, uint64_t association);

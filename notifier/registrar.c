@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "notifier/broker.h"
+#include "proto/span.h"
 
 /* What is with the broker, or has come back and is not recorded yet. */
 typedef struct under_way {
@@ -19,18 +20,23 @@ struct registrar {
     journal_t *journal;
     zactor_t *broker;
     progress_t *progress;
+    const settings_t *settings;
+    char *span_name; /* owned */
     bool connected, blocked;
     TAILQ_HEAD(under_way_list, under_way) under_way;
     size_t under_way_count;
 };
 
-registrar_t *registrar_new(journal_t *journal, zactor_t *broker, progress_t *progress) {
+registrar_t *registrar_new(journal_t *journal, zactor_t *broker, progress_t *progress, const settings_t *settings) {
     registrar_t *registrar = calloc(1, sizeof *registrar);
     if (!registrar)
         abort();
     registrar->journal = journal;
     registrar->broker = broker;
     registrar->progress = progress;
+    registrar->settings = settings;
+    if (asprintf(&registrar->span_name, "send %s", settings->queue_name) < 0)
+        abort();
     TAILQ_INIT(&registrar->under_way);
     /* They count from the start of a process; whatever the broker minded, it gets another chance. */
     journal_run(journal, SQL_DUE_FORGET_RETRIES, NULL, 0);
@@ -52,6 +58,7 @@ void registrar_destroy(registrar_t **self_p) {
         return;
     while (!TAILQ_EMPTY(&registrar->under_way))
         forget(registrar, TAILQ_FIRST(&registrar->under_way)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
+    free(registrar->span_name);
     free(registrar);
     *self_p = NULL;
 }
@@ -107,6 +114,8 @@ static registration_t *read_due(registrar_t *registrar, int64_t reception) {
         registration->attempts = sqlite3_column_int64(row, 2);
         registration->calling_ae = strdup((const char *)sqlite3_column_text(row, 3));
         registration->number = sqlite3_column_int64(row, 4);
+        if (sqlite3_column_type(row, 5) != SQLITE_NULL)
+            (void)traceparent_read(&registration->parent, (const char *)sqlite3_column_text(row, 5));
         if (!registration->calling_ae)
             abort();
     }
@@ -136,6 +145,9 @@ static void hand_over(registrar_t *registrar, registration_t *registration) {
     if (!item)
         abort();
     item->reception = registration->reception;
+    /* One that an operator asked for is a trace of its own. */
+    registration->trace = trace_is_set(&registration->parent) ? trace_child(&registration->parent) : trace_begin();
+    registration->sent_ns = span_now();
     TAILQ_INSERT_TAIL(&registrar->under_way, item, next);
     registrar->under_way_count++;
     broker_send(registrar->broker, &registration);
@@ -224,6 +236,29 @@ static void log_outcome(const registration_t *settled) {
     }
 }
 
+/* As OpenTelemetry's conventions for messaging have it. */
+static const char *system_of(const char *address) {
+    return strncmp(address, "amqp", 4) == 0    ? "rabbitmq"
+           : strncmp(address, "redis", 5) == 0 ? "redis"
+                                               : "filesystem";
+}
+
+static void say_span(const registrar_t *registrar, const registration_t *settled) {
+    static const char *const errors[] = {
+        [OUTCOME_UNSENT] = "unsent", [OUTCOME_REJECTED] = "rejected", [OUTCOME_IMPOSSIBLE] = "impossible"};
+    const trace_context_t *parent = trace_is_set(&settled->parent) ? &settled->parent : NULL;
+    span_t *span = span_new(&settled->trace, parent, registrar->span_name, SPAN_PRODUCER, settled->sent_ns);
+    span_text(span, "messaging.system", system_of(registrar->settings->broker_address));
+    span_text(span, "messaging.operation.type", "send");
+    span_text(span, "messaging.destination.name", registrar->settings->queue_name);
+    span_text(span, "messaging.message.id", *settled->task_id ? settled->task_id : NULL);
+    span_text(span, "dicom.series_instance_uid", settled->series->series_instance_uid);
+    span_number(span, "oxidicom.files", settled->ndicom);
+    if (settled->outcome != OUTCOME_CONFIRMED)
+        span_fail(span, errors[settled->outcome], settled->why);
+    span_end(&span, span_now());
+}
+
 /* Records what came back, all in one transaction. Where that fails it stays under way, so that it is not sent again
  * for no other reason, and is recorded at the next occasion. */
 static void record_settled(registrar_t *registrar) {
@@ -238,6 +273,7 @@ static void record_settled(registrar_t *registrar) {
         next = TAILQ_NEXT(item, next);
         if (item->settled) {
             log_outcome(item->settled);
+            say_span(registrar, item->settled);
             if (item->settled->outcome == OUTCOME_IMPOSSIBLE)
                 say_impossible(registrar, item->settled);
             forget(registrar, item);

@@ -11,7 +11,7 @@
 typedef struct registrar registrar_t;
 
 /* All must outlive it; `broker` as of broker_new, `progress` hears of series that can't be registered. */
-registrar_t *registrar_new(journal_t *journal, zactor_t *broker, progress_t *progress);
+registrar_t *registrar_new(journal_t *journal, zactor_t *broker, progress_t *progress, const settings_t *settings);
 void registrar_destroy(registrar_t **self_p);
 
 /* Hears what the broker's thread has said, records it, and hands over what is due. */

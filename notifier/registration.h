@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <uuid/uuid.h>
 
+#include "common/trace.h"
 #include "proto/ring.h"
 
 /* What became of a registration at the broker. */
@@ -29,6 +30,9 @@ typedef struct registration {
     char *why;      /* owned; NULL where confirmed */
     int64_t ndicom; /* files in the folder when the task was made */
     char task_id[UUID_STR_LEN];
+    trace_context_t parent; /* of the association that began it; zeroed: none */
+    trace_context_t trace;  /* of this attempt; its traceparent goes with the task */
+    int64_t sent_ns;
 } registration_t;
 
 void registration_destroy(registration_t **self_p);

@@ -11,6 +11,7 @@
 #include "common/stage.h"
 #include "proto/figures.h"
 #include "proto/libraries.h"
+#include "proto/otlp.h"
 #include "proto/reply.h"
 #include "writer/conformance.h"
 #include "writer/head.h"
@@ -223,6 +224,7 @@ static int start(stage_t *stage) {
     if (!self)
         abort();
     stage->self = self;
+    otlp_start(&stage->settings, stage->id);
     self->stage = stage;
     const settings_t *settings = &stage->settings;
     self->inbox =
@@ -258,6 +260,7 @@ static void destroy(stage_t *stage) {
     ring_watched_outbox_destroy(&self->listener, &self->monitor);
     zsock_destroy(&self->notifier);
     figures_destroy(&self->figures);
+    otlp_stop();
     free(self);
     stage->self = NULL;
 }

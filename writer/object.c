@@ -5,6 +5,7 @@
 #include <assert.h>
 
 #include "common/limits.h"
+#include "proto/span.h"
 #include "writer/part10.h"
 
 struct object {
@@ -13,6 +14,7 @@ struct object {
     object_state_t state;
     Ring__ObjectId id;
     uint32_t attempt;
+    int64_t sent_ns, began_ns; /* of the first chunk; only where it is traced */
     uint64_t taken;
     Ring__ObjectHeader *header; /* owned */
     head_t *head;               /* while OBJECT_HEAD */
@@ -49,13 +51,15 @@ object_t *object_new(const object_environment_t *environment, const Ring__Chunk 
     if (!self)
         abort();
     self->environment = environment;
-    self->context = (log_context_t){first->object->association, first->object->object};
+    self->context = (log_context_t){.association = first->object->association, .object = first->object->object};
     self->state = OBJECT_HEAD;
     self->id = (Ring__ObjectId)RING__OBJECT_ID__INIT;
     self->id.listener = first->object->listener;
     self->id.association = first->object->association;
     self->id.object = first->object->object;
     self->attempt = first->attempt;
+    self->sent_ns = first->sent_at_ns;
+    self->began_ns = first->sent_at_ns ? span_now() : 0;
     self->header = copy_header(first->header);
     self->head = head_new(self->header->transfer_syntax_uid);
     self->file.descriptor = -1;
@@ -96,6 +100,22 @@ static void say(const object_t *self, const Ring__Envelope *event) {
         log_warn(&self->context, "can't send its event to the notifier: %s", strerror(errno));
 }
 
+/* What this stage did for the object; `error`: NULL where it is stored. */
+static void say_spans(const object_t *self, const char *error) {
+    trace_context_t parent;
+    if (!self->began_ns || !trace_of_object(&parent, self->header->traceparent, self->header->span))
+        return;
+    span_say(&parent, "queue", self->sent_ns, self->began_ns);
+    trace_context_t trace = trace_child(&parent);
+    span_t *span = span_new(&trace, &parent, "write", SPAN_INTERNAL, self->began_ns);
+    span_number(span, "oxidicom.attempt", self->attempt);
+    span_number(span, "oxidicom.bytes", (int64_t)self->taken);
+    span_text(span, "oxidicom.writer", self->environment->writer_id);
+    if (error)
+        span_fail(span, error, NULL);
+    span_end(&span, span_now());
+}
+
 static void say_stored(object_t *self, uint64_t bytes) {
     Ring__Stored stored = RING__STORED__INIT;
     stored.object = &self->id;
@@ -105,7 +125,10 @@ static void say_stored(object_t *self, uint64_t bytes) {
     stored.file = self->instance.file;
     stored.bytes = bytes;
     stored.writer = (char *)self->environment->writer_id;
+    stored.traceparent = self->header->traceparent;
+    stored.span = self->header->span;
     say(self, &RING_ENVELOPE(STORED, stored, &stored));
+    say_spans(self, NULL);
     log_debug(&self->context, "stored %llu bytes as %s/%s", (unsigned long long)bytes, stored.series->folder,
               stored.file);
 }
@@ -123,7 +146,12 @@ static void refuse(object_t *self, const refusal_t *refusal) {
     refused.error_comment = (char *)refusal->comment;
     refused.reason = (char *)refusal->comment;
     refused.writer = (char *)self->environment->writer_id;
+    refused.traceparent = self->header->traceparent;
+    refused.span = self->header->span;
     say(self, &RING_ENVELOPE(REFUSED, refused, &refused));
+    char status[5];
+    snprintf(status, sizeof status, "%04X", (unsigned)(refusal->status & 0xFFFF));
+    say_spans(self, status);
     self->state = OBJECT_REFUSED;
 }
 

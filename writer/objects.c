@@ -162,7 +162,7 @@ void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data
         ignore(self, NULL, "it names no object");
         return;
     }
-    log_context_t context = {chunk->object->association, chunk->object->object};
+    log_context_t context = {.association = chunk->object->association, .object = chunk->object->object};
     if (!accept_listener(self, chunk->object->listener)) {
         ignore(self, &context, "of an earlier listener");
         return;
@@ -188,7 +188,7 @@ void objects_on_cancel(objects_t *self, const Ring__Cancel *cancel) {
     object_t *object = zhashx_lookup(self->open, &key);
     if (!object || object_attempt(object) != cancel->attempt)
         return;
-    log_debug((&(log_context_t){key.association, key.object}), "canceled");
+    log_debug((&(log_context_t){.association = key.association, .object = key.object}), "canceled");
     zhashx_delete(self->open, &key);
 }
 

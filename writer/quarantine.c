@@ -165,7 +165,7 @@ void quarantine_keep(quarantine_t *quarantine, store_file_t *file, const quarant
     if (reason != 0)
         complain(quarantine, "put an object into", reason);
     else
-        log_info((&(log_context_t){label->id->association, label->id->object}),
+        log_info((&(log_context_t){.association = label->id->association, .object = label->id->object}),
                  "is kept as " QUARANTINE_FOLDER "/%s", stem);
     store_discard(quarantine->store, file);
     if (folder >= 0)

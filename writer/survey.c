@@ -321,7 +321,7 @@ int survey_main(int argc, char **argv) {
     int status = settings_read(&settings, FOR_SURVEY, stderr);
     if (status != 0)
         return status;
-    log_start("survey", settings.rust_log);
+    log_start("survey", settings.rust_log, settings.log_format);
     int root = head_start() ? open(settings.files_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (root < 0) {
         log_error(NULL, "can't look through OXIDICOM_FILES_ROOT %s: %s", settings.files_root, strerror(errno));

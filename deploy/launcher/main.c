@@ -90,7 +90,7 @@ int main(int argc, char **argv) {
     settings_t settings;
     if ((status = settings_read(&settings, FOR_LAUNCHER, stderr)) != 0)
         return status;
-    log_start("launcher", settings.rust_log);
+    log_start("launcher", settings.rust_log, settings.log_format);
     char folder[PATH_MAX];
     int lock = -1;
     char *made = settings.run_dir ? NULL : place_make_run_dir(settings.files_root, &lock);

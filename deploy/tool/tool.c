@@ -176,7 +176,7 @@ int tool_main(int argc, char **argv) {
     settings_t settings;
     if ((status = settings_read(&settings, FOR_TOOL, stderr)) != 0)
         return status;
-    log_start("oxidicom", "error");
+    log_start("oxidicom", "error", NULL);
     ask_t ask;
     status = ask_open(&ask, settings.run_dir, options.timeout_ms);
     if (status == 0)

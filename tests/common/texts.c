@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "common/reader.h"
 #include "common/utf8.h"
 
@@ -49,22 +48,4 @@ Test(reader, never_passes_the_end) {
     cr_assert(reader_u8(&r, &byte) && byte == 3);
     cr_assert_not(reader_u8(&r, &byte));
     cr_assert_eq(reader_left(&r), 0);
-}
-
-Test(log, understands_levels_and_directives_of_the_reference) {
-    cr_assert(log_directives_valid("info"));
-    cr_assert(log_directives_valid("OXIDICOM=debug"));
-    cr_assert(log_directives_valid("oxidicom=warn"));
-    cr_assert(log_directives_valid("warn,oxidicom=debug,hyper=error"));
-    cr_assert_not(log_directives_valid("loud"));
-    cr_assert_not(log_directives_valid("oxidicom=loud"));
-}
-
-Test(log, takes_the_level_of_its_own_target) {
-    log_start("test", "error,oxidicom=debug,other=off");
-    cr_assert(log_wanted(LEVEL_DEBUG));
-    cr_assert_not(log_wanted(LEVEL_TRACE));
-    log_start("test", "warn");
-    cr_assert(log_wanted(LEVEL_WARN));
-    cr_assert_not(log_wanted(LEVEL_INFO));
 }

@@ -27,7 +27,7 @@ static struct {
 static void set_up(void) {
     zsys_init();
     zsys_handler_set(NULL);
-    log_start("fuzz", "off");
+    log_start("fuzz", "off", NULL);
     stage = (stage_t){.id = (char *)"listener", .incarnation = 7, .loop = zloop_new()};
     stage.settings.run_dir = (char *)scratch_folder();
     stage.settings.buffer_size_bytes = 4 << 20;

@@ -19,7 +19,7 @@ static void set_up(void) {
     static settings_t settings;
     zsys_init();
     zsys_handler_set(NULL);
-    log_start("fuzz", "off");
+    log_start("fuzz", "off", NULL);
     settings.state_dir = settings.files_root = (char *)scratch_folder();
     CHECK(journal_open(&bench.journal, &settings) == 0);
     CHECK(sqlite3_exec(bench.journal.db, "PRAGMA synchronous = OFF", NULL, NULL, NULL) == SQLITE_OK);

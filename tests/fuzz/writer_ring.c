@@ -17,7 +17,7 @@ static struct {
 static void set_up(void) {
     zsys_init();
     zsys_handler_set(NULL);
-    log_start("fuzz", "off");
+    log_start("fuzz", "off", NULL);
     CHECK(head_start());
     bench.listener = zsock_new(ZMQ_PUSH);
     bench.notifier = zsock_new(ZMQ_PUSH);

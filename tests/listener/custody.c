@@ -42,7 +42,7 @@ static bench_t *bench_new(void) {
     strcpy(bench->folder, "/tmp/custody-XXXXXX");
     cr_assert_not_null(mkdtemp(bench->folder));
     zsys_handler_set(NULL);
-    log_start("test", "error");
+    log_start("test", "error", NULL);
     bench->stage = (stage_t){.id = (char *)"listener", .incarnation = 7, .loop = zloop_new()};
     bench->stage.settings.run_dir = bench->folder;
     bench->stage.settings.buffer_size_bytes = 64 << 20;

@@ -15,7 +15,7 @@
 static board_t *board;
 
 static void init(void) {
-    log_start("test", "off");
+    log_start("test", "off", NULL);
     board = board_new();
 }
 

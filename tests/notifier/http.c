@@ -22,7 +22,7 @@ static health_t health;
 static http_t *http;
 
 static void init(void) {
-    log_start("test", "off");
+    log_start("test", "off", NULL);
     settings.http_port = free_port();
     settings.http_address = (char *)"127.0.0.1";
     connection_init(&broker);

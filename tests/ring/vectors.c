@@ -230,6 +230,41 @@ static void compare_files(run_t *run, const char *folder, const char *root) {
         fprintf(run->complain, "%zu files; ", found.count);
 }
 
+/* --- the log --------------------------------------------------------------------------------------------- */
+
+/* Texts that tell too little are found anywhere; one of a single letter is another case's series, too. */
+static int logged(const char *log, const char *text) {
+    bool telling = text && (strlen(text) >= 5 || strchr(text, '^')) && strspn(text, "x") != strlen(text);
+    if (!telling || !strstr(log, text))
+        return 0;
+    fprintf(stderr, "the log has \"%s\"\n", text);
+    return 1;
+}
+
+/* Of every patient in the cases: ID, name, and the folder's name, which is made of both. */
+static int patients_logged(const json_t *cases, const char *path) {
+    size_t i, j, size, seen = 0;
+    int found_in_it = 0;
+    char *log = file_content(path, &size);
+    json_t *the_case, *item;
+    cr_assert(log && strstr(log, " info "));
+    json_array_foreach(cases, i, the_case) {
+        const json_t *expect = json_object_get(the_case, "expect");
+        json_array_foreach(json_object_get(expect, "tasks"), j, item) {
+            seen++;
+            found_in_it += logged(log, text_in(item, "PatientID")) + logged(log, text_in(item, "PatientName"));
+        }
+        json_array_foreach(json_object_get(expect, "files"), j, item) {
+            char patient[256] = "";
+            if (sscanf(text_in(item, "path"), "SERVICES/PACS/%*[^/]/%255[^/]", patient) == 1)
+                found_in_it += logged(log, patient);
+        }
+    }
+    free(log);
+    cr_assert_gt(seen, 100);
+    return found_in_it;
+}
+
 /* --- the run --------------------------------------------------------------------------------------------- */
 
 static bool run_case(const json_t *the_case, receiver_t *receiver, tap_t *tap, queue_t *queue) {
@@ -279,6 +314,7 @@ static void run_all(const char *queue_name, int tls_port, const char *const *set
     int failed = 0;
     json_array_foreach(cases, i, the_case) failed += !run_case(the_case, &receiver, tap, queue);
     cr_assert_eq(receiver_stop(&receiver), 0);
+    cr_expect_eq(patients_logged(cases, receiver.log), 0);
     tap_destroy(&tap);
     nats_server_stop(&nats);
     free(nats_url);

@@ -39,7 +39,7 @@ static void make(const char *name) {
 }
 
 static void init(void) {
-    log_start("test", "off");
+    log_start("test", "off", NULL);
     folder = temporary_folder("sandbox");
     make("inside");
     make("outside");

@@ -36,7 +36,7 @@ static zsock_t *inbox(const char *id) {
 
 static void init(void) {
     zsys_handler_set(NULL);
-    log_start("test", "off");
+    log_start("test", "off", NULL);
     cr_assert(head_start());
     bench.folder = temporary_folder("objects");
     bench.root = text_of("%s/root", bench.folder);

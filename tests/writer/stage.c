@@ -78,7 +78,7 @@ static void start(const char *drain_timeout) {
 
 static void init(void) {
     zsys_handler_set(NULL);
-    log_start("test", "off");
+    log_start("test", "off", NULL);
     bench.folder = temporary_folder("writer");
     bench.root = text_of("%s/root", bench.folder);
     bench.log = text_of("%s/log", bench.folder);

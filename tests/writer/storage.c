@@ -15,7 +15,7 @@
 char *root;
 
 void storage_init(void) {
-    log_start("test", "off");
+    log_start("test", "off", NULL);
     umask(022);
     root = temporary_folder("store");
 }

@@ -1,0 +1,31 @@
+/* The exporter of spans: a bounded queue, a thread of its own that sends it in batches to the collector by OTLP,
+ * over gRPC or HTTP (https://opentelemetry.io/docs/specs/otlp/). Whoever ends a span never waits: what has no room
+ * is dropped and counted. One per process. */
+#ifndef PROTO_OTLP_H
+#define PROTO_OTLP_H
+
+#include "common/settings.h"
+#include "common/trace.h"
+#include "proto/otlp.pb-c.h"
+
+/* Starts it where the settings name a collector and OTEL_SDK_DISABLED is not true; what is wrong with an OTEL_
+ * variable is said in a warning, and it counts as unset. `instance`: for service.instance.id. Before any span. */
+void otlp_start(const settings_t *settings, const char *instance);
+/* Sends what is left, at most OTLP_FLUSH_MS, and ends the thread. Also where it was not started. */
+void otlp_stop(void);
+
+/* Spans that were dropped so far, for want of room or since the collector did not take them. */
+uint64_t otlp_dropped(void);
+
+/* --- for span.c --- */
+
+/* Whether there is an exporter. */
+bool otlp_tracing(void);
+/* Whether a trace that begins here is sampled. */
+bool otlp_samples(const trace_context_t *trace);
+/* Takes the span. */
+void otlp_take(Otlp__Span *span);
+/* An attribute without a value, to be owned by a message. */
+Otlp__KeyValue *otlp_attribute(const char *key);
+
+#endif

@@ -1,0 +1,231 @@
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <pty.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/limits.h"
+#include "common/log_filter.h"
+#include "common/utf8.h"
+#include "tests/support/process.h"
+
+/* --- RUST_LOG ------------------------------------------------------------------------------------------ */
+
+static char unknown[LOG_UNKNOWN_BYTES];
+
+static log_level_t level_of(const char *directives, const char *stage) {
+    return log_filter(directives, stage, unknown, sizeof unknown);
+}
+
+Test(log_filter, takes_a_level_for_everything_in_any_case) {
+    cr_assert_eq(level_of("Debug", "writer-0"), LEVEL_DEBUG);
+    cr_assert_eq(level_of(" WARN ", "launcher"), LEVEL_WARN);
+    cr_assert_eq(level_of("off", "listener"), LEVEL_OFF);
+    cr_assert_str_empty(unknown);
+}
+
+Test(log_filter, is_info_where_nothing_is_said_of_this_program) {
+    cr_assert_eq(level_of(NULL, "listener"), LEVEL_INFO);
+    cr_assert_eq(level_of("", "listener"), LEVEL_INFO);
+    cr_assert_eq(level_of("hyper=trace,tonic::transport=off", "listener"), LEVEL_INFO);
+    cr_assert_str_empty(unknown);
+}
+
+Test(log_filter, prefers_the_longest_target_wherever_it_stands) {
+    static const char directives[] = "oxidicom::writer=debug,warn,oxidicom=error";
+    cr_assert_eq(level_of(directives, "writer-0"), LEVEL_DEBUG);
+    cr_assert_eq(level_of(directives, "writer-west.2"), LEVEL_DEBUG);
+    cr_assert_eq(level_of(directives, "listener"), LEVEL_ERROR);
+    cr_assert_eq(level_of("warn,oxidicom::writer=debug", "notifier"), LEVEL_WARN);
+    cr_assert_str_empty(unknown);
+}
+
+Test(log_filter, takes_the_last_of_two_for_the_same_target) {
+    cr_assert_eq(level_of("debug,warn", "listener"), LEVEL_WARN);
+    cr_assert_eq(level_of("oxidicom=warn,oxidicom=trace", "listener"), LEVEL_TRACE);
+}
+
+Test(log_filter, takes_a_target_alone_for_everything_of_it) {
+    cr_assert_eq(level_of("error,oxidicom::notifier", "notifier"), LEVEL_TRACE);
+    cr_assert_eq(level_of("error,oxidicom::notifier", "listener"), LEVEL_ERROR);
+    cr_assert_str_empty(unknown);
+}
+
+Test(log_filter, tells_what_it_does_not_understand_and_uses_the_rest) {
+    cr_assert_eq(level_of("loud,oxidicom=debug,oxidicom=shrill,oxidicom::reader=info,x=y", "listener"),
+                 LEVEL_DEBUG);
+    cr_assert_str_eq(unknown, "loud,oxidicom=shrill,oxidicom::reader=info,x=y");
+}
+
+Test(log_filter, cuts_what_it_repeats_of_nonsense) {
+    char text[2000];
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = 0;
+    level_of(text, "listener");
+    cr_assert_eq(strlen(unknown), sizeof unknown - 1);
+}
+
+/* --- lines --------------------------------------------------------------------------------------------- */
+
+static char captured[512 * 1024];
+
+/* What `write_lines` writes to stderr, which is `descriptor` meanwhile; reads from `from`. */
+static const char *capture(int descriptor, int from, void (*write_lines)(void)) {
+    int kept = dup(STDERR_FILENO);
+    dup2(descriptor, STDERR_FILENO);
+    write_lines();
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    ssize_t size = pread(from, captured, sizeof captured - 1, 0);
+    if (size < 0) /* a terminal */
+        size = read(from, captured, sizeof captured - 1);
+    captured[size > 0 ? size : 0] = 0;
+    return captured;
+}
+
+static const char *lines_of(void (*write_lines)(void)) {
+    char path[] = "/tmp/oxi-log-XXXXXX";
+    int file = mkstemp(path);
+    unlink(path);
+    capture(file, file, write_lines);
+    close(file);
+    return captured;
+}
+
+static size_t count_of(const char *text) {
+    size_t count = 0;
+    for (const char *at = captured; (at = strstr(at, text)); at++)
+        count++;
+    return count;
+}
+
+static const log_context_t OBJECT = {
+    .association = 7, .object = 11, .trace = {.trace_id = {0xAB, 1}, .span_id = {0xCD, 2}, .sampled = true}};
+
+static void say_one(void) {
+    log_start("writer-0", "info", NULL);
+    log_warn(&OBJECT, "%s", "one\nthing");
+}
+
+Test(log, is_one_line_with_level_stage_association_and_object) {
+    const char *line = lines_of(say_one);
+    cr_assert(strstr(line, "Z warn  writer-0 association=7 object=11: one?thing\n"), "%s", line);
+    cr_assert_eq(count_of("\033["), 0);
+    cr_assert_eq(count_of("\n"), 1);
+}
+
+static void say_in_json(void) {
+    log_start("writer-0", "info", "json");
+    log_warn(&OBJECT, "a \"quoted\" %s", "thing");
+    log_info(NULL, "caf\xE9");
+}
+
+Test(log, has_the_fields_of_opentelemetrys_data_model_as_json) {
+    const char *lines = lines_of(say_in_json);
+    json_t *record = json_loads(lines, JSON_DISABLE_EOF_CHECK, NULL);
+    cr_assert(record, "%s", lines);
+    const char *time = json_string_value(json_object_get(record, "Timestamp"));
+    cr_assert_eq(strlen(time), 19, "nanoseconds since 1970: %s", time);
+    cr_assert_str_eq(json_string_value(json_object_get(record, "SeverityText")), "WARN");
+    cr_assert_eq(json_integer_value(json_object_get(record, "SeverityNumber")), 13);
+    cr_assert_str_eq(json_string_value(json_object_get(record, "Body")), "a \"quoted\" thing");
+    cr_assert_str_eq(json_string_value(json_object_get(record, "TraceId")), "ab010000000000000000000000000000");
+    cr_assert_str_eq(json_string_value(json_object_get(record, "SpanId")), "cd02000000000000");
+    const json_t *attributes = json_object_get(record, "Attributes"),
+                 *resource = json_object_get(record, "Resource");
+    cr_assert_eq(json_integer_value(json_object_get(attributes, "oxidicom.association")), 7);
+    cr_assert_eq(json_integer_value(json_object_get(attributes, "oxidicom.object")), 11);
+    cr_assert_str_eq(json_string_value(json_object_get(resource, "service.name")), "oxidicom");
+    cr_assert_str_eq(json_string_value(json_object_get(resource, "service.instance.id")), "writer-0");
+    json_decref(record);
+    cr_assert(utf8_valid(lines, strlen(lines)) && strstr(lines, "caf\xC3\xA9"), "%s", lines);
+}
+
+static void say_to_the_journal(void) {
+    struct stat s;
+    char stream[64];
+    fstat(STDERR_FILENO, &s);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)s.st_dev, (unsigned long long)s.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_start("listener", "debug", "text");
+    log_error(NULL, "a");
+    log_warn(NULL, "b");
+    log_info(NULL, "c");
+    log_debug(NULL, "d");
+}
+
+Test(log, gives_priorities_to_systemds_journal) {
+    cr_assert_str_eq(lines_of(say_to_the_journal),
+                     "<3>listener: a\n<4>listener: b\n<6>listener: c\n<7>listener: d\n");
+}
+
+static void say_with_a_stream_of_somebody_else(void) {
+    setenv("JOURNAL_STREAM", "1:2", 1);
+    log_start("listener", "info", "text");
+    log_info(NULL, "c");
+}
+
+Test(log, keeps_its_form_where_stderr_is_not_the_journals) {
+    cr_assert(strstr(lines_of(say_with_a_stream_of_somebody_else), "Z info  listener: c\n"));
+}
+
+static void on_terminal(const char *no_color) {
+    int ours, theirs;
+    setenv("TERM", "xterm", 1);
+    setenv("NO_COLOR", no_color, 1);
+    cr_assert_eq(openpty(&ours, &theirs, NULL, NULL, NULL), 0);
+    capture(theirs, ours, say_one);
+    close(ours);
+    close(theirs);
+}
+
+Test(log, is_colored_on_a_terminal_only_and_not_where_no_color_is_set) {
+    on_terminal("");
+    cr_assert(strstr(captured, "\033[33mwarn "), "%s", captured);
+    on_terminal("1");
+    cr_assert_null(strstr(captured, "\033["), "%s", captured);
+}
+
+static void start_with_nonsense(void) {
+    log_start("notifier", "loud,info", NULL);
+}
+
+Test(log, reports_directives_that_it_does_not_understand_in_one_line) {
+    const char *lines = lines_of(start_with_nonsense);
+    cr_assert(strstr(lines, "RUST_LOG") && strstr(lines, "\"loud\""), "%s", lines);
+    cr_assert_eq(count_of("\n"), 1);
+}
+
+/* --- floods -------------------------------------------------------------------------------------------- */
+
+static void flood(void) {
+    log_start("listener", "debug", NULL);
+    for (int i = 0; i < 5 * LOG_BURST_LINES; i++) {
+        log_warn(NULL, "flooded by %d", i);
+        log_debug(NULL, "quietly %d", i);
+    }
+    log_warn(NULL, "another one");
+    log_say_left_out(true);
+    log_say_left_out(true);
+}
+
+Test(log, lets_no_place_flood_it_and_counts_what_it_left_out) {
+    lines_of(flood);
+    size_t said = count_of("flooded by");
+    unsigned long long left_out = 0;
+    const char *told = strstr(captured, " more lines like this were left out: \"flooded by %d\"");
+    cr_assert(told);
+    cr_assert_eq(count_of("were left out"), 1);
+    while (told > captured && told[-1] != ' ')
+        told--;
+    left_out = strtoull(told, NULL, 10);
+    /* The one that tells has the format, too. */
+    cr_assert_geq(said - 1, LOG_BURST_LINES);
+    cr_assert_lt(said - 1, 2 * LOG_BURST_LINES);
+    cr_assert_eq(said - 1 + left_out, 5 * LOG_BURST_LINES);
+    cr_assert_eq(count_of("quietly"), 5 * LOG_BURST_LINES);
+    cr_assert_eq(count_of("another one"), 1);
+}

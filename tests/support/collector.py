@@ -1,0 +1,104 @@
+"""A collector of OpenTelemetry traces: collector.py KIND PORT FOLDER.
+
+KIND: grpc (python3-grpcio), http, silent (accepts and never answers), reset (accepts and resets). What arrives goes to
+FOLDER: each span as a line of JSON in `spans`, each request's headers in `headers`, and its bytes in `raw`.
+`ready` is written there when the port is open."""
+
+import json
+import pathlib
+import socket
+import struct
+import subprocess
+import sys
+import threading
+
+kind, port, folder = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3])
+lock = threading.Lock()
+
+
+def load_messages():
+    proto = pathlib.Path(__file__).parents[2] / 'proto'
+    subprocess.run(['protoc', f'--proto_path={proto}', f'--python_out={folder}', 'otlp.proto'], check=True)
+    sys.path.insert(0, str(folder))
+    import otlp_pb2
+    return otlp_pb2
+
+
+def attributes_of(attributes):
+    return {a.key: getattr(a.value, a.value.WhichOneof('value')) for a in attributes}
+
+
+def take(body, headers):
+    request = messages.ExportTraceServiceRequest.FromString(body)
+    with lock:
+        with open(folder / 'raw', 'ab') as raw:
+            raw.write(body)
+        with open(folder / 'headers', 'a') as out:
+            print(json.dumps(headers), file=out)
+        with open(folder / 'spans', 'a') as out:
+            for resource in request.resource_spans:
+                for scope in resource.scope_spans:
+                    for span in scope.spans:
+                        print(json.dumps({
+                            'trace': span.trace_id.hex(), 'span': span.span_id.hex(),
+                            'parent': span.parent_span_id.hex(), 'name': span.name, 'kind': span.kind,
+                            'start': span.start_time_unix_nano, 'end': span.end_time_unix_nano,
+                            'status': span.status.code, 'attributes': attributes_of(span.attributes),
+                            'resource': attributes_of(resource.resource.attributes)}), file=out, flush=True)
+    return messages.ExportTraceServiceResponse().SerializeToString()
+
+
+def serve_grpc():
+    from concurrent import futures
+
+    import grpc
+
+    def export(request, context):
+        return take(request, dict(context.invocation_metadata()))
+
+    handler = grpc.unary_unary_rpc_method_handler(export)
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
+        'opentelemetry.proto.collector.trace.v1.TraceService', {'Export': handler}),))
+    if server.add_insecure_port(f'127.0.0.1:{port}') != port:
+        sys.exit('the port is taken')
+    server.start()
+    (folder / 'ready').touch()
+    server.wait_for_termination()
+
+
+def serve_http():
+    import http.server
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            answer = take(self.rfile.read(int(self.headers['Content-Length'])),
+                          {**{k.lower(): v for k, v in self.headers.items()}, 'path': self.path})
+            self.send_response(200)
+            self.send_header('Content-Type', 'application/x-protobuf')
+            self.send_header('Content-Length', str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', port), Handler)
+    (folder / 'ready').touch()
+    server.serve_forever()
+
+
+def serve_badly():
+    server = socket.create_server(('127.0.0.1', port))
+    (folder / 'ready').touch()
+    kept = []
+    while True:
+        connection, _ = server.accept()
+        with open(folder / 'accepted', 'a') as out:
+            print('one', file=out)
+        if kind == 'reset':
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+            connection.close()
+        else:
+            kept.append(connection)
+
+
+messages = load_messages()
+{'grpc': serve_grpc, 'http': serve_http, 'silent': serve_badly, 'reset': serve_badly}[kind]()
