@@ -12,7 +12,9 @@ bool percent_decode(char *text) {
     char *to = text;
     for (const char *from = text; *from; to++) {
         int high = *from == '%' ? hex(from[1]) : -1, low = high >= 0 ? hex(from[2]) : -1;
-        *to = low >= 0 ? (char)(high * 16 + low) : *from;
+        *to = *from;
+        if (low >= 0)
+            *(unsigned char *)to = (unsigned char)(high * 16 + low);
         from += low >= 0 ? 3 : 1;
         if (!*to)
             return false;

@@ -159,7 +159,7 @@ stream_t *stream_open_unix(const char *path, int64_t deadline_ms, failure_t *fai
         fail(failure, "connect", strerror(ENAMETOOLONG));
         return NULL;
     }
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     return open_address((const struct sockaddr *)&address, sizeof address, deadline_ms, failure);
 }
 
