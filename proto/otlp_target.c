@@ -113,6 +113,7 @@ static Otlp__Resource *resource_of(const settings_t *settings, const char *insta
     Otlp__Resource *resource = must(malloc(sizeof *resource));
     otlp__resource__init(resource);
     resource->attributes = must(calloc(RESOURCE_ATTRIBUTES_MAX, sizeof(Otlp__KeyValue *)));
+    resource->n_attributes = 0; /* as the analyzer wants to see */
     char host[HOST_NAME_MAX + 1] = "", process[16];
     if (gethostname(host, sizeof host - 1) == 0 && *host && utf8_valid(host, strlen(host)))
         set_text(resource, "host.name", host);
