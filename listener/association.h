@@ -47,7 +47,7 @@ typedef enum outcome {
 typedef struct traced {
     int64_t begun_ns, requested_ns, ended_ns;
     outcome_t outcome;
-    char *why; /* owned */
+    char *why;             /* owned */
     bool told;             /* the notifier knows of it */
     uint64_t object_spans; /* objects that have spans of their own, */
     uint64_t summed;       /* and those that have none */
@@ -77,7 +77,7 @@ typedef struct association {
     struct server *server;
     association_state_t state;
     attention_t attention; /* changed by server_attend alone */
-    bool timed_out; /* that is why it is aborted */
+    bool timed_out;        /* that is why it is aborted */
     log_context_t context;
     connection_t connection;
     struct in6_addr address;

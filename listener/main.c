@@ -163,6 +163,7 @@ static int confine(stage_t *stage, sandbox_t *sandbox) {
     sandbox_allow_file(sandbox, settings->tls_ca);
     sandbox_allow_port(sandbox, settings->listener_port);
     sandbox_allow_port(sandbox, settings->tls_port);
+    otlp_confine(settings, sandbox);
     return 0;
 }
 

@@ -1,7 +1,8 @@
 #include "notifier/libraries.h"
 
 #include <amqp.h>
-#include <jansson.h>
+#include <hiredis/hiredis.h>
+#include <microhttpd.h>
 #include <nats/nats.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
@@ -13,6 +14,7 @@ void notifier_print_libraries(FILE *out) {
     libraries_print_one(out, "sqlite", sqlite3_libversion());
     libraries_print_one(out, "cnats", nats_GetVersion());
     libraries_print_one(out, "rabbitmq-c", amqp_version());
-    libraries_print_one(out, "jansson", jansson_version_str());
+    fprintf(out, "  hiredis %d.%d.%d\n", HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH);
+    libraries_print_one(out, "microhttpd", MHD_get_version());
     libraries_print_one(out, "openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
 }

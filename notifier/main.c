@@ -50,10 +50,10 @@ typedef struct notifier {
     board_t *board;
     health_t health;
     gauges_t gauges;
-    http_t *http;                          /* NULL: nobody is to be served */
-    size_t figures_heard;                  /* messages of that kind in what was taken from the inbox last */
-    int journal_changes;                   /* rows changed so far, at the last commit of events */
-    int64_t journal_try_ms;                /* when a journal that did not take events is tried again */
+    http_t *http;           /* NULL: nobody is to be served */
+    size_t figures_heard;   /* messages of that kind in what was taken from the inbox last */
+    int journal_changes;    /* rows changed so far, at the last commit of events */
+    int64_t journal_try_ms; /* when a journal that did not take events is tried again */
     traced_t *traced;
     int64_t listener_heard_ns, listener_died_ns; /* since 1970 */
     uint64_t current_listener;                   /* incarnation; 0: has not said it yet */

@@ -298,6 +298,16 @@ static void destroy(exporter_t *self) {
     free(self);
 }
 
+void otlp_confine(const settings_t *settings, sandbox_t *sandbox) {
+    const char *disabled = settings->otel_sdk_disabled;
+    if ((!settings->otel_endpoint && !settings->otel_traces_endpoint) ||
+        (disabled && strcasecmp(disabled, "true") == 0))
+        return;
+    sandbox->internet = true;
+    sandbox_allow_file(sandbox, "/etc/resolv.conf");
+    sandbox_allow_file(sandbox, "/etc/hosts");
+}
+
 void otlp_start(const settings_t *settings, const char *instance) {
     otlp_target_t target;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || !otlp_target_read(&target, settings, instance))

@@ -4,10 +4,13 @@
 #ifndef PROTO_OTLP_H
 #define PROTO_OTLP_H
 
+#include "common/sandbox.h"
 #include "common/settings.h"
 #include "common/trace.h"
 #include "proto/otlp.pb-c.h"
 
+/* Allows a stage what the exporter needs of the network and of files, where the settings name a collector. */
+void otlp_confine(const settings_t *settings, sandbox_t *sandbox);
 /* Starts it where the settings name a collector and OTEL_SDK_DISABLED is not true; what is wrong with an OTEL_
  * variable is said in a warning, and it counts as unset. `instance`: for service.instance.id. Before any span. */
 void otlp_start(const settings_t *settings, const char *instance);

@@ -216,6 +216,7 @@ static int confine(stage_t *stage, sandbox_t *sandbox) {
         return EX_UNAVAILABLE;
     }
     sandbox_allow(sandbox, stage->settings.files_root, SANDBOX_WRITE);
+    otlp_confine(&stage->settings, sandbox);
     return 0;
 }
 
@@ -269,7 +270,6 @@ static void print_libraries(FILE *out) {
     libraries_print(out);
     libraries_print_one(out, "dcmtk", head_dcmtk_version());
     libraries_print_one(out, "zlib", zlibVersion());
-    libraries_print_one(out, "jansson", jansson_version_str());
 }
 
 int main(int argc, char **argv) {

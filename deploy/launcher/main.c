@@ -66,7 +66,6 @@ static int read_options(int argc, char **argv, bool wanted[KINDS]) {
         case 'v':
             puts("oxidicom " OXIDICOM_VERSION);
             libraries_print(stdout);
-            libraries_print_one(stdout, "jansson", jansson_version_str());
             return 0;
         case 'h':
             print_help();

@@ -10,7 +10,7 @@
 
 #define DASHBOARD "deploy/grafana/oxidicom.json"
 #define ALERTS    "deploy/prometheus/alerts.yaml"
-#define RUNBOOK   "deploy/prometheus/RUNBOOK.md"
+#define RUNBOOK   "deploy/RUNBOOK.md"
 
 /* Whether /metrics has a sample of that name. */
 static bool is_sample(const char *name) {
