@@ -122,7 +122,7 @@ Test(alerts, are_rules_that_prometheus_reads_of_metrics_that_exist_each_with_a_p
     int count = 0;
     for (const char *at = rules; next_value(&at, "- alert:", name); count++) {
         const char *rest = at;
-        char *heading = text_of("\n## %s\n", name), *wanted = text_of(RUNBOOK "#%s", name);
+        char *heading = text_of("\n### %s\n", name), *wanted = text_of(RUNBOOK "#%s", name);
         cr_expect_not_null(strstr(runbook, heading), "the runbook has nothing of %s", name);
         cr_expect(next_value(&rest, "runbook:", pointer) && strcasecmp(pointer, wanted) == 0, "%s: %s", name,
                   pointer);
