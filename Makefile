@@ -61,6 +61,7 @@ PROTO := $(B)/obj/gen/proto/ring.pb-c.o $(call objects,proto) $(COMMON)
 PARTS_common := $(COMMON)
 PARTS_proto := $(PROTO)
 $(foreach s,$(STAGES),$(eval PARTS_$(s) := $(filter-out %/main.o,$(call objects,$(s))) $(PROTO)))
+PARTS_notifier += $(B)/obj/notifier/page.html.o
 LAUNCHER := $(call objects,deploy/launcher) $(call objects,deploy/tool) $(PROTO)
 PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
 # Its tests use the ring that the tests of the ring set up.
@@ -96,6 +97,11 @@ $(B)/obj/%.o: %.c | $(B)/gen/proto/ring.pb-c.h
 $(B)/obj/%.o: %.cc | $(B)/gen/proto/ring.pb-c.h
 	@mkdir -p $(@D)
 	@echo CXX $<; $(CXX) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
+
+# Linked in as it is, under a name that begins with _binary_.
+$(B)/obj/%.html.o: %.html
+	@mkdir -p $(@D)
+	@echo EMBED $<; ld -r -b binary -z noexecstack -o $@ $<
 
 $(B)/obj/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)

@@ -69,6 +69,7 @@ typedef struct settings {
     char *rust_log;
     int64_t http_port; /* 0: none */
     char *http_address;
+    bool http_show_phi;
 } settings_t;
 
 /* Reads the environment. Only what `stage` (one FOR_ value) uses is required. Returns 0, or EXIT_SETTINGS after

@@ -80,6 +80,8 @@ void association_abort(association_t *a, abort_source_t source, abort_reason_t r
     /* Before there is an association, anybody can send anything. */
     if (a->state != STA2_AWAITING_ASSOCIATE_RQ || log_seldom(&a->server->stranger_said_ms))
         log_warn(&a->context, "A-ABORT to %s: %s", a->peer, why);
+    if (a->state != STA2_AWAITING_ASSOCIATE_RQ)
+        recent_add(&a->server->recent, a, "A-ABORT", why);
     if (a->outcome == OUTCOME_LOST)
         a->outcome = OUTCOME_ABORTED;
     uint8_t pdu[SHORT_PDU_BYTES];
@@ -149,6 +151,7 @@ static void log_rejection(association_t *a, const char *why) {
 void association_reject(association_t *a, const rejection_t *rejection) {
     log_rejection(a, rejection->why);
     a->outcome = OUTCOME_REJECTED;
+    recent_add(&a->server->recent, a, "A-ASSOCIATE-RJ", why);
     uint8_t pdu[SHORT_PDU_BYTES];
     associate_rj_build(pdu, rejection->result, rejection->source, rejection->reason);
     association_send(a, pdu, sizeof pdu);
