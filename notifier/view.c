@@ -259,7 +259,6 @@ char *view_now(view_t *view, int64_t now_ms) {
     json_object_set_new(json, "figures", figures);
     set_number(json, "now", (uint64_t)clock_wall_ms());
     set_text(json, "release", OXIDICOM_VERSION);
-    set_text(json, "ae_title", sources->settings->scp_aet);
     json_object_set_new(json, "broker_kind", broker_kind(sources->settings));
     json_object_set_new(json, "phi", json_boolean(sources->settings->http_show_phi));
     json_object_set_new(json, "listener", listener_json(view));
