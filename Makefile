@@ -68,6 +68,7 @@ PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
 PARTS_tool := $(PARTS_launcher) $(B)/obj/tests/ring/ring.o
 PARTS_ring := $(PROTO)
 PARTS_http := $(PROTO) $(B)/obj/tests/ring/ring.o
+PARTS_page := $(PARTS_http) $(B)/obj/tests/http/endpoint.o
 PARTS_interop = $(PARTS_listener)
 PARTS_hostile := $(PROTO)
 # With the same servers.
@@ -148,6 +149,7 @@ deps:
 
 test-deps:
 	deploy/deps.sh build test
+	@deploy/deps.sh browser || echo "There is no Chromium: the tests of the live page in a browser will be skipped."
 
 SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc')
 

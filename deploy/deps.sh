@@ -8,6 +8,8 @@ build="gcc g++ make pkg-config libc6-dev libdcmtk-dev libzmq3-dev libczmq-dev li
     zlib1g-dev"
 test="git procps libcriterion-dev dcmtk openssl nats-server rabbitmq-server python3-celery python3-venv orthanc
     curl prometheus"
+# For the tests of the live page, which are skipped where it is not there.
+browser="chromium chromium-driver"
 demo="dcmtk nats-server"
 lint="git clang-format clang-tidy"
 fuzz="clang libclang-rt-14-dev llvm"
@@ -15,9 +17,9 @@ fuzz="clang libclang-rt-14-dev llvm"
 wanted=
 for set in "$@"; do
     case $set in
-    build | test | demo | lint | fuzz) wanted+=" ${!set}" ;;
+    build | test | browser | demo | lint | fuzz) wanted+=" ${!set}" ;;
     *)
-        echo "deps.sh: unknown set \"$set\"; allowed are build, test, demo, lint and fuzz" >&2
+        echo "deps.sh: unknown set \"$set\"; allowed are build, test, browser, demo, lint and fuzz" >&2
         exit 64
         ;;
     esac

@@ -178,7 +178,7 @@ static void destroy(stage_t *stage) {
     listener_t *listener = stage->self;
     if (listener->figures)
         figures_send(listener->figures, NULL); /* what was counted since the last beat */
-    server_clear(&listener->server);     /* first: associations give up the objects that they are receiving */
+    server_clear(&listener->server);           /* first: associations give up the objects that they are receiving */
     custody_clear(&listener->custody);
     figures_destroy(&listener->figures);
     free(listener);

@@ -1,5 +1,5 @@
-/* What peers were refused lately, for those who look from outside: rejections, aborts of ours, and C-STOREs that were
- * answered with anything but Success. Kept in memory only; the log has all of it. */
+/* What peers were refused lately, for those who look from outside: rejections, aborts of ours, and C-STOREs that
+ * were answered with anything but Success. Kept in memory only; the log has all of it. */
 #ifndef LISTENER_RECENT_H
 #define LISTENER_RECENT_H
 

@@ -111,11 +111,9 @@ static answer_t on_metrics(http_t *http, struct MHD_Connection *connection) {
 static answer_t on_page(http_t *http, struct MHD_Connection *connection) {
     (void)http;
     (void)connection;
-    answer_t answer = {
-        .status = MHD_HTTP_OK, .type = "text/html; charset=utf-8", .policy = live_page_policy()};
+    answer_t answer = {.status = MHD_HTTP_OK, .type = "text/html; charset=utf-8", .policy = live_page_policy()};
     const char *page = live_page(&answer.size);
-    answer.response =
-        MHD_create_response_from_buffer(answer.size, (void *)(uintptr_t)page, MHD_RESPMEM_PERSISTENT);
+    answer.response = MHD_create_response_from_buffer(answer.size, (void *)(uintptr_t)page, MHD_RESPMEM_PERSISTENT);
     return answer;
 }
 
@@ -131,11 +129,8 @@ static answer_t on_events(http_t *http, struct MHD_Connection *connection) {
 static const struct route {
     const char *path;
     answer_t (*answer)(http_t *http, struct MHD_Connection *connection);
-} ROUTES[] = {{"/", on_page},
-              {"/events", on_events},
-              {"/livez", on_livez},
-              {"/readyz", on_readyz},
-              {"/metrics", on_metrics}};
+} ROUTES[] = {
+    {"/", on_page}, {"/events", on_events}, {"/livez", on_livez}, {"/readyz", on_readyz}, {"/metrics", on_metrics}};
 
 static answer_t answer_of(http_t *http, struct MHD_Connection *connection, const char *path, const char *method) {
     for (size_t i = 0; i < sizeof ROUTES / sizeof *ROUTES; i++) {

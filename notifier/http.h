@@ -1,4 +1,5 @@
-/* The live page, health and metrics over HTTP, in a thread of libmicrohttpd's own: whatever clients do, the loop does not wait.
+/* The live page, health and metrics over HTTP, in a thread of libmicrohttpd's own: whatever clients do, the loop
+ * does not wait.
  *
  *   /          the page (page.html)
  *   /events    what it shows, as an event stream
@@ -18,8 +19,8 @@
 
 typedef struct http http_t;
 
-/* Serves on settings->http_port of settings->http_address; all three must outlive it. NULL where the port is 0. Where it
- * can't be bound, that is logged and tried again: nobody's reception depends on it. */
+/* Serves on settings->http_port of settings->http_address; all three must outlive it. NULL where the port is 0.
+ * Where it can't be bound, that is logged and tried again: nobody's reception depends on it. */
 http_t *http_new(const settings_t *settings, health_t *health, live_t *live);
 /* Ends `live`, too: nobody is shown anything any more. */
 void http_destroy(http_t **self_p);

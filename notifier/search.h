@@ -1,5 +1,5 @@
-/* Searches of the live page: the thread that answers HTTP leaves them here, the loop, which owns the journal, answers
- * one at a time. */
+/* Searches of the live page: the thread that answers HTTP leaves them here, the loop, which owns the journal,
+ * answers one at a time. */
 #ifndef NOTIFIER_SEARCH_H
 #define NOTIFIER_SEARCH_H
 

@@ -149,8 +149,7 @@ static json_t *listener_json(const view_t *view) {
 /* Who it is of, from what the journal keeps for the registration (column 17 of RECEPTION_PAGE). */
 static void add_patient(json_t *json, const Ring__Reception *r, sqlite3_stmt *row) {
     const void *bytes = sqlite3_column_blob(row, 17);
-    Ring__Series *series =
-        bytes ? ring__series__unpack(NULL, (size_t)sqlite3_column_bytes(row, 17), bytes) : NULL;
+    Ring__Series *series = bytes ? ring__series__unpack(NULL, (size_t)sqlite3_column_bytes(row, 17), bytes) : NULL;
     set_text(json, "folder", r->folder);
     if (!series)
         return;
