@@ -36,7 +36,7 @@ static json_t *command(const browser_t *browser, const char *method, const char 
     char *request = text_of("%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                             "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
                             method, path, strlen(text), text);
-    char *said = http_exchange(browser->port, request, strlen(request), COMMAND_MS);
+    char *said = http_call(browser->port, request, COMMAND_MS);
     const char *from = said ? strstr(said, "\r\n\r\n") : NULL;
     json_t *answer = from ? json_loads(from + 4, 0, NULL) : NULL;
     json_t *value = json_incref(json_object_get(answer, "value"));
