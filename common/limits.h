@@ -253,6 +253,11 @@
 #define TOOL_TIMEOUT_MS      2000
 #define TOOL_TIMEOUT_MOST_MS (10 * 60 * 1000)
 
+/* `oxidicom top` looks this often, and names so many of each list. */
+#define TOP_INTERVAL_MS 1000
+#define TOP_SERIES      10
+#define TOP_LINES       16
+
 /* --- launcher ------------------------------------------------------------------------------------- */
 
 #define WRITERS_MAX 256
