@@ -151,7 +151,7 @@ static void log_rejection(association_t *a, const char *why) {
 void association_reject(association_t *a, const rejection_t *rejection) {
     log_rejection(a, rejection->why);
     a->outcome = OUTCOME_REJECTED;
-    recent_add(&a->server->recent, a, "A-ASSOCIATE-RJ", why);
+    recent_add(&a->server->recent, a, "A-ASSOCIATE-RJ", rejection->why);
     uint8_t pdu[SHORT_PDU_BYTES];
     associate_rj_build(pdu, rejection->result, rejection->source, rejection->reason);
     association_send(a, pdu, sizeof pdu);
