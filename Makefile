@@ -65,6 +65,7 @@ PROTO := $(B)/obj/gen/proto/ring.pb-c.o $(B)/obj/gen/proto/otlp.pb-c.o $(call ob
 PARTS_common := $(COMMON)
 PARTS_proto := $(PROTO)
 $(foreach s,$(STAGES),$(eval PARTS_$(s) := $(filter-out %/main.o,$(call objects,$(s))) $(PROTO)))
+PARTS_notifier += $(B)/obj/notifier/page.html.o
 LAUNCHER := $(call objects,deploy/launcher) $(call objects,deploy/tool) $(PROTO)
 PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
 # Its tests use the ring that the tests of the ring set up.
@@ -74,6 +75,7 @@ PARTS_ring := $(PROTO)
 PARTS_http := $(PROTO) $(B)/obj/tests/ring/ring.o
 PARTS_deploy := $(PROTO)
 PARTS_otel := $(PROTO) $(B)/obj/tests/ring/ring.o
+PARTS_page := $(PARTS_http) $(B)/obj/tests/http/endpoint.o
 PARTS_interop = $(PARTS_listener)
 PARTS_hostile := $(PROTO)
 # With the same servers.
@@ -107,6 +109,11 @@ $(B)/obj/%.o: %.c | $(GENERATED)
 $(B)/obj/%.o: %.cc | $(GENERATED)
 	@mkdir -p $(@D)
 	@echo CXX $<; $(CXX) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
+
+# Linked in as it is, under a name that begins with _binary_.
+$(B)/obj/%.html.o: %.html
+	@mkdir -p $(@D)
+	@echo EMBED $<; ld -r -b binary -z noexecstack -o $@ $<
 
 $(B)/obj/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
@@ -155,6 +162,7 @@ deps:
 
 test-deps:
 	deploy/deps.sh build test package
+	@deploy/deps.sh browser || echo "There is no Chromium: the tests of the live page in a browser will be skipped."
 
 SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc')
 

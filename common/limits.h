@@ -78,6 +78,9 @@
 
 /* --- listener ------------------------------------------------------------------------------------- */
 
+/* Associations that the listener names to those who look from outside, and refusals that it remembers for them. */
+#define ASSOCIATIONS_SHOWN_MAX 100
+#define REFUSALS_KEPT          24
 /* An A-ASSOCIATE-RQ may have 128 contexts of many syntaxes and user items; nothing legal comes near this. */
 #define ASSOCIATE_RQ_MAX_BYTES (256 * 1024)
 /* Contexts that are answered: the ids allow 128 (PS3.8 9.3.2.2), some peers propose more. */
@@ -263,6 +266,15 @@
 #define HTTP_REQUEST_MAX_MS    15000
 #define HTTP_ANSWER_MAX_MS     30000
 #define HTTP_RETRY_MS          5000
+/* The live page: those who look at once, what each is told how often, and receptions in it; searches that wait for
+ * their answer, and the longest text that is looked for. */
+#define VIEWERS_MAX           16
+#define VIEW_INTERVAL_MS      500
+#define VIEW_RECEPTIONS       60
+#define SEARCHES_MAX          8
+#define SEARCH_TEXT_MAX_BYTES 128
+/* A viewer whose network has gone without a word is given up after this. */
+#define HTTP_UNACKNOWLEDGED_MS 20000
 /* A loop that has not come round for so long hangs. */
 #define LOOP_SILENCE_MS 10000
 
@@ -281,6 +293,11 @@
 /* How long it waits for an answer, unless told otherwise, and at most. */
 #define TOOL_TIMEOUT_MS      2000
 #define TOOL_TIMEOUT_MOST_MS (10 * 60 * 1000)
+
+/* `oxidicom top` looks this often, and names so many of each list. */
+#define TOP_INTERVAL_MS 1000
+#define TOP_SERIES      10
+#define TOP_LINES       16
 
 /* --- launcher ------------------------------------------------------------------------------------- */
 

@@ -74,6 +74,7 @@ typedef struct settings {
     char *rust_log;
     int64_t http_port; /* 0: none */
     char *http_address;
+    bool http_show_phi;
     char *log_format; /* text or json */
     int64_t otel_object_spans;
     /* As they are in the environment, or NULL; read by proto/otlp_target.c. */

@@ -12,6 +12,8 @@ test="git procps libcriterion-dev dcmtk openssl nats-server rabbitmq-server redi
     prometheus s6 supervisor systemd groff-base man-db bsdextrautils
     mmdebstrap python3-grpcio python3-protobuf"
 package="debhelper dpkg-dev fakeroot lintian"
+# For the tests of the live page, which are skipped where it is not there.
+browser="chromium chromium-driver"
 demo="dcmtk nats-server"
 lint="git clang-format clang-tidy"
 fuzz="clang libclang-rt-14-dev llvm"
@@ -24,9 +26,9 @@ fi
 wanted=
 for set in "$@"; do
     case $set in
-    build | test | demo | lint | fuzz | package) wanted+=" ${!set}" ;;
+    build | test | browser | demo | lint | fuzz | package) wanted+=" ${!set}" ;;
     *)
-        echo "deps.sh: unknown set \"$set\"; allowed are build, test, demo, lint, fuzz and package" >&2
+        echo "deps.sh: unknown set \"$set\"; allowed are build, test, browser, demo, lint, fuzz and package" >&2
         exit 64
         ;;
     esac

@@ -98,6 +98,8 @@ void association_abort(association_t *a, abort_source_t source, abort_reason_t r
     if (a->state != STA2_AWAITING_ASSOCIATE_RQ || log_seldom(&a->server->stranger_said_ms))
         log_warn(&a->context, "A-ABORT to %s: %s", a->peer, why);
     note_why(a, why);
+    if (a->state != STA2_AWAITING_ASSOCIATE_RQ)
+        recent_add(&a->server->recent, a, "A-ABORT", why);
     uint8_t pdu[SHORT_PDU_BYTES];
     abort_build(pdu, source, reason);
     association_send(a, pdu, sizeof pdu);
@@ -168,6 +170,7 @@ static void log_rejection(association_t *a, const char *why) {
 void association_reject(association_t *a, const rejection_t *rejection) {
     log_rejection(a, rejection->why);
     note_why(a, rejection->why);
+    recent_add(&a->server->recent, a, "A-ASSOCIATE-RJ", rejection->why);
     uint8_t pdu[SHORT_PDU_BYTES];
     associate_rj_build(pdu, rejection->result, rejection->source, rejection->reason);
     association_send(a, pdu, sizeof pdu);

@@ -69,7 +69,8 @@ static ring_handler_fn *const HANDLERS[] = {
 static void send_figures(void *self) {
     listener_t *listener = self;
     gauges_set(&listener->server, &listener->custody);
-    figures_send(listener->figures);
+    listener_view_t view;
+    figures_send(listener->figures, query_view(&view, &listener->server, &listener->custody));
 }
 
 /* --- the stage ---------------------------------------------------------------------------------------- */
@@ -196,8 +197,8 @@ static int start(stage_t *stage) {
 static void destroy(stage_t *stage) {
     listener_t *listener = stage->self;
     if (listener->figures)
-        figures_send(listener->figures); /* what was counted since the last beat */
-    server_clear(&listener->server);     /* first: associations give up the objects that they are receiving */
+        figures_send(listener->figures, NULL); /* what was counted since the last beat */
+    server_clear(&listener->server);           /* first: associations give up the objects that they are receiving */
     custody_clear(&listener->custody);
     figures_destroy(&listener->figures);
     otlp_stop();

@@ -61,10 +61,13 @@ static void measure_outcome(const association_t *a, const message_t *message, ui
 
 static void count_outcome(association_t *a, const message_t *message, const response_t *response) {
     measure_outcome(a, message, response->status);
-    if (response->status == STATUS_SUCCESS)
+    if (response->status == STATUS_SUCCESS) {
         a->stored++;
-    else
+        a->server->stored_count += message->object != NULL;
+    } else {
         a->refused++;
+        recent_add_store(&a->server->recent, a, message, response);
+    }
     uint64_t left_out = 0;
     /* Storage that is full refuses every object. */
     if (response->status == STATUS_SUCCESS ||
@@ -192,6 +195,7 @@ static void on_data_fragment(association_t *a, const stream_event_t *event) {
         return;
     }
     a->bytes += event->size;
+    a->server->received_bytes += event->size;
     metric_add(METRIC_RECEIVED_BYTES, NULL, event->size);
     a->receiving->bytes += event->size;
     if (a->receiving->object && event->size > 0)

@@ -1,8 +1,20 @@
-/* What the listener tells the operator's tool. */
+/* What the listener tells of itself: to the operator's tool, and with its figures to the notifier. */
 #ifndef LISTENER_QUERY_H
 #define LISTENER_QUERY_H
 
 #include "listener/server.h"
+
+/* Room for a status; its texts are those of server and custody. */
+typedef struct listener_view {
+    Ring__ListenerStatus status;
+    Ring__Alive self, writer_selves[WRITERS_MAX];
+    Ring__WriterStatus writers[WRITERS_MAX], *writer_pointers[WRITERS_MAX];
+    Ring__OpenAssociation associations[ASSOCIATIONS_SHOWN_MAX], *association_pointers[ASSOCIATIONS_SHOWN_MAX];
+    Ring__Refusal refusals[REFUSALS_KEPT], *refusal_pointers[REFUSALS_KEPT];
+} listener_view_t;
+
+/* Fills it, valid until anything changes, and returns its status. */
+const Ring__ListenerStatus *query_view(listener_view_t *view, const server_t *server, const custody_t *custody);
 
 /* Message of the ring. Without a usable inbox in it nobody is answered. */
 void query_on_status(const server_t *server, const custody_t *custody, const Ring__StatusQuery *query);

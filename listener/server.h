@@ -5,6 +5,7 @@
 #include "common/limits.h"
 #include "listener/association.h"
 #include "listener/peers.h"
+#include "listener/recent.h"
 #include "listener/tls.h"
 
 #define LISTENING_SOCKETS_MAX (2 + SUPERVISION_SOCKETS_MAX) /* plain, TLS, and those handed over */
@@ -28,6 +29,8 @@ typedef struct server {
     size_t connections_count, connections_max;
     peers_t peers;
     uint64_t accepted_count;
+    uint64_t stored_count, received_bytes; /* objects; of data sets */
+    recent_t recent;
     size_t served_count; /* associations that count against OXIDICOM_LISTENER_THREADS */
     bool draining;
     int64_t drained_at_ms; /* while draining: what is open then is aborted */

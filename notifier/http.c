@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,17 +20,38 @@ typedef struct client {
     int fd;
     int64_t since_ms;  /* of the request that is being read, or of the answer */
     bool is_answering; /* the request is there */
+    bool is_viewer;    /* its answer has no end */
 } client_t;
 
 struct http {
     const settings_t *settings;
     health_t *health;
+    live_t *live;
     struct MHD_Daemon *daemon; /* NULL: can't be bound */
     int64_t tried_ms;
     log_limit_t said;
     pthread_mutex_t lock; /* of the clients */
     client_t clients[HTTP_CONNECTIONS_MAX];
 };
+
+/* --- who asks ---------------------------------------------------------------------------------------------- */
+
+static client_t *client_of(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+/* One who has gone without a word is noticed by what he does not acknowledge. */
+static void become_viewer(http_t *http, struct MHD_Connection *connection) {
+    client_t *client = client_of(connection);
+    unsigned most_ms = HTTP_UNACKNOWLEDGED_MS;
+    if (!client)
+        return;
+    (void)setsockopt(client->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &most_ms, sizeof most_ms); /* later, then */
+    pthread_mutex_lock(&http->lock);
+    client->is_viewer = true;
+    pthread_mutex_unlock(&http->lock);
+}
 
 /* --- answers --------------------------------------------------------------------------------------------- */
 
@@ -38,6 +60,8 @@ typedef struct answer {
     const char *type;
     char *body; /* owned */
     size_t size;
+    struct MHD_Response *response; /* in place of a body */
+    const char *policy;            /* of the page; NULL: another answer */
 } answer_t;
 
 static answer_t answer_text(unsigned status, const char *what, const char *detail) {
@@ -49,7 +73,7 @@ static answer_t answer_text(unsigned status, const char *what, const char *detai
 }
 
 static answer_t answer_json(unsigned status, char *json) {
-    return (answer_t){status, "application/json", json, strlen(json)};
+    return (answer_t){.status = status, .type = "application/json", .body = json, .size = strlen(json)};
 }
 
 static bool is_verbose(struct MHD_Connection *connection) {
@@ -84,10 +108,29 @@ static answer_t on_metrics(http_t *http, struct MHD_Connection *connection) {
     return answer;
 }
 
+static answer_t on_page(http_t *http, struct MHD_Connection *connection) {
+    (void)http;
+    (void)connection;
+    answer_t answer = {.status = MHD_HTTP_OK, .type = "text/html; charset=utf-8", .policy = live_page_policy()};
+    const char *page = live_page(&answer.size);
+    answer.response = MHD_create_response_from_buffer(answer.size, (void *)(uintptr_t)page, MHD_RESPMEM_PERSISTENT);
+    return answer;
+}
+
+static answer_t on_events(http_t *http, struct MHD_Connection *connection) {
+    answer_t answer = {.status = MHD_HTTP_OK, .type = "text/event-stream"};
+    answer.response = viewers_response(http->live->stream, connection);
+    if (!answer.response)
+        return answer_text(MHD_HTTP_SERVICE_UNAVAILABLE, "too many look already", "");
+    become_viewer(http, connection);
+    return answer;
+}
+
 static const struct route {
     const char *path;
     answer_t (*answer)(http_t *http, struct MHD_Connection *connection);
-} ROUTES[] = {{"/livez", on_livez}, {"/readyz", on_readyz}, {"/metrics", on_metrics}};
+} ROUTES[] = {
+    {"/", on_page}, {"/events", on_events}, {"/livez", on_livez}, {"/readyz", on_readyz}, {"/metrics", on_metrics}};
 
 static answer_t answer_of(http_t *http, struct MHD_Connection *connection, const char *path, const char *method) {
     for (size_t i = 0; i < sizeof ROUTES / sizeof *ROUTES; i++) {
@@ -97,21 +140,26 @@ static answer_t answer_of(http_t *http, struct MHD_Connection *connection, const
             return answer_text(MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD", "");
         return ROUTES[i].answer(http, connection);
     }
-    return answer_text(MHD_HTTP_NOT_FOUND, "there are /metrics, /livez and /readyz", "");
+    return answer_text(MHD_HTTP_NOT_FOUND, "there are /, /metrics, /livez and /readyz", "");
 }
 
 static enum MHD_Result send_answer(struct MHD_Connection *connection, const answer_t *answer) {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(answer->size, answer->body, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *response = answer->response;
+    if (!response)
+        response = MHD_create_response_from_buffer(answer->size, answer->body, MHD_RESPMEM_MUST_FREE);
     if (!response) {
         free(answer->body);
         return MHD_NO;
     }
     bool made = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type) == MHD_YES &&
                 MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES &&
-                MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES;
+                MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
+                MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin") == MHD_YES;
     if (made && answer->status == MHD_HTTP_METHOD_NOT_ALLOWED)
         made = MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD") == MHD_YES;
+    if (made && answer->policy)
+        made = MHD_add_response_header(response, "Content-Security-Policy", answer->policy) == MHD_YES &&
+               MHD_add_response_header(response, "Referrer-Policy", "no-referrer") == MHD_YES;
     enum MHD_Result queued = made ? MHD_queue_response(connection, answer->status, response) : MHD_NO;
     MHD_destroy_response(response);
     return queued;
@@ -123,12 +171,8 @@ static void begin(http_t *http, client_t *client, bool is_answering) {
     pthread_mutex_lock(&http->lock);
     client->since_ms = clock_ms();
     client->is_answering = is_answering;
+    client->is_viewer = false;
     pthread_mutex_unlock(&http->lock);
-}
-
-static client_t *client_of(struct MHD_Connection *connection) {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    return info ? info->socket_context : NULL;
 }
 
 static client_t *add_client(http_t *http, int fd) {
@@ -159,25 +203,50 @@ static void on_connection(void *self, struct MHD_Connection *connection, void **
     }
 }
 
+/* --- requests -------------------------------------------------------------------------------------------- */
+
+static question_t *ask(http_t *http, struct MHD_Connection *connection) {
+    return search_ask(http->live->search, connection,
+                      MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "q"));
+}
+
+static answer_t found(void **request) {
+    char *json = search_take_answer(*request);
+    *request = NULL;
+    return json ? answer_json(MHD_HTTP_OK, json)
+                : answer_text(MHD_HTTP_SERVICE_UNAVAILABLE, "the notifier ends", "");
+}
+
 static enum MHD_Result on_request(void *self, struct MHD_Connection *connection, const char *path,
                                   const char *method, const char *version, const char *upload, size_t *upload_size,
                                   void **request) {
     (void)version;
     (void)upload;
     (void)upload_size;
-    (void)request;
     http_t *http = self;
     client_t *client = client_of(connection);
-    if (client)
+    if (client && !*request)
         begin(http, client, true);
-    answer_t answer = answer_of(http, connection, path, method);
+    answer_t answer;
+    if (*request) {
+        answer = found(request);
+    } else if (strcmp(path, "/series") == 0 && strcmp(method, MHD_HTTP_METHOD_GET) == 0) {
+        *request = ask(http, connection);
+        if (*request)
+            return MHD_YES; /* comes again when the loop has answered */
+        answer = answer_text(MHD_HTTP_BAD_REQUEST, "looks for ?q=, or too many look for something", "");
+    } else {
+        answer = answer_of(http, connection, path, method);
+    }
     return send_answer(connection, &answer);
 }
 
 static void on_answered(void *self, struct MHD_Connection *connection, void **request,
                         enum MHD_RequestTerminationCode how) {
-    (void)request;
     (void)how;
+    if (*request)
+        search_give_up(*request);
+    *request = NULL;
     client_t *client = client_of(connection);
     if (client)
         begin(self, client, false);
@@ -212,7 +281,7 @@ static void serve(http_t *http) {
     uint64_t left_out = 0;
     http->tried_ms = clock_ms();
     bool known = address_of(http->settings, &address);
-    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
     if (address.ss_family == AF_INET6)
         flags |= MHD_USE_DUAL_STACK;
     if (known)
@@ -224,14 +293,14 @@ static void serve(http_t *http) {
             MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED, on_answered, http,
             MHD_OPTION_END);
     if (http->daemon)
-        log_info(NULL, "health and metrics are served on %s port %lld", http->settings->http_address,
+        log_info(NULL, "the live page, health and metrics are served on %s port %lld", http->settings->http_address,
                  (long long)http->settings->http_port);
     else if (log_rarely(&http->said, &left_out))
         log_error(NULL, "can't serve health and metrics on %s port %lld: %s; this is tried again",
                   http->settings->http_address, (long long)http->settings->http_port, strerror(errno));
 }
 
-http_t *http_new(const settings_t *settings, health_t *health) {
+http_t *http_new(const settings_t *settings, health_t *health, live_t *live) {
     if (settings->http_port == 0)
         return NULL;
     http_t *http = calloc(1, sizeof *http);
@@ -239,6 +308,7 @@ http_t *http_new(const settings_t *settings, health_t *health) {
         abort();
     http->settings = settings;
     http->health = health;
+    http->live = live;
     pthread_mutex_init(&http->lock, NULL);
     serve(http);
     return http;
@@ -248,6 +318,7 @@ void http_destroy(http_t **self_p) {
     http_t *http = *self_p;
     if (!http)
         return;
+    live_end(http->live);
     if (http->daemon)
         MHD_stop_daemon(http->daemon);
     pthread_mutex_destroy(&http->lock);
@@ -266,7 +337,7 @@ void http_tick(http_t *http, int64_t now_ms) {
     for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
         client_t *client = &http->clients[i];
         int64_t most_ms = client->is_answering ? HTTP_ANSWER_MAX_MS : HTTP_REQUEST_MAX_MS;
-        if (client->used && now_ms - client->since_ms >= most_ms)
+        if (client->used && !client->is_viewer && now_ms - client->since_ms >= most_ms)
             (void)shutdown(client->fd, SHUT_RDWR); /* fails where the client has gone by itself */
     }
     pthread_mutex_unlock(&http->lock);

@@ -53,7 +53,8 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
     " (SELECT count(*) FROM sending WHERE reception = page.id),"                                                   \
     " state = 'due' AND EXISTS (SELECT 1 FROM reception WHERE state = 'receiving'"                                 \
     "  AND calling_ae = page.calling_ae AND series_uid = page.series_uid),"                                        \
-    " attempts, max(0, retry_ms - ?7), task_id, ndicom, why, iif(?6, folder, NULL) FROM reception AS page"         \
+    " attempts, max(0, retry_ms - ?7), task_id, ndicom, why, iif(?6, folder, NULL), iif(?6, series, NULL)"         \
+    " FROM reception AS page"                                                                                      \
     " WHERE id < ?1 AND id >= ?2 AND (?3 = '' OR calling_ae = ?3)"                                                 \
     " AND max(began_at, ifnull(ended_at, 0), ifnull(settled_at, 0)) >= ?4" AND_WHERE " ORDER BY id DESC LIMIT ?5"
 
@@ -128,6 +129,8 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_RECEPTION_LAST] = "SELECT max(id) FROM reception",
     [SQL_PAGE_IN_RANGE] = RECEPTION_PAGE(" AND ?8 = ''"),
     [SQL_PAGE_OF_SERIES] = RECEPTION_PAGE(" AND series_uid = ?8"),
+    [SQL_PAGE_MATCHING] = RECEPTION_PAGE(" AND (instr(series_uid, ?8) > 0 OR calling_ae = ?8 COLLATE NOCASE"
+                                         " OR task_id = ?8 OR CAST(id AS TEXT) = ?8)"),
     [SQL_RESEND_FIND] = "SELECT max(id) FROM reception WHERE series_uid = ?1 AND (?2 = '' OR calling_ae = ?2)"
                         " AND folder IS NOT NULL AND state <> 'merged' GROUP BY calling_ae, folder LIMIT ?3",
     [SQL_RESEND_READ] = "SELECT calling_ae, series_uid, folder, series, files FROM reception WHERE id = ?1",

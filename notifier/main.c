@@ -19,6 +19,7 @@
 #include "notifier/http.h"
 #include "notifier/journal.h"
 #include "notifier/libraries.h"
+#include "notifier/live.h"
 #include "notifier/progress.h"
 #include "notifier/publisher.h"
 #include "notifier/query.h"
@@ -50,6 +51,7 @@ typedef struct notifier {
     board_t *board;
     health_t health;
     gauges_t gauges;
+    live_t live;
     http_t *http;           /* NULL: nobody is to be served */
     size_t figures_heard;   /* messages of that kind in what was taken from the inbox last */
     int journal_changes;    /* rows changed so far, at the last commit of events */
@@ -246,6 +248,7 @@ static void on_figures(void *self, const Ring__Envelope *envelope, zmq_msg_t *da
     notifier_t *notifier = self;
     notifier->figures_heard++;
     board_on_figures(notifier->board, envelope->figures, clock_ms());
+    view_on_figures(notifier->live.view, envelope->figures);
 }
 
 static void on_status_query(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
@@ -303,6 +306,7 @@ static void beat_figures(notifier_t *notifier) {
                                        notifier->stage->settings.nats_address != NULL},
                    clock_ms());
     board_on_figures(notifier->board, figures_take(notifier->figures), clock_ms());
+    live_beat(&notifier->live, clock_ms());
     http_tick(notifier->http, clock_ms());
 }
 
@@ -446,7 +450,8 @@ static int start(stage_t *stage) {
     notifier->health.nats = stage->settings.nats_address ? &notifier->nats_state : NULL;
     notifier->health.journal_writable = true; /* it was opened */
     health_beat(&notifier->health);
-    notifier->http = http_new(&stage->settings, &notifier->health);
+    live_init(&notifier->live, &(view_sources_t){&stage->settings, &notifier->health, &notifier->journal});
+    notifier->http = http_new(&stage->settings, &notifier->health, &notifier->live);
     if (!notifier->monitor || zloop_reader(stage->loop, notifier->monitor, on_monitor, notifier) != 0)
         log_warn(NULL, "can't watch the connection to the listener: its end is noticed by its silence only");
     return zloop_reader(stage->loop, zactor_sock(notifier->broker), on_broker, stage) == 0 ? 0 : EX_OSERR;
@@ -455,6 +460,7 @@ static int start(stage_t *stage) {
 static void destroy(stage_t *stage) {
     notifier_t *notifier = stage->self;
     http_destroy(&notifier->http); /* first: it reads what follows */
+    live_clear(&notifier->live);
     query_destroy(&notifier->query);
     registrar_destroy(&notifier->registrar);
     broker_destroy(&notifier->broker);

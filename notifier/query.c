@@ -155,8 +155,7 @@ void query_on_status(query_t *query, const Ring__StatusQuery *message) {
 
 /* --- series -------------------------------------------------------------------------------------------- */
 
-/* Columns as RECEPTION_COLUMNS has them. */
-static Ring__Reception *read_reception(sqlite3_stmt *row) {
+Ring__Reception *query_reception(sqlite3_stmt *row) {
     Ring__Reception *r = NEW(Ring__Reception, reception);
     r->number = sqlite3_column_int64(row, 0);
     r->series_instance_uid = query_text((const char *)sqlite3_column_text(row, 1));
@@ -185,7 +184,7 @@ static int64_t read_page(journal_t *journal, sqlite3_stmt *row, Ring__SeriesPage
     if (!page->receptions)
         abort();
     while (journal_row(journal, row)) {
-        Ring__Reception *reception = read_reception(row);
+        Ring__Reception *reception = query_reception(row);
         page->receptions[page->n_receptions++] = reception;
         last = reception->number;
     }

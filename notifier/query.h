@@ -35,11 +35,13 @@ void query_on_register(query_t *query, const Ring__Register *message);
 /* The transaction has ended: the answers go out, or, where it has failed, an error in place of each. */
 void query_settle(query_t *query, bool committed);
 
-/* --- shared by query.c and resend.c --- */
+/* --- shared by query.c, resend.c and view.c --- */
 
 /* An answer to go out after the commit, to fill with what malloc gave. NULL where nobody is to be answered. */
 Ring__Answer *query_answer(query_t *query, const Ring__ReplyTo *reply_to);
 journal_t *query_journal(query_t *query);
+/* Columns as RECEPTION_PAGE (journal_sql.c) has them; free with ring__reception__free_unpacked. */
+Ring__Reception *query_reception(sqlite3_stmt *row);
 /* As for the fields of a message that is freed with free_unpacked. */
 char *query_text(const char *text);
 

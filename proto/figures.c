@@ -107,8 +107,9 @@ const Ring__Figures *figures_take(figures_t *self) {
     return &self->message;
 }
 
-void figures_send(figures_t *self) {
+void figures_send(figures_t *self, const Ring__ListenerStatus *listener) {
     Ring__Figures *message = (Ring__Figures *)(uintptr_t)figures_take(self);
+    message->listener = (Ring__ListenerStatus *)(uintptr_t)listener;
     if (ring_send(self->notifier, &RING_ENVELOPE(FIGURES, figures, message)) != 0)
         log_debug(NULL, "the notifier takes no figures: %s", strerror(errno));
 }

@@ -49,7 +49,7 @@ static void say_alive(writer_t *self) {
     self->beat_ms = clock_ms();
     store_set_deadline(self->environment.store, self->beat_ms + WRITER_SILENCE_MS);
     metric_set(METRIC_OBJECTS_OPEN, NULL, (int64_t)objects_open(self->objects));
-    figures_send(self->figures);
+    figures_send(self->figures, NULL);
     if (ring_send(self->listener, &RING_ENVELOPE(ALIVE, alive, &alive)) != 0)
         log_debug(NULL, "can't say to the listener that this writer lives: %s", strerror(errno));
     /* Said again and again: a listener that was started meanwhile does not know it. */
@@ -253,7 +253,7 @@ static int start(stage_t *stage) {
 static void destroy(stage_t *stage) {
     writer_t *self = stage->self;
     if (self->figures)
-        figures_send(self->figures); /* what was counted since the last beat */
+        figures_send(self->figures, NULL); /* what was counted since the last beat */
     objects_destroy(&self->objects);
     store_destroy(&self->environment.store);
     if (self->monitor)

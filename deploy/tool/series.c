@@ -14,12 +14,11 @@ static bool has_state(const Ring__Reception *r, const char *state) {
     return strcmp(r->state, state) == 0;
 }
 
-/* What an operator calls it. */
-static const char *state_of(const Ring__Reception *r) {
+const char *reception_state(const Ring__Reception *r) {
     return has_state(r, "due") ? "waiting" : r->state;
 }
 
-static const char *details_of(const Ring__Reception *r) {
+const char *reception_details(const Ring__Reception *r) {
     if (has_state(r, "receiving") && r->associations == 0)
         return "nobody sends it any more; waits for quiet";
     if (has_state(r, "receiving"))
@@ -38,8 +37,8 @@ static const char *details_of(const Ring__Reception *r) {
 
 static void print_line(table_t *table, const Ring__Reception *r, bool with_folder) {
     int64_t last = r->settled_at ? r->settled_at : r->ended_at ? r->ended_at : r->began_at;
-    table_add(table, cell_time(last), r->series_instance_uid, r->calling_ae, state_of(r),
-              cell("%" PRIu64, r->files), cell("%" PRIu64, r->errors), details_of(r),
+    table_add(table, cell_time(last), r->series_instance_uid, r->calling_ae, reception_state(r),
+              cell("%" PRIu64, r->files), cell("%" PRIu64, r->errors), reception_details(r),
               with_folder ? r->folder : NULL, NULL);
 }
 
@@ -50,7 +49,7 @@ static json_t *number_or_null(int64_t number) {
 static json_t *reception_json(const Ring__Reception *r, bool with_folder) {
     json_t *json = json_pack("{s:I, s:o, s:o, s:s, s:I, s:I, s:I}", "number", (json_int_t)r->number,
                              "SeriesInstanceUID", json_text(r->series_instance_uid), "calling_ae",
-                             json_text(r->calling_ae), "state", state_of(r), "files", (json_int_t)r->files,
+                             json_text(r->calling_ae), "state", reception_state(r), "files", (json_int_t)r->files,
                              "errors", (json_int_t)r->errors, "associations", (json_int_t)r->associations);
     json_object_set_new(json, "began_at", json_time(r->began_at));
     json_object_set_new(json, "ended_at", json_time(r->ended_at));

@@ -269,15 +269,19 @@ static bool is_whole(const Ring__Answer *a) {
            (a->notifier && a->notifier->self && a->notifier->journal && a->notifier->broker && a->notifier->nats);
 }
 
+Ring__Answer *status_ask(ask_t *ask, const char *stage) {
+    Ring__Answer *answer = ask_status(ask, stage);
+    if (!answer || is_whole(answer))
+        return answer;
+    ring__answer__free_unpacked(answer, NULL);
+    return NULL;
+}
+
 static asked_t ask_whole(ask_t *ask, const char *stage) {
     int64_t begin = clock_ms();
-    asked_t asked = {.answer = ask_status(ask, stage)};
+    asked_t asked = {.answer = status_ask(ask, stage)};
     asked.took_ms = clock_ms() - begin;
     asked.there = ask_reaches(ask->run_dir, stage);
-    if (asked.answer && !is_whole(asked.answer)) {
-        ring__answer__free_unpacked(asked.answer, NULL);
-        asked.answer = NULL;
-    }
     return asked;
 }
 

@@ -22,6 +22,7 @@ enum {
     OPTION_FORCE = 32,
     OPTION_SHOW_PHI = 64,
     OPTION_STAGES = 128,
+    OPTION_ONCE = 256,
 };
 
 typedef struct command {
@@ -36,6 +37,11 @@ static const command_t COMMANDS[] = {
     {"status", status_command, OPTION_STAGES, 0, 0,
      "oxidicom status: stages, queues, journal, broker and NATS of an oxidicom that runs.\n\n"
      "  --stages        broker and NATS may be away: for probes, since no restart of this brings those back\n"},
+    {"top", top_command, OPTION_ONCE, 0, 0,
+     "oxidicom top: stages, rates, queues, associations, series and refusals, drawn anew each second until "
+     "Control-C.\n"
+     "Where it is piped, each is printed below the one before.\n\n"
+     "  --once          one, and the end\n"},
     {"series", series_command, OPTION_ALL | OPTION_AE | OPTION_UID | OPTION_SINCE | OPTION_SHOW_PHI, 0, 1,
      "oxidicom series [UID|AE|SINCE]: what became of series, the newest first.\n\n"
      "The argument is a UID where it is digits and dots, a point in time where it is a date (2026-05-01, with "
@@ -71,10 +77,16 @@ bool tool_has_command(const char *name) {
     return find_command(name) != NULL;
 }
 
+static bool is_known_to(const command_t *command, int option) {
+    return (option == 'j' && command->run != top_command) || option == 't' || option == 'h' ||
+           (command->options & (unsigned)option) != 0;
+}
+
 static void print_help(const command_t *command) {
     fputs(command->help, stdout);
-    puts("\n  --json          for machines\n"
-         "  --timeout TIME  how long to wait for an answer (2s)\n"
+    if (is_known_to(command, 'j'))
+        puts("\n  --json          for machines");
+    puts("  --timeout TIME  how long to wait for an answer (2s)\n"
          "  --help\n\n"
          "Exit status: 0 all is well; 1 something is missing, was not found or was not done; 64 a bad argument;\n"
          "69 nothing runs, or it does not answer; 78 a setting is bad.\n\n"
@@ -116,14 +128,11 @@ static int take_option(const command_t *command, options_t *options, int option,
         options->all |= option == OPTION_ALL;
         options->dry_run |= option == OPTION_DRY_RUN;
         options->force |= option == OPTION_FORCE;
+        options->once |= option == OPTION_ONCE;
         options->show_phi |= option == OPTION_SHOW_PHI;
         options->stages |= option == OPTION_STAGES;
         return -1;
     }
-}
-
-static bool is_known_to(const command_t *command, int option) {
-    return option == 'j' || option == 't' || option == 'h' || (command->options & (unsigned)option) != 0;
 }
 
 /* Returns -1 to go on, or an exit status. */
@@ -139,6 +148,7 @@ static int read_options(const command_t *command, options_t *options, int argc, 
                                           {"force", no_argument, NULL, OPTION_FORCE},
                                           {"show-phi", no_argument, NULL, OPTION_SHOW_PHI},
                                           {"stages", no_argument, NULL, OPTION_STAGES},
+                                          {"once", no_argument, NULL, OPTION_ONCE},
                                           {0}};
     for (int option, at; (option = getopt_long(argc, argv, "", known, &at)) != -1;) {
         if (option == '?')

@@ -17,13 +17,14 @@ enum {
 
 #define TOOL_COMMANDS_HELP                                                                                         \
     "  status                   stages, queues, journal, broker and NATS\n"                                        \
+    "  top                      the same each second, with rates, associations, series and refusals\n"             \
     "  series [UID|AE|SINCE]    what became of series\n"                                                           \
     "  resend UID…              register series once more\n"                                                     \
     "  reconcile --since SINCE  register series that lie in storage and that the journal does not know\n"
 
 /* What the command line says. */
 typedef struct options {
-    bool json, show_phi, all, dry_run, force, stages;
+    bool json, show_phi, all, dry_run, force, stages, once;
     int64_t timeout_ms;
     const char *uid, *ae; /* NULL: any */
     int64_t since;        /* milliseconds since 1970; -1: not given */
@@ -38,8 +39,20 @@ int tool_main(int argc, char **argv);
 /* --- the commands; the ring is reached --- */
 
 int status_command(const options_t *options, ask_t *ask);
+int top_command(const options_t *options, ask_t *ask);
 int series_command(const options_t *options, ask_t *ask);
 int resend_command(const options_t *options, ask_t *ask);
 int reconcile_command(const options_t *options, ask_t *ask);
+
+/* --- shared by series.c and top.c --- */
+
+/* What an operator calls the state of a reception, and why it is in it. Valid as cells are. */
+const char *reception_state(const Ring__Reception *reception);
+const char *reception_details(const Ring__Reception *reception);
+
+/* --- shared by status.c and top.c --- */
+
+/* The stage's answer to how it is, with all that it must have; NULL: none came. */
+Ring__Answer *status_ask(ask_t *ask, const char *stage);
 
 #endif

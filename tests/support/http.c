@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,14 @@ static int connect_to(int port) {
     return -1;
 }
 
-char *http_exchange(int port, const void *bytes, size_t size, int ms) {
+/* Whether all of a response is there that says how long it is. */
+static bool is_complete(const char *said) {
+    const char *length = strcasestr(said, "\r\nContent-Length:"), *body = strstr(said, "\r\n\r\n");
+    return body && length && length < body &&
+           strlen(body + 4) >= strtoul(length + strlen("\r\nContent-Length:"), NULL, 10);
+}
+
+static char *exchange(int port, const void *bytes, size_t size, int ms, bool one_response) {
     int fd = connect_to(port);
     if (fd < 0)
         return NULL;
@@ -37,10 +45,20 @@ char *http_exchange(int port, const void *bytes, size_t size, int ms) {
         if (left <= 0 || poll(&readable, 1, (int)left) != 1 || (got = recv(fd, block, sizeof block, 0)) <= 0)
             break;
         fwrite(block, 1, (size_t)got, into);
+        if (one_response && fflush(into) == 0 && is_complete(said))
+            break;
     }
     fclose(into);
     close(fd);
     return said;
+}
+
+char *http_exchange(int port, const void *bytes, size_t size, int ms) {
+    return exchange(port, bytes, size, ms, false);
+}
+
+char *http_call(int port, const char *request, int ms) {
+    return exchange(port, request, strlen(request), ms, true);
 }
 
 char *http_get(int port, const char *path, const char *header, int *status) {

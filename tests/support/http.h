@@ -8,6 +8,9 @@
  * where nobody accepts. */
 char *http_exchange(int port, const void *bytes, size_t size, int ms);
 
+/* The same for a request that is text, until one response is there, though the server may keep the connection. */
+char *http_call(int port, const char *request, int ms);
+
 /* GET with one further header line, or NULL. Returns the body, to free; "" where there is none. `status`: of the
  * response; 0: none came. */
 char *http_get(int port, const char *path, const char *header, int *status);
