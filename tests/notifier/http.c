@@ -19,6 +19,7 @@
 static settings_t settings;
 static connection_state_t broker;
 static health_t health;
+static live_t live;
 static http_t *http;
 
 static void init(void) {
@@ -30,12 +31,14 @@ static void init(void) {
     health.broker = &broker;
     health.journal_writable = true;
     health_beat(&health);
-    http = http_new(&settings, &health);
+    live_init(&live, &(view_sources_t){&settings, &health, NULL});
+    http = http_new(&settings, &health, &live);
     cr_assert_not_null(http);
 }
 
 static void fini(void) {
     http_destroy(&http);
+    live_clear(&live);
     board_destroy(&health.board);
 }
 TestSuite(http, .init = init, .fini = fini, .timeout = 120);
@@ -160,7 +163,7 @@ Test(http, says_that_a_loop_which_does_not_come_round_is_held_up) {
 
 Test(http, takes_a_port_that_was_in_use_as_soon_as_it_is_free) {
     settings_t same = settings;
-    http_t *second = http_new(&same, &health);
+    http_t *second = http_new(&same, &health, &live);
     cr_assert_not_null(second, "a port in use ends nothing");
     http_destroy(&http);
     http_tick(second, clock_ms());
@@ -173,7 +176,7 @@ Test(http, takes_a_port_that_was_in_use_as_soon_as_it_is_free) {
 Test(http, is_off_where_the_port_is_0) {
     settings_t off = settings;
     off.http_port = 0;
-    cr_expect_null(http_new(&off, &health));
+    cr_expect_null(http_new(&off, &health, &live));
     http_tick(NULL, clock_ms());
 }
 
@@ -181,7 +184,7 @@ Test(http, serves_ipv6_too) {
     settings_t six = settings;
     six.http_port = free_port();
     six.http_address = (char *)"::1";
-    http_t *second = http_new(&six, &health);
+    http_t *second = http_new(&six, &health, &live);
     struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)six.http_port)};
     inet_pton(AF_INET6, "::1", &address.sin6_addr);
     int fd = socket(AF_INET6, SOCK_STREAM, 0);
