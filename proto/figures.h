@@ -15,9 +15,9 @@ void figures_destroy(figures_t **self_p);
  * call. */
 const Ring__Figures *figures_take(figures_t *self);
 
-/* The same, and sends it to the notifier, with the listener's status (NULL: it is another stage). A notifier that is
- * not there does not matter: the next snapshot counts the same. It goes through a connection of its own, so that it
- * can't take the place of an event in a queue that fills up. */
+/* The same, and sends it to the notifier, with the listener's status (NULL: it is another stage). A notifier that
+ * is not there does not matter: the next snapshot counts the same. It goes through a connection of its own, so that
+ * it can't take the place of an event in a queue that fills up. */
 void figures_send(figures_t *self, const Ring__ListenerStatus *listener);
 
 #endif

@@ -111,7 +111,8 @@ Test(deps, names_an_unknown_set) {
     cr_assert_eq(deps(&machine, "build", "desert"), 64);
     size_t size;
     char *said = file_content(machine.log, &size);
-    cr_assert_str_eq(said, "deps.sh: unknown set \"desert\"; allowed are build, test, browser, demo, lint and fuzz\n");
+    cr_assert_str_eq(said,
+                     "deps.sh: unknown set \"desert\"; allowed are build, test, browser, demo, lint and fuzz\n");
     free(said);
     machine_clear(&machine);
 }
