@@ -20,7 +20,12 @@ void live_clear(live_t *live) {
 }
 
 void live_beat(live_t *live, int64_t now_ms) {
+    /* After a hang, all seem to be gone that have spoken meanwhile: their words are in the inbox yet. */
+    bool late = live->beat_ms && now_ms - live->beat_ms > STAGE_SILENCE_MS / 2;
+    live->beat_ms = now_ms;
     search_answer_one(live->search, view_search, live->view);
+    if (late)
+        return;
     /* Half a beat early is in time. */
     if (now_ms - live->shown_ms < VIEW_INTERVAL_MS - ALIVE_INTERVAL_MS / 2 || !viewers_any(live->stream))
         return;

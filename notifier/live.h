@@ -10,7 +10,7 @@ typedef struct live {
     view_t *view;
     viewers_t *stream;
     search_t *search;
-    int64_t shown_ms;
+    int64_t shown_ms, beat_ms;
 } live_t;
 
 void live_init(live_t *live, const view_sources_t *sources);

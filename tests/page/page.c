@@ -137,11 +137,13 @@ Test(page, survives_a_restart_of_each_stage_and_shows_what_is_stale_as_stale, .t
                       "contact") ".startsWith('No word from the notifier since')");
     browser_screenshot(&browser, "stale");
     kill(notifier, SIGCONT);
-    browser_await(&browser, FRESH);
+    browser_await(&browser,
+                  FRESH " && " TEXT("listener-state") " === 'accepts' && " TEXT("writers-state") " === '2 run'");
     pid_t listener = receiver_stage(&receiver, "listener", 0);
     kill(listener, SIGSTOP);
-    browser_await(&browser, "document.getElementById('n-listener').classList.contains('gone') && " TEXT(
-                                "listener-state") ".startsWith('gone for')");
+    browser_await(&browser,
+                  "document.getElementById('n-listener').classList.contains('gone') && " TEXT(
+                      "listener-state") ".startsWith('gone for') && " TEXT("writers-state") " === '2 run, idle'");
     browser_screenshot(&browser, "listener-gone");
     kill(listener, SIGCONT);
     browser_await(&browser, TEXT("listener-state") " === 'accepts'");
