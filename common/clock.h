@@ -12,6 +12,13 @@ static inline int64_t clock_ms(void) {
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* Microseconds of it, for how long something took. */
+static inline int64_t clock_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 /* Milliseconds since 1970, for what people read. */
 static inline int64_t clock_wall_ms(void) {
     struct timespec t;

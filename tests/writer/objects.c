@@ -46,7 +46,7 @@ static void init(void) {
     bench.to_listener = ring_outbox_new(bench.folder, "listener", 10);
     bench.to_notifier = ring_outbox_new(bench.folder, "notifier", 10);
     bench.environment =
-        (object_environment_t){store_new(bench.root, "0", 1, true), bench.to_notifier, "writer-0", NULL};
+        (object_environment_t){store_new(bench.root, "0", 1, true), bench.to_notifier, "writer-0", NULL, NULL};
     bench.objects = objects_new(&bench.environment, bench.to_listener);
 }
 
