@@ -4,7 +4,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,8 +12,7 @@
 #include "tests/support/process.h"
 #include "tests/writer/storage.h"
 
-#define PATIENCE_MS 60000
-#define THREADS     3
+#define THREADS 3
 
 static store_t *store;
 static pool_t *pool;
@@ -39,58 +37,6 @@ static void fini(void) {
     storage_fini();
 }
 TestSuite(deposit, .init = init, .fini = fini, .timeout = 240);
-
-/* --- storage that waits --- */
-
-/* A call waits here while the gate is shut; the test sees how many do. */
-static struct gate {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool shut;
-    int inside, passed;
-} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-
-static void gate_set(bool shut) {
-    pthread_mutex_lock(&gate.lock);
-    gate.shut = shut;
-    pthread_cond_broadcast(&gate.changed);
-    pthread_mutex_unlock(&gate.lock);
-}
-
-static void gate_pass(void) {
-    pthread_mutex_lock(&gate.lock);
-    gate.inside++;
-    pthread_cond_broadcast(&gate.changed);
-    while (gate.shut)
-        pthread_cond_wait(&gate.changed, &gate.lock);
-    gate.inside--;
-    gate.passed++;
-    pthread_mutex_unlock(&gate.lock);
-}
-
-/* Waits until so many calls are at the gate together. */
-static void await_inside(int count) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_MS / 1000;
-    int reason = 0;
-    pthread_mutex_lock(&gate.lock);
-    while (gate.inside < count && reason == 0)
-        reason = pthread_cond_timedwait(&gate.changed, &gate.lock, &until);
-    int inside = gate.inside;
-    pthread_mutex_unlock(&gate.lock);
-    cr_assert_eq(inside, count, "%d calls of storage are under way", inside);
-}
-
-static int gated_fsync(int descriptor) {
-    gate_pass();
-    return fsync(descriptor);
-}
-
-static ssize_t gated_writev(int descriptor, const struct iovec *parts, int count) {
-    gate_pass();
-    return writev(descriptor, parts, count);
-}
 
 /* --- the loop's part --- */
 
@@ -147,7 +93,7 @@ Test(deposit, of_several_objects_are_worked_on_at_once) {
     store_calls.fsync = gated_fsync;
     cr_expect_eq(deposit_advance(a), DEPOSIT_OPEN);
     cr_expect_eq(deposit_advance(b), DEPOSIT_OPEN);
-    await_inside(2);
+    gate_await(2);
     gate_set(false);
     come_back();
     come_back();
@@ -166,7 +112,7 @@ Test(deposit, of_one_object_is_written_in_order_and_never_by_two_at_once) {
     store_calls.writev = gated_writev;
     deposit_t *deposit = begin("a", "one ");
     cr_expect_eq(deposit_advance(deposit), DEPOSIT_OPEN);
-    await_inside(1);
+    gate_await(1);
     take_text(deposit, "two ", 0);
     deposit_advance(deposit);
     take_text(deposit, "", 0);
@@ -177,7 +123,7 @@ Test(deposit, of_one_object_is_written_in_order_and_never_by_two_at_once) {
     gate_set(false);
     cr_expect_eq(finish(deposit), DEPOSIT_STORED);
     expect_content("A/a", "one two three");
-    cr_expect_eq(gate.passed, 2, "what waited was written by one call");
+    cr_expect_eq(gate_passed(), 2, "what waited was written by one call");
     deposit_destroy(&deposit);
 }
 
@@ -198,7 +144,7 @@ Test(deposit, gives_credit_when_the_bytes_are_written_and_no_sooner) {
     take_text(deposit, "one", 3);
     take_text(deposit, "two", 6);
     deposit_advance(deposit);
-    await_inside(1);
+    gate_await(1);
     take_text(deposit, "three", 11);
     deposit_advance(deposit);
     cr_expect_eq(deposit_take_credit(deposit), 0, "nothing is written yet");
@@ -241,7 +187,7 @@ Test(deposit, that_is_written_fast_and_completed_slowly_goes_to_a_thread_for_its
     store_calls.fsync = gated_fsync;
     cr_expect_eq(deposit_advance(deposit), DEPOSIT_OPEN);
     cr_expect_eq(deposit_take_credit(deposit), 3, "written by the loop");
-    await_inside(1);
+    gate_await(1);
     gate_set(false);
     cr_expect_eq(finish(deposit), DEPOSIT_STORED);
     deposit_destroy(&deposit);
@@ -262,7 +208,7 @@ Test(deposit, that_is_given_up_while_storage_is_at_work_gets_no_place_and_leaves
     gate_set(true);
     store_calls.fsync = gated_fsync;
     deposit_advance(deposit);
-    await_inside(1);
+    gate_await(1);
     deposit_destroy(&deposit);
     cr_expect_eq(files_below(root), 1, "its temporary file is still in use");
     gate_set(false);
@@ -305,7 +251,7 @@ Test(deposit, that_fails_leaves_the_others_alone) {
     store_calls.writev = full_for_x;
     deposit_t *good = put_whole("a", "one"), *bad = put_whole("b", "X");
     deposit_advance(good);
-    await_inside(1);
+    gate_await(1);
     cr_expect_eq(finish(bad), DEPOSIT_FAILED);
     expect_failure(bad, ENOSPC, "write");
     gate_set(false);
@@ -320,7 +266,7 @@ Test(deposit, that_storage_holds_beyond_the_deadline_gets_no_place) {
     gate_set(true);
     store_calls.fsync = gated_fsync;
     deposit_advance(deposit);
-    await_inside(1);
+    gate_await(1);
     store_set_deadline(store, clock_ms() - 1);
     gate_set(false);
     cr_expect_eq(finish(deposit), DEPOSIT_FAILED);
@@ -334,12 +280,12 @@ Test(deposit, whose_root_is_replaced_meanwhile_fails_and_the_next_finds_the_new_
     gate_set(true);
     store_calls.fsync = gated_fsync;
     deposit_advance(old);
-    await_inside(1);
+    gate_await(1);
     char *aside = text_of("%s.aside", root);
     cr_assert_eq(rename(root, aside), 0);
     cr_assert_eq(mkdir(root, 0755), 0);
     deposit_advance(new);
-    await_inside(2);
+    gate_await(2);
     gate_set(false);
     cr_expect_eq(finish(old), DEPOSIT_FAILED);
     expect_failure(old, ESTALE, "complete");
@@ -363,7 +309,7 @@ Test(deposit, of_all_threads_held_up_by_storage_is_told_and_one_that_goes_on_end
         cr_expect_eq(pool_held_up_ms(pool), 0, "a thread is free");
         deposits[i] = put_whole(names[i], "x");
         deposit_advance(deposits[i]);
-        await_inside(i + 1);
+        gate_await(i + 1);
     }
     int64_t began_ms = clock_ms();
     while (pool_held_up_ms(pool) < 20)
