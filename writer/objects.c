@@ -157,16 +157,16 @@ static void give_credit(objects_t *self, const object_t *object, uint64_t taken,
         log_warn(context, "can't give credit to the listener: %s", strerror(errno));
 }
 
-/* What its last step means for the listener, or for the table. */
+/* What its last step means for the listener, and for the table. One that is stored may have been written in the
+ * same step: the listener need not keep its bytes until that is acknowledged. */
 static void settle(objects_t *self, object_t *object, object_state_t state) {
     object_key_t key = {object_id(object)->association, object_id(object)->object};
-    if (object_state_is_end(state)) {
-        zhashx_delete(self->open, &key);
-        return;
-    }
-    uint64_t credit = object_take_credit(object);
+    bool has_ended = object_state_is_end(state);
+    uint64_t credit = !has_ended || state == OBJECT_STORED ? object_take_credit(object) : 0;
     if (credit)
         give_credit(self, object, credit, &(log_context_t){key.association, key.object});
+    if (has_ended)
+        zhashx_delete(self->open, &key);
 }
 
 void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data) {

@@ -105,6 +105,24 @@ Test(overlap, gives_credit_for_what_is_written_alone) {
     free(set);
 }
 
+Test(overlap, gives_credit_also_for_what_is_written_together_with_the_end) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    shut_before(false);
+    send_chunk((sent_t){0}, set, 0, 390, false);
+    gate_await(1);
+    send_chunk((sent_t){.credit_wanted = true}, set, 390, 2, false);
+    send_chunk((sent_t){.credit_wanted = true}, set, 392, set->size - 392, true);
+    gate_set(false);
+    let_storage_finish();
+    expect_stored(1, 1, expect_file(set));
+    Ring__Envelope *message = received(bench.listener);
+    cr_assert_eq(message->body_case, RING__ENVELOPE__BODY_CREDIT);
+    cr_expect_eq(message->credit->taken, 392);
+    ring__envelope__free_unpacked(message, NULL);
+    expect_silence(bench.listener);
+    free(set);
+}
+
 Test(overlap, ends_without_a_trace_of_an_object_that_is_canceled_while_storage_completes_it) {
     data_set_t *set = typical(EXPLICIT_VR);
     shut_before(true);
