@@ -152,6 +152,14 @@
 #define QUARANTINE_MAX_FILES 2000
 /* How often a writer that starts tries to get its own folder before those who tidy up. */
 #define FOLDER_TRIES 10
+/* Objects of one writer that storage works on at once, at most. */
+#define WRITER_OPERATIONS_MAX 64
+/* A thread waits for what took storage so long of late; anything faster is done by the loop itself. */
+#define STORAGE_SLOW_US 1000
+/* Pieces of an object that are given to storage by one call. */
+#define DEPOSIT_PIECES_AT_ONCE 64
+/* Told to end at once, a writer waits so long for what storage is doing. */
+#define STORAGE_END_WAIT_MS 1000
 /* Messages waiting for a listener or notifier that is away. */
 #define WRITER_OUTBOX_MESSAGES 1000
 /* Series folders that this writer knows to be durable, and earlier listeners that it remembers as gone. */

@@ -64,6 +64,7 @@ typedef struct settings {
     int64_t journal_keep_ms;
     int64_t series_quiet_ms;
     char *writer_id;
+    int64_t writer_operations; /* objects that storage works on at once */
     int64_t writers;
     bool fsync;
     int64_t min_free_bytes;

@@ -57,11 +57,17 @@ static void say_alive(writer_t *self) {
         say_leaving(self);
 }
 
+/* All threads wait for storage that does not answer. It does not say that it lives then: its objects shall go to
+ * others, whose storage may. Where only some wait, it goes on with the others. */
+static bool is_held_up(const writer_t *self) {
+    return pool_held_up_ms(self->environment.pool) >= ALIVE_INTERVAL_MS;
+}
+
 /* Stopped, or held up by storage, for so long that the listener has given it up and its objects to others. What it
  * does now might undo what they did since: it goes on as somebody new, and drops what the old one was sent. */
 static void renew_after_silence(writer_t *self) {
     int64_t silent_ms = clock_ms() - self->beat_ms;
-    if (silent_ms < WRITER_SILENCE_MS)
+    if (silent_ms < WRITER_SILENCE_MS || is_held_up(self))
         return;
     log_warn(NULL, "was held up for %lld ms: %zu open objects are left to others", (long long)silent_ms,
              objects_open(self->objects));
@@ -76,7 +82,15 @@ static void renew_after_silence(writer_t *self) {
 
 static void on_beat(stage_t *stage) {
     renew_after_silence(stage->self);
-    say_alive(stage->self);
+    if (!is_held_up(stage->self))
+        say_alive(stage->self);
+}
+
+/* After what may have taken long, or has just come to its end: the listener must not take that for silence. */
+static void catch_up(writer_t *self) {
+    renew_after_silence(self);
+    if (clock_ms() - self->beat_ms >= ALIVE_INTERVAL_MS && !is_held_up(self))
+        say_alive(self);
 }
 
 /* --- how it ends ------------------------------------------------------------------------------------ */
@@ -95,7 +109,7 @@ static void forget_gone_listener(writer_t *self) {
         return;
     while (ring_drain(self->stage->inbox, &self->inbox) > 0)
         ; /* what has arrived completely is stored; it ends, for nobody is left to send more */
-    objects_on_released(self->objects, objects_listener(self->objects));
+    objects_drop_unfinished(self->objects);
     self->released = true;
 }
 
@@ -105,7 +119,8 @@ static void end_if_free(writer_t *self) {
     forget_gone_listener(self);
     uint64_t listener = objects_listener(self->objects);
     bool nobody_there = self->ended_listener && (!listener || listener == self->ended_listener);
-    if ((self->released || nobody_there) && objects_open(self->objects) == 0)
+    bool is_idle = objects_open(self->objects) == 0 && pool_outstanding(self->environment.pool) == 0;
+    if ((self->released || nobody_there) && is_idle)
         stage_end(self->stage, EXIT_SUCCESS);
 }
 
@@ -149,10 +164,7 @@ static void on_chunk(void *argument, const Ring__Envelope *envelope, zmq_msg_t *
     writer_t *self = argument;
     renew_after_silence(self);
     objects_on_chunk(self->objects, envelope->chunk, data);
-    renew_after_silence(self);
-    /* Storage may be slow and the inbox full: the listener must not take that for silence. */
-    if (clock_ms() - self->beat_ms >= ALIVE_INTERVAL_MS)
-        say_alive(self);
+    catch_up(self);
 }
 
 static void on_cancel(void *argument, const Ring__Envelope *envelope, zmq_msg_t *data) {
@@ -198,6 +210,16 @@ static void on_inbox(stage_t *stage) {
     end_if_locked_out(self);
 }
 
+static int on_storage(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
+    (void)loop;
+    (void)item;
+    writer_t *self = argument;
+    objects_on_done(self->objects);
+    catch_up(self);
+    end_if_free(self);
+    return self->stage->ended ? -1 : 0;
+}
+
 /* --- what it does now and then ---------------------------------------------------------------------- */
 
 static int on_sweep(zloop_t *loop, int timer, void *argument) {
@@ -208,6 +230,15 @@ static int on_sweep(zloop_t *loop, int timer, void *argument) {
 }
 
 /* --- the stage -------------------------------------------------------------------------------------- */
+
+/* Where one object at a time is wanted, or threads can't be had, the loop does all that storage is asked for. */
+static pool_t *start_pool(writer_t *self, size_t operations) {
+    pool_t *pool = operations > 1 ? pool_new(operations) : NULL;
+    zmq_pollitem_t done = {.fd = pool ? pool_descriptor(pool) : -1, .events = ZMQ_POLLIN};
+    if (pool && zloop_poller(self->stage->loop, &done, on_storage, self) != 0)
+        pool_destroy(&pool);
+    return pool;
+}
 
 /* Storage, and no network at all. The dictionary may lie anywhere, so it is read before. */
 static int confine(stage_t *stage, sandbox_t *sandbox) {
@@ -241,7 +272,8 @@ static int start(stage_t *stage) {
     store_keep_free(store, (uint64_t)settings->min_free_bytes);
     self->quarantine = (quarantine_t){.store = store, .size_bytes = (uint64_t)settings->quarantine_size_bytes};
     self->environment = (object_environment_t){store, self->notifier, stage->id,
-                                               self->quarantine.size_bytes > 0 ? &self->quarantine : NULL};
+                                               self->quarantine.size_bytes > 0 ? &self->quarantine : NULL,
+                                               start_pool(self, (size_t)settings->writer_operations)};
     self->objects = objects_new(&self->environment, self->listener);
     objects_renew(self->objects, stage->incarnation);
     self->beat_ms = clock_ms();
@@ -250,12 +282,27 @@ static int start(stage_t *stage) {
     return zloop_timer(stage->loop, (size_t)settings->sweep_interval_ms, 0, on_sweep, self) < 0 ? EX_OSERR : 0;
 }
 
+/* Threads that storage keeps end with the process; what they use is left to them. */
+static void stop_storage(writer_t *self) {
+    object_environment_t *environment = &self->environment;
+    if (!deposits_await(environment->pool, STORAGE_END_WAIT_MS)) {
+        log_warn(NULL, "storage does not answer: ends without waiting for it");
+        return;
+    }
+    if (environment->pool) {
+        zmq_pollitem_t done = {.fd = pool_descriptor(environment->pool), .events = ZMQ_POLLIN};
+        zloop_poller_end(self->stage->loop, &done);
+    }
+    pool_destroy(&environment->pool);
+    store_destroy(&environment->store);
+}
+
 static void destroy(stage_t *stage) {
     writer_t *self = stage->self;
     if (self->figures)
         figures_send(self->figures, NULL); /* what was counted since the last beat */
     objects_destroy(&self->objects);
-    store_destroy(&self->environment.store);
+    stop_storage(self);
     if (self->monitor)
         zloop_reader_end(stage->loop, self->monitor);
     ring_watched_outbox_destroy(&self->listener, &self->monitor);

@@ -1,4 +1,4 @@
-/* Owns the bytes of the head until it can be read, the temporary file and the events; knows nothing of other
+/* Owns the bytes of the head until it can be read, the file's deposit and the events; knows nothing of other
  * objects, chunks or attempts but its own. */
 #include "writer/object.h"
 
@@ -16,12 +16,15 @@ struct object {
     uint32_t attempt;
     int64_t sent_ns, began_ns; /* of the first chunk; only where it is traced */
     uint64_t taken;
+    uint64_t credit; /* to be given; 0: none */
+    bool is_whole;
     Ring__ObjectHeader *header; /* owned */
     head_t *head;               /* while OBJECT_HEAD */
     uint8_t *gathered;          /* bytes of the head before this chunk, while OBJECT_HEAD */
     size_t gathered_bytes, gathered_capacity;
     instance_t instance; /* from OBJECT_FILE on */
-    store_file_t file;   /* while OBJECT_FILE or OBJECT_KEPT */
+    deposit_t *deposit;  /* from OBJECT_FILE on */
+    store_file_t kept;   /* while OBJECT_KEPT */
     refusal_t refusal;   /* while OBJECT_KEPT */
     bool is_part10;      /* while OBJECT_KEPT: what is kept has a header */
 };
@@ -62,7 +65,7 @@ object_t *object_new(const object_environment_t *environment, const Ring__Chunk 
     self->began_ns = first->sent_at_ns ? span_now() : 0;
     self->header = copy_header(first->header);
     self->head = head_new(self->header->transfer_syntax_uid);
-    self->file.descriptor = -1;
+    self->kept.descriptor = -1;
     return self;
 }
 
@@ -77,11 +80,16 @@ static void forget_head(object_t *self) {
 void object_destroy(object_t **self_p) {
     object_t *self = *self_p;
     forget_head(self);
-    store_discard(self->environment->store, &self->file);
+    deposit_destroy(&self->deposit);
+    store_discard(self->environment->store, &self->kept);
     instance_clear(&self->instance);
     ring__object_header__free_unpacked(self->header, NULL);
     free(self);
     *self_p = NULL;
+}
+
+const Ring__ObjectId *object_id(const object_t *self) {
+    return &self->id;
 }
 
 uint32_t object_attempt(const object_t *self) {
@@ -90,6 +98,18 @@ uint32_t object_attempt(const object_t *self) {
 
 uint64_t object_taken(const object_t *self) {
     return self->taken;
+}
+
+bool object_is_whole(const object_t *self) {
+    return self->is_whole;
+}
+
+uint64_t object_take_credit(object_t *self) {
+    uint64_t credit = self->deposit ? deposit_take_credit(self->deposit) : 0;
+    if (credit < self->credit)
+        credit = self->credit;
+    self->credit = 0;
+    return credit;
 }
 
 /* --- events ----------------------------------------------------------------------------------------- */
@@ -134,7 +154,7 @@ static void say_stored(object_t *self, uint64_t bytes) {
 }
 
 static void refuse(object_t *self, const refusal_t *refusal) {
-    store_discard(self->environment->store, &self->file);
+    store_discard(self->environment->store, &self->kept);
     const Ring__Series *series = self->instance.series;
     Ring__Refused refused = RING__REFUSED__INIT;
     refused.object = &self->id;
@@ -185,13 +205,6 @@ static void gather(object_t *self, const void *bytes, size_t size) {
     self->gathered_bytes += size;
 }
 
-static bool append(object_t *self, struct iovec *parts, int parts_count) {
-    int reason = store_append(self->environment->store, &self->file, parts, parts_count);
-    if (reason != 0)
-        refuse_for_storage(self, reason, "write");
-    return reason == 0;
-}
-
 static const char *known(const char *of_data_set, const char *of_command) {
     return of_data_set ? of_data_set : of_command;
 }
@@ -213,15 +226,15 @@ static struct iovec file_header(const object_t *self) {
 
 /* The answer does not wait for what is done to keep it. */
 static void end_kept(object_t *self) {
-    store_file_t file = self->file;
-    self->file = (store_file_t){.descriptor = -1};
+    store_file_t file = self->kept;
+    self->kept = (store_file_t){.descriptor = -1};
     refuse(self, &self->refusal);
     quarantine_label_t label = {&self->id, self->header, &self->refusal, self->is_part10};
     quarantine_keep(self->environment->quarantine, &file, &label);
 }
 
 static void keep(object_t *self, const void *bytes, size_t size) {
-    if (!quarantine_append(self->environment->quarantine, &self->file, &(struct iovec){(void *)bytes, size}, 1))
+    if (!quarantine_append(self->environment->quarantine, &self->kept, &(struct iovec){(void *)bytes, size}, 1))
         refuse(self, &self->refusal);
 }
 
@@ -232,7 +245,7 @@ static void begin_kept(object_t *self, const refusal_t *refusal, bool is_part10,
     self->state = OBJECT_KEPT;
     struct iovec header = is_part10 ? file_header(self) : (struct iovec){0};
     struct iovec parts[3] = {header, {self->gathered, self->gathered_bytes}, {(void *)bytes, size}};
-    if (!quarantine_append(self->environment->quarantine, &self->file, parts, 3))
+    if (!quarantine_append(self->environment->quarantine, &self->kept, parts, 3))
         refuse(self, refusal);
     free(header.iov_base);
     forget_head(self);
@@ -260,68 +273,85 @@ static void refuse_unreadable(object_t *self, const char *why, const void *bytes
 /* --- the way to the file ---------------------------------------------------------------------------- */
 
 /* The head is known: Part 10 header, what was gathered and this chunk are the first write. */
-static void begin_file(object_t *self, const void *bytes, size_t size) {
+static void begin_file(object_t *self, zmq_msg_t *data, uint64_t credit) {
     refusal_t refusal;
     if (!instance_read(&self->instance, self->head, self->header, &refusal)) {
-        refuse_data_set(self, &refusal, true, bytes, size);
+        refuse_data_set(self, &refusal, true, zmq_msg_data(data), zmq_msg_size(data));
         return;
     }
-    int reason = store_begin(self->environment->store, &self->file);
-    if (reason != 0) {
-        refuse_for_storage(self, reason, "create");
-        return;
-    }
+    const object_environment_t *environment = self->environment;
+    deposit_place_t place = {self->instance.series->folder, self->instance.file};
+    struct iovec header = file_header(self);
     self->state = OBJECT_FILE;
-    struct iovec parts[3] = {file_header(self), {self->gathered, self->gathered_bytes}, {(void *)bytes, size}};
-    void *header = parts[0].iov_base; /* appending uses the parts up */
-    append(self, parts, 3);
-    free(header);
+    self->deposit = deposit_new(environment->store, environment->pool, self, &place);
+    deposit_take(self->deposit, header.iov_base, header.iov_len);
+    if (self->gathered)
+        deposit_take(self->deposit, self->gathered, self->gathered_bytes);
+    self->gathered = NULL;
+    deposit_take_message(self->deposit, data, credit);
     forget_head(self);
 }
 
-static void take_head(object_t *self, const void *bytes, size_t size, bool last) {
+static void take_head(object_t *self, zmq_msg_t *data, uint64_t credit) {
+    const void *bytes = zmq_msg_data(data);
+    size_t size = zmq_msg_size(data);
     head_state_t state = head_feed(self->head, bytes, size);
-    if (last)
+    if (self->is_whole)
         state = head_finish(self->head);
-    if (state == HEAD_READY)
-        begin_file(self, bytes, size);
-    else if (state == HEAD_UNREADABLE)
+    if (state == HEAD_READY) {
+        begin_file(self, data, credit);
+        return;
+    }
+    if (state == HEAD_UNREADABLE)
         refuse_unreadable(self, head_complaint(self->head), bytes, size);
     else if (self->gathered_bytes + size > HEAD_MAX_BYTES)
         refuse_unreadable(self, "head of the data set is too long", bytes, size);
     else
         gather(self, bytes, size);
+    self->credit = credit;
 }
 
-static void finish(object_t *self) {
-    uint64_t bytes = self->file.bytes;
-    int reason =
-        store_commit(self->environment->store, &self->file, self->instance.series->folder, self->instance.file);
+static object_state_t end_failed(object_t *self) {
+    const char *step;
+    int reason = deposit_failure(self->deposit, &step);
     if (reason == ECANCELED) {
         self->state = OBJECT_DROPPED;
-        return;
-    }
-    if (reason != 0) {
+    } else {
         log_debug(&self->context, "its place is %s/%s", self->instance.series->folder, self->instance.file);
-        refuse_for_storage(self, reason, "complete");
-        return;
+        refuse_for_storage(self, reason, step);
     }
-    self->state = OBJECT_STORED;
-    say_stored(self, bytes);
+    return self->state;
 }
 
-object_state_t object_take(object_t *self, const void *bytes, size_t size, bool last) {
-    assert(!object_state_is_end(self->state));
-    self->taken += size;
-    if (self->state == OBJECT_HEAD)
-        take_head(self, bytes, size, last);
-    else if (self->state == OBJECT_FILE)
-        append(self, &(struct iovec){(void *)bytes, size}, 1);
-    else
-        keep(self, bytes, size);
-    if (last && self->state == OBJECT_FILE)
-        finish(self);
-    else if (last && self->state == OBJECT_KEPT)
-        end_kept(self);
+object_state_t object_go_on(object_t *self) {
+    deposit_state_t state = deposit_advance(self->deposit);
+    if (state == DEPOSIT_FAILED)
+        return end_failed(self);
+    if (state == DEPOSIT_STORED) {
+        self->state = OBJECT_STORED;
+        say_stored(self, deposit_bytes(self->deposit));
+    }
     return self->state;
+}
+
+object_state_t object_take(object_t *self, zmq_msg_t *data, bool last, bool credit_wanted) {
+    assert(!object_state_is_end(self->state) && !self->is_whole);
+    self->taken += zmq_msg_size(data);
+    self->is_whole = last;
+    uint64_t credit = credit_wanted && !last ? self->taken : 0;
+    if (self->state == OBJECT_HEAD) {
+        take_head(self, data, credit);
+    } else if (self->state == OBJECT_FILE) {
+        deposit_take_message(self->deposit, data, credit);
+    } else {
+        keep(self, zmq_msg_data(data), zmq_msg_size(data));
+        self->credit = credit;
+    }
+    if (last && self->state == OBJECT_KEPT)
+        end_kept(self);
+    if (self->state != OBJECT_FILE)
+        return self->state;
+    if (last)
+        deposit_end(self->deposit);
+    return object_go_on(self);
 }

@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "proto/ring.h"
+#include "writer/deposit.h"
 #include "writer/instance.h"
 #include "writer/quarantine.h"
 #include "writer/store.h"
@@ -16,11 +17,12 @@ typedef struct object_environment {
     zsock_t *notifier;        /* outbox */
     const char *writer_id;    /* for events: "writer-0" */
     quarantine_t *quarantine; /* NULL: none */
+    pool_t *pool;             /* NULL: none */
 } object_environment_t;
 
 typedef enum object_state {
     OBJECT_HEAD,   /* its head is not known yet: no file exists, what came is in memory */
-    OBJECT_FILE,   /* its bytes go to the temporary file */
+    OBJECT_FILE,   /* its bytes go to its file, or storage completes that */
     OBJECT_KEPT,   /* it will be refused; until then its bytes are gathered for the quarantine */
     OBJECT_STORED, /* ended: the event is said */
     OBJECT_REFUSED,
@@ -37,17 +39,28 @@ typedef struct object object_t;
 /* Begins an attempt from its first chunk, which has a header. What it needs of the chunk is copied. */
 object_t *object_new(const object_environment_t *environment, const Ring__Chunk *first);
 
-/* Forgets it and removes its temporary file. */
+/* Forgets it; its temporary file is removed, now or when storage is done with it. */
 void object_destroy(object_t **self_p);
 
+const Ring__ObjectId *object_id(const object_t *self);
 uint32_t object_attempt(const object_t *self);
 
 /* Bytes of the data set taken so far: the offset that the next chunk must have. */
 uint64_t object_taken(const object_t *self);
 
-/* Takes the next bytes of the data set; `last`: they are the last. On OBJECT_STORED and OBJECT_REFUSED the event
- * has gone to the notifier; on these and OBJECT_DROPPED nothing but the final file is left of it, and the caller
- * destroys the object. */
-object_state_t object_take(object_t *self, const void *bytes, size_t size, bool last);
+/* Its last bytes have been taken. */
+bool object_is_whole(const object_t *self);
+
+/* Takes the next bytes of the data set, and with them the message where storage needs it; `last`: they are the
+ * last. On OBJECT_STORED and OBJECT_REFUSED the event has gone to the notifier; on these and OBJECT_DROPPED nothing
+ * but the final file is left of it, and the caller destroys the object. */
+object_state_t object_take(object_t *self, zmq_msg_t *data, bool last, bool credit_wanted);
+
+/* The same for one of which deposit_on_done has told. */
+object_state_t object_go_on(object_t *self);
+
+/* How far the listener shall have credit, once: where it was wanted, and no further than what needs no memory here
+ * any more or is part of the head. 0: there is none to give. */
+uint64_t object_take_credit(object_t *self);
 
 #endif

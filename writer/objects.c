@@ -128,7 +128,7 @@ static object_t *object_of(objects_t *self, const Ring__Chunk *chunk, const log_
     object_key_t key = {chunk->object->association, chunk->object->object};
     object_t *object = zhashx_lookup(self->open, &key);
     if (object && chunk->attempt == object_attempt(object)) {
-        if (chunk->offset == object_taken(object))
+        if (chunk->offset == object_taken(object) && !object_is_whole(object))
             return object;
         ignore(self, context, "not the next one of its object");
         return NULL;
@@ -148,13 +148,25 @@ static object_t *object_of(objects_t *self, const Ring__Chunk *chunk, const log_
     return object;
 }
 
-static void give_credit(objects_t *self, const Ring__Chunk *chunk, uint64_t taken, const log_context_t *context) {
+static void give_credit(objects_t *self, const object_t *object, uint64_t taken, const log_context_t *context) {
     Ring__Credit credit = RING__CREDIT__INIT;
-    credit.object = chunk->object;
-    credit.attempt = chunk->attempt;
+    credit.object = (Ring__ObjectId *)object_id(object);
+    credit.attempt = object_attempt(object);
     credit.taken = taken;
     if (ring_send(self->listener, &RING_ENVELOPE(CREDIT, credit, &credit)) != 0)
         log_warn(context, "can't give credit to the listener: %s", strerror(errno));
+}
+
+/* What its last step means for the listener, and for the table. One that is stored may have been written in the
+ * same step: the listener need not keep its bytes until that is acknowledged. */
+static void settle(objects_t *self, object_t *object, object_state_t state) {
+    object_key_t key = {object_id(object)->association, object_id(object)->object};
+    bool has_ended = object_state_is_end(state);
+    uint64_t credit = !has_ended || state == OBJECT_STORED ? object_take_credit(object) : 0;
+    if (credit)
+        give_credit(self, object, credit, &(log_context_t){.association = key.association, .object = key.object});
+    if (has_ended)
+        zhashx_delete(self->open, &key);
 }
 
 void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data) {
@@ -174,11 +186,20 @@ void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data
     object_t *object = object_of(self, chunk, &context);
     if (!object)
         return;
-    object_state_t state = object_take(object, zmq_msg_data(data), zmq_msg_size(data), chunk->last);
-    if (chunk->credit_wanted && !chunk->last && !object_state_is_end(state))
-        give_credit(self, chunk, object_taken(object), &context);
-    if (object_state_is_end(state))
-        zhashx_delete(self->open, &(object_key_t){context.association, context.object});
+    settle(self, object, object_take(object, data, chunk->last, chunk->credit_wanted));
+}
+
+void objects_on_done(objects_t *self) {
+    pool_t *pool = self->environment->pool;
+    /* Not those that come back meanwhile: the inbox shall have its turn. */
+    for (size_t left = pool_outstanding(pool); left > 0; left--) {
+        job_t *job = pool_take_done(pool);
+        object_t *object = job ? deposit_on_done(job) : NULL;
+        if (object)
+            settle(self, object, object_go_on(object));
+        if (!job)
+            return;
+    }
 }
 
 void objects_on_cancel(objects_t *self, const Ring__Cancel *cancel) {
@@ -202,4 +223,19 @@ void objects_on_released(objects_t *self, uint64_t listener) {
         return;
     log_info(NULL, "%zu open objects were settled without this writer and are dropped", zhashx_size(self->open));
     zhashx_purge(self->open);
+}
+
+void objects_drop_unfinished(objects_t *self) {
+    size_t dropped = 0;
+    for (object_t *object = zhashx_first(self->open); object;) {
+        bool is_whole = object_is_whole(object);
+        if (!is_whole) {
+            object_key_t key = {object_id(object)->association, object_id(object)->object};
+            zhashx_delete(self->open, &key);
+            dropped++;
+        }
+        object = is_whole ? zhashx_next(self->open) : zhashx_first(self->open);
+    }
+    if (dropped > 0)
+        log_info(NULL, "%zu open objects will not be finished by anybody and are dropped", dropped);
 }

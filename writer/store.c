@@ -10,23 +10,20 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "writer/base.h"
 #include "writer/leftovers.h"
-#include "writer/root.h"
 #include "writer/temporary.h"
 #include "writer/trouble.h"
 
 struct store {
-    root_t root;
-    char *id;
-    uint64_t incarnation;
+    bases_t bases;
     bool durable;
-    int temporary;     /* folder; -1: not open */
-    uint64_t begun;    /* files, for their names */
-    zhashx_t *folders; /* whose entries in all folders above are known to be durable */
-    zlist_t *stuck;    /* names of temporary files that could not be removed */
+    atomic_ullong begun;         /* files, for their names */
+    _Atomic int64_t deadline_ms; /* of final places */
+    pthread_mutex_t lock;        /* of all that follows; never held during a storage call */
+    zlist_t *stuck;              /* names of temporary files that could not be removed */
     log_limit_t said_stuck;
     trouble_t trouble;
-    int64_t deadline_ms; /* of final places */
 };
 
 store_calls_t store_calls = {writev, fsync, close, renameat, unlinkat};
@@ -40,24 +37,6 @@ static int force_to_disk(int descriptor) {
 
 /* --- life ------------------------------------------------------------------------------------------- */
 
-static void close_temporary(store_t *self) {
-    if (self->temporary >= 0)
-        close(self->temporary);
-    self->temporary = -1;
-}
-
-/* Opens root and folder, again where they were open: nothing that was known of them need hold any more. Returns 0
- * or an errno value. */
-static int open_folders(store_t *self) {
-    close_temporary(self);
-    zhashx_purge(self->folders);
-    int reason = root_open(&self->root);
-    if (reason != 0)
-        return reason;
-    self->temporary = temporary_open(self->root.folder, self->id, self->incarnation);
-    return self->temporary < 0 ? errno : 0;
-}
-
 /* What may be over in a moment, or by an operator's hand, without a new start. */
 static bool may_pass(int reason) {
     return reason == ENOSPC || reason == EDQUOT || reason == EIO || reason == EROFS || reason == ESTALE ||
@@ -66,17 +45,17 @@ static bool may_pass(int reason) {
 
 store_t *store_new(const char *files_root, const char *id, uint64_t incarnation, bool durable) {
     store_t *self = calloc(1, sizeof *self);
-    if (!self || !(self->id = strdup(id)))
+    if (!self)
         abort();
-    root_init(&self->root, files_root);
-    self->incarnation = incarnation;
+    bases_init(&self->bases, files_root, id, incarnation);
+    pthread_mutex_init(&self->lock, NULL);
     self->durable = durable;
     self->deadline_ms = INT64_MAX;
-    self->folders = zhashx_new();
     self->stuck = zlist_new();
     zlist_autofree(self->stuck);
-    self->temporary = -1;
-    int reason = open_folders(self);
+    base_t *base = NULL;
+    int reason = bases_reopen(&self->bases, &base);
+    bases_give_back(&self->bases, &base);
     if (reason == 0) {
         store_sweep(self);
         return self;
@@ -93,79 +72,101 @@ void store_destroy(store_t **self_p) {
     store_t *self = *self_p;
     if (!self)
         return;
-    if (self->temporary >= 0)
-        temporary_close(self->root.folder, self->temporary, self->id, self->incarnation);
-    root_clear(&self->root);
-    zhashx_destroy(&self->folders);
+    bases_clear(&self->bases);
+    pthread_mutex_destroy(&self->lock);
     zlist_destroy(&self->stuck);
-    free(self->id);
     free(self);
     *self_p = NULL;
 }
 
 bool store_locked_out(const store_t *self) {
-    return self->root.locked_out;
+    return atomic_load(&self->bases.root.locked_out);
 }
 
 void store_keep_free(store_t *self, uint64_t bytes) {
-    self->root.min_free_bytes = bytes;
+    self->bases.root.min_free_bytes = bytes;
 }
 
 void store_complain(store_t *self, const log_context_t *object, const char *step, int reason) {
     char hint[64] = "";
     const char *name = strerrorname_np(reason);
     metric_add(METRIC_STORAGE_FAILURES, name ? name : "unknown", 1);
-    if (reason == ENOSPC && self->root.min_free_bytes > 0)
+    if (reason == ENOSPC && self->bases.root.min_free_bytes > 0)
         snprintf(hint, sizeof hint, " (OXIDICOM_MIN_FREE keeps %llu MiB)",
-                 (unsigned long long)self->root.min_free_bytes >> 20);
+                 (unsigned long long)self->bases.root.min_free_bytes >> 20);
     else if (reason == ENODEV)
         snprintf(hint, sizeof hint, " (OXIDICOM_FILES_ROOT is not mounted)");
+    pthread_mutex_lock(&self->lock);
     trouble_say(&self->trouble, object, step, reason, hint);
+    pthread_mutex_unlock(&self->lock);
 }
 
 /* --- what is left over ------------------------------------------------------------------------------ */
 
 /* A file that can't be removed now (EIO, EROFS) is when storage works again. */
-static void remember_stuck(store_t *self, const char *name) {
+static void remember_stuck(store_t *self, const char *name, int reason) {
     uint64_t left_out;
+    pthread_mutex_lock(&self->lock);
     if (log_rarely(&self->said_stuck, &left_out))
-        log_error(NULL, "can't remove the temporary file %s: %s", name, strerror(errno));
+        log_error(NULL, "can't remove the temporary file %s: %s", name, strerror(reason));
     if (zlist_size(self->stuck) < LEFTOVERS_AT_ONCE)
         zlist_append(self->stuck, (void *)(uintptr_t)name);
+    pthread_mutex_unlock(&self->lock);
 }
 
-static void remove_stuck(store_t *self) {
-    for (size_t left = zlist_size(self->stuck); left > 0; left--) {
-        char *name = zlist_pop(self->stuck);
-        if (store_calls.unlinkat(self->temporary, name, 0) != 0 && errno != ENOENT)
-            zlist_append(self->stuck, name);
+static size_t count_stuck(store_t *self) {
+    pthread_mutex_lock(&self->lock);
+    size_t count = zlist_size(self->stuck);
+    pthread_mutex_unlock(&self->lock);
+    return count;
+}
+
+static char *take_stuck(store_t *self) {
+    pthread_mutex_lock(&self->lock);
+    char *name = zlist_pop(self->stuck);
+    pthread_mutex_unlock(&self->lock);
+    return name;
+}
+
+static void remove_named(store_t *self, const base_t *base, const char *name) {
+    if (store_calls.unlinkat(base->temporary, name, 0) != 0 && errno != ENOENT)
+        remember_stuck(self, name, errno);
+}
+
+static void remove_stuck(store_t *self, const base_t *base) {
+    for (size_t left = count_stuck(self); left > 0; left--) {
+        char *name = take_stuck(self);
+        if (name)
+            remove_named(self, base, name);
         freen(name);
     }
 }
 
 void store_sweep(store_t *self) {
-    if (self->temporary < 0 || !root_is_current(&self->root))
-        return;
-    remove_stuck(self);
+    base_t *base = bases_borrow(&self->bases);
     char *host = host_name(), run[RUN_NAME_BYTES + 1];
-    if (!host)
-        return;
-    run_name(self->incarnation, run);
-    size_t removed = leftovers_sweep(self->root.folder, &(sweeper_t){host, run});
-    if (removed > 0)
-        log_info(NULL, "removed %zu temporary files that dead writers left", removed);
+    if (base && host && root_is_current(&self->bases.root, base->root)) {
+        remove_stuck(self, base);
+        run_name(self->bases.incarnation, run);
+        size_t removed = leftovers_sweep(base->root, &(sweeper_t){host, run});
+        if (removed > 0)
+            log_info(NULL, "removed %zu temporary files that dead writers left", removed);
+    }
     free(host);
+    bases_give_back(&self->bases, &base);
 }
 
 /* --- temporary files -------------------------------------------------------------------------------- */
 
-static int create(store_t *self, store_file_t *file) {
-    if (self->temporary < 0)
-        return ENOENT;
-    int reason = root_room(&self->root, 0);
+static void forget(store_file_t *file) {
+    *file = (store_file_t){.descriptor = -1};
+}
+
+static int create(store_t *self, const base_t *base, store_file_t *file) {
+    int reason = root_room(&self->bases.root, base->root, 0);
     if (reason != 0)
         return reason;
-    file->descriptor = open_beneath(self->temporary, file->name, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    file->descriptor = open_beneath(base->temporary, file->name, O_WRONLY | O_CREAT | O_EXCL, 0644);
     return file->descriptor < 0 ? errno : 0;
 }
 
@@ -178,20 +179,22 @@ static bool is_gone(int reason) {
 
 int store_begin(store_t *self, store_file_t *file) {
     int64_t begun_us = clock_us();
-    *file = (store_file_t){.descriptor = -1};
-    snprintf(file->name, sizeof file->name, "%llu", (unsigned long long)++self->begun);
-    int reason = root_is_current(&self->root) ? create(self, file) : ESTALE;
+    forget(file);
+    snprintf(file->name, sizeof file->name, "%llu", atomic_fetch_add(&self->begun, 1) + 1);
+    base_t *base = bases_borrow(&self->bases);
+    int reason = base && root_is_current(&self->bases.root, base->root) ? create(self, base, file) : ESTALE;
     if (is_gone(reason)) {
-        reason = open_folders(self);
+        reason = bases_reopen(&self->bases, &base);
         if (reason == 0)
-            reason = create(self, file);
+            reason = create(self, base, file);
     }
     if (reason != 0)
-        *file = (store_file_t){.descriptor = -1};
-    else if (zlist_size(self->stuck) > 0)
-        remove_stuck(self);
+        forget(file);
+    else if (count_stuck(self) > 0)
+        remove_stuck(self, base);
     if (reason == 0)
         file->spent_us = clock_us() - begun_us;
+    bases_give_back(&self->bases, &base);
     return reason;
 }
 
@@ -230,7 +233,7 @@ static uint64_t size_of(const struct iovec *parts, int parts_count) {
 
 int store_append(store_t *self, store_file_t *file, struct iovec *parts, int parts_count) {
     int64_t begun_us = clock_us();
-    int reason = root_room(&self->root, size_of(parts, parts_count));
+    int reason = root_room(&self->bases.root, file->descriptor, size_of(parts, parts_count));
     /* A write may be short, on a disk that fills up above all: the next one says why. */
     for (int at = advance(parts, 0, parts_count, 0); at < parts_count && reason == 0;) {
         int count = parts_count - at < IOV_MAX ? parts_count - at : IOV_MAX;
@@ -255,10 +258,11 @@ int store_append(store_t *self, store_file_t *file, struct iovec *parts, int par
 void store_discard(store_t *self, store_file_t *file) {
     if (file->descriptor >= 0)
         close(file->descriptor);
-    if (*file->name && self->temporary >= 0 && store_calls.unlinkat(self->temporary, file->name, 0) != 0 &&
-        errno != ENOENT)
-        remember_stuck(self, file->name);
-    *file = (store_file_t){.descriptor = -1};
+    base_t *base = *file->name ? bases_borrow(&self->bases) : NULL;
+    if (base)
+        remove_named(self, base, file->name);
+    bases_give_back(&self->bases, &base);
+    forget(file);
 }
 
 /* --- folders ---------------------------------------------------------------------------------------- */
@@ -281,25 +285,30 @@ static int enter_folder(const store_t *self, int folder, const char *name, bool 
     return next;
 }
 
-int store_open_folder(store_t *self, const char *folder) {
-    bool is_durable = zhashx_lookup(self->folders, folder) != NULL;
+static int open_folder(store_t *self, base_t *base, const char *folder) {
+    bool is_durable = bases_is_durable(&self->bases, base, folder);
     if (is_durable || !self->durable) {
-        int known = open_beneath(self->root.folder, folder, O_RDONLY | O_DIRECTORY, 0);
+        int known = open_beneath(base->root, folder, O_RDONLY | O_DIRECTORY, 0);
         if (known >= 0 || errno != ENOENT)
             return known;
     }
     char *path = strdup(folder), *rest = path;
     if (!path)
         abort();
-    int descriptor = open_beneath(self->root.folder, ".", O_RDONLY | O_DIRECTORY, 0);
+    int descriptor = open_beneath(base->root, ".", O_RDONLY | O_DIRECTORY, 0);
     for (char *name; descriptor >= 0 && (name = strsep(&rest, "/"));)
         descriptor = enter_folder(self, descriptor, name, is_durable);
     free(path);
-    if (descriptor >= 0 && !is_durable) {
-        if (zhashx_size(self->folders) >= DURABLE_FOLDERS_MAX)
-            zhashx_purge(self->folders);
-        zhashx_insert(self->folders, folder, self);
-    }
+    if (descriptor >= 0 && !is_durable)
+        bases_made_durable(&self->bases, base, folder);
+    return descriptor;
+}
+
+int store_open_folder(store_t *self, const char *folder) {
+    base_t *base = bases_borrow(&self->bases);
+    int descriptor = base ? open_folder(self, base, folder) : -1, reason = base ? errno : ENOENT;
+    bases_give_back(&self->bases, &base);
+    errno = reason;
     return descriptor;
 }
 
@@ -309,9 +318,24 @@ void store_set_deadline(store_t *self, int64_t deadline_ms) {
 
 /* --- the durable write ------------------------------------------------------------------------------ */
 
+/* Whether the file may have its final place: 0 or an errno value. Storage may have stalled for so long that the
+ * listener has given this object up, or to somebody else; or other storage may have taken the root's place. */
+static int may_be_placed(store_t *self, const base_t *base, const store_file_t *file) {
+    if ((file->given_up && atomic_load(file->given_up)) || clock_ms() >= self->deadline_ms)
+        return ECANCELED;
+    return bases_is_now(&self->bases, base) || root_is_current(&self->bases.root, base->root) ? 0 : ESTALE;
+}
+
+static void say_works(store_t *self) {
+    pthread_mutex_lock(&self->lock);
+    trouble_over(&self->trouble);
+    pthread_mutex_unlock(&self->lock);
+}
+
 int store_commit(store_t *self, store_file_t *file, const char *folder, const char *name) {
     int target = -1, closed;
     int64_t begun_us = clock_us();
+    base_t *base = bases_borrow(&self->bases);
 
     /* Before the rename: a power loss after it must not leave a final name with missing content. */
     if (self->durable && force_to_disk(file->descriptor) != 0)
@@ -324,18 +348,18 @@ int store_commit(store_t *self, store_file_t *file, const char *folder, const ch
         goto failed;
 
     /* With their entries durable: a power loss must not take the folder away from an acknowledged file. */
-    target = store_open_folder(self, folder);
+    errno = ENOENT;
+    target = base ? open_folder(self, base, folder) : -1;
     if (target < 0)
         goto failed;
 
-    /* Storage may have stalled for so long that the listener has given this object to somebody else. */
-    if (clock_ms() >= self->deadline_ms) {
-        errno = ECANCELED;
+    /* As late as can be: what is given up after this can't be called back. */
+    errno = may_be_placed(self, base, file);
+    if (errno != 0)
         goto failed;
-    }
 
     /* At once or not at all: whoever is killed here leaves the old file or the new one, never a part. */
-    if (store_calls.renameat(self->temporary, file->name, target, name) != 0)
+    if (store_calls.renameat(base->temporary, file->name, target, name) != 0)
         goto failed;
     *file->name = 0;
 
@@ -344,7 +368,8 @@ int store_commit(store_t *self, store_file_t *file, const char *folder, const ch
     if (self->durable && force_to_disk(target) != 0)
         goto failed;
     close(target);
-    trouble_over(&self->trouble);
+    bases_give_back(&self->bases, &base);
+    say_works(self);
     metric_add(METRIC_FILES_WRITTEN, NULL, 1);
     metric_add(METRIC_FILE_BYTES_WRITTEN, NULL, file->bytes);
     metric_observe(METRIC_WRITE_TIME, file->spent_us + clock_us() - begun_us);
@@ -354,6 +379,7 @@ failed:;
     int reason = errno;
     if (target >= 0)
         close(target);
+    bases_give_back(&self->bases, &base);
     store_discard(self, file);
     return reason;
 }

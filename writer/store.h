@@ -1,8 +1,10 @@
 /* Files below the files root: temporary ones while an object comes in, complete and durable ones under their final
- * name afterwards. Everything is opened relative to the root and nothing can lead out of it. */
+ * name afterwards. Everything is opened relative to the root and nothing can lead out of it. Several threads may
+ * work on files of their own at once; no lock is held while storage is waited for. */
 #ifndef WRITER_STORE_H
 #define WRITER_STORE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -17,10 +19,11 @@ typedef struct store store_t;
 /* A file that is being written; only this writer's life knows it. Zeroed: none. */
 typedef struct store_file {
     int descriptor;
-    char name[24];         /* within the writer's temporary folder; "": none */
-    uint64_t bytes;        /* written so far */
-    uint64_t written_back; /* of these, told to storage */
-    int64_t spent_us;      /* what storage took for it so far */
+    char name[24];               /* within the writer's temporary folder; "": none */
+    uint64_t bytes;              /* written so far */
+    uint64_t written_back;       /* of these, told to storage */
+    const atomic_bool *given_up; /* true: it gets no final place. NULL: nobody gives it up; set after store_begin */
+    int64_t spent_us;            /* what storage took for it so far */
 } store_file_t;
 
 /* Opens the files root for the writer `id`, makes its folder for temporary files (.oxidicom/tmp/HOST/ID/RUN below
@@ -46,8 +49,8 @@ void store_sweep(store_t *self);
 
 /* The following return 0 or an errno value. After a failure nothing is left of the file. */
 
-/* Begins a file. Follows the root where it was removed and made again or mounted anew; ENODEV: it was a mount point
- * and is none now. */
+/* Begins a file. Follows the root where it was removed and made again or
+ * mounted anew; ENODEV: it was a mount point and is none now. */
 int store_begin(store_t *self, store_file_t *file) MUST_SUCCEED;
 
 /* Writes all of it. The entries of `parts` are used up. */
@@ -58,7 +61,8 @@ int store_append(store_t *self, store_file_t *file, struct iovec *parts, int par
 void store_set_deadline(store_t *self, int64_t deadline_ms);
 
 /* Gives the file its final place, `folder` being made where it is missing, and ends it. When this has returned 0
- * the file is complete under that name and, in a durable store, survives a power loss. */
+ * the file is complete under that name and, in a durable store, survives a power loss. ECANCELED: it was given up,
+ * or the deadline is over. */
 int store_commit(store_t *self, store_file_t *file, const char *folder, const char *name) MUST_SUCCEED;
 
 /* Opens a folder below the root, making what is missing of it. Returns a descriptor, or -1 with errno. */

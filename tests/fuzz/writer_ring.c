@@ -23,7 +23,7 @@ static void set_up(void) {
     bench.notifier = zsock_new(ZMQ_PUSH);
     store_t *store = store_new(scratch_folder(), "0", 1, false);
     CHECK(store);
-    bench.environment = (object_environment_t){store, bench.notifier, "writer-0", NULL};
+    bench.environment = (object_environment_t){store, bench.notifier, "writer-0", NULL, NULL};
 }
 
 static void handle(objects_t *objects, const Ring__Envelope *envelope, reader_t data) {

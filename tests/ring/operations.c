@@ -72,14 +72,15 @@ Test(operations, of_one_association_go_to_several_writers_and_are_answered_as_th
     site_end(&site);
 }
 
-#define ROUND_OBJECTS 24
+#define ROUND_OBJECTS   96
+#define WARM_UP_OBJECTS 32
 
-/* How long it takes to store a round of objects of 20 KB, `window` of them outstanding at once. */
-static int64_t round_ms(const site_t *site, int window, int first) {
+/* How long it takes to store so many objects of 20 KB, `window` of them outstanding at once. */
+static int64_t round_ms(const site_t *site, int window, int first, int objects) {
     scu_t scu = associate_for(site, 16);
     int outstanding = 0;
     int64_t begin_ms = clock_ms();
-    for (int i = first; i < first + ROUND_OBJECTS; i++) {
+    for (int i = first; i < first + objects; i++) {
         bytes_t set = instance(i, 20000);
         cr_assert(scu_send_store(&scu, MR_CONTEXT, MR_STORAGE, "1.2.3", &set, 0));
         bytes_free(&set);
@@ -95,22 +96,99 @@ static int64_t round_ms(const site_t *site, int window, int first) {
     return passed_ms;
 }
 
-/* Four writers, each of which waits for its storage. */
-Test(operations, outstanding_at_once_make_up_for_slow_storage, .timeout = 120) {
+/* --- slow storage ------------------------------------------------------------------------------------------ */
+
+typedef struct slow_site {
+    site_t site;
+    char *preload, *folder, *faults;
+} slow_site_t;
+
+/* Writers, each with `operations` at once, whose storage has these faults (preload.h); they know it by now. */
+static void slow_start(slow_site_t *slow, const char *writers, const char *operations, const char *rules) {
 #ifdef __SANITIZE_ADDRESS__
     cr_skip_test("the sanitizer wants to be the first library");
 #endif
-    char *preload = text_of("%s/../preload.so", binaries()), *folder = temporary_folder("slow");
-    char *faults = text_of("%s/faults", folder);
-    FILE *rules = fopen(faults, "w");
-    cr_assert(rules && fputs("writer fsync stall=20\nwriter rename stall=20\n", rules) >= 0 && fclose(rules) == 0);
-    site_t site = SITE_WITH("OXIDICOM_WRITERS", "4", "LD_PRELOAD", preload, "OXIDICOM_TEST_FAULTS", faults);
-    int64_t one_by_one = round_ms(&site, 1, 1), at_once = round_ms(&site, 16, 1000);
-    cr_assert_lt(2 * at_once, one_by_one, "%lld ms at once, %lld ms one by one", (long long)at_once,
-                 (long long)one_by_one);
-    site_end(&site);
-    remove_folder(folder);
-    free(faults);
-    free(folder);
-    free(preload);
+    slow->preload = text_of("%s/../preload.so", binaries());
+    slow->folder = temporary_folder("slow");
+    slow->faults = text_of("%s/faults", slow->folder);
+    FILE *file = fopen(slow->faults, "w");
+    cr_assert(file && fputs(rules, file) >= 0 && fclose(file) == 0);
+    slow->site = SITE_WITH("OXIDICOM_WRITERS", writers, "OXIDICOM_WRITER_OPERATIONS", operations, "LD_PRELOAD",
+                           slow->preload, "OXIDICOM_TEST_FAULTS", slow->faults);
+    round_ms(&slow->site, 16, 1000, WARM_UP_OBJECTS);
+}
+
+static void slow_end(slow_site_t *slow) {
+    site_end(&slow->site);
+    remove_folder(slow->folder);
+    free(slow->preload);
+    free(slow->folder);
+    free(slow->faults);
+}
+
+/* How many times as fast objects are stored with a window, as without. */
+static double gain_of(const char *writers, const char *rules) {
+    slow_site_t slow;
+    slow_start(&slow, writers, "4", rules);
+    int64_t one_by_one = round_ms(&slow.site, 1, 2000, ROUND_OBJECTS);
+    int64_t at_once = round_ms(&slow.site, 16, 3000, ROUND_OBJECTS);
+    fprintf(stderr, "%d objects, writers: %s, one by one %lld ms, with a window %lld ms\n", ROUND_OBJECTS, writers,
+            (long long)one_by_one, (long long)at_once);
+    slow_end(&slow);
+    return (double)one_by_one / (double)at_once;
+}
+
+/* Sixteen at once, for each of four writers has four of them under way. */
+Test(operations, outstanding_at_once_make_up_for_slow_storage, .timeout = 240) {
+    double gain = gain_of("4", "writer write stall=10\n");
+    cr_assert_gt(gain, 8, "%.1f times as fast", gain);
+}
+
+Test(operations, are_overlapped_by_a_single_writer_as_well, .timeout = 240) {
+    double gain = gain_of("1", "writer write stall=10\nwriter fsync stall=10\nwriter rename stall=10\n");
+    cr_assert_gt(gain, 2.5, "%.1f times as fast", gain);
+}
+
+/* --- storage that stops ------------------------------------------------------------------------------------ */
+
+static void send_objects(scu_t *scu, const int *numbers, int count) {
+    for (int i = 0; i < count; i++) {
+        bytes_t set = instance(numbers[i], 500);
+        cr_assert(scu_send_store(scu, MR_CONTEXT, MR_STORAGE, "1.2.3", &set, 0));
+        bytes_free(&set);
+    }
+}
+
+Test(operations, go_on_where_storage_keeps_one_of_them, .timeout = 240) {
+    slow_site_t slow;
+    slow_start(&slow, "1", "4", "writer rename stall=8000 path=0099-\nwriter write stall=20\n");
+    scu_t scu = associate_for(&slow.site, 16);
+    scu.timeout_ms = 60000;
+    send_objects(&scu, (const int[]){99, 1, 2, 3, 4, 5, 6, 7}, 8);
+    for (int i = 0; i < 8; i++) {
+        cr_assert_eq(scu_status(&scu), 0);
+        /* Messages are numbered as they are sent. */
+        cr_expect_eq(scu_response_number(&scu, 0x0120) == 1, i == 7, "the one that storage keeps comes last");
+    }
+    cr_assert(scu_release(&scu));
+    slow_end(&slow);
+}
+
+/* The listener takes the writer for gone, and the objects go to the next life of it; none is lost or in doubt. */
+Test(operations, all_of_which_storage_keeps_make_their_writer_count_as_gone, .timeout = 240) {
+    slow_site_t slow;
+    char *rules = text_of("writer fsync stall=14000 path=.oxidicom/tmp/ after=%d count=2\nwriter write stall=20\n",
+                          WARM_UP_OBJECTS);
+    slow_start(&slow, "1", "2", rules);
+    scu_t scu = associate_for(&slow.site, 16);
+    scu.timeout_ms = 60000;
+    send_objects(&scu, (const int[]){1, 2, 3}, 3);
+    cr_assert(receiver_logged(&slow.site.receiver, "is gone (silent)", 60000));
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(scu_status(&scu), 0);
+    cr_assert(receiver_logged(&slow.site.receiver, "was held up for", 60000));
+    expect_files(&slow.site, WARM_UP_OBJECTS + 3);
+    cr_assert(scu_release(&scu));
+    slow_end(&slow);
+    free(rules);
 }

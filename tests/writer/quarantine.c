@@ -31,7 +31,8 @@ static void init(void) {
     cr_assert(head_start());
     bench.store = store_new(root, "0", RUN, false);
     bench.quarantine = (quarantine_t){.store = bench.store, .size_bytes = 1 << 20};
-    bench.environment = (object_environment_t){bench.store, zsock_new(ZMQ_PUSH), "writer-0", &bench.quarantine};
+    bench.environment =
+        (object_environment_t){bench.store, zsock_new(ZMQ_PUSH), "writer-0", &bench.quarantine, NULL};
     bench.folder = text_of("%s/" QUARANTINE_FOLDER, root);
 }
 
@@ -63,13 +64,22 @@ static object_t *begin(void) {
     return object_new(&bench.environment, &chunk);
 }
 
+static object_state_t take(object_t *object, const uint8_t *bytes, size_t size, bool last) {
+    zmq_msg_t data;
+    cr_assert_eq(zmq_msg_init_size(&data, size), 0);
+    memcpy(zmq_msg_data(&data), bytes, size);
+    object_state_t state = object_take(object, &data, last, false);
+    zmq_msg_close(&data);
+    return state;
+}
+
 /* Gives the data set to an object in two chunks. Returns the state after the first; it must be refused at its end.
  */
 static object_state_t refuse(const data_set_t *set, size_t first) {
     object_t *object = begin();
-    object_state_t early = object_take(object, set->bytes, first, false), state = early;
+    object_state_t early = take(object, set->bytes, first, false), state = early;
     if (!object_state_is_end(state))
-        state = object_take(object, set->bytes + first, set->size - first, true);
+        state = take(object, set->bytes + first, set->size - first, true);
     cr_assert_eq(state, OBJECT_REFUSED);
     object_destroy(&object);
     return early;
@@ -210,7 +220,7 @@ Test(quarantine, keeps_nothing_of_what_is_broken_off) {
     data_set_t *set = typical_but(EXPLICIT_VR, 0x00100020, NULL);
     add_pixels(set, 100000);
     object_t *object = begin();
-    cr_assert_eq(object_take(object, set->bytes, set->size - 10, false), OBJECT_KEPT);
+    cr_assert_eq(take(object, set->bytes, set->size - 10, false), OBJECT_KEPT);
     cr_expect_eq(files_below(root), 1);
     object_destroy(&object);
     cr_expect_eq(files_below(root), 0);

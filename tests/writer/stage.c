@@ -226,6 +226,37 @@ Test(writer, that_nobody_releases_ends_after_the_drain_timeout) {
     free(set);
 }
 
+Test(writer, told_to_end_waits_for_what_storage_is_doing) {
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip_test("the sanitizer wants to be the first library");
+#endif
+    char *preload = text_of("%s/../preload.so", binaries()), *faults = text_of("%s/faults", bench.folder);
+    FILE *rules = fopen(faults, "w");
+    cr_assert(rules && fputs("writer write stall=30\nwriter rename stall=700\n", rules) >= 0 && fclose(rules) == 0);
+    setenv("OXIDICOM_TEST_FAULTS", faults, 1);
+    setenv("LD_PRELOAD", preload, 1);
+    start("24h");
+    unsetenv("LD_PRELOAD");
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_chunk(1, set, 0, set->size, true); /* after which it knows that storage is slow */
+    expect_event(RING__ENVELOPE__BODY_STORED);
+    send_chunk(2, set, 0, set->size, true);
+    send_chunk(3, set, 0, 390, false);
+    kill(bench.writer, SIGTERM);
+    cr_expect(hears(RING__ENVELOPE__BODY_LEAVING));
+    zsock_destroy(&bench.listener);
+    expect_event(RING__ENVELOPE__BODY_STORED);
+    cr_expect(ends_within(SOON_MS));
+    char *left = text_of("%s/.oxidicom", bench.root);
+    zdir_t *hidden = zdir_new(left, NULL);
+    cr_expect_eq(zdir_count(hidden), 0);
+    zdir_destroy(&hidden);
+    free(left);
+    free(preload);
+    free(faults);
+    free(set);
+}
+
 Test(writer, told_to_end_twice_ends_at_once) {
     start("20s");
     kill(bench.writer, SIGTERM);

@@ -2,12 +2,15 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "tests/support/process.h"
@@ -74,4 +77,59 @@ void mount_root(const char *options) {
 
 void unmount_root(void) {
     cr_assert_eq(umount2(root, MNT_DETACH), 0);
+}
+
+static struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool shut;
+    int inside, passed;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+void gate_set(bool shut) {
+    pthread_mutex_lock(&gate.lock);
+    gate.shut = shut;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
+}
+
+static void gate_pass(void) {
+    pthread_mutex_lock(&gate.lock);
+    gate.inside++;
+    pthread_cond_broadcast(&gate.changed);
+    while (gate.shut)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    gate.inside--;
+    gate.passed++;
+    pthread_mutex_unlock(&gate.lock);
+}
+
+void gate_await(int count) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_MS / 1000;
+    int reason = 0;
+    pthread_mutex_lock(&gate.lock);
+    while (gate.inside < count && reason == 0)
+        reason = pthread_cond_timedwait(&gate.changed, &gate.lock, &until);
+    int inside = gate.inside;
+    pthread_mutex_unlock(&gate.lock);
+    cr_assert_eq(inside, count, "%d calls of storage are under way", inside);
+}
+
+int gate_passed(void) {
+    pthread_mutex_lock(&gate.lock);
+    int passed = gate.passed;
+    pthread_mutex_unlock(&gate.lock);
+    return passed;
+}
+
+int gated_fsync(int descriptor) {
+    gate_pass();
+    return fsync(descriptor);
+}
+
+ssize_t gated_writev(int descriptor, const struct iovec *parts, int count) {
+    gate_pass();
+    return writev(descriptor, parts, count);
 }

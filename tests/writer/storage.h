@@ -24,4 +24,16 @@ void mount_root(const char *options);
 /* Takes it away even while it is used. */
 void unmount_root(void);
 
+/* --- storage that waits --- */
+
+#define PATIENCE_MS 60000
+
+/* For store_calls: these wait at the gate while it is shut. */
+int gated_fsync(int descriptor);
+ssize_t gated_writev(int descriptor, const struct iovec *parts, int count);
+void gate_set(bool shut);
+/* Waits until so many calls are at the gate together. */
+void gate_await(int count);
+int gate_passed(void);
+
 #endif

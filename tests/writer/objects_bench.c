@@ -1,0 +1,167 @@
+#include "tests/writer/objects_bench.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "common/stage.h"
+#include "tests/support/process.h"
+#include "tests/support/receiver.h"
+
+struct bench bench;
+
+static zsock_t *inbox(const char *id) {
+    char *endpoint = stage_endpoint(bench.folder, id);
+    zsock_t *socket = zsock_new(ZMQ_PULL);
+    zsock_set_rcvtimeo(socket, 5000);
+    cr_assert_eq(zsock_bind(socket, "%s", endpoint), 0);
+    freen(endpoint);
+    return socket;
+}
+
+void bench_init(void) {
+    zsys_handler_set(NULL);
+    log_start("test", "off", NULL);
+    cr_assert(head_start());
+    bench.folder = temporary_folder("objects");
+    bench.root = text_of("%s/root", bench.folder);
+    cr_assert_eq(mkdir(bench.root, 0755), 0);
+    bench.listener = inbox("listener");
+    bench.notifier = inbox("notifier");
+    bench.to_listener = ring_outbox_new(bench.folder, "listener", 10);
+    bench.to_notifier = ring_outbox_new(bench.folder, "notifier", 10);
+    bench.environment =
+        (object_environment_t){store_new(bench.root, "0", 1, true), bench.to_notifier, "writer-0", NULL, NULL};
+    bench.objects = objects_new(&bench.environment, bench.to_listener);
+}
+
+void bench_fini(void) {
+    objects_destroy(&bench.objects);
+    store_destroy(&bench.environment.store);
+    zsock_destroy(&bench.to_listener);
+    zsock_destroy(&bench.to_notifier);
+    zsock_destroy(&bench.listener);
+    zsock_destroy(&bench.notifier);
+    zsys_shutdown();
+    remove_folder(bench.folder);
+    free(bench.root);
+    free(bench.folder);
+}
+
+/* --- what the listener does --- */
+
+void send_bytes(sent_t which, const uint8_t *bytes, uint64_t offset, size_t size, bool last) {
+    Ring__ObjectId id = RING__OBJECT_ID__INIT;
+    id.listener = which.listener ? which.listener : LISTENER;
+    id.association = 1;
+    id.object = which.object ? which.object : 1;
+    Ring__ObjectHeader header = RING__OBJECT_HEADER__INIT;
+    header.calling_ae = (char *)"RAWSCU";
+    header.sop_class_uid = which.sop_class ? which.sop_class : (char *)"1.2.3";
+    header.base.n_unknown_fields = which.unknown != NULL;
+    header.base.unknown_fields = (ProtobufCMessageUnknownField *)which.unknown;
+    header.sop_instance_uid = (char *)"1.2.3.4.5";
+    header.transfer_syntax_uid = (char *)EXPLICIT_VR;
+    Ring__Chunk chunk = RING__CHUNK__INIT;
+    chunk.object = &id;
+    chunk.attempt = which.attempt ? which.attempt : 1;
+    chunk.offset = offset;
+    chunk.last = last;
+    chunk.header = offset || which.headless ? NULL : &header;
+    chunk.credit_wanted = which.credit_wanted;
+    zmq_msg_t data;
+    zmq_msg_init_size(&data, size);
+    if (size)
+        memcpy(zmq_msg_data(&data), bytes, size);
+    objects_on_chunk(bench.objects, &chunk, &data);
+    zmq_msg_close(&data);
+}
+
+void send_chunk(sent_t which, const data_set_t *set, size_t offset, size_t size, bool last) {
+    send_bytes(which, set->bytes + offset, offset, size, last);
+}
+
+void send_by(sent_t which, const data_set_t *set, size_t step) {
+    for (size_t at = 0; at < set->size; at += step)
+        send_chunk(which, set, at, step < set->size - at ? step : set->size - at, at + step >= set->size);
+}
+
+void send_whole(sent_t which, const data_set_t *set) {
+    send_by(which, set, set->size);
+}
+
+/* --- what came out of it --- */
+
+Ring__Envelope *received(zsock_t *socket) {
+    zframe_t *frame = zframe_recv(socket);
+    cr_assert_not_null(frame, "nothing came");
+    Ring__Envelope *envelope = ring_unpack(zframe_data(frame), zframe_size(frame));
+    cr_assert_not_null(envelope);
+    zframe_destroy(&frame);
+    return envelope;
+}
+
+void expect_silence(zsock_t *socket) {
+    zsock_set_rcvtimeo(socket, 50);
+    zframe_t *frame = zframe_recv(socket);
+    cr_expect_null(frame);
+    zframe_destroy(&frame);
+    zsock_set_rcvtimeo(socket, 5000);
+}
+
+/* The event that the object was stored, with its attempt. */
+void expect_stored(uint64_t object, uint32_t attempt, size_t bytes) {
+    Ring__Envelope *event = received(bench.notifier);
+    cr_assert_eq(event->body_case, RING__ENVELOPE__BODY_STORED);
+    const Ring__Stored *stored = event->stored;
+    cr_expect_eq(stored->object->listener, LISTENER);
+    cr_expect_eq(stored->object->association, 1);
+    cr_expect_eq(stored->object->object, object);
+    cr_expect_eq(stored->attempt, attempt);
+    cr_expect_str_eq(stored->calling_ae, "RAWSCU");
+    cr_expect_str_eq(stored->series->series_instance_uid, SERIES_UID);
+    cr_expect_str_eq(stored->series->folder, FOLDER);
+    cr_expect_str_eq(stored->series->pacs_name, "RAWSCU");
+    cr_expect_str_eq(stored->file, FILE_NAME);
+    cr_expect_eq(stored->bytes, bytes);
+    cr_expect_str_eq(stored->writer, "writer-0");
+    ring__envelope__free_unpacked(event, NULL);
+}
+
+void expect_refused(uint32_t status, uint32_t element, const char *series) {
+    Ring__Envelope *event = received(bench.notifier);
+    cr_assert_eq(event->body_case, RING__ENVELOPE__BODY_REFUSED);
+    const Ring__Refused *refused = event->refused;
+    cr_expect_eq(refused->status, status, "%04X: %s", refused->status, refused->reason);
+    cr_expect_eq(refused->offending_element, element);
+    cr_expect_str_eq(refused->series_instance_uid, series);
+    cr_expect_str_eq(refused->calling_ae, "RAWSCU");
+    cr_expect_gt(strlen(refused->error_comment), 0);
+    cr_expect_leq(strlen(refused->error_comment), 64);
+    ring__envelope__free_unpacked(event, NULL);
+}
+
+/* The stored file: a Part 10 header and the data set, bit for bit. Returns its size. */
+size_t expect_file(const data_set_t *set) {
+    char *path = text_of("%s/%s/%s", bench.root, FOLDER, FILE_NAME);
+    size_t size;
+    char *content = file_content(path, &size);
+    cr_assert_not_null(content, "%s", path);
+    cr_assert_gt(size, set->size);
+    cr_expect_arr_eq(content + 128, "DICM", 4);
+    cr_expect_arr_eq(content + size - set->size, set->bytes, set->size);
+    uint32_t group_length = (uint8_t)content[140] | (uint32_t)(uint8_t)content[141] << 8;
+    cr_expect_eq(size, 144 + group_length + set->size);
+    free(content);
+    free(path);
+    return size;
+}
+
+bool is_temporary_folder_empty(void) {
+    char *path = text_of("%s/.oxidicom/tmp", bench.root);
+    zdir_t *folder = zdir_new(path, NULL);
+    bool empty = zdir_count(folder) == 0;
+    zdir_destroy(&folder);
+    free(path);
+    return empty;
+}
