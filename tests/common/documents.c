@@ -28,9 +28,17 @@ static void each_document(void (*look)(const char *path, char *content)) {
 
 /* --- variables ------------------------------------------------------------------------------------------ */
 
+/* Whether it is that one, or names the file that holds the secret. */
+static bool is_name_of(const char *name, const char *variable, bool secret) {
+    size_t length = variable ? strlen(variable) : 0;
+    return length > 0 && strncmp(name, variable, length) == 0 &&
+           (!name[length] || (secret && strcmp(name + length, "_FILE") == 0));
+}
+
 static bool is_setting(const char *name) {
     for (size_t i = 0; i < SETTINGS_COUNT; i++)
-        if (strcmp(SETTINGS[i].name, name) == 0 || (SETTINGS[i].alias && strcmp(SETTINGS[i].alias, name) == 0))
+        if (is_name_of(name, SETTINGS[i].name, SETTINGS[i].secret) ||
+            is_name_of(name, SETTINGS[i].alias, SETTINGS[i].secret))
             return true;
     return false;
 }
