@@ -170,7 +170,7 @@ const setting_t SETTINGS[] = {
      .stages = FOR_NOTIFIER,
      .valid = is_key_prefix,
      .allowed = "1 to 255 bytes of UTF-8 without control characters",
-     .help = "What CUBE's Celery has as `global_keyprefix` in its broker_transport_options: put before each key in "
+     .help = "What CUBE's Celery has as global_keyprefix in its broker_transport_options: put before each key in "
              "Redis."},
     {.name = "OXIDICOM_QUEUE_NAME",
      .type = SETTING_TEXT,
@@ -195,7 +195,7 @@ const setting_t SETTINGS[] = {
      .stages = FOR_NOTIFIER,
      .valid = is_absolute,
      .allowed = "an absolute path",
-     .help = "File with the user's JWT and key (`.creds`) for NATS, read at each connection."},
+     .help = "File with the user's JWT and key (.creds) for NATS, read at each connection."},
     {.name = "OXIDICOM_NATS_CA",
      .type = SETTING_TEXT,
      .offset = FIELD(nats_ca),

@@ -36,7 +36,9 @@ install: all man
 	install -m 755 $(PROGRAMS) $(TO)/bin
 	install -m 644 $(filter %.1,$(PAGES)) $(TO)/share/man/man1
 	install -m 644 $(filter %.5,$(PAGES)) $(TO)/share/man/man5
-	install -m 644 README.md LICENSE proto/PROTOCOL.md deploy/*.md $(TO)/share/doc/oxidicom
+	install -m 644 README.md LICENSE $(TO)/share/doc/oxidicom
+	install -D -m 644 -t $(TO)/share/doc/oxidicom/proto proto/PROTOCOL.md
+	install -D -m 644 -t $(TO)/share/doc/oxidicom/deploy deploy/*.md
 	install -m 644 deploy/completion/oxidicom.bash $(COMPLETIONS)/oxidicom
 	for stage in $(STAGES); do ln -sf oxidicom $(COMPLETIONS)/oxidicom-$$stage; done
 	for unit in deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target; do \
