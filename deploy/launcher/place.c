@@ -28,7 +28,7 @@ bool place_own_folder(char folder[PATH_MAX]) {
 static void host_name(char name[HOST_NAME_MAX + 1]) {
     memset(name, 0, HOST_NAME_MAX + 1);
     if (gethostname(name, HOST_NAME_MAX) != 0 || !*name || *name == '.' || strchr(name, '/'))
-        strcpy(name, "localhost");
+        snprintf(name, HOST_NAME_MAX + 1, "localhost");
 }
 
 char *place_private_run_dir(place_t place, const char *files_root) {

@@ -152,7 +152,10 @@ static void die_at(const char *rule) {
     char *name = text_of("walk %s", rule), *line = text_of("%s\n", rule);
     for (char *slash = name; (slash = strchr(slash, '/'));)
         *slash = '-'; /* no queue's name has one */
-    start_with_faults(&receiver, name, (const char *const[]){"OXIDICOM_WRITERS", "2", NULL});
+    /* Nobody collects the traces: they shall only be on their way. */
+    start_with_faults(
+        &receiver, name,
+        (const char *const[]){"OXIDICOM_WRITERS", "2", "OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9", NULL});
     queue_t *queue = queue_new(rabbitmq_port(), name);
     delivery_t delivery = {
         .port = receiver.port, .count = OBJECTS, .pixels = 20000, .large = 3, .unreadable = true};

@@ -127,8 +127,9 @@ Test(counters, never_go_back_when_a_writer_or_the_listener_is_replaced, .timeout
     bytes += store(&receiver, "KEPT", 5, 2, false);
     await_metric("oxidicom_objects_stored_total{calling_ae=\"KEPT\"}", 6);
     await_metric("oxidicom_stored_bytes_total{calling_ae=\"KEPT\"}", (double)bytes);
-    await_metric("oxidicom_files_written_total", 6);
-    await_metric("oxidicom_write_seconds_count", 6);
+    /* What is sent again to another writer is written again. */
+    await_metric_at_least("oxidicom_files_written_total", 6);
+    await_metric_at_least("oxidicom_write_seconds_count", 6);
     cr_expect_gt(metric("oxidicom_file_written_bytes_total"), written);
     receiver_clear(&receiver);
 }
