@@ -23,7 +23,7 @@
 /* One that could come with every object comes once in this time, with a count of those left out. */
 #define LOG_RARELY_MS 60000
 /* From one place in the source: so many lines at once, then one in this time. */
-#define LOG_BURST_LINES 100
+#define LOG_BURST_LINES 300
 #define LOG_INTERVAL_MS 100
 /* A line, or its message where it is JSON; and what is repeated of a RUST_LOG that can't be understood. */
 #define LOG_LINE_BYTES    2048

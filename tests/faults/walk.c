@@ -29,7 +29,8 @@ typedef struct row {
 
 /* Reads "| `Message` | from → to | …". */
 static bool read_row(const char *line, row_t *row) {
-    return sscanf(line, "| `%31[A-Za-z]` | %15[a-z]%*[^a-z|]%15[a-z] |", row->message, row->from, row->to) == 3;
+    return strstr(line, " → ") &&
+           sscanf(line, "| `%31[A-Za-z]` | %15[a-z]%*[^a-z|]%15[a-z] |", row->message, row->from, row->to) == 3;
 }
 
 static step_t step_of_row(const row_t *row, bool by_receiver, bool after) {
