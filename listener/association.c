@@ -214,7 +214,8 @@ void association_accept(association_t *a) {
     size_t accepted = negotiate(&a->rq, a->server->policy, answers, *a->contexts);
     pdu_t ac = associate_ac_build(&a->rq, answers, allowance);
     a->peer_max_pdu_length = a->rq.user.max_pdu_length;
-    log_accepted(a, accepted, operations_granted(&a->rq.user, allowance.operations_max));
+    a->operations = operations_granted(&a->rq.user, allowance.operations_max);
+    log_accepted(a, accepted, a->operations);
     set_state(a, STA6_DATA_TRANSFER);
     server_attend(a->server, a, ATTENTION_NONE);
     deadlines_on_message(a);

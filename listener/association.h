@@ -62,6 +62,8 @@ typedef struct message {
     command_t command;
     object_t *object;              /* NULL: the data set is thrown away */
     response_t response;           /* what to say then */
+    char *comment;                 /* of the response; owned */
+    bool settled;                  /* its response is known, and waits for those before it */
     bool silent;                   /* it is not to be answered */
     trace_context_t trace;         /* zeroed: it has no span of its own */
     int64_t began_us;              /* its command was there */
@@ -96,6 +98,7 @@ typedef struct association {
     TAILQ_HEAD(message_list, message) unanswered; /* complete, waiting for the ring */
     size_t unanswered_count;
     traced_t traced;
+    uint16_t operations; /* that the peer may have outstanding; 1: it did not negotiate more */
     bool only_verification;
     bool any_input;
     bool used_custody; /* an object was begun: the notifier may know of it */

@@ -16,6 +16,7 @@
 static void message_destroy(message_t *message) {
     tracing_end_object(message);
     command_clear(&message->command);
+    free(message->comment);
     free(message);
 }
 
@@ -81,14 +82,39 @@ static void count_outcome(association_t *a, const message_t *message, const resp
                  (unsigned long long)left_out);
 }
 
+static void keep_response(message_t *message, const response_t *response) {
+    const char *comment = response->error_comment;
+    message->object = NULL; /* gone after this */
+    message->settled = true;
+    message->response = *response;
+    if (comment && !(message->comment = strdup(comment)))
+        abort();
+    message->response.error_comment = message->comment;
+}
+
+static void answer(association_t *a, message_t *message) {
+    TAILQ_REMOVE(&a->unanswered, message, next);
+    a->unanswered_count--;
+    respond(a, message, message->response);
+    message_destroy(message);
+}
+
+/* Writers store several objects at once. A peer that did not negotiate asynchronous operations (PS3.7 D.3.3.3) and
+ * sends on without waiting gets its responses in the order of its requests all the same. */
+static void answer_in_order(association_t *a) {
+    for (message_t *first; (first = TAILQ_FIRST(&a->unanswered)) && first->settled;)
+        answer(a, first);
+}
+
 void messages_on_settled(void *owner, const response_t *response) {
     message_t *message = owner;
     association_t *a = message->association;
     count_outcome(a, message, response);
-    TAILQ_REMOVE(&a->unanswered, message, next);
-    a->unanswered_count--;
-    respond(a, message, *response);
-    message_destroy(message);
+    keep_response(message, response);
+    if (a->operations > 1)
+        answer(a, message);
+    else
+        answer_in_order(a);
     association_on_answered(a);
 }
 
