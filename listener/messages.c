@@ -102,6 +102,7 @@ static void answer(association_t *a, message_t *message) {
 /* Writers store several objects at once. A peer that did not negotiate asynchronous operations (PS3.7 D.3.3.3) and
  * sends on without waiting gets its responses in the order of its requests all the same. */
 static void answer_in_order(association_t *a) {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ */
     for (message_t *first; (first = TAILQ_FIRST(&a->unanswered)) && first->settled;)
         answer(a, first);
 }
