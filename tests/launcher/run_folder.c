@@ -152,7 +152,7 @@ Test(run_folder, of_a_user_without_rights_is_a_private_one_and_is_removed_at_the
     expect_logged(&receiver, "listener: writer-1 is there");
     cr_assert_eq(receiver_stop(&receiver), 0);
     cr_assert_null(private_folder(temporary), "it is still there");
-    cr_assert_eq(logged_times(&receiver, "Sanitizer"), 0);
+    cr_assert_eq(logged_times(&receiver, "Sanitizer:"), 0);
     receiver_clear(&receiver);
     free(temporary);
     free(folder);
@@ -168,7 +168,7 @@ Test(run_folder, of_a_user_with_a_runtime_folder_is_in_there, .timeout = 60) {
     cr_assert_null(private_folder(temporary));
     cr_assert_eq(receiver_stop(&receiver), 0);
     cr_assert(exists(folder, ".", NULL), "others may use it, too");
-    cr_assert_eq(logged_times(&receiver, "Sanitizer"), 0);
+    cr_assert_eq(logged_times(&receiver, "Sanitizer:"), 0);
     receiver_clear(&receiver);
     free(temporary);
     free(folder);

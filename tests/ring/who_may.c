@@ -230,7 +230,8 @@ Test(who_may, is_served_while_hundreds_hang_and_they_cost_little_and_go, .timeou
     cr_assert_lt(grown_kib, (long)CROWD * CONNECTION_MOST_KIB, "%ld KiB", grown_kib);
 #endif
     (void)before_kib;
-    descriptors_wanted_t wanted = {site.listener, descriptors_before};
+    /* The ring may have opened a few for itself meanwhile: it connects while the crowd comes. */
+    descriptors_wanted_t wanted = {site.listener, descriptors_before + 8};
     cr_assert(await(has_at_most, &wanted, 30000), "%zu descriptors, %zu before", descriptors(site.listener),
               descriptors_before);
     for (size_t i = 0; i < CROWD; i++)
