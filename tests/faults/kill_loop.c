@@ -15,7 +15,7 @@
 #include "tests/faults/ring_of_ours.h"
 
 #define SENDERS          8
-#define SERIES_MAX       4000 /* of one sender */
+#define SERIES_MAX       20000 /* of one sender: more than 20 minutes take */
 #define KILL_INTERVAL_MS 200
 #define SERVERS_UP_MS    8000
 #define SETTLE_MS        180000
