@@ -164,11 +164,12 @@ bool pool_submit(pool_t *self, job_t *job) {
     return submitted;
 }
 
+/* The last one takes the event with it, or the loop would wake for nothing for ever. */
 job_t *pool_take_done(pool_t *self) {
     uint64_t counted;
     pthread_mutex_lock(&self->lock);
     job_t *job = take(&self->done);
-    if (!job && read(self->done_event, &counted, sizeof counted) < 0 && errno != EAGAIN)
+    if (job && !self->done.first && read(self->done_event, &counted, sizeof counted) < 0)
         log_error(NULL, "can't hear whether storage has answered: %s", strerror(errno));
     pthread_mutex_unlock(&self->lock);
     self->outstanding -= job != NULL;

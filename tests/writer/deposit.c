@@ -228,6 +228,15 @@ Test(deposit, that_is_given_up_between_two_goes_leaves_nothing) {
     cr_expect_eq(files_below(root), 0);
 }
 
+Test(deposit, whose_work_was_taken_back_leaves_nothing_to_wake_for) {
+    deposit_t *deposit = begin("a", "one");
+    deposit_advance(deposit);
+    come_back();
+    struct pollfd done = {.fd = pool_descriptor(pool), .events = POLLIN};
+    cr_expect_eq(poll(&done, 1, 0), 0);
+    deposit_destroy(&deposit);
+}
+
 Test(deposit, that_is_given_up_before_its_work_has_come_back_leaves_nothing) {
     deposit_t *deposit = begin("a", "one");
     deposit_advance(deposit);
