@@ -26,7 +26,7 @@ pool_t *pool_new(size_t threads);
 /* All jobs have been taken back. */
 void pool_destroy(pool_t **self_p);
 
-/* Something of this kind took so long, wherever it was done. */
+/* Something of this kind kept a thread waiting for so long, whichever thread it was. */
 void pool_note(pool_t *self, pool_kind_t kind, int64_t took_us);
 /* Whether such things take so long that a thread shall wait for them. `self` may be NULL: never. */
 bool pool_is_worth_it(const pool_t *self, pool_kind_t kind);
