@@ -102,6 +102,13 @@
 #define CHUNK_BYTES (128 * 1024)
 /* Sent to a writer and not yet credited, per object that is too large to retain. */
 #define OBJECT_WINDOW_BYTES (2 * 1024 * 1024)
+/* Sent to a writer and not yet credited or acknowledged, of all its objects; beyond that the associations take
+ * turns, a chunk each. Enough to keep storage busy, and little enough that nobody waits long behind another's
+ * objects. */
+#define WRITER_WINDOW_BYTES (4 * 1024 * 1024)
+/* An association may hold so many times what of the buffer is free: one alone has four fifths of it, and there is
+ * always room for one more. */
+#define BUFFER_SHARE_OF_FREE 4
 /* Credit is wanted each time so much of an object has been sent since the last. */
 #define CREDIT_BYTES (512 * 1024)
 /* Objects of one association that are complete and not answered yet. */

@@ -116,6 +116,7 @@ association_t *association_new(server_t *server, int fd, uint64_t number, const 
         abort();
     a->server = server;
     a->context.association = number;
+    a->share = share_new(number);
     a->address = *address;
     tracing_begin(a);
     TAILQ_INIT(&a->unanswered);
@@ -143,6 +144,7 @@ void association_destroy(association_t **self_p) {
     close_connection(a);
     server_attend(a->server, a, ATTENTION_NONE);
     pdu_stream_clear(&a->stream);
+    share_drop(a->share);
     clear_request(a);
     if (a->contexts)
         presentation_contexts_clear(*a->contexts);
@@ -352,7 +354,7 @@ static size_t input_room(const association_t *a) {
         return 0;
     if (a->state != STA6_DATA_TRANSFER)
         return RECEIVE_BYTES;
-    return custody_room(a->server->custody, a->receiving ? a->receiving->object : NULL);
+    return custody_room(a->server->custody, a->share, a->receiving ? a->receiving->object : NULL);
 }
 
 /* The peer's FIN: perhaps of its half only, so that the answers to what it has sent can still reach it. */

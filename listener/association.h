@@ -81,6 +81,7 @@ typedef struct association {
     attention_t attention; /* changed by server_attend alone */
     bool timed_out;        /* that is why it is aborted */
     log_context_t context;
+    share_t *share; /* of the buffer */
     connection_t connection;
     struct in6_addr address;
     char *peer;           /* address and port */

@@ -73,15 +73,25 @@ static void make_room(custody_t *custody) {
     object_stream(largest);
 }
 
-size_t custody_room(custody_t *custody, object_t *object) {
+/* One fast peer must leave room for the others: what an association may hold shrinks with what is free
+ * (Choudhury and Hahne, Dynamic queue length thresholds, 1998). */
+static bool is_within_share(custody_t *custody, const share_t *share) {
+    size_t held = atomic_load(&custody->budget->held_bytes),
+           all = (size_t)custody->stage->settings.buffer_size_bytes;
+    size_t free_bytes = held < all ? all - held : 0;
+    return share->held_bytes <= BUFFER_SHARE_OF_FREE * free_bytes;
+}
+
+size_t custody_room(custody_t *custody, const share_t *share, object_t *object) {
     if (object && object->failed)
         return RECEIVE_BYTES;
     if (object && object->received - object->taken >= OBJECT_WINDOW_BYTES)
         return 0;
-    if (has_room(custody))
-        return RECEIVE_BYTES;
-    make_room(custody);
-    if (has_room(custody))
+    if (!has_room(custody))
+        make_room(custody);
+    if (object && !object->streaming && !is_within_share(custody, share))
+        object_stream(object);
+    if (has_room(custody) && is_within_share(custody, share))
         return RECEIVE_BYTES;
     /* What a chunk has already taken from the buffer may be filled; then it can be sent, credited and freed. */
     return object && object->filling ? object->filling->capacity - object->filling->size : 0;
@@ -136,12 +146,13 @@ void custody_on_credit(custody_t *custody, const Ring__Credit *credit) {
     if (!object || credit->attempt != object->attempt || credit->taken <= object->taken ||
         credit->taken > object->sent)
         return;
+    uint64_t awaited = object_awaited(object);
     object->taken = credit->taken;
     object->progress_ms = clock_ms();
     if (object->streaming)
         object_stream(object);
-    else
-        object_pump(object);
+    writer_has_answered(custody, object->writer, awaited - object_awaited(object));
+    object_pump(object);
 }
 
 void custody_on_acknowledged(custody_t *custody, const Ring__Acknowledged *acknowledged) {

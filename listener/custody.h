@@ -28,6 +28,12 @@ typedef struct chunk {
     uint8_t *bytes;
 } chunk_t;
 
+/* What one association holds of the buffer. It and each of its objects hold it. */
+typedef struct share {
+    uint64_t association;
+    size_t held_bytes, holders;
+} share_t;
+
 #define WRITER_RELEASE_BYTES 32
 
 typedef struct writer {
@@ -44,26 +50,31 @@ typedef struct writer {
     bool lost;                  /* is being forgotten */
     uint64_t outstanding_bytes; /* of unacknowledged objects */
     size_t outstanding_objects;
+    uint64_t awaited_bytes; /* of all its objects (object_awaited) */
+    uint64_t served;        /* association whose turn was last */
+    bool crowded;           /* objects wait for their turn */
 } writer_t;
 
 typedef struct object {
     TAILQ_ENTRY(object) next;
     struct custody *custody;
     log_context_t context;     /* its two numbers */
+    share_t *share;            /* of its association */
     void *owner;               /* handed to settled */
     Ring__ObjectHeader header; /* texts owned */
     uint32_t attempt;
     writer_t *writer; /* NULL: none is there to take it */
     TAILQ_HEAD(chunk_list, chunk) chunks;
-    chunk_t *filling;                             /* the last one, while it still grows; only then it is not sent */
-    chunk_t *unsent;                              /* first full chunk not yet sent in this attempt */
-    uint64_t received, sent, credit_asked, taken; /* bytes */
-    bool streaming;                               /* too large to keep whole: what is credited is freed */
-    bool whole;                                   /* nothing of it has been freed: it can be sent again */
-    bool complete;                                /* all of it was received */
-    bool failed;                                  /* settled before it was complete: the rest is thrown away */
-    response_t response;                          /* what to say then; comment owned */
-    int64_t progress_ms;                          /* when it last came nearer to its end */
+    chunk_t *filling;               /* the last one, while it still grows; only then it is not sent */
+    chunk_t *unsent;                /* first full chunk not yet sent in this attempt */
+    uint64_t received, sent, taken; /* bytes */
+    uint64_t asked;                 /* up to here credit or an acknowledgement will come, whatever the peer does */
+    bool streaming;                 /* too large to keep whole: what is credited is freed */
+    bool whole;                     /* nothing of it has been freed: it can be sent again */
+    bool complete;                  /* all of it was received */
+    bool failed;                    /* settled before it was complete: the rest is thrown away */
+    response_t response;            /* what to say then; comment owned */
+    int64_t progress_ms;            /* when it last came nearer to its end */
 } object_t;
 
 /* An ended association that the notifier has not acknowledged. */
@@ -95,9 +106,13 @@ typedef struct custody {
 int custody_start(custody_t *custody, stage_t *stage, void (*settled)(void *, const response_t *));
 void custody_clear(custody_t *custody);
 
+/* Of a new association; let go of it with share_drop. */
+share_t *share_new(uint64_t association);
+void share_drop(share_t *share);
+
 /* Takes a new object; the texts of `header` are copied. It belongs to the custody and is alive until settled has
  * been called for it, or object_abandon. */
-object_t *custody_begin(custody_t *custody, uint64_t association, const Ring__ObjectHeader *header, void *owner);
+object_t *custody_begin(custody_t *custody, share_t *share, const Ring__ObjectHeader *header, void *owner);
 void object_append(object_t *object, const uint8_t *bytes, size_t size);
 /* The data set is complete. May call settled at once. */
 void object_finish(object_t *object);
@@ -105,7 +120,7 @@ void object_finish(object_t *object);
 void object_abandon(object_t *object);
 
 /* How many bytes may be received now: at most RECEIVE_BYTES, 0: wait. `object` is the one under way, or NULL. */
-size_t custody_room(custody_t *custody, object_t *object);
+size_t custody_room(custody_t *custody, const share_t *share, object_t *object);
 
 /* The association has no unanswered object and will have none: says so until the notifier acknowledges it. */
 void custody_association_ended(custody_t *custody, uint64_t association);
@@ -135,8 +150,14 @@ void custody_on_acknowledged(custody_t *custody, const Ring__Acknowledged *ackno
 budget_t *budget_new(void);
 void budget_drop(budget_t *budget);
 
-/* Sends what the window allows. */
+/* Sends what its window and its writer's allow. */
 void object_pump(object_t *object);
+/* Whether it has something that its own window allows to be sent. */
+bool object_can_send(const object_t *object);
+/* Sends one chunk; false where the writer's queue takes nothing. */
+bool object_send_next(object_t *object);
+/* Bytes of which its writer has been asked to say what became of them, and has not. */
+uint64_t object_awaited(const object_t *object);
 /* Gives the object, from its begin, to the writer with the least outstanding; without one it waits. */
 void object_assign(object_t *object);
 /* Its writer is no more: sends it again or gives it up. */
@@ -151,6 +172,9 @@ void object_destroy(object_t **self_p);
 void object_stream(object_t *object);
 
 writer_t *writers_least_outstanding(custody_t *custody);
+bool writer_has_room(const writer_t *writer);
+/* Of so many bytes nothing is awaited any more: objects whose turn it is go on. */
+void writer_has_answered(custody_t *custody, writer_t *writer, uint64_t bytes);
 void writer_lost(custody_t *custody, writer_t *writer, const char *why);
 void writers_clear(custody_t *custody);
 /* Tells a leaving writer that may go. */

@@ -153,7 +153,7 @@ static object_t *begin_object(association_t *a, message_t *message) {
     header.traceparent = traceparent;
     header.span = trace_span_number(&message->trace);
     a->used_custody = true;
-    object_t *object = custody_begin(a->server->custody, a->context.association, &header, message);
+    object_t *object = custody_begin(a->server->custody, a->share, &header, message);
     object->context.trace = header.span ? message->trace : a->context.trace;
     message->object_number = object->context.object;
     return object;

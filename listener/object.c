@@ -26,20 +26,37 @@ void budget_drop(budget_t *budget) {
         free(budget);
 }
 
+share_t *share_new(uint64_t association) {
+    share_t *share = calloc(1, sizeof *share);
+    if (!share)
+        abort();
+    *share = (share_t){.association = association, .holders = 1};
+    return share;
+}
+
+void share_drop(share_t *share) {
+    if (share && --share->holders == 0)
+        free(share);
+}
+
 /* --- chunks ----------------------------------------------------------------------------------------- */
 
-static chunk_t *chunk_new(custody_t *custody, uint64_t offset, size_t capacity) {
+/* A new last chunk. */
+static chunk_t *add_chunk(object_t *object, size_t capacity) {
     chunk_t *chunk = calloc(1, sizeof *chunk);
     uint8_t *bytes = malloc(capacity ? capacity : 1);
     if (!chunk || !bytes)
         abort();
     chunk->holders = 1;
-    chunk->budget = custody->budget;
-    chunk->offset = offset;
+    chunk->budget = object->custody->budget;
+    chunk->offset = object->received;
     chunk->capacity = capacity;
     chunk->bytes = bytes;
     atomic_fetch_add(&chunk->budget->holders, 1);
     atomic_fetch_add(&chunk->budget->held_bytes, capacity);
+    object->share->held_bytes += capacity;
+    TAILQ_INSERT_TAIL(&object->chunks, chunk, next);
+    object->filling = chunk;
     return chunk;
 }
 
@@ -56,12 +73,13 @@ static void chunk_drop(void *bytes, void *hint) {
 }
 
 /* Only while nobody else holds it. */
-static void chunk_resize(chunk_t *chunk, size_t capacity) {
+static void resize_chunk(object_t *object, chunk_t *chunk, size_t capacity) {
     uint8_t *bytes = realloc(chunk->bytes, capacity ? capacity : 1);
     if (!bytes)
         abort();
     atomic_fetch_add(&chunk->budget->held_bytes, capacity);
     atomic_fetch_sub(&chunk->budget->held_bytes, chunk->capacity);
+    object->share->held_bytes += capacity - chunk->capacity;
     chunk->bytes = bytes;
     chunk->capacity = capacity;
 }
@@ -72,6 +90,7 @@ static void free_chunk(object_t *object, chunk_t *chunk) {
     if (object->filling == chunk)
         object->filling = NULL;
     TAILQ_REMOVE(&object->chunks, chunk, next);
+    object->share->held_bytes -= chunk->capacity;
     object->whole = false;
     chunk_drop(NULL, chunk);
 }
@@ -86,7 +105,7 @@ static void seal(object_t *object) {
     chunk_t *chunk = object->filling;
     object->filling = NULL;
     if (chunk->size < chunk->capacity)
-        chunk_resize(chunk, chunk->size);
+        resize_chunk(object, chunk, chunk->size);
     if (!object->unsent)
         object->unsent = chunk;
 }
@@ -96,12 +115,9 @@ static chunk_t *chunk_with_room(object_t *object, size_t wanted) {
     chunk_t *chunk = object->filling;
     if (!chunk) {
         size_t capacity = wanted < CHUNK_FIRST_BYTES && object->received == 0 ? CHUNK_FIRST_BYTES : wanted;
-        chunk = chunk_new(object->custody, object->received,
-                          object->received || capacity > CHUNK_BYTES ? CHUNK_BYTES : capacity);
-        TAILQ_INSERT_TAIL(&object->chunks, chunk, next);
-        object->filling = chunk;
+        chunk = add_chunk(object, object->received || capacity > CHUNK_BYTES ? CHUNK_BYTES : capacity);
     } else if (chunk->size == chunk->capacity) {
-        chunk_resize(chunk, 2 * chunk->capacity < CHUNK_BYTES ? 2 * chunk->capacity : CHUNK_BYTES);
+        resize_chunk(object, chunk, 2 * chunk->capacity < CHUNK_BYTES ? 2 * chunk->capacity : CHUNK_BYTES);
     }
     return chunk;
 }
@@ -115,13 +131,15 @@ static char *copy_text(const char *text) {
     return copy;
 }
 
-object_t *custody_begin(custody_t *custody, uint64_t association, const Ring__ObjectHeader *header, void *owner) {
+object_t *custody_begin(custody_t *custody, share_t *share, const Ring__ObjectHeader *header, void *owner) {
     object_t *object = calloc(1, sizeof *object);
     if (!object)
         abort();
     object->custody = custody;
+    object->share = share;
+    share->holders++;
     object->owner = owner;
-    object->context = (log_context_t){.association = association, .object = ++custody->objects_begun};
+    object->context = (log_context_t){.association = share->association, .object = ++custody->objects_begun};
     object->header = (Ring__ObjectHeader)RING__OBJECT_HEADER__INIT;
     object->header.calling_ae = copy_text(header->calling_ae);
     object->header.called_ae = copy_text(header->called_ae);
@@ -147,6 +165,7 @@ static void leave_writer(object_t *object) {
     object->writer = NULL;
     writer->outstanding_bytes -= object->received;
     writer->outstanding_objects--;
+    writer_has_answered(object->custody, writer, object_awaited(object));
     writer_release_if_done(object->custody, writer);
 }
 
@@ -154,6 +173,7 @@ void object_destroy(object_t **self_p) {
     object_t *object = *self_p;
     leave_writer(object);
     free_chunks(object);
+    share_drop(object->share);
     zhashx_delete(object->custody->by_number, &object->context.object);
     TAILQ_REMOVE(&object->custody->objects, object, next);
     free(object->header.calling_ae);
@@ -199,10 +219,8 @@ void object_finish(object_t *object) {
         return;
     }
     /* The last chunk says that it is the last, so there must be one, if need be an empty one. */
-    if (!object->filling) {
-        object->filling = chunk_new(object->custody, object->received, 0);
-        TAILQ_INSERT_TAIL(&object->chunks, object->filling, next);
-    }
+    if (!object->filling)
+        add_chunk(object, 0);
     seal(object);
     object_pump(object);
 }
@@ -264,7 +282,7 @@ static int send_chunk(object_t *object, chunk_t *chunk) {
     message.header = chunk->offset == 0 ? &object->header : NULL;
     message.sent_at_ns = message.header && object->header.span ? span_now() : 0;
     uint64_t end = chunk->offset + chunk->size;
-    message.credit_wanted = !message.last && (object->streaming || end - object->credit_asked >= CREDIT_BYTES);
+    message.credit_wanted = !message.last && (object->streaming || end - object->asked >= CREDIT_BYTES);
     zmq_msg_t data;
     atomic_fetch_add(&chunk->holders, 1);
     if (zmq_msg_init_data(&data, chunk->bytes, chunk->size, chunk_drop, chunk) != 0)
@@ -273,22 +291,42 @@ static int send_chunk(object_t *object, chunk_t *chunk) {
         zmq_msg_close(&data);
         return -1;
     }
-    if (message.credit_wanted)
-        object->credit_asked = end;
+    uint64_t awaited = object_awaited(object);
+    if (message.credit_wanted || message.last)
+        object->asked = end;
     object->sent = end;
+    object->writer->awaited_bytes += object_awaited(object) - awaited;
     return 0;
 }
 
+uint64_t object_awaited(const object_t *object) {
+    return object->asked > object->taken ? object->asked - object->taken : 0;
+}
+
+bool object_can_send(const object_t *object) {
+    return object->writer && object->unsent && object->sent - object->taken < OBJECT_WINDOW_BYTES;
+}
+
+bool object_send_next(object_t *object) {
+    chunk_t *chunk = object->unsent;
+    if (send_chunk(object, chunk) != 0) {
+        log_warn(&object->context, "can't send to %s: %s", object->writer->id, strerror(errno));
+        return false; /* its silence is noticed, and the object goes to another */
+    }
+    object->unsent = TAILQ_NEXT(chunk, next);
+    if (object->unsent == object->filling)
+        object->unsent = NULL;
+    return true;
+}
+
 void object_pump(object_t *object) {
-    while (object->writer && object->unsent && object->sent - object->taken < OBJECT_WINDOW_BYTES) {
-        chunk_t *chunk = object->unsent;
-        if (send_chunk(object, chunk) != 0) {
-            log_warn(&object->context, "can't send to %s: %s", object->writer->id, strerror(errno));
-            return; /* its silence is noticed, and the object goes to another */
+    while (object_can_send(object)) {
+        if (!writer_has_room(object->writer)) {
+            object->writer->crowded = true;
+            return;
         }
-        object->unsent = TAILQ_NEXT(chunk, next);
-        if (object->unsent == object->filling)
-            object->unsent = NULL;
+        if (!object_send_next(object))
+            return;
     }
 }
 
@@ -296,7 +334,7 @@ void object_assign(object_t *object) {
     writer_t *writer = writers_least_outstanding(object->custody);
     object->writer = writer;
     object->attempt++;
-    object->sent = object->taken = object->credit_asked = 0;
+    object->sent = object->taken = object->asked = 0;
     object->unsent = TAILQ_FIRST(&object->chunks);
     if (object->unsent == object->filling)
         object->unsent = NULL;

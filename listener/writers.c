@@ -37,6 +37,41 @@ writer_t *writers_least_outstanding(custody_t *custody) {
     return best;
 }
 
+/* --- turns ------------------------------------------------------------------------------------------ */
+
+bool writer_has_room(const writer_t *writer) {
+    return writer->awaited_bytes < WRITER_WINDOW_BYTES;
+}
+
+/* The oldest object that waits, of the association whose turn comes after the last one's. */
+static object_t *next_in_turn(custody_t *custody, const writer_t *writer) {
+    object_t *object, *next = NULL;
+    TAILQ_FOREACH(object, &custody->objects, next) {
+        if (object->writer != writer || !object_can_send(object))
+            continue;
+        /* Numbers up to the last one's wrap around behind all others. */
+        uint64_t turn = object->share->association - writer->served - 1;
+        if (!next || turn < next->share->association - writer->served - 1)
+            next = object;
+    }
+    return next;
+}
+
+void writer_has_answered(custody_t *custody, writer_t *writer, uint64_t bytes) {
+    writer->awaited_bytes -= bytes;
+    if (!writer->crowded || writer->lost)
+        return;
+    while (writer_has_room(writer)) {
+        object_t *object = next_in_turn(custody, writer);
+        writer->crowded = object != NULL;
+        if (!object || !object_send_next(object))
+            return;
+        writer->served = object->share->association;
+    }
+}
+
+/* --- coming and going ------------------------------------------------------------------------------- */
+
 static void free_writer(custody_t *custody, writer_t *writer, int linger_ms) {
     TAILQ_REMOVE(&custody->writers, writer, next);
     if (writer->monitor)

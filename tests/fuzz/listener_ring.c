@@ -31,13 +31,15 @@ static void set_up(void) {
 static void begin_objects(custody_t *custody) {
     static const uint8_t bytes[CHUNK_BYTES + 100];
     static const size_t sizes[OBJECTS] = {1000, 1000, sizeof bytes, 0};
+    share_t *share = share_new(1);
     for (size_t i = 0; i < OBJECTS; i++) {
         Ring__ObjectHeader header = RING__OBJECT_HEADER__INIT;
-        object_t *object = custody_begin(custody, 1, &header, &stage);
+        object_t *object = custody_begin(custody, share, &header, &stage);
         object_append(object, bytes, sizes[i]);
         if (i == 0)
             object_finish(object);
     }
+    share_drop(share);
     custody_association_ended(custody, 2);
 }
 
