@@ -43,14 +43,39 @@ Test(manifests, of_kustomize_are_valid_in_base_and_every_overlay, .timeout = 120
                 "build/tools/kustomize $folder >$at/${folder##*/}.yaml; done; " CHECK "kubernetes $at/*.yaml");
 }
 
+#define EVERYTHING "httpPort=9090,serviceMonitor.enabled=true,autoscaling.enabled=true,storage.create=true"
+
 Test(manifests, of_helm_are_valid_with_its_own_values_and_with_those_of_the_chris_chart, .timeout = 1200) {
     need("python");
     need("helm");
     expect_fine("chart='build/tools/helm template chris deploy/helm/oxidicom --kube-version 1.33.0'; "
                 "build/tools/helm lint --quiet deploy/helm/oxidicom; $chart >$at/default.yaml; "
                 "$chart -f tests/environments/chris-values.yaml >$at/chris.yaml; "
-                "$chart --set httpPort=9090,serviceMonitor=true,autoscaling.enabled=true >$at/all.yaml; " CHECK
-                "kubernetes $at/*.yaml");
+                "$chart --set " EVERYTHING " >$at/all.yaml; $chart --set form=sidecars >$at/sidecars.yaml; "
+                "$chart -f tests/environments/chris-values.yaml --set form=sidecars," EVERYTHING
+                " >$at/all-sidecars.yaml; " CHECK "kubernetes $at/*.yaml");
+}
+
+Test(manifests, of_helm_have_a_container_for_each_stage_and_writer_where_the_form_is_sidecars, .timeout = 1200) {
+    need("helm");
+    expect_fine(
+        "stages() { build/tools/helm template chris deploy/helm/oxidicom --kube-version 1.33.0 \"$@\" | "
+        "sed -n 's/^        - name: \\([a-z]*-*[0-9]*\\)$/\\1/p' | grep -v '^files$\\|^run$' | paste -sd ' '; }; "
+        "expect() { echo \"$1, not $2\"; [ \"$1\" = \"$2\" ]; }; "
+        "expect \"$(stages)\" oxidicom; "
+        "expect \"$(stages --set form=sidecars)\" 'listener writer-0 notifier'; "
+        "expect \"$(stages --set form=sidecars,config.writers=3,config.tokioThreads=2)\" "
+        "'listener writer-0 writer-1 writer-2 notifier'; "
+        "expect \"$(stages --set form=sidecars,config.tokioThreads=2)\" 'listener writer-0 writer-1 notifier'");
+}
+
+Test(manifests, of_helm_are_none_where_values_contradict_each_other, .timeout = 1200) {
+    need("helm");
+    expect_fine("refuse() { if build/tools/helm template chris deploy/helm/oxidicom --kube-version 1.33.0 --set $1 "
+                ">$at/out 2>&1; then echo \"$1 is taken\"; exit 1; fi; grep -F \"$2\" $at/out; }; "
+                "refuse form=threads 'form is launcher or sidecars'; refuse serviceMonitor.enabled=true httpPort; "
+                "refuse autoscaling.enabled=true httpPort; refuse aet= 'aet is required'; "
+                "refuse config.threads=3 'config.threads is unknown'");
 }
 
 Test(manifests, of_helm_hand_on_every_value_of_the_chris_chart, .timeout = 1200) {
