@@ -14,6 +14,7 @@
 # make deb         a Debian package, into build/deb/
 # make dist        the committed tree as a tarball, into build/
 # make rootfs      the container image's root file system, into build/rootfs
+# make deb-check   does the same package come out of another folder? make rootfs-check: the same root file system?
 # make clean       remove build/
 # make help        this list
 
@@ -35,6 +36,8 @@ SUITES := $(patsubst tests/%/,%,$(filter-out tests/support/ tests/preload/ tests
 CC ?= gcc
 CXX ?= g++
 CPPFLAGS += -D_GNU_SOURCE -I. -isystem $(B)/gen -MMD -MP
+# The same executables come out of any folder.
+CPPFLAGS += -ffile-prefix-map=$(CURDIR)=.
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wvla -Wformat=2 -Wundef -Wpointer-arith -Wwrite-strings
 CFLAGS += -std=gnu11 -g -O2 -fno-strict-aliasing -fstack-protector-strong $(WARNINGS) -Wstrict-prototypes \
 	-Wmissing-prototypes

@@ -1,8 +1,15 @@
 # make install: where the Filesystem Hierarchy Standard has things, below DESTDIR.
 # make deb: a Debian package in build/deb/. make dist: the committed tree as build/oxidicom-VERSION.tar.gz.
+# make deb-check, make rootfs-check: whether they come out the same from another folder.
 SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 VERSION := $(shell sed -n 's/^.define OXIDICOM_VERSION "\(.*\)"/\1/p' common/version.h)
+
+# Nothing that is built for others is younger than this: the commit's time, which a tarball's files have, too.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y deploy/install.mk)
+# Copies the source into a folder: what is in Git as it lies here, or all of an unpacked tarball.
+COPY = set -o pipefail; { if git ls-files --error-unmatch Makefile >/dev/null 2>&1; then git ls-files -z; else \
+	find . -path ./build -prune -o -type f -print0; fi; } | tar -c --null -T - | tar -x -C
 
 # --- pages and a configuration file from the table of settings -----------------------------------------------
 
@@ -54,18 +61,23 @@ install: all man
 
 # Debian takes these for given; a package must not name them.
 ESSENTIAL := "^(gcc|g\+\+|make|libc6-dev)$$"
-# Who answers for the package: a site that builds its own names itself.
-MAINTAINER ?= oxidicom developers <oxidicom@chrisproject.org>
+# Who answers for the package, as Debian's own tools are told it: whoever builds it for others names themselves. The domain is
+# one that nobody owns (RFC 2606).
+DEBFULLNAME ?= oxidicom maintainers
+DEBEMAIL ?= oxidicom@example.org
+MAINTAINER ?= $(DEBFULLNAME) <$(DEBEMAIL)>
 DEB := build/deb/oxidicom-$(VERSION)
 
+deb: export SOURCE_DATE_EPOCH := $(SOURCE_DATE_EPOCH)
 deb:
 	deploy/deps.sh build package
 	rm -rf build/deb
 	mkdir -p $(DEB)
-	tar -c --exclude=./build --exclude=./.git . | tar -x -C $(DEB)
+	$(COPY) $(DEB)
 	cp -r deploy/debian $(DEB)/debian
-	sed -e 's/@VERSION@/$(VERSION)/' -e 's/@MAINTAINER@/$(MAINTAINER)/' deploy/debian/changelog.in \
-		>$(DEB)/debian/changelog
+	date=$$(date -uR -d @$(SOURCE_DATE_EPOCH)) && \
+		sed -e 's/@VERSION@/$(VERSION)/' -e 's/@MAINTAINER@/$(MAINTAINER)/' -e "s/@DATE@/$$date/" \
+		deploy/debian/changelog.in >$(DEB)/debian/changelog
 	sed "s/@BUILD@/$$(deploy/deps.sh --list build | grep -vE $(ESSENTIAL) | paste -sd,)/; s/@MAINTAINER@/$(MAINTAINER)/" deploy/debian/control.in \
 		>$(DEB)/debian/control
 	rm $(DEB)/debian/*.in
@@ -73,8 +85,20 @@ deb:
 		dpkg-buildpackage --build=binary --no-sign
 	ls build/deb/*.deb
 
+deb-check: export SOURCE_DATE_EPOCH := $(SOURCE_DATE_EPOCH)
+deb-check: deb again
+	+$(MAKE) -C build/again deb
+	cd build/again/build/deb && for deb in *.deb; do cmp "$$deb" "$(CURDIR)/build/deb/$$deb" || exit 1; done
+	@echo "The package is the same from another folder."
+
+# The same tree in another folder, to be built a second time.
+again:
+	rm -rf build/again
+	mkdir -p build/again
+	$(COPY) build/again
+
 dist:
 	mkdir -p build
 	git archive --format=tar --prefix=oxidicom-$(VERSION)/ HEAD | gzip -n9 >build/oxidicom-$(VERSION).tar.gz
 
-.PHONY: man install deb dist
+.PHONY: man install deb deb-check again dist

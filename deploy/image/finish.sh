@@ -30,8 +30,4 @@ find "$root" -xdev -type f -perm /6000 -exec chmod u-s,g-s {} +
 # Which packages of which versions these are.
 dpkg-query --admindir="$root/var/lib/dpkg" -W -f '${Package} ${Version}\n' >"$root/usr/share/doc/oxidicom/packages"
 
-# Nothing is younger than the source. What is mounted into it while it is made is no part of it.
-if [ -n "${SOURCE_DATE_EPOCH:-}" ]; then
-    find "$root" -xdev \( -path "${root%/}/proc" -o -path "${root%/}/sys" -o -path "${root%/}/dev" \) -prune \
-        -o -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
-fi
+"$(dirname "$0")/age.sh" "$root"

@@ -1,14 +1,22 @@
 # make rootfs: the image's root file system in build/rootfs, without a container engine; deploy/image/run.sh starts it.
-# make demo ROOTFS=build/rootfs: the demo with the receiver in it.
-IMAGE_FILES := deploy/image/packages deploy/image/finish.sh deploy/image/rootfs.sh
-SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
+# make rootfs-check: whether it comes out the same a second time. make demo ROOTFS=build/rootfs: the demo in it.
+IMAGE_FILES := deploy/image/packages deploy/image/finish.sh deploy/image/age.sh deploy/image/rootfs.sh
 
-rootfs: build/rootfs/usr/share/doc/oxidicom/packages
+rootfs: build/rootfs.made
 
-build/rootfs/usr/share/doc/oxidicom/packages: $(PROGRAMS) $(IMAGE_FILES)
+build/rootfs.made: $(PROGRAMS) $(IMAGE_FILES) $(if $(wildcard build/rootfs/usr),,make-it)
 	rm -rf build/install
 	+$(MAKE) install PREFIX=/usr DESTDIR=build/install
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) deploy/image/rootfs.sh build/rootfs build/install
 	@touch $@
 
-.PHONY: rootfs
+# Every name with its type, mode, owner, time, and content.
+MANIFEST = cd $(1) && { find . -xdev -type d -printf '%P %M %U:%G %T@\n'; \
+	find . -xdev ! -type d -printf '%P %M %U:%G %T@ %s %l\n'; find . -xdev -type f -exec sha256sum {} +; } | sort
+
+rootfs-check: rootfs again
+	+$(MAKE) -C build/again rootfs SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH)
+	@diff <($(call MANIFEST,build/rootfs)) <($(call MANIFEST,build/again/build/rootfs))
+	@echo "The root file system is the same from another folder."
+
+.PHONY: rootfs rootfs-check make-it

@@ -222,21 +222,29 @@ Test(completion, commands_options_and_stages_are_offered) {
 /* --- packages
  * --------------------------------------------------------------------------------------------------------- */
 
-Test(package, the_debian_package_is_accepted_by_lintian_and_holds_what_make_install_installs, .timeout = 1800) {
+Test(package, the_debian_package_comes_out_of_the_tarball_and_lintian_accepts_it, .timeout = 1800) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     if (strstr(binaries(), "/sanitize/"))
         cr_skip("the package is built once, without sanitizers");
-    int status = process_run(receiver.log, NULL, (const char *const[]){"make", "deb", NULL}, 25 * 60 * 1000);
+    char *line =
+        text_of("set -euo pipefail; unset MAKEFLAGS MAKELEVEL; make -s dist; mkdir %s/source; cd %s/source; "
+                "tar -xz --strip-components=1 -f \"$OLDPWD/build/oxidicom-" OXIDICOM_VERSION ".tar.gz\"; make deb",
+                receiver.folder, receiver.folder);
+    int status = process_run(receiver.log, NULL, (const char *const[]){"bash", "-c", line, NULL}, 25 * 60 * 1000);
     cr_assert_eq(status, 0, "%s", content_of(&receiver, "log"));
-    tree_shell(&receiver, "lintian --fail-on error,warning --allow-root build/deb/*.changes");
-    tree_shell(&receiver,
-               "dpkg-deb -R build/deb/oxidicom_" OXIDICOM_VERSION "_*.deb \"$FOLDER/deb\"; cd \"$FOLDER/deb\"; "
-               "usr/bin/oxidicom-writer --version; "
-               "for s in postinst prerm postrm; do sh -n DEBIAN/$s; done; "
-               "[ \"$(cat DEBIAN/conffiles)\" = /etc/oxidicom/oxidicom.conf ]; "
-               "grep -q 'ExecStart=/usr/bin/oxidicom-listener' lib/systemd/system/oxidicom-listener.service; "
-               "test -s usr/share/man/man5/oxidicom.conf.5.gz");
+    tree_shell(&receiver, "date=$(date -uR -d @$(git log -1 --format=%ct)); cd \"$FOLDER/source/build/deb\"; "
+                          "lintian --fail-on error,warning --allow-root *.changes; "
+                          "grep -F \"  $date\" oxidicom-" OXIDICOM_VERSION "/debian/changelog");
+    tree_shell(&receiver, "dpkg-deb -R \"$FOLDER\"/source/build/deb/oxidicom_" OXIDICOM_VERSION
+                          "_*.deb \"$FOLDER/deb\"; cd \"$FOLDER/deb\"; "
+                          "usr/bin/oxidicom-writer --version; "
+                          "for s in postinst prerm postrm; do sh -n DEBIAN/$s; done; "
+                          "[ \"$(cat DEBIAN/conffiles)\" = /etc/oxidicom/oxidicom.conf ]; "
+                          "grep -q 'ExecStart=/usr/bin/oxidicom-listener' "
+                          "lib/systemd/system/oxidicom-listener.service; "
+                          "test -s usr/share/man/man5/oxidicom.conf.5.gz");
+    free(line);
     receiver_clear(&receiver);
 }
 

@@ -78,6 +78,17 @@ Test(image, has_no_compiler_no_setuid_program_and_three_folders_for_its_user, .t
     free(writable);
 }
 
+/* Else two builds would differ; `make rootfs-check` compares two whole ones. */
+Test(image, has_nothing_that_is_younger_than_its_source_and_no_device, .timeout = 1500) {
+    make_rootfs();
+    char *younger = said_by("find " ROOTFS " -xdev -newermt @${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}"),
+         *devices = said_by("find " ROOTFS "/dev -mindepth 1");
+    cr_expect_str_eq(younger, "");
+    cr_expect_str_eq(devices, "");
+    free(younger);
+    free(devices);
+}
+
 Test(image, has_every_library_and_table_that_the_executables_read, .timeout = 1500) {
     make_rootfs();
     container_t container;
