@@ -2,13 +2,17 @@
 # make rootfs-check: whether it comes out the same a second time. make demo ROOTFS=build/rootfs: the demo in it.
 IMAGE_FILES := deploy/image/packages deploy/image/finish.sh deploy/image/age.sh deploy/image/rootfs.sh
 
-rootfs: build/rootfs.made
+# Says of which time's source the root file system is.
+ROOTFS_MADE := build/rootfs.made
+rootfs_time := $(if $(wildcard build/rootfs/usr),$(if $(wildcard $(ROOTFS_MADE)),$(file <$(ROOTFS_MADE))))
 
-build/rootfs.made: $(PROGRAMS) $(IMAGE_FILES) $(if $(wildcard build/rootfs/usr),,make-it)
+rootfs: $(ROOTFS_MADE)
+
+$(ROOTFS_MADE): $(PROGRAMS) $(IMAGE_FILES) $(if $(filter $(SOURCE_DATE_EPOCH),$(rootfs_time)),,make-it)
 	rm -rf build/install
 	+$(MAKE) install PREFIX=/usr DESTDIR=build/install
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) deploy/image/rootfs.sh build/rootfs build/install
-	@touch $@
+	@echo $(SOURCE_DATE_EPOCH) >$@
 
 # Every name with its type, mode, owner, time, and content.
 MANIFEST = cd $(1) && { find . -xdev -type d -printf '%P %M %U:%G %T@\n'; \
