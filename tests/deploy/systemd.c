@@ -29,6 +29,17 @@ Test(systemd, the_units_are_verified_without_a_complaint, .timeout = 120) {
     receiver_clear(&receiver);
 }
 
+/* Any other would be missing on a machine that has only what the package depends on. */
+Test(systemd, the_units_run_nothing_but_the_stages_and_a_shell, .timeout = 120) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    tree_shell(&receiver, "[ $(grep -hE '^Exec' deploy/systemd/*.service | wc -l) -ge 4 ]; "
+                          "others=$(grep -E '^Exec' deploy/systemd/*.service | "
+                          "grep -vE '=(/usr/local/bin/oxidicom-[a-z]+$|/bin/sh -c )' || true); "
+                          "echo \"$others\"; [ -z \"$others\" ]");
+    receiver_clear(&receiver);
+}
+
 Test(systemd, the_exposure_of_each_service_is_below_2, .timeout = 120) {
     receiver_t receiver;
     receiver_prepare(&receiver);
