@@ -103,6 +103,18 @@ Test(document, names_files_that_are_there_and_settings_that_exist, .timeout = 60
                 "grep -q \"$name\" $at/settings || { echo \"no setting $name\"; exit 1; }; done");
 }
 
+/* Anchors are made of headings as the sites that show Markdown do it. */
+Test(document, points_to_headings_that_are_there, .timeout = 60) {
+    expect_fine(
+        "headings() { sed -n 's/^##* //p' \"$1\" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9_\\n-'; }; "
+        "for document in README.md proto/*.md deploy/*.md; do "
+        "{ grep -oE '\\]\\([^):]*#[^)]+' $document || true; } | cut -c3- | while IFS='#' read -r path anchor; do "
+        "target=$document; [ -z \"$path\" ] || target=$(dirname $document)/$path; "
+        "echo \"$document: $target#$anchor\" >>$at/links; headings $target >$at/headings; "
+        "grep -qx -- \"$anchor\" $at/headings || { echo \"$document: no $target#$anchor\"; exit 1; }; "
+        "done; done; [ $(wc -l <$at/links) -ge 5 ]");
+}
+
 /* Of every variable that the two environments set, the document says what is different. */
 Test(document, compares_each_variable_of_todays_environments_with_the_reference, .timeout = 60) {
     const environment_t *environments[] = {&CHART, &MINICHRIS};
