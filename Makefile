@@ -15,6 +15,7 @@
 # make dist        the committed tree as a tarball, into build/
 # make rootfs      the container image's root file system, into build/rootfs
 # make deb-check   does the same package come out of another folder? make rootfs-check: the same root file system?
+# make fresh       make demo, and the package installed, in a minimal Debian 12 each
 # make clean       remove build/
 # make help        this list
 
@@ -191,7 +192,8 @@ clean:
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
--include deploy/demo/rules.mk deploy/install.mk deploy/image/rules.mk tests/bench/rules.mk tests/fuzz/rules.mk
+-include deploy/demo/rules.mk deploy/install.mk deploy/image/rules.mk tests/bench/rules.mk tests/environments/rules.mk \
+	tests/fuzz/rules.mk
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
