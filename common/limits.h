@@ -35,13 +35,18 @@
 #define OTLP_BATCH_MS    1000
 /* A collector's answer: how long it may take (OTEL_EXPORTER_OTLP_TIMEOUT), how long it may be, how often a batch is
  * sent that it could not take, after which pause, doubled each time; and what the end of a process waits for it. */
-#define OTLP_TIMEOUT_MS         10000
-#define OTLP_TIMEOUT_MOST_MS    3600000
-#define OTLP_ANSWER_MAX_BYTES   (64 * 1024)
-#define OTLP_TRIES              5
-#define OTLP_RETRY_FIRST_MS     500
-#define OTLP_FLUSH_MS           2000
-#define SPAN_ATTRIBUTES_MAX     24
+#define OTLP_TIMEOUT_MS       10000
+#define OTLP_TIMEOUT_MOST_MS  3600000
+#define OTLP_ANSWER_MAX_BYTES (64 * 1024)
+#define OTLP_TRIES            5
+#define OTLP_RETRY_FIRST_MS   500
+#define OTLP_FLUSH_MS         2000
+#define SPAN_ATTRIBUTES_MAX   24
+/* How often metrics are sent (OTEL_METRIC_EXPORT_INTERVAL), and how rarely at most. */
+#define OTLP_INTERVAL_MS      60000
+#define OTLP_INTERVAL_MOST_MS 86400000
+/* OpenTelemetry's variables that are complained about at most. */
+#define OTLP_VARIABLES_MAX      16
 #define RESOURCE_ATTRIBUTES_MAX 128
 /* Associations whose span the notifier would say in place of a listener that died. */
 #define TRACED_ASSOCIATIONS_MAX 10000

@@ -81,6 +81,7 @@ typedef struct settings {
     /* As they are in the environment, or NULL; read by proto/otlp_target.c. */
     char *otel_endpoint, *otel_traces_endpoint, *otel_protocol, *otel_headers, *otel_timeout;
     char *otel_resource_attributes, *otel_service_name, *otel_sampler, *otel_sampler_arg, *otel_sdk_disabled;
+    char *otel_metrics_endpoint, *otel_metrics_exporter, *otel_metric_interval;
 } settings_t;
 
 /* Reads the environment, and the files that the variables of secrets name with _FILE at their end. Only what

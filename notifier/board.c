@@ -17,7 +17,7 @@ typedef struct values {
     struct value {
         metric_t metric;
         char label[METRIC_LABEL_MAX_BYTES + 1];
-        int64_t value;
+        int64_t value, since_us;
         uint64_t buckets[METRIC_BUCKETS];
     } * items;
     size_t count, room;
@@ -72,6 +72,8 @@ static void add(values_t *values, const struct value *more) {
     if (!sum)
         sum = append(values, more->metric, more->label);
     sum->value = (int64_t)((uint64_t)sum->value + (uint64_t)more->value); /* a stranger's numbers may overflow */
+    if (!sum->since_us || more->since_us < sum->since_us)
+        sum->since_us = more->since_us;
     for (size_t i = 0; i < METRIC_BUCKETS; i++)
         sum->buckets[i] += more->buckets[i];
 }
@@ -97,6 +99,7 @@ static void take_values(values_t *values, const Ring__Figures *figures) {
             continue;
         struct value *value = append(values, metric, figure->label);
         value->value = figure->value;
+        value->since_us = figures->counted_since;
         if (buckets)
             memcpy(value->buckets, figure->buckets, sizeof value->buckets);
     }
@@ -225,7 +228,11 @@ static void sum_stage(values_t *sums, metric_t metric, const known_stage_t *stag
 
 static void show(values_t *sums, const char *stage, void (*visit)(void *, const board_value_t *), void *self) {
     for (size_t i = 0; i < sums->count; i++) {
-        board_value_t value = {sums->items[i].metric, sums->items[i].label, stage, sums->items[i].value, {0}};
+        board_value_t value = {.metric = sums->items[i].metric,
+                               .label = sums->items[i].label,
+                               .stage = stage,
+                               .value = sums->items[i].value,
+                               .since_us = sums->items[i].since_us};
         memcpy(value.buckets, sums->items[i].buckets, sizeof value.buckets);
         visit(self, &value);
     }

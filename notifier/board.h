@@ -29,6 +29,7 @@ typedef struct board_value {
     const char *stage; /* id; NULL where the stages' values are added up */
     int64_t value;     /* of a histogram the sum */
     uint64_t buckets[METRIC_BUCKETS];
+    int64_t since_us; /* counters and histograms: when the first process began whose count is in it, since 1970 */
 } board_value_t;
 
 /* In the order of the table, the values of one metric one after the other. The texts are valid during the call;

@@ -20,6 +20,7 @@
 #include "notifier/journal.h"
 #include "notifier/libraries.h"
 #include "notifier/live.h"
+#include "notifier/metrics_export.h"
 #include "notifier/progress.h"
 #include "notifier/publisher.h"
 #include "notifier/query.h"
@@ -52,10 +53,11 @@ typedef struct notifier {
     health_t health;
     gauges_t gauges;
     live_t live;
-    http_t *http;           /* NULL: nobody is to be served */
-    size_t figures_heard;   /* messages of that kind in what was taken from the inbox last */
-    int journal_changes;    /* rows changed so far, at the last commit of events */
-    int64_t journal_try_ms; /* when a journal that did not take events is tried again */
+    http_t *http;                     /* NULL: nobody is to be served */
+    metrics_export_t *metrics_export; /* NULL: none */
+    size_t figures_heard;             /* messages of that kind in what was taken from the inbox last */
+    int journal_changes;              /* rows changed so far, at the last commit of events */
+    int64_t journal_try_ms;           /* when a journal that did not take events is tried again */
     traced_t *traced;
     int64_t listener_heard_ns, listener_died_ns; /* since 1970 */
     uint64_t current_listener;                   /* incarnation; 0: has not said it yet */
@@ -451,6 +453,7 @@ static int start(stage_t *stage) {
     notifier->health.journal_writable = true; /* it was opened */
     health_beat(&notifier->health);
     live_init(&notifier->live, &(view_sources_t){&stage->settings, &notifier->health, &notifier->journal});
+    notifier->metrics_export = metrics_export_new(&stage->settings, notifier->board, stage->id);
     notifier->http = http_new(&stage->settings, &notifier->health, &notifier->live);
     if (!notifier->monitor || zloop_reader(stage->loop, notifier->monitor, on_monitor, notifier) != 0)
         log_warn(NULL, "can't watch the connection to the listener: its end is noticed by its silence only");
@@ -460,6 +463,9 @@ static int start(stage_t *stage) {
 static void destroy(stage_t *stage) {
     notifier_t *notifier = stage->self;
     http_destroy(&notifier->http); /* first: it reads what follows */
+    if (notifier->metrics_export)
+        board_on_figures(notifier->board, figures_take(notifier->figures), clock_ms()); /* the last, to be sent */
+    metrics_export_end(notifier->metrics_export);
     live_clear(&notifier->live);
     query_destroy(&notifier->query);
     registrar_destroy(&notifier->registrar);
@@ -470,11 +476,12 @@ static void destroy(stage_t *stage) {
     if (notifier->monitor)
         zloop_reader_end(stage->loop, notifier->monitor);
     ring_watched_outbox_destroy(&notifier->listener, &notifier->monitor);
-    board_destroy(&notifier->board);
     figures_destroy(&notifier->figures);
     journal_close(&notifier->journal);
     traced_destroy(&notifier->traced);
     otlp_stop();
+    metrics_export_destroy(&notifier->metrics_export);
+    board_destroy(&notifier->board);
     free(notifier);
     stage->self = NULL;
 }

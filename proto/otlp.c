@@ -4,19 +4,18 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/metrics.h"
+#include "common/utf8.h"
 #include "common/version.h"
-#include "proto/otlp_target.h"
-
-/* A message of gRPC has a byte that says whether it is compressed, and its length (gRPC over HTTP/2). */
-#define GRPC_PREFIX_BYTES 5
+#include "proto/otlp_link.h"
 
 typedef struct exporter {
-    otlp_target_t target;
+    otlp_link_t *link;
+    double ratio; /* of traces that are sampled */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -27,17 +26,11 @@ typedef struct exporter {
     int64_t flushed_by_ms; /* once ending */
     log_limit_t complained;
     /* of the thread: */
-    CURL *curl;
     Otlp__Span *batch[OTLP_BATCH_SPANS];
     size_t batch_count;
-    size_t received; /* bytes of the answer */
-    int grpc_status; /* -1: none came */
-    char curl_why[CURL_ERROR_SIZE];
 } exporter_t;
 
 static exporter_t *exporter; /* NULL: none */
-
-typedef enum result { EXPORTED, EXPORT_AGAIN, EXPORT_REFUSED } result_t;
 
 static void *must(void *allocated) {
     if (!allocated)
@@ -54,6 +47,12 @@ Otlp__KeyValue *otlp_attribute(const char *key) {
     return attribute;
 }
 
+void otlp_set_text(Otlp__AnyValue *value, const char *text) {
+    size_t size = strlen(text);
+    value->value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
+    value->string_value = utf8_valid(text, size) ? must(strdup(text)) : must(utf8_from_latin1(text, size, NULL));
+}
+
 bool otlp_tracing(void) {
     return exporter != NULL;
 }
@@ -67,11 +66,16 @@ bool otlp_samples(const trace_context_t *trace) {
     uint64_t low = 0;
     for (size_t i = TRACE_ID_BYTES - 8; i < TRACE_ID_BYTES; i++)
         low = low << 8 | trace->trace_id[i];
-    double ratio = exporter->target.ratio;
+    double ratio = exporter->ratio;
     return ratio >= 1 || (double)(low >> 1) < ratio * 0x1p63;
 }
 
 /* --- the queue ------------------------------------------------------------------------------------------ */
+
+static void count_dropped(exporter_t *self, size_t spans) {
+    atomic_fetch_add(&self->dropped, spans);
+    metric_add(METRIC_TELEMETRY_DROPPED, "spans", spans);
+}
 
 void otlp_take(Otlp__Span *span) {
     exporter_t *self = exporter;
@@ -91,7 +95,7 @@ void otlp_take(Otlp__Span *span) {
         return;
     otlp__span__free_unpacked(span, NULL);
     if (self)
-        atomic_fetch_add(&self->dropped, 1);
+        count_dropped(self, 1);
 }
 
 /* Waits until `deadline_ms` of clock_ms, or for more spans where `for_spans`, or for the end. */
@@ -120,97 +124,28 @@ static void forget_batch(exporter_t *self) {
 
 /* --- one request ---------------------------------------------------------------------------------------- */
 
-/* The batch as ExportTraceServiceRequest, behind the prefix that gRPC wants. Free it. */
-static uint8_t *request_of(exporter_t *self, size_t *size) {
+/* The instrumentation's name is in every request. */
+Otlp__InstrumentationScope otlp_scope(void) {
     Otlp__InstrumentationScope scope = OTLP__INSTRUMENTATION_SCOPE__INIT;
     scope.name = (char *)"oxidicom";
     scope.version = (char *)OXIDICOM_VERSION;
+    return scope;
+}
+
+static otlp_result_t export_batch(exporter_t *self, char *why) {
+    Otlp__InstrumentationScope scope = otlp_scope();
     Otlp__ScopeSpans spans = OTLP__SCOPE_SPANS__INIT;
     spans.scope = &scope;
     spans.spans = self->batch;
     spans.n_spans = self->batch_count;
     Otlp__ResourceSpans resource = OTLP__RESOURCE_SPANS__INIT;
-    resource.resource = self->target.resource;
+    resource.resource = otlp_link_target(self->link)->resource;
     resource.scope_spans = &(Otlp__ScopeSpans *){&spans};
     resource.n_scope_spans = 1;
     Otlp__ExportTraceServiceRequest request = OTLP__EXPORT_TRACE_SERVICE_REQUEST__INIT;
     request.resource_spans = &(Otlp__ResourceSpans *){&resource};
     request.n_resource_spans = 1;
-    size_t prefix = self->target.grpc ? GRPC_PREFIX_BYTES : 0, packed;
-    packed = otlp__export_trace_service_request__get_packed_size(&request);
-    uint8_t *bytes = must(malloc(prefix + packed + 1));
-    otlp__export_trace_service_request__pack(&request, bytes + prefix);
-    for (size_t i = 0; i < prefix; i++)
-        bytes[i] = i == 0 ? 0 : (uint8_t)(packed >> 8 * (4 - i));
-    *size = prefix + packed;
-    return bytes;
-}
-
-/* The answer says nothing of use, but an endless one ends here. */
-static size_t on_body(char *bytes, size_t size, size_t count, void *argument) {
-    (void)bytes;
-    exporter_t *self = argument;
-    self->received += size * count;
-    return self->received <= OTLP_ANSWER_MAX_BYTES ? size * count : 0;
-}
-
-/* libcurl hands trailers over like headers. */
-static size_t on_header(char *bytes, size_t size, size_t count, void *argument) {
-    static const char name[] = "grpc-status:";
-    exporter_t *self = argument;
-    char line[32];
-    size *= count;
-    self->received += size;
-    if (size < sizeof line && size > strlen(name) && strncasecmp(bytes, name, strlen(name)) == 0) {
-        memcpy(line, bytes, size);
-        line[size] = 0;
-        self->grpc_status = atoi(line + strlen(name));
-    }
-    return self->received <= OTLP_ANSWER_MAX_BYTES ? size : 0;
-}
-
-/* Breaks off what takes too long for a process that ends. */
-static int on_progress(void *argument, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
-    (void)a, (void)b, (void)c, (void)d;
-    exporter_t *self = argument;
-    return atomic_load(&self->ending) && clock_ms() >= self->flushed_by_ms;
-}
-
-static bool may_come_again(const exporter_t *self, CURLcode code, long http) {
-    /* One that timed out may have been taken: a second one would double its spans. */
-    if (code != CURLE_OK)
-        return code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK && code != CURLE_WRITE_ERROR;
-    if (self->target.grpc && http == 200) /* CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE */
-        return strchr("\1\4\12\13\16", self->grpc_status) && self->grpc_status > 0;
-    return http == 429 || http == 502 || http == 503 || http == 504;
-}
-
-/* `why` has room for 128 bytes more than CURL_ERROR_SIZE. */
-static result_t judge(exporter_t *self, CURLcode code, char *why, size_t room) {
-    long http = 0;
-    curl_easy_getinfo(self->curl, CURLINFO_RESPONSE_CODE, &http);
-    if (code != CURLE_OK)
-        snprintf(why, room, "%s", *self->curl_why ? self->curl_why : curl_easy_strerror(code));
-    else if (self->target.grpc && http == 200 && self->grpc_status >= 0)
-        snprintf(why, room, "it answered with gRPC status %d", self->grpc_status);
-    else
-        snprintf(why, room, "it answered with HTTP status %ld", http);
-    if (code == CURLE_OK && http == 200 && (!self->target.grpc || self->grpc_status == 0))
-        return EXPORTED;
-    return may_come_again(self, code, http) ? EXPORT_AGAIN : EXPORT_REFUSED;
-}
-
-static result_t export_batch(exporter_t *self, char *why, size_t room) {
-    size_t size;
-    uint8_t *request = request_of(self, &size);
-    self->received = 0;
-    self->grpc_status = -1;
-    self->curl_why[0] = 0;
-    curl_easy_setopt(self->curl, CURLOPT_POSTFIELDS, (char *)request);
-    curl_easy_setopt(self->curl, CURLOPT_POSTFIELDSIZE, (long)size);
-    result_t result = judge(self, curl_easy_perform(self->curl), why, room);
-    free(request);
-    return result;
+    return otlp_link_post(self->link, &request.base, why);
 }
 
 /* --- the thread ----------------------------------------------------------------------------------------- */
@@ -224,17 +159,17 @@ static void complain(exporter_t *self, const char *why) {
 
 /* Exports the batch, again where that may help, until it is gone one way or the other. */
 static void send_batch(exporter_t *self) {
-    char why[CURL_ERROR_SIZE + 64];
+    char why[OTLP_WHY_BYTES];
     int64_t pause_ms = OTLP_RETRY_FIRST_MS;
-    result_t result = export_batch(self, why, sizeof why);
-    for (int i = 1; result == EXPORT_AGAIN && i < OTLP_TRIES && !atomic_load(&self->ending); i++) {
+    otlp_result_t result = export_batch(self, why);
+    for (int i = 1; result == OTLP_TRY_AGAIN && i < OTLP_TRIES && !atomic_load(&self->ending); i++) {
         complain(self, why);
         wait_until(self, clock_ms() + pause_ms / 2 + (int64_t)arc4random_uniform((uint32_t)pause_ms), false);
         pause_ms *= 2;
-        result = export_batch(self, why, sizeof why);
+        result = export_batch(self, why);
     }
-    if (result != EXPORTED) {
-        atomic_fetch_add(&self->dropped, self->batch_count);
+    if (result != OTLP_TAKEN) {
+        count_dropped(self, self->batch_count);
         complain(self, why);
     }
     forget_batch(self);
@@ -247,7 +182,7 @@ static void *run(void *argument) {
         ending = atomic_load(&self->ending);
         for (take_batch(self); self->batch_count > 0; take_batch(self)) {
             if (ending && clock_ms() >= self->flushed_by_ms) {
-                atomic_fetch_add(&self->dropped, self->batch_count);
+                count_dropped(self, self->batch_count);
                 forget_batch(self);
                 continue;
             }
@@ -258,50 +193,20 @@ static void *run(void *argument) {
     return NULL;
 }
 
-static bool prepare_curl(exporter_t *self) {
-    CURL *curl = self->curl = curl_easy_init();
-    const otlp_target_t *target = &self->target;
-    /* gRPC without TLS is HTTP/2 from the first byte. */
-    long version = !target->grpc ? CURL_HTTP_VERSION_1_1
-                   : target->tls ? CURL_HTTP_VERSION_2TLS
-                                 : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
-    return curl && curl_easy_setopt(curl, CURLOPT_URL, target->url) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, version) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           /* A connection each time, once a second at most: libcurl 7.88 fails on the second request of one of
-            * HTTP/2 without TLS, and firewalls forget idle ones. */
-           curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_POST, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HTTPHEADER, target->headers) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)target->timeout_ms) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, self->curl_why) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_WRITEDATA, self) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HEADERDATA, self) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_XFERINFODATA, self) == CURLE_OK;
-}
-
 /* --- life ----------------------------------------------------------------------------------------------- */
 
 static void destroy(exporter_t *self) {
     forget_batch(self);
     for (; self->count > 0; self->count--, self->first = (self->first + 1) % OTLP_QUEUE_SPANS)
         otlp__span__free_unpacked(self->queue[self->first], NULL);
-    curl_easy_cleanup(self->curl);
-    otlp_target_clear(&self->target);
+    otlp_link_destroy(&self->link);
     pthread_cond_destroy(&self->wake);
     pthread_mutex_destroy(&self->lock);
     free(self);
 }
 
 void otlp_confine(const settings_t *settings, sandbox_t *sandbox) {
-    const char *disabled = settings->otel_sdk_disabled;
-    if ((!settings->otel_endpoint && !settings->otel_traces_endpoint) ||
-        (disabled && strcasecmp(disabled, "true") == 0))
+    if (!otlp_target_wanted(settings, OTLP_TRACES))
         return;
     sandbox->internet = true;
     sandbox_allow_file(sandbox, "/etc/resolv.conf");
@@ -310,22 +215,22 @@ void otlp_confine(const settings_t *settings, sandbox_t *sandbox) {
 
 void otlp_start(const settings_t *settings, const char *instance) {
     otlp_target_t target;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || !otlp_target_read(&target, settings, instance))
+    if (!otlp_target_read(&target, settings, OTLP_TRACES, instance))
         return;
     exporter_t *self = must(calloc(1, sizeof *self));
     pthread_condattr_t clock;
-    self->target = target;
+    self->ratio = target.ratio;
+    self->link = otlp_link_new(&target);
     pthread_mutex_init(&self->lock, NULL);
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC); /* that of clock_ms */
     pthread_cond_init(&self->wake, &clock);
     pthread_condattr_destroy(&clock);
-    if (!prepare_curl(self) || pthread_create(&self->thread, NULL, run, self) != 0) {
+    if (!self->link || pthread_create(&self->thread, NULL, run, self) != 0) {
         log_error(NULL, "there are no traces: the exporter can't be started");
         destroy(self);
         return;
     }
-    log_info(NULL, "traces go to %s", strstr(target.url, "@") ? "the collector" : target.url);
     exporter = self;
 }
 
@@ -335,6 +240,7 @@ void otlp_stop(void) {
         return;
     exporter = NULL;
     self->flushed_by_ms = clock_ms() + OTLP_FLUSH_MS;
+    otlp_link_end_by(self->link, self->flushed_by_ms);
     pthread_mutex_lock(&self->lock);
     atomic_store(&self->ending, true);
     pthread_cond_signal(&self->wake);

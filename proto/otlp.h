@@ -28,7 +28,15 @@ bool otlp_tracing(void);
 bool otlp_samples(const trace_context_t *trace);
 /* Takes the span. */
 void otlp_take(Otlp__Span *span);
-/* An attribute without a value, to be owned by a message. */
+
+/* --- for whoever makes messages: what they hold is allocated as protobuf-c unpacks it, so that it can free it ---
+ */
+
+/* An attribute without a value. */
 Otlp__KeyValue *otlp_attribute(const char *key);
+/* Makes it a text. One that is not UTF-8 is taken for Latin-1: no collector takes the request otherwise. */
+void otlp_set_text(Otlp__AnyValue *value, const char *text);
+/* Who says it, which each request names. Valid for ever, nothing to free. */
+Otlp__InstrumentationScope otlp_scope(void);
 
 #endif

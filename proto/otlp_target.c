@@ -13,7 +13,18 @@
 #include "common/version.h"
 #include "proto/otlp.h"
 
-#define TRACE_SERVICE "opentelemetry.proto.collector.trace.v1.TraceService/Export"
+/* What differs from signal to signal. */
+static const struct signal_info {
+    const char *what;
+    const char *variable; /* of its own endpoint */
+    const char *service;  /* of gRPC, and its method */
+    const char *path;     /* over HTTP, behind an endpoint for all signals */
+} SIGNALS[] = {
+    [OTLP_TRACES] = {"traces", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+                     "opentelemetry.proto.collector.trace.v1.TraceService/Export", "v1/traces"},
+    [OTLP_METRICS] = {"metrics", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+                      "opentelemetry.proto.collector.metrics.v1.MetricsService/Export", "v1/metrics"},
+};
 
 static void *must(void *allocated) {
     if (!allocated)
@@ -21,7 +32,15 @@ static void *must(void *allocated) {
     return allocated;
 }
 
+/* Once: most variables are read for each signal. */
 static void complain(const char *variable, const char *needed) {
+    static const char *said[OTLP_VARIABLES_MAX];
+    size_t i = 0;
+    while (i < OTLP_VARIABLES_MAX && said[i] && strcmp(said[i], variable) != 0)
+        i++;
+    if (i == OTLP_VARIABLES_MAX || said[i])
+        return;
+    said[i] = variable;
     log_warn(NULL, "%s is not used: needed is %s", variable, needed);
 }
 
@@ -139,20 +158,21 @@ static bool is_http(const char *url) {
     return (strncasecmp(url, "http://", 7) == 0 && url[7]) || (strncasecmp(url, "https://", 8) == 0 && url[8]);
 }
 
-/* For gRPC only scheme, host and port count; a URL for all signals gets the path of this one. */
-static char *url_of(const char *endpoint, bool grpc, bool for_traces) {
+static const char *own_endpoint(const settings_t *settings, otlp_signal_t signal) {
+    return signal == OTLP_TRACES ? settings->otel_traces_endpoint : settings->otel_metrics_endpoint;
+}
+
+/* For gRPC only scheme, host and port count; over HTTP, a URL for all signals gets the path of this one. */
+static char *url_of(const char *endpoint, bool grpc, const struct signal_info *signal, bool is_own) {
     char *url;
     size_t size = strlen(endpoint);
-    const char *host = strstr(endpoint, "://") + 3;
+    const char *host = strstr(endpoint, "://") + 3, *path = grpc ? signal->service : is_own ? NULL : signal->path;
     if (grpc)
         size = (size_t)(host - endpoint) + strcspn(host, "/?#");
-    else if (!for_traces)
+    else if (!is_own)
         while (size > 0 && endpoint[size - 1] == '/')
             size--;
-    if (asprintf(&url, "%.*s%s", (int)size, endpoint,
-                 grpc         ? "/" TRACE_SERVICE
-                 : for_traces ? ""
-                              : "/v1/traces") < 0)
+    if (asprintf(&url, "%.*s%s%s", (int)size, endpoint, path ? "/" : "", path ? path : "") < 0)
         abort();
     return url;
 }
@@ -205,14 +225,15 @@ static bool is_grpc(const settings_t *settings) {
     return true;
 }
 
-static int64_t timeout_of(const settings_t *settings) {
+/* Of a variable in milliseconds. */
+static int64_t milliseconds(const char *variable, const char *text, int64_t unset, int64_t most,
+                            const char *needed) {
     char *end;
-    const char *text = settings->otel_timeout;
-    long long timeout = text ? strtoll(text, &end, 10) : OTLP_TIMEOUT_MS;
-    if (!text || (end != text && !*end && timeout > 0 && timeout <= OTLP_TIMEOUT_MOST_MS))
-        return timeout;
-    complain("OTEL_EXPORTER_OTLP_TIMEOUT", "milliseconds, up to an hour");
-    return OTLP_TIMEOUT_MS;
+    long long number = text ? strtoll(text, &end, 10) : unset;
+    if (!text || (end != text && !*end && number > 0 && number <= most))
+        return number;
+    complain(variable, needed);
+    return unset;
 }
 
 /* --- what is sampled ----------------------------------------------------------------------------------- */
@@ -244,25 +265,42 @@ static double ratio_of(const settings_t *settings) {
     return 1;
 }
 
-bool otlp_target_read(otlp_target_t *target, const settings_t *settings, const char *instance) {
-    const char *endpoint =
-        settings->otel_traces_endpoint ? settings->otel_traces_endpoint : settings->otel_endpoint;
+static bool says_none(const settings_t *settings, otlp_signal_t signal) {
+    const char *exporter = signal == OTLP_METRICS ? settings->otel_metrics_exporter : NULL;
+    bool none = exporter && strcmp(exporter, "none") == 0;
+    if (exporter && !none && strcmp(exporter, "otlp") != 0)
+        complain("OTEL_METRICS_EXPORTER", "otlp or none");
+    return none || (settings->otel_sdk_disabled && strcasecmp(settings->otel_sdk_disabled, "true") == 0);
+}
+
+bool otlp_target_wanted(const settings_t *settings, otlp_signal_t signal) {
+    return (own_endpoint(settings, signal) || settings->otel_endpoint) && !says_none(settings, signal);
+}
+
+bool otlp_target_read(otlp_target_t *target, const settings_t *settings, otlp_signal_t signal,
+                      const char *instance) {
+    const struct signal_info *info = &SIGNALS[signal];
+    const char *own = own_endpoint(settings, signal), *endpoint = own ? own : settings->otel_endpoint;
     *target = (otlp_target_t){0};
-    if (!endpoint || (settings->otel_sdk_disabled && strcasecmp(settings->otel_sdk_disabled, "true") == 0))
+    if (!otlp_target_wanted(settings, signal))
         return false;
     if (!is_http(endpoint)) {
-        complain(settings->otel_traces_endpoint ? "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-                                                : "OTEL_EXPORTER_OTLP_ENDPOINT",
-                 "http://host:port or https://host:port; there are no traces");
+        complain(own ? info->variable : "OTEL_EXPORTER_OTLP_ENDPOINT",
+                 "http://host:port or https://host:port; nothing is sent");
         return false;
     }
     target->grpc = is_grpc(settings);
     target->tls = strncasecmp(endpoint, "https", 5) == 0;
-    target->url = url_of(endpoint, target->grpc, settings->otel_traces_endpoint != NULL);
+    target->url = url_of(endpoint, target->grpc, info, own != NULL);
     target->headers = headers_of(settings, target->grpc);
-    target->timeout_ms = timeout_of(settings);
-    target->ratio = ratio_of(settings);
+    target->timeout_ms = milliseconds("OTEL_EXPORTER_OTLP_TIMEOUT", settings->otel_timeout, OTLP_TIMEOUT_MS,
+                                      OTLP_TIMEOUT_MOST_MS, "milliseconds, up to an hour");
+    target->ratio = signal == OTLP_TRACES ? ratio_of(settings) : 0;
+    if (signal == OTLP_METRICS)
+        target->interval_ms = milliseconds("OTEL_METRIC_EXPORT_INTERVAL", settings->otel_metric_interval,
+                                           OTLP_INTERVAL_MS, OTLP_INTERVAL_MOST_MS, "milliseconds, up to a day");
     target->resource = resource_of(settings, instance);
+    log_info(NULL, "%s go to %s", info->what, strstr(target->url, "@") ? "the collector" : target->url);
     return true;
 }
 

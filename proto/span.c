@@ -96,11 +96,8 @@ static Otlp__AnyValue *add(span_t *span, const char *key) {
 
 void span_text(span_t *span, const char *key, const char *value) {
     Otlp__AnyValue *added = value ? add(span, key) : NULL;
-    if (!added)
-        return;
-    size_t size = strlen(value);
-    added->value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
-    added->string_value = utf8_valid(value, size) ? must(strdup(value)) : must(utf8_from_latin1(value, size, NULL));
+    if (added)
+        otlp_set_text(added, value);
 }
 
 void span_number(span_t *span, const char *key, int64_t value) {

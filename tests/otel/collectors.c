@@ -105,9 +105,11 @@ Test(collectors, are_no_reason_not_to_start, .timeout = 240) {
     start(&receiver, &collector, "otel-bad",
           (const char *const[]){"OTEL_EXPORTER_OTLP_PROTOCOL", "smoke", "OTEL_TRACES_SAMPLER", "some",
                                 "OTEL_RESOURCE_ATTRIBUTES", "site=good,bad", "OTEL_EXPORTER_OTLP_TIMEOUT", "soon",
-                                "OTEL_EXPORTER_OTLP_HEADERS", "a=%0D%0Ab", NULL});
+                                "OTEL_EXPORTER_OTLP_HEADERS", "a=%0D%0Ab", "OTEL_METRICS_EXPORTER", "pigeon",
+                                "OTEL_METRIC_EXPORT_INTERVAL", "0", NULL});
     receive(receiver.port, 1);
-    static const char *const bad[] = {"PROTOCOL", "SAMPLER", "ATTRIBUTES", "TIMEOUT", "HEADERS"};
+    static const char *const bad[] = {
+        "PROTOCOL", "SAMPLER", "ATTRIBUTES", "TIMEOUT", "HEADERS", "METRICS_EXPORTER", "METRIC_EXPORT_INTERVAL"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char *line = text_of("%s is not used", bad[i]);
         cr_assert(receiver_logged(&receiver, line, PATIENCE_MS), "%s", line);
@@ -136,7 +138,8 @@ static void expect_reception(const char *kind) {
     collector_t collector;
     collector_start(&collector, kind);
     start(&receiver, &collector, kind,
-          (const char *const[]){"OXIDICOM_OTEL_OBJECT_SPANS", "1000000", "OXIDICOM_FSYNC", "false", NULL});
+          (const char *const[]){"OXIDICOM_OTEL_OBJECT_SPANS", "1000000", "OXIDICOM_FSYNC", "false",
+                                "OTEL_METRIC_EXPORT_INTERVAL", "100", NULL});
     receive(receiver.port, 500);
     long before_kib = receiver_memory_kib(&receiver);
     for (int i = 0; i < 3; i++)
@@ -149,6 +152,7 @@ static void expect_reception(const char *kind) {
     free(accepted);
     cr_assert_eq(receiver_stop(&receiver), 0);
     cr_assert(receiver_logged(&receiver, "spans were dropped", 0));
+    cr_assert(receiver_logged(&receiver, "the collector of metrics does not take them", 0));
     receiver_clear(&receiver);
     collector_stop(&collector);
 }

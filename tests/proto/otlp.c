@@ -9,7 +9,8 @@
 #include "proto/span.h"
 #include "tests/support/process.h"
 
-#define GRPC_PATH "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+#define GRPC_PATH         "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+#define GRPC_METRICS_PATH "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 
 /* --- trace context --------------------------------------------------------------------------------------- */
 
@@ -50,7 +51,7 @@ static void expect_url(const char *endpoint, const char *of_traces, const char *
                            .otel_traces_endpoint = (char *)of_traces,
                            .otel_protocol = (char *)protocol};
     otlp_target_t target;
-    cr_assert_eq(otlp_target_read(&target, &settings, "test"), url != NULL, "%s", endpoint);
+    cr_assert_eq(otlp_target_read(&target, &settings, OTLP_TRACES, "test"), url != NULL, "%s", endpoint);
     if (!url)
         return;
     cr_assert_str_eq(target.url, url);
@@ -67,6 +68,44 @@ Test(otlp_target, is_the_endpoint_with_the_path_of_the_protocol) {
     expect_url("http://host:4317", "http://traces:9", "grpc", "http://traces:9" GRPC_PATH);
 }
 
+static void expect_url_of_metrics(settings_t settings, const char *url) {
+    otlp_target_t target;
+    cr_assert_eq(otlp_target_read(&target, &settings, OTLP_METRICS, "test"), url != NULL);
+    if (!url)
+        return;
+    cr_assert_str_eq(target.url, url);
+    otlp_target_clear(&target);
+}
+
+Test(otlp_target, of_metrics_is_another_than_that_of_traces) {
+    char base[] = "http://host:4318/", own[] = "http://own:9/as/is", http[] = "http/protobuf", none[] = "none";
+    expect_url_of_metrics((settings_t){.otel_endpoint = base}, "http://host:4318" GRPC_METRICS_PATH);
+    expect_url_of_metrics((settings_t){.otel_endpoint = base, .otel_protocol = http},
+                          "http://host:4318/v1/metrics");
+    expect_url_of_metrics((settings_t){.otel_endpoint = base, .otel_metrics_endpoint = own, .otel_protocol = http},
+                          "http://own:9/as/is");
+    expect_url_of_metrics((settings_t){.otel_metrics_endpoint = own}, "http://own:9" GRPC_METRICS_PATH);
+    expect_url_of_metrics((settings_t){.otel_traces_endpoint = base}, NULL);
+    expect_url_of_metrics((settings_t){.otel_endpoint = base, .otel_metrics_exporter = none}, NULL);
+}
+
+static int64_t interval_of(const char *text) {
+    otlp_target_t target;
+    settings_t settings = {.otel_endpoint = (char *)"http://host:4317", .otel_metric_interval = (char *)text};
+    cr_assert(otlp_target_read(&target, &settings, OTLP_METRICS, "test"));
+    int64_t interval_ms = target.interval_ms;
+    otlp_target_clear(&target);
+    return interval_ms;
+}
+
+Test(otlp_target, sends_metrics_each_minute_unless_told_otherwise) {
+    cr_assert_eq(interval_of(NULL), 60000);
+    cr_assert_eq(interval_of("1500"), 1500);
+    static const char *const bad[] = {"0", "-1", "1s", "86400001", "9223372036854775808"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_assert_eq(interval_of(bad[i]), 60000, "%s", bad[i]);
+}
+
 Test(otlp_target, is_none_without_a_good_endpoint) {
     expect_url(NULL, NULL, NULL, NULL);
     expect_url("host:4317", NULL, NULL, NULL);
@@ -79,7 +118,7 @@ static double ratio_of(const char *sampler, const char *argument) {
                            .otel_sampler = (char *)sampler,
                            .otel_sampler_arg = (char *)argument};
     otlp_target_t target;
-    cr_assert(otlp_target_read(&target, &settings, "test"));
+    cr_assert(otlp_target_read(&target, &settings, OTLP_TRACES, "test"));
     double ratio = target.ratio;
     otlp_target_clear(&target);
     return ratio;

@@ -49,14 +49,43 @@ char *collector_file(const collector_t *collector, const char *name, size_t *siz
     return content;
 }
 
-json_t *collector_spans(const collector_t *collector) {
+/* The lines of a file, each an object. */
+static json_t *lines_of(const collector_t *collector, const char *name) {
     size_t size;
-    json_t *spans = json_array();
-    char *lines = collector_file(collector, "spans", &size), *rest = lines;
+    json_t *objects = json_array();
+    char *lines = collector_file(collector, name, &size), *rest = lines;
     for (char *line; rest && (line = strsep(&rest, "\n")) && rest;)
-        json_array_append_new(spans, json_loads(line, 0, NULL)); /* the last may not be whole yet */
+        json_array_append_new(objects, json_loads(line, 0, NULL)); /* the last may not be whole yet */
     free(lines);
-    return spans;
+    return objects;
+}
+
+json_t *collector_spans(const collector_t *collector) {
+    return lines_of(collector, "spans");
+}
+
+json_t *collector_metrics(const collector_t *collector) {
+    json_t *exports = lines_of(collector, "metrics");
+    json_t *last = json_incref(json_array_get(exports, json_array_size(exports) - 1));
+    json_decref(exports);
+    return last;
+}
+
+static size_t exports_of(const collector_t *collector) {
+    json_t *exports = lines_of(collector, "metrics");
+    size_t count = json_array_size(exports);
+    json_decref(exports);
+    return count;
+}
+
+json_t *collector_next_metrics(const collector_t *collector) {
+    int64_t end_ms = clock_ms() + PATIENCE_MS;
+    /* One may have been made before and is on its way. */
+    size_t wanted = exports_of(collector) + 2;
+    while (exports_of(collector) < wanted && clock_ms() < end_ms)
+        usleep(20000);
+    cr_assert_geq(exports_of(collector), wanted, "no metrics come");
+    return collector_metrics(collector);
 }
 
 size_t spans_named(const json_t *spans, const char *name) {

@@ -1,4 +1,4 @@
-/* A collector of OpenTelemetry traces beside a test: collector.py. */
+/* A collector of OpenTelemetry traces and metrics beside a test: collector.py. */
 #ifndef SUPPORT_COLLECTOR_H
 #define SUPPORT_COLLECTOR_H
 
@@ -25,6 +25,12 @@ json_t *collector_await(const collector_t *collector, const char *name, size_t c
 size_t spans_named(const json_t *spans, const char *name);
 /* The span of this name whose attribute has this text; NULL: none. `attribute` NULL: the first. */
 json_t *span_with(const json_t *spans, const char *name, const char *attribute, const char *text);
+/* Waits for an export of metrics that was made after this call; returns it, an object: resource; metrics, an array
+ * of objects with name, description, unit, kind (sum, gauge, histogram), temporality, monotonic, points. Fails the
+ * test after 60 s. */
+json_t *collector_next_metrics(const collector_t *collector);
+/* The last that it has; NULL: none. */
+json_t *collector_metrics(const collector_t *collector);
 /* A file of its folder; free it. NULL: there is none. */
 char *collector_file(const collector_t *collector, const char *name, size_t *size);
 

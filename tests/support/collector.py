@@ -1,8 +1,8 @@
-"""A collector of OpenTelemetry traces: collector.py KIND PORT FOLDER.
+"""A collector of OpenTelemetry traces and metrics: collector.py KIND PORT FOLDER.
 
-KIND: grpc (python3-grpcio), http, silent (accepts and never answers), reset (accepts and resets). What arrives goes to
-FOLDER: each span as a line of JSON in `spans`, each request's headers in `headers`, and its bytes in `raw`.
-`ready` is written there when the port is open."""
+KIND: grpc (python3-grpcio), http, silent (accepts and never answers), reset (accepts and resets), discard (grpc that
+keeps nothing). What arrives goes to FOLDER: each span as a line of JSON in `spans`, each export of metrics as one in
+`metrics`, each request's headers in `headers`, and its bytes in `raw`. `ready` is written there when the port is open."""
 
 import json
 import pathlib
@@ -28,13 +28,17 @@ def attributes_of(attributes):
     return {a.key: getattr(a.value, a.value.WhichOneof('value')) for a in attributes}
 
 
-def take(body, headers):
+def note(body, headers):
+    with open(folder / 'raw', 'ab') as raw:
+        raw.write(body)
+    with open(folder / 'headers', 'a') as out:
+        print(json.dumps(headers), file=out)
+
+
+def take_spans(body, headers):
     request = messages.ExportTraceServiceRequest.FromString(body)
     with lock:
-        with open(folder / 'raw', 'ab') as raw:
-            raw.write(body)
-        with open(folder / 'headers', 'a') as out:
-            print(json.dumps(headers), file=out)
+        note(body, headers)
         with open(folder / 'spans', 'a') as out:
             for resource in request.resource_spans:
                 for scope in resource.scope_spans:
@@ -45,7 +49,38 @@ def take(body, headers):
                             'start': span.start_time_unix_nano, 'end': span.end_time_unix_nano,
                             'status': span.status.code, 'attributes': attributes_of(span.attributes),
                             'resource': attributes_of(resource.resource.attributes)}), file=out, flush=True)
-    return messages.ExportTraceServiceResponse().SerializeToString()
+    return b''
+
+
+def point_of(point, kind):
+    noted = {'attributes': attributes_of(point.attributes), 'start': point.start_time_unix_nano,
+             'time': point.time_unix_nano}
+    if kind == 'histogram':
+        noted.update(count=point.count, sum=point.sum, buckets=list(point.bucket_counts),
+                     bounds=list(point.explicit_bounds))
+    else:
+        noted['value'] = getattr(point, point.WhichOneof('value'))
+    return noted
+
+
+def metric_of(metric):
+    kind = metric.WhichOneof('data')
+    data = getattr(metric, kind)
+    return {'name': metric.name, 'description': metric.description, 'unit': metric.unit, 'kind': kind,
+            'temporality': getattr(data, 'aggregation_temporality', 0), 'monotonic': getattr(data, 'is_monotonic', False),
+            'points': [point_of(point, kind) for point in data.data_points]}
+
+
+def take_metrics(body, headers):
+    request = messages.ExportMetricsServiceRequest.FromString(body)
+    with lock:
+        note(body, headers)
+        with open(folder / 'metrics', 'a') as out:
+            for resource in request.resource_metrics:
+                metrics = [metric_of(metric) for scope in resource.scope_metrics for metric in scope.metrics]
+                print(json.dumps({'resource': attributes_of(resource.resource.attributes), 'metrics': metrics}),
+                      file=out, flush=True)
+    return b''
 
 
 def serve_grpc():
@@ -53,13 +88,15 @@ def serve_grpc():
 
     import grpc
 
-    def export(request, context):
-        return take(request, dict(context.invocation_metadata()))
+    def handler_of(take):
+        def export(request, context):
+            return take(request, dict(context.invocation_metadata())) if kind == 'grpc' else b''
+        return grpc.unary_unary_rpc_method_handler(export)
 
-    handler = grpc.unary_unary_rpc_method_handler(export)
     server = grpc.server(futures.ThreadPoolExecutor(4))
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
-        'opentelemetry.proto.collector.trace.v1.TraceService', {'Export': handler}),))
+    for service, take in (('trace.v1.TraceService', take_spans), ('metrics.v1.MetricsService', take_metrics)):
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
+            f'opentelemetry.proto.collector.{service}', {'Export': handler_of(take)}),))
     if server.add_insecure_port(f'127.0.0.1:{port}') != port:
         sys.exit('the port is taken')
     server.start()
@@ -72,6 +109,7 @@ def serve_http():
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
+            take = take_metrics if self.path.endswith('metrics') else take_spans
             answer = take(self.rfile.read(int(self.headers['Content-Length'])),
                           {**{k.lower(): v for k, v in self.headers.items()}, 'path': self.path})
             self.send_response(200)
@@ -101,4 +139,4 @@ def serve_badly():
 
 
 messages = load_messages()
-{'grpc': serve_grpc, 'http': serve_http, 'silent': serve_badly, 'reset': serve_badly}[kind]()
+{'grpc': serve_grpc, 'discard': serve_grpc, 'http': serve_http, 'silent': serve_badly, 'reset': serve_badly}[kind]()
