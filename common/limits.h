@@ -42,6 +42,8 @@
 #define OTLP_RETRY_FIRST_MS   500
 #define OTLP_FLUSH_MS         2000
 #define SPAN_ATTRIBUTES_MAX   24
+/* Who a span is of, where another process says it: a writer's id, with "writer-" before it. */
+#define SPAN_INSTANCE_MAX_BYTES 80
 /* How often metrics are sent (OTEL_METRIC_EXPORT_INTERVAL), and how rarely at most. */
 #define OTLP_INTERVAL_MS      60000
 #define OTLP_INTERVAL_MOST_MS 86400000

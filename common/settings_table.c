@@ -10,7 +10,7 @@
 #include "common/network.h"
 #include "common/utf8.h"
 
-#define FOR_TRACES (FOR_LISTENER | FOR_WRITER | FOR_NOTIFIER)
+#define FOR_TRACES (FOR_LISTENER | FOR_NOTIFIER)
 
 static bool is_absolute(const char *text) {
     return text[0] == '/';

@@ -190,6 +190,7 @@ static void on_stored(void *self, const Ring__Envelope *envelope, zmq_msg_t *dat
     metric_add(METRIC_EVENTS, "stored", 1);
     log_debug(&context, "stored by writer %s, attempt %u", stored->writer, stored->attempt);
     notifier->strangers |= stored->object->listener != notifier->current_listener;
+    traced_say_stored(stored);
     if (reception_on_stored(&notifier->journal, notifier->batch, stored))
         traced_on_stored(notifier->traced, stored);
 }
@@ -206,6 +207,7 @@ static void on_refused(void *self, const Ring__Envelope *envelope, zmq_msg_t *da
     metric_add(METRIC_EVENTS, "refused", 1);
     log_debug(&context, "refused with %04X: %s", refused->status, refused->reason);
     notifier->strangers |= refused->object->listener != notifier->current_listener;
+    traced_say_refused(refused);
     if (reception_on_refused(&notifier->journal, notifier->batch, refused))
         traced_on_refused(notifier->traced, refused);
 }

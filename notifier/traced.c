@@ -97,6 +97,40 @@ void traced_on_refused(traced_t *self, const Ring__Refused *refused) {
         open->refused++;
 }
 
+/* --- for writers ------------------------------------------------------------------------------------------- */
+
+/* `error`: NULL where it is stored. */
+static void say_writer(const Ring__WriterSpans *times, const trace_context_t *parent, const char *writer,
+                       uint32_t attempt, const char *error) {
+    trace_context_t queued = trace_child(parent), written = trace_child(parent);
+    span_t *span = span_new(&queued, parent, "queue", SPAN_INTERNAL, times->sent_at_ns);
+    span_end_of(&span, times->begun_at_ns, writer);
+    span = span_new(&written, parent, "write", SPAN_INTERNAL, times->begun_at_ns);
+    span_number(span, "oxidicom.attempt", attempt);
+    span_number(span, "oxidicom.bytes", (int64_t)times->bytes);
+    span_text(span, "oxidicom.writer", writer);
+    if (error)
+        span_fail(span, error, NULL);
+    span_end_of(&span, times->ended_at_ns, writer);
+}
+
+void traced_say_stored(const Ring__Stored *stored) {
+    trace_context_t parent;
+    if (stored->spans && trace_of_object(&parent, stored->traceparent, stored->span))
+        say_writer(stored->spans, &parent, stored->writer, stored->attempt, NULL);
+}
+
+void traced_say_refused(const Ring__Refused *refused) {
+    trace_context_t parent;
+    char status[5];
+    if (!refused->spans || !trace_of_object(&parent, refused->traceparent, refused->span))
+        return;
+    snprintf(status, sizeof status, "%04X", (unsigned)(refused->status & 0xFFFF));
+    say_writer(refused->spans, &parent, refused->writer, refused->attempt, status);
+}
+
+/* --- for a listener that died ------------------------------------------------------------------------------ */
+
 static void say_span(const open_association_t *open, int64_t ended_ns) {
     span_t *span = span_new(&open->trace, NULL, "association", SPAN_SERVER, open->started_ns);
     span_text(span, "network.transport", "tcp");

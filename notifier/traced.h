@@ -1,5 +1,6 @@
-/* Associations whose spans their listener has yet to say. Of those that died with their listener, the notifier says
- * them, with what it has heard. In memory only: a listener that lives tells it again to a new notifier. */
+/* Spans that the notifier says for others: those of writers, which have no network, and those of associations that
+ * died with their listener, with what it has heard of them. In memory only: a listener that lives tells it again to
+ * a new notifier. */
 #ifndef NOTIFIER_TRACED_H
 #define NOTIFIER_TRACED_H
 
@@ -14,6 +15,10 @@ void traced_on_association(traced_t *self, const Ring__AssociationTraced *messag
 /* An object of it was stored or refused. */
 void traced_on_stored(traced_t *self, const Ring__Stored *stored);
 void traced_on_refused(traced_t *self, const Ring__Refused *refused);
+/* Says what a writer did in this attempt, where the object has a span of its own; also of an event that the journal
+ * knows already. */
+void traced_say_stored(const Ring__Stored *stored);
+void traced_say_refused(const Ring__Refused *refused);
 /* Listeners other than this one are dead, since `died_ns` at the latest: says the spans of what they left open. */
 void traced_close_others(traced_t *self, uint64_t listener, int64_t died_ns);
 

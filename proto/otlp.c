@@ -11,22 +11,23 @@
 #include "common/metrics.h"
 #include "common/utf8.h"
 #include "common/version.h"
-#include "proto/otlp_link.h"
+#include "proto/otlp_batch.h"
 
 typedef struct exporter {
     otlp_link_t *link;
+    char *instance;
     double ratio; /* of traces that are sampled */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    Otlp__Span *queue[OTLP_QUEUE_SPANS]; /* a ring */
+    otlp_item_t queue[OTLP_QUEUE_SPANS]; /* a ring */
     size_t first, count;
     atomic_uint_least64_t dropped;
     atomic_bool ending;
     int64_t flushed_by_ms; /* once ending */
     log_limit_t complained;
     /* of the thread: */
-    Otlp__Span *batch[OTLP_BATCH_SPANS];
+    otlp_item_t batch[OTLP_BATCH_SPANS];
     size_t batch_count;
 } exporter_t;
 
@@ -53,6 +54,13 @@ void otlp_set_text(Otlp__AnyValue *value, const char *text) {
     value->string_value = utf8_valid(text, size) ? must(strdup(text)) : must(utf8_from_latin1(text, size, NULL));
 }
 
+Otlp__InstrumentationScope otlp_scope(void) {
+    Otlp__InstrumentationScope scope = OTLP__INSTRUMENTATION_SCOPE__INIT;
+    scope.name = (char *)"oxidicom";
+    scope.version = (char *)OXIDICOM_VERSION;
+    return scope;
+}
+
 bool otlp_tracing(void) {
     return exporter != NULL;
 }
@@ -77,14 +85,15 @@ static void count_dropped(exporter_t *self, size_t spans) {
     metric_add(METRIC_TELEMETRY_DROPPED, "spans", spans);
 }
 
-void otlp_take(Otlp__Span *span) {
+void otlp_take(Otlp__Span *span, const char *instance) {
     exporter_t *self = exporter;
+    otlp_item_t item = {span, self && instance ? must(strdup(instance)) : NULL};
     bool taken = false;
     if (self) {
         pthread_mutex_lock(&self->lock);
         taken = self->count < OTLP_QUEUE_SPANS;
         if (taken) {
-            self->queue[(self->first + self->count++) % OTLP_QUEUE_SPANS] = span;
+            self->queue[(self->first + self->count++) % OTLP_QUEUE_SPANS] = item;
             /* Fewer wait for the next look of the thread, which is cheaper than to wake it for each. */
             if (self->count == OTLP_BATCH_SPANS)
                 pthread_cond_signal(&self->wake);
@@ -93,7 +102,7 @@ void otlp_take(Otlp__Span *span) {
     }
     if (taken)
         return;
-    otlp__span__free_unpacked(span, NULL);
+    otlp_item_clear(&item);
     if (self)
         count_dropped(self, 1);
 }
@@ -119,36 +128,14 @@ static void take_batch(exporter_t *self) {
 
 static void forget_batch(exporter_t *self) {
     while (self->batch_count > 0)
-        otlp__span__free_unpacked(self->batch[--self->batch_count], NULL);
-}
-
-/* --- one request ---------------------------------------------------------------------------------------- */
-
-/* The instrumentation's name is in every request. */
-Otlp__InstrumentationScope otlp_scope(void) {
-    Otlp__InstrumentationScope scope = OTLP__INSTRUMENTATION_SCOPE__INIT;
-    scope.name = (char *)"oxidicom";
-    scope.version = (char *)OXIDICOM_VERSION;
-    return scope;
-}
-
-static otlp_result_t export_batch(exporter_t *self, char *why) {
-    Otlp__InstrumentationScope scope = otlp_scope();
-    Otlp__ScopeSpans spans = OTLP__SCOPE_SPANS__INIT;
-    spans.scope = &scope;
-    spans.spans = self->batch;
-    spans.n_spans = self->batch_count;
-    Otlp__ResourceSpans resource = OTLP__RESOURCE_SPANS__INIT;
-    resource.resource = otlp_link_target(self->link)->resource;
-    resource.scope_spans = &(Otlp__ScopeSpans *){&spans};
-    resource.n_scope_spans = 1;
-    Otlp__ExportTraceServiceRequest request = OTLP__EXPORT_TRACE_SERVICE_REQUEST__INIT;
-    request.resource_spans = &(Otlp__ResourceSpans *){&resource};
-    request.n_resource_spans = 1;
-    return otlp_link_post(self->link, &request.base, why);
+        otlp_item_clear(&self->batch[--self->batch_count]);
 }
 
 /* --- the thread ----------------------------------------------------------------------------------------- */
+
+static otlp_result_t export_batch(exporter_t *self, char *why) {
+    return otlp_batch_post(self->link, self->instance, self->batch, self->batch_count, why);
+}
 
 static void complain(exporter_t *self, const char *why) {
     uint64_t left_out;
@@ -198,8 +185,9 @@ static void *run(void *argument) {
 static void destroy(exporter_t *self) {
     forget_batch(self);
     for (; self->count > 0; self->count--, self->first = (self->first + 1) % OTLP_QUEUE_SPANS)
-        otlp__span__free_unpacked(self->queue[self->first], NULL);
+        otlp_item_clear(&self->queue[self->first]);
     otlp_link_destroy(&self->link);
+    free(self->instance);
     pthread_cond_destroy(&self->wake);
     pthread_mutex_destroy(&self->lock);
     free(self);
@@ -219,6 +207,7 @@ void otlp_start(const settings_t *settings, const char *instance) {
         return;
     exporter_t *self = must(calloc(1, sizeof *self));
     pthread_condattr_t clock;
+    self->instance = must(strdup(instance));
     self->ratio = target.ratio;
     self->link = otlp_link_new(&target);
     pthread_mutex_init(&self->lock, NULL);

@@ -9,7 +9,7 @@
 #include "common/trace.h"
 #include "proto/otlp.pb-c.h"
 
-/* Allows a stage what the exporter needs of the network and of files, where the settings name a collector. */
+/* Allows the listener what the exporter needs of the network and of files, where the settings name a collector. */
 void otlp_confine(const settings_t *settings, sandbox_t *sandbox);
 /* Starts it where the settings name a collector and OTEL_SDK_DISABLED is not true; what is wrong with an OTEL_
  * variable is said in a warning, and it counts as unset. `instance`: for service.instance.id. Before any span. */
@@ -26,8 +26,8 @@ uint64_t otlp_dropped(void);
 bool otlp_tracing(void);
 /* Whether a trace that begins here is sampled. */
 bool otlp_samples(const trace_context_t *trace);
-/* Takes the span. */
-void otlp_take(Otlp__Span *span);
+/* Takes the span. `instance`: service.instance.id of the process that it is of, copied; NULL: this one. */
+void otlp_take(Otlp__Span *span, const char *instance);
 
 /* --- for whoever makes messages: what they hold is allocated as protobuf-c unpacks it, so that it can free it ---
  */

@@ -132,7 +132,8 @@ void span_fail(span_t *span, const char *error_type, const char *message) {
     }
 }
 
-void span_end(span_t **self_p, int64_t end_ns) {
+/* `instance`: NULL: this process. */
+static void end(span_t **self_p, int64_t end_ns, const char *instance) {
     span_t *span = *self_p;
     *self_p = NULL;
     if (!span)
@@ -140,7 +141,21 @@ void span_end(span_t **self_p, int64_t end_ns) {
     /* The clock may have been set back. */
     span->end_time_unix_nano =
         (uint64_t)end_ns > span->start_time_unix_nano ? (uint64_t)end_ns : span->start_time_unix_nano;
-    otlp_take(span);
+    otlp_take(span, instance);
+}
+
+void span_end(span_t **self_p, int64_t end_ns) {
+    end(self_p, end_ns, NULL);
+}
+
+void span_end_of(span_t **self_p, int64_t end_ns, const char *instance) {
+    size_t size = strlen(instance);
+    if (size <= SPAN_INSTANCE_MAX_BYTES && utf8_valid(instance, size)) {
+        end(self_p, end_ns, instance);
+    } else if (*self_p) {
+        otlp__span__free_unpacked(*self_p, NULL);
+        *self_p = NULL;
+    }
 }
 
 void span_say(const trace_context_t *parent, const char *name, int64_t start_ns, int64_t end_ns) {

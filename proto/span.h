@@ -39,6 +39,9 @@ void span_peer(span_t *span, const char *peer);
 void span_fail(span_t *span, const char *error_type, const char *message);
 /* Ends it and gives it away to be exported. */
 void span_end(span_t **self_p, int64_t end_ns);
+/* The same for another process' span: `instance` is that one's service.instance.id; where that is no text of
+ * SPAN_INSTANCE_MAX_BYTES at most, the span is thrown away. */
+void span_end_of(span_t **self_p, int64_t end_ns, const char *instance);
 /* All of that for a span with no attributes. */
 void span_say(const trace_context_t *parent, const char *name, int64_t start_ns, int64_t end_ns);
 

@@ -11,7 +11,6 @@
 #include "common/stage.h"
 #include "proto/figures.h"
 #include "proto/libraries.h"
-#include "proto/otlp.h"
 #include "proto/reply.h"
 #include "writer/conformance.h"
 #include "writer/head.h"
@@ -247,7 +246,6 @@ static int confine(stage_t *stage, sandbox_t *sandbox) {
         return EX_UNAVAILABLE;
     }
     sandbox_allow(sandbox, stage->settings.files_root, SANDBOX_WRITE);
-    otlp_confine(&stage->settings, sandbox);
     return 0;
 }
 
@@ -256,7 +254,6 @@ static int start(stage_t *stage) {
     if (!self)
         abort();
     stage->self = self;
-    otlp_start(&stage->settings, stage->id);
     self->stage = stage;
     const settings_t *settings = &stage->settings;
     self->inbox =
@@ -308,7 +305,6 @@ static void destroy(stage_t *stage) {
     ring_watched_outbox_destroy(&self->listener, &self->monitor);
     zsock_destroy(&self->notifier);
     figures_destroy(&self->figures);
-    otlp_stop();
     free(self);
     stage->self = NULL;
 }

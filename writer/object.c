@@ -120,24 +120,21 @@ static void say(const object_t *self, const Ring__Envelope *event) {
         log_warn(&self->context, "can't send its event to the notifier: %s", strerror(errno));
 }
 
-/* What this stage did for the object; `error`: NULL where it is stored. */
-static void say_spans(const object_t *self, const char *error) {
-    trace_context_t parent;
-    if (!self->began_ns || !trace_of_object(&parent, self->header->traceparent, self->header->span))
-        return;
-    span_say(&parent, "queue", self->sent_ns, self->began_ns);
-    trace_context_t trace = trace_child(&parent);
-    span_t *span = span_new(&trace, &parent, "write", SPAN_INTERNAL, self->began_ns);
-    span_number(span, "oxidicom.attempt", self->attempt);
-    span_number(span, "oxidicom.bytes", (int64_t)self->taken);
-    span_text(span, "oxidicom.writer", self->environment->writer_id);
-    if (error)
-        span_fail(span, error, NULL);
-    span_end(&span, span_now());
+/* What this stage did for the object, to be said as spans by the notifier; NULL: it is not traced. */
+static Ring__WriterSpans *spans_of(const object_t *self, Ring__WriterSpans *spans) {
+    if (!self->began_ns)
+        return NULL;
+    ring__writer_spans__init(spans);
+    spans->sent_at_ns = self->sent_ns;
+    spans->begun_at_ns = self->began_ns;
+    spans->ended_at_ns = span_now();
+    spans->bytes = self->taken;
+    return spans;
 }
 
 static void say_stored(object_t *self, uint64_t bytes) {
     Ring__Stored stored = RING__STORED__INIT;
+    Ring__WriterSpans spans;
     stored.object = &self->id;
     stored.attempt = self->attempt;
     stored.calling_ae = self->header->calling_ae;
@@ -147,8 +144,8 @@ static void say_stored(object_t *self, uint64_t bytes) {
     stored.writer = (char *)self->environment->writer_id;
     stored.traceparent = self->header->traceparent;
     stored.span = self->header->span;
+    stored.spans = spans_of(self, &spans);
     say(self, &RING_ENVELOPE(STORED, stored, &stored));
-    say_spans(self, NULL);
     log_debug(&self->context, "stored %llu bytes as %s/%s", (unsigned long long)bytes, stored.series->folder,
               stored.file);
 }
@@ -157,6 +154,7 @@ static void refuse(object_t *self, const refusal_t *refusal) {
     store_discard(self->environment->store, &self->kept);
     const Ring__Series *series = self->instance.series;
     Ring__Refused refused = RING__REFUSED__INIT;
+    Ring__WriterSpans spans;
     refused.object = &self->id;
     refused.attempt = self->attempt;
     refused.calling_ae = self->header->calling_ae;
@@ -168,10 +166,8 @@ static void refuse(object_t *self, const refusal_t *refusal) {
     refused.writer = (char *)self->environment->writer_id;
     refused.traceparent = self->header->traceparent;
     refused.span = self->header->span;
+    refused.spans = spans_of(self, &spans);
     say(self, &RING_ENVELOPE(REFUSED, refused, &refused));
-    char status[5];
-    snprintf(status, sizeof status, "%04X", (unsigned)(refusal->status & 0xFFFF));
-    say_spans(self, status);
     self->state = OBJECT_REFUSED;
 }
 

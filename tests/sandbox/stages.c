@@ -84,20 +84,22 @@ static void check(const probe_t *probe) {
     free(argument);
 }
 
-static void start_with(const char *probes) {
+/* `collector`: an endpoint of OpenTelemetry's, or "". */
+static void start_with(const char *probes, const char *collector) {
     char *preload = text_of("%s/../probe.so", binaries());
-    receiver_start(&receiver, (const char *const[]){"LD_PRELOAD", preload, "OXIDICOM_TEST_PROBE", probes,
-                                                    "OXIDICOM_SANDBOX", "auto", NULL});
+    receiver_start(&receiver,
+                   (const char *const[]){"LD_PRELOAD", preload, "OXIDICOM_TEST_PROBE", probes, "OXIDICOM_SANDBOX",
+                                         "auto", "OTEL_EXPORTER_OTLP_ENDPOINT", collector, NULL});
     free(preload);
 }
 
 /* What comes of the probes in the running stage. */
-static void probe_stage(const char *stage, const probe_t *probes, size_t count) {
+static void probe_stage(const char *stage, const char *collector, const probe_t *probes, size_t count) {
 #ifdef __SANITIZE_ADDRESS__
     cr_skip("nothing can be preloaded before AddressSanitizer");
 #endif
     char *text = probes_as_text(probes, count);
-    start_with(text);
+    start_with(text, collector);
     pid_t pid = receiver_stage(&receiver, stage, 0);
     char *end = text_of("probe: end %d", (int)pid);
     cr_assert(pid > 0 && kill(pid, SIGUSR2) == 0);
@@ -111,7 +113,7 @@ static void probe_stage(const char *stage, const probe_t *probes, size_t count) 
         cr_skip("this kernel has no Landlock: only system calls were tried");
 }
 
-#define PROBE_STAGE(stage, probes) probe_stage(stage, probes, sizeof(probes) / sizeof *(probes))
+#define PROBE_STAGE(stage, probes) probe_stage(stage, "", probes, sizeof(probes) / sizeof *(probes))
 
 Test(stages, the_listener_can_neither_read_list_nor_write_storage_nor_connect_nor_execute) {
     static const probe_t probes[] = {
@@ -141,6 +143,15 @@ Test(stages, a_writer_has_no_network_and_writes_only_below_the_files_root) {
         {"execute", "/bin/true", EPERM, false},
     };
     PROBE_STAGE("writer", probes);
+}
+
+/* Nobody listens on port 9: what counts is who may try to connect. */
+Test(stages, a_writer_has_no_network_where_associations_are_traced_either) {
+    static const probe_t probes[] = {{"socket", "2", EPERM, false},
+                                     {"socket", "10", EPERM, false},
+                                     {"socket", "16", EPERM, false},
+                                     {"socket", "1", 0, false}};
+    probe_stage("writer", "http://127.0.0.1:9", probes, sizeof probes / sizeof *probes);
 }
 
 Test(stages, the_notifier_counts_files_but_neither_reads_nor_changes_storage) {
