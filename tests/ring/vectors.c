@@ -1,27 +1,22 @@
 /* Sends every association of tests/vectors/cases.json and compares what became of it with what is expected:
  * statuses, files bit for bit, registrations and their envelope, progress messages. */
 #include <ftw.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/utf8.h"
-#include "tests/ring/ring.h"
+#include "tests/ring/cases.h"
 #include "tests/support/certificates.h"
 
-#define OBJECTS   8
 #define FILES     16
 #define SUBJECTS  16
 #define SETTLE_MS 150 /* what is too much would come now */
 
-static const char *const SYNTAXES[] = {EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE, DEFLATED_LE};
-
 /* One case under way. */
 typedef struct run {
     json_t *wanted; /* its "expect" */
-    bytes_t sets[OBJECTS];
+    bytes_t sets[CASE_OBJECTS];
     size_t objects;
     json_t *statuses; /* array of hex */
     json_t *tasks;    /* array of keyword arguments */
@@ -32,52 +27,6 @@ typedef struct run {
 
 static const char *text_in(const json_t *object, const char *key) {
     return json_string_value(json_object_get(object, key));
-}
-
-static bytes_t decode_base64(const char *text) {
-    size_t length = strlen(text);
-    bytes_t out = {.at = malloc(length + 1)};
-    int size = EVP_DecodeBlock(out.at, (const unsigned char *)text, (int)length);
-    cr_assert_geq(size, 0);
-    for (size_t i = length; i > 0 && text[i - 1] == '='; i--)
-        size--;
-    out.size = (size_t)size;
-    return out;
-}
-
-/* Titles are Latin-1 on the wire; the case has them as UTF-8. */
-static void latin1_title(const char *utf8, char title[17]) {
-    size_t n = 0;
-    for (const unsigned char *c = (const unsigned char *)utf8; *c && n < 16; c++)
-        title[n++] = (char)(*c >= 0xC0 ? (*c & 3) << 6 | (c[1] & 0x3F) : *c), c += *c >= 0xC0;
-    title[n] = 0;
-}
-
-static void send_case(run_t *run, int port, const json_t *the_case) {
-    scu_context_t contexts[4];
-    for (size_t i = 0; i < 4; i++)
-        contexts[i] = (scu_context_t){(uint8_t)(2 * i + 1), MR_STORAGE, {SYNTAXES[i]}};
-    char title[17], status[16];
-    latin1_title(text_in(the_case, "calling_ae"), title);
-    scu_t scu = {0};
-    bool open =
-        scu_associate(&scu, port, &(scu_request_t){.calling = title, .contexts = contexts, .contexts_count = 4});
-    size_t i;
-    json_t *object;
-    json_array_foreach(json_object_get(the_case, "objects"), i, object) {
-        cr_assert_lt(i, OBJECTS);
-        run->sets[run->objects++] = decode_base64(text_in(object, "data_set"));
-        uint8_t context = 0;
-        for (size_t s = 0; s < 4; s++)
-            if (strcmp(SYNTAXES[s], text_in(object, "transfer_syntax")) == 0)
-                context = contexts[s].id;
-        snprintf(status, sizeof status, "%04X",
-                 (unsigned)scu_store(&scu, context, text_in(object, "sop_class"), text_in(object, "sop_instance"),
-                                     &run->sets[i]));
-        json_array_append_new(run->statuses, json_string(status));
-    }
-    if (!open || !scu_release(&scu))
-        fputs("the association was not released; ", run->complain);
 }
 
 /* --- registrations --------------------------------------------------------------------------------------- */
@@ -230,47 +179,13 @@ static void compare_files(run_t *run, const char *folder, const char *root) {
         fprintf(run->complain, "%zu files; ", found.count);
 }
 
-/* --- the log --------------------------------------------------------------------------------------------- */
-
-/* Texts that tell too little are found anywhere; one of a single letter is another case's series, too. */
-static int logged(const char *log, const char *text) {
-    bool telling = text && (strlen(text) >= 5 || strchr(text, '^')) && strspn(text, "x") != strlen(text);
-    if (!telling || !strstr(log, text))
-        return 0;
-    fprintf(stderr, "the log has \"%s\"\n", text);
-    return 1;
-}
-
-/* Of every patient in the cases: ID, name, and the folder's name, which is made of both. */
-static int patients_logged(const json_t *cases, const char *path) {
-    size_t i, j, size, seen = 0;
-    int found_in_it = 0;
-    char *log = file_content(path, &size);
-    json_t *the_case, *item;
-    cr_assert(log && strstr(log, " info "));
-    json_array_foreach(cases, i, the_case) {
-        const json_t *expect = json_object_get(the_case, "expect");
-        json_array_foreach(json_object_get(expect, "tasks"), j, item) {
-            seen++;
-            found_in_it += logged(log, text_in(item, "PatientID")) + logged(log, text_in(item, "PatientName"));
-        }
-        json_array_foreach(json_object_get(expect, "files"), j, item) {
-            char patient[256] = "";
-            if (sscanf(text_in(item, "path"), "SERVICES/PACS/%*[^/]/%255[^/]", patient) == 1)
-                found_in_it += logged(log, patient);
-        }
-    }
-    free(log);
-    cr_assert_gt(seen, 100);
-    return found_in_it;
-}
-
 /* --- the run --------------------------------------------------------------------------------------------- */
 
 static bool run_case(const json_t *the_case, receiver_t *receiver, tap_t *tap, queue_t *queue) {
     run_t run = {.wanted = json_object_get(the_case, "expect"), .statuses = json_array(), .tasks = json_array()};
     run.complain = open_memstream(&run.complaints, &run.complaints_size);
-    send_case(&run, receiver->port, the_case);
+    if (!case_send(the_case, receiver->port, run.sets, &run.objects, run.statuses))
+        fputs("the association was not released; ", run.complain);
     if (!json_equal(run.statuses, json_object_get(run.wanted, "statuses")))
         fprintf(run.complain, "statuses %s; ", json_dumps(run.statuses, JSON_COMPACT));
     settle(&run, tap, queue);
@@ -293,8 +208,7 @@ static bool run_case(const json_t *the_case, receiver_t *receiver, tap_t *tap, q
 
 /* `tls_port`: 0, or a port that the receiver of `settings` serves with TLS. */
 static void run_all(const char *queue_name, int tls_port, const char *const *settings) {
-    json_t *cases = json_load_file("tests/vectors/cases.json", 0, NULL), *the_case;
-    cr_assert_eq(json_array_size(cases), 304);
+    json_t *cases = cases_load(), *the_case;
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), queue_name);
     /* A server of its own: other tests, which run at the same time, must not be heard. */
@@ -314,7 +228,11 @@ static void run_all(const char *queue_name, int tls_port, const char *const *set
     int failed = 0;
     json_array_foreach(cases, i, the_case) failed += !run_case(the_case, &receiver, tap, queue);
     cr_assert_eq(receiver_stop(&receiver), 0);
-    cr_expect_eq(patients_logged(cases, receiver.log), 0);
+    size_t size;
+    char *log = file_content(receiver.log, &size);
+    cr_assert(log && strstr(log, " info "));
+    cr_expect_eq(cases_patients_in(cases, "the log", log, size), 0);
+    free(log);
     tap_destroy(&tap);
     nats_server_stop(&nats);
     free(nats_url);
