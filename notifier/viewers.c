@@ -16,7 +16,7 @@ typedef struct view_text {
 } view_text_t;
 
 typedef struct viewer {
-    viewers_t *stream;
+    viewers_t *viewers;
     struct MHD_Connection *connection; /* NULL: the place is free */
     view_text_t *sending;              /* NULL: it has all that there is */
     uint64_t begin;                    /* of `sending`, in the stream */
@@ -34,11 +34,11 @@ struct viewers {
 };
 
 viewers_t *viewers_new(void) {
-    viewers_t *stream = calloc(1, sizeof *stream);
-    if (!stream)
+    viewers_t *viewers = calloc(1, sizeof *viewers);
+    if (!viewers)
         abort();
-    pthread_mutex_init(&stream->lock, NULL);
-    return stream;
+    pthread_mutex_init(&viewers->lock, NULL);
+    return viewers;
 }
 
 /* Under the lock. */
@@ -49,12 +49,12 @@ static void drop(view_text_t **text_p) {
 }
 
 void viewers_destroy(viewers_t **self_p) {
-    viewers_t *stream = *self_p;
-    if (!stream)
+    viewers_t *viewers = *self_p;
+    if (!viewers)
         return;
-    drop(&stream->latest);
-    pthread_mutex_destroy(&stream->lock);
-    free(stream);
+    drop(&viewers->latest);
+    pthread_mutex_destroy(&viewers->lock);
+    free(viewers);
     *self_p = NULL;
 }
 
@@ -62,26 +62,26 @@ void viewers_destroy(viewers_t **self_p) {
 
 /* Under the lock. Returns whether there is anything to send. */
 static bool take_latest(viewer_t *viewer, uint64_t position) {
-    viewers_t *stream = viewer->stream;
+    viewers_t *viewers = viewer->viewers;
     if (viewer->sending && position - viewer->begin < viewer->sending->size)
         return true;
     drop(&viewer->sending);
-    if (!stream->latest || viewer->number == stream->number)
+    if (!viewers->latest || viewer->number == viewers->number)
         return false;
-    viewer->sending = stream->latest;
+    viewer->sending = viewers->latest;
     viewer->sending->holders++;
     viewer->begin = position;
-    viewer->number = stream->number;
+    viewer->number = viewers->number;
     return true;
 }
 
 /* For libmicrohttpd: the stream's bytes from `position` on. */
 static ssize_t read_stream(void *argument, uint64_t position, char *room, size_t most) {
     viewer_t *viewer = argument;
-    viewers_t *stream = viewer->stream;
+    viewers_t *viewers = viewer->viewers;
     ssize_t size = 0;
-    pthread_mutex_lock(&stream->lock);
-    if (stream->ended) {
+    pthread_mutex_lock(&viewers->lock);
+    if (viewers->ended) {
         size = MHD_CONTENT_READER_END_OF_STREAM;
     } else if (take_latest(viewer, position)) {
         size_t at = (size_t)(position - viewer->begin), left = viewer->sending->size - at;
@@ -91,37 +91,37 @@ static ssize_t read_stream(void *argument, uint64_t position, char *room, size_t
         MHD_suspend_connection(viewer->connection);
         viewer->suspended = true;
     }
-    pthread_mutex_unlock(&stream->lock);
+    pthread_mutex_unlock(&viewers->lock);
     return size;
 }
 
 static void free_viewer(void *argument) {
     viewer_t *viewer = argument;
-    viewers_t *stream = viewer->stream;
-    pthread_mutex_lock(&stream->lock);
+    viewers_t *viewers = viewer->viewers;
+    pthread_mutex_lock(&viewers->lock);
     drop(&viewer->sending);
     viewer->connection = NULL;
-    if (--stream->viewers_count == 0)
-        drop(&stream->latest); /* nothing is made while nobody looks: who comes later is not shown an old one */
-    pthread_mutex_unlock(&stream->lock);
+    if (--viewers->viewers_count == 0)
+        drop(&viewers->latest); /* nothing is made while nobody looks: who comes later is not shown an old one */
+    pthread_mutex_unlock(&viewers->lock);
 }
 
-static viewer_t *add_viewer(viewers_t *stream, struct MHD_Connection *connection) {
+static viewer_t *add_viewer(viewers_t *viewers, struct MHD_Connection *connection) {
     viewer_t *viewer = NULL;
-    pthread_mutex_lock(&stream->lock);
-    for (size_t i = 0; i < VIEWERS_MAX && !viewer && !stream->ended; i++)
-        if (!stream->viewers[i].connection)
-            viewer = &stream->viewers[i];
+    pthread_mutex_lock(&viewers->lock);
+    for (size_t i = 0; i < VIEWERS_MAX && !viewer && !viewers->ended; i++)
+        if (!viewers->viewers[i].connection)
+            viewer = &viewers->viewers[i];
     if (viewer) {
-        *viewer = (viewer_t){.stream = stream, .connection = connection};
-        stream->viewers_count++;
+        *viewer = (viewer_t){.viewers = viewers, .connection = connection};
+        viewers->viewers_count++;
     }
-    pthread_mutex_unlock(&stream->lock);
+    pthread_mutex_unlock(&viewers->lock);
     return viewer;
 }
 
-struct MHD_Response *viewers_response(viewers_t *stream, struct MHD_Connection *connection) {
-    viewer_t *viewer = add_viewer(stream, connection);
+struct MHD_Response *viewers_response(viewers_t *viewers, struct MHD_Connection *connection) {
+    viewer_t *viewer = add_viewer(viewers, connection);
     struct MHD_Response *response =
         viewer ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_stream, viewer, free_viewer) : NULL;
     if (viewer && !response)
@@ -131,40 +131,40 @@ struct MHD_Response *viewers_response(viewers_t *stream, struct MHD_Connection *
 
 /* --- in the loop --------------------------------------------------------------------------------------- */
 
-bool viewers_any(viewers_t *stream) {
-    pthread_mutex_lock(&stream->lock);
-    bool any = stream->viewers_count > 0;
-    pthread_mutex_unlock(&stream->lock);
+bool viewers_any(viewers_t *viewers) {
+    pthread_mutex_lock(&viewers->lock);
+    bool any = viewers->viewers_count > 0;
+    pthread_mutex_unlock(&viewers->lock);
     return any;
 }
 
 /* Under the lock. */
-static void wake_all(viewers_t *stream) {
+static void wake_all(viewers_t *viewers) {
     for (size_t i = 0; i < VIEWERS_MAX; i++)
-        if (stream->viewers[i].connection && stream->viewers[i].suspended) {
-            stream->viewers[i].suspended = false;
-            MHD_resume_connection(stream->viewers[i].connection);
+        if (viewers->viewers[i].connection && viewers->viewers[i].suspended) {
+            viewers->viewers[i].suspended = false;
+            MHD_resume_connection(viewers->viewers[i].connection);
         }
 }
 
-void viewers_publish(viewers_t *stream, const char *line) {
+void viewers_publish(viewers_t *viewers, const char *line) {
     size_t room = strlen(line) + 16;
     view_text_t *text = malloc(sizeof *text + room);
     if (!text)
         abort();
     text->holders = 1;
     text->size = (size_t)snprintf(text->bytes, room, "data: %s\n\n", line);
-    pthread_mutex_lock(&stream->lock);
-    drop(&stream->latest);
-    stream->latest = text;
-    stream->number++;
-    wake_all(stream);
-    pthread_mutex_unlock(&stream->lock);
+    pthread_mutex_lock(&viewers->lock);
+    drop(&viewers->latest);
+    viewers->latest = text;
+    viewers->number++;
+    wake_all(viewers);
+    pthread_mutex_unlock(&viewers->lock);
 }
 
-void viewers_end(viewers_t *stream) {
-    pthread_mutex_lock(&stream->lock);
-    stream->ended = true;
-    wake_all(stream);
-    pthread_mutex_unlock(&stream->lock);
+void viewers_end(viewers_t *viewers) {
+    pthread_mutex_lock(&viewers->lock);
+    viewers->ended = true;
+    wake_all(viewers);
+    pthread_mutex_unlock(&viewers->lock);
 }

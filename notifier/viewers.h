@@ -15,13 +15,13 @@ viewers_t *viewers_new(void);
 void viewers_destroy(viewers_t **self_p);
 
 /* A response that never ends. NULL: VIEWERS_MAX look already. From the thread that answers HTTP. */
-struct MHD_Response *viewers_response(viewers_t *stream, struct MHD_Connection *connection);
+struct MHD_Response *viewers_response(viewers_t *viewers, struct MHD_Connection *connection);
 
 /* Whether anybody looks. */
-bool viewers_any(viewers_t *stream);
+bool viewers_any(viewers_t *viewers);
 /* Copied; one line of text, without a line's end. */
-void viewers_publish(viewers_t *stream, const char *line);
+void viewers_publish(viewers_t *viewers, const char *line);
 /* Ends all streams, and every new one: to be called before the daemon is stopped. */
-void viewers_end(viewers_t *stream);
+void viewers_end(viewers_t *viewers);
 
 #endif
