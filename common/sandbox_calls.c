@@ -138,7 +138,7 @@ static bool family_allowed(const sandbox_t *sandbox, int family) {
 
 static int refuse_sockets(const sandbox_t *sandbox, scmp_filter_ctx filter) {
     int status =
-        seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+        seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
     for (int family = 0; family <= AF_NETLINK && status == 0; family++)
         if (!family_allowed(sandbox, family))
             status = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,

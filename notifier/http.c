@@ -268,7 +268,8 @@ static bool address_of(const settings_t *settings, struct sockaddr_storage *addr
     return inet_pton(AF_INET6, settings->http_address, &v6->sin6_addr) == 1;
 }
 
-static void on_library_complaint(void *self, const char *format, va_list arguments) {
+__attribute__((format(printf, 2, 0))) static void on_library_complaint(void *self, const char *format,
+                                                                       va_list arguments) {
     (void)self;
     char text[256];
     vsnprintf(text, sizeof text, format, arguments);
