@@ -14,12 +14,13 @@
 #include "common/clock.h"
 #include "tests/faults/ring_of_ours.h"
 
-#define SENDERS          8
-#define SERIES_MAX       20000 /* of one sender: more than 20 minutes take */
-#define KILL_INTERVAL_MS 200
-#define SERVERS_UP_MS    8000
-#define SETTLE_MS        180000
-#define QUEUE            "kill-loop"
+#define SENDERS           8
+#define SERIES_MAX        20000 /* of one sender: more than 20 minutes take */
+#define SERIES_OF_A_TITLE 50
+#define KILL_INTERVAL_MS  200
+#define SERVERS_UP_MS     8000
+#define SETTLE_MS         180000
+#define QUEUE             "kill-loop"
 
 typedef struct sender {
     pthread_t thread;
@@ -54,7 +55,9 @@ static void *send_series(void *argument) {
         *d = (delivery_t){.port = sender->port, .count = 2 + rand_r(&sender->seed) % 30};
         d->pixels = (size_t)(1000 + rand_r(&sender->seed) % 60000);
         d->large = rand_r(&sender->seed) % 4 == 0 ? 2 : 0;
-        snprintf(d->calling_ae, sizeof d->calling_ae, "KILLS%d", sender->number);
+        /* Another title, and so another folder, now and then: afterwards each series is looked for in one. */
+        snprintf(d->calling_ae, sizeof d->calling_ae, "KILLS%d-%d", sender->number,
+                 sender->series_count / SERIES_OF_A_TITLE);
         snprintf(d->series, sizeof d->series, "1.2.826.0.1.3680043.9.9999.6.%d.%d", sender->number,
                  ++sender->series_count);
         sender->failed = !delivery_run(d, SETTLE_MS);
