@@ -41,7 +41,11 @@
 #define OTLP_TRIES            5
 #define OTLP_RETRY_FIRST_MS   500
 #define OTLP_FLUSH_MS         2000
-#define SPAN_ATTRIBUTES_MAX   24
+/* Looks at a connection on which nothing moves that may follow one another at once, and the pause before each
+ * further one. */
+#define OTLP_IDLE_LOOKS     8
+#define OTLP_IDLE_PAUSE_MS  10
+#define SPAN_ATTRIBUTES_MAX 24
 /* Who a span is of, where another process says it: a writer's id, with "writer-" before it. */
 #define SPAN_INSTANCE_MAX_BYTES 80
 /* How often metrics are sent (OTEL_METRIC_EXPORT_INTERVAL), and how rarely at most. */

@@ -1,6 +1,7 @@
 /* How collectors are spoken to, and what becomes of reception where they are bad. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/ring/ring.h"
 #include "tests/support/collector.h"
@@ -132,6 +133,31 @@ Test(collectors, are_no_reason_not_to_start, .timeout = 240) {
 #define GROWTH_MAX_KIB (16L * 1024)
 #endif
 
+/* User and system time that the process has had, in clock ticks. */
+static long ticks_of(pid_t pid) {
+    size_t size;
+    unsigned long user = 0, system = 0;
+    char *path = text_of("/proc/%d/stat", (int)pid), *stat = file_content(path, &size);
+    const char *after = stat ? strrchr(stat, ')') : NULL;
+    cr_assert(after && sscanf(after, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) == 2);
+    free(stat);
+    free(path);
+    return (long)(user + system);
+}
+
+/* A stage that waits for its collector does so at rest: a tenth of a core is far more than it needs. */
+static void expect_rest(const receiver_t *receiver) {
+    static const char *const stages[] = {"listener", "notifier"};
+    long before[2];
+    for (int i = 0; i < 2; i++)
+        before[i] = ticks_of(receiver_stage(receiver, stages[i], 0));
+    sleep(3); /* over which it is measured */
+    for (int i = 0; i < 2; i++) {
+        long used = ticks_of(receiver_stage(receiver, stages[i], 0)) - before[i];
+        cr_assert_lt(used, 3 * sysconf(_SC_CLK_TCK) / 10, "%s: %ld ticks in 3 s", stages[i], used);
+    }
+}
+
 /* More objects than spans fit into the queue, while nobody takes them. */
 static void expect_reception(const char *kind) {
     receiver_t receiver;
@@ -146,6 +172,7 @@ static void expect_reception(const char *kind) {
         receive(receiver.port, 1000);
     long after_kib = receiver_memory_kib(&receiver);
     cr_assert_lt(after_kib - before_kib, GROWTH_MAX_KIB, "from %ld to %ld KiB", before_kib, after_kib);
+    expect_rest(&receiver);
     size_t size;
     char *accepted = collector_file(&collector, "accepted", &size);
     cr_assert(accepted, "nobody has spoken to the collector");
