@@ -5,12 +5,13 @@ Every figure is the median of several runs, and what counts is its ratio to stor
 build/bench/results.md, all runs to results.json, a plot to results.svg. QUICK=1 takes about two minutes.
 """
 import argparse
+import contextlib
 import json
 import os
 import statistics
 
 import work
-from measure import BENCH, Peer, Tap, send
+from measure import BENCH, Peer, Tap, free_port, send
 from plot import plot
 
 CT = 524288
@@ -163,6 +164,25 @@ def last_word(count):
     return rows
 
 
+COLLECTORS = {'absent': 'absent', 'absorbing': 'discard', 'hanging': 'silent', 'resetting': 'reset'}
+
+
+def observed(associations, objects, size, label, figure, wanted):
+    """All traces and metrics on, with one collector after the other, beside neither."""
+    def rows(runs):
+        with contextlib.ExitStack() as stack:
+            contestants = {'off': ours()}
+            for name, kind in COLLECTORS.items():
+                contestants[name] = ours(OTEL_EXPORTER_OTLP_ENDPOINT=stack.enter_context(work.collector(kind)),
+                                         OTEL_METRIC_EXPORT_INTERVAL='1000', OXIDICOM_HTTP_PORT=str(free_port()),
+                                         no_proxy='127.0.0.1')
+            figures = compare(runs, contestants, lambda peer: send(peer, associations, objects, size))
+        for name in COLLECTORS:
+            yield Row(f'{label}, traced and measured, collector {name}', figure, wanted, figures[name], figures['off'],
+                      'neither')
+    return rows
+
+
 # --- the run ------------------------------------------------------------------------------------------------
 
 def works(quick):
@@ -183,6 +203,8 @@ def works(quick):
     yield opened(2000, 2 if quick else 10)
     yield last_word(50 if quick else 200)
     yield durable(50 if quick else 500)
+    yield observed(4, ct, CT, f'{ct} CT of 525 KB', 'cpu_gb', 'at most 1.05')
+    yield observed(8, small, SMALL, f'{small} objects of 20 KB', 'objects_s', 'at least 0.95')
     if not quick:
         yield huge(4 * 1000**3, 1)
         yield huge(4 * 1000**3, 8)

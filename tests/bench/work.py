@@ -1,4 +1,5 @@
-"""Work other than that of the sender: an ordinary storescu, associations that only open, a loop of durable writes."""
+"""Work other than that of the sender: an ordinary storescu, associations that only open, a loop of durable writes; and
+collectors of traces and metrics."""
 import contextlib
 import glob
 import os
@@ -6,9 +7,10 @@ import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 
-from measure import BENCH, make_folder
+from measure import BENCH, await_port, free_port, make_folder
 
 MR_STORAGE = b'1.2.840.10008.5.1.4.1.1.4'
 EXPLICIT_LE = b'1.2.840.10008.1.2.1'
@@ -116,3 +118,23 @@ class Loop:
             os.fsync(folder)
         os.close(folder)
         return {'mb_s': objects * size / 1e6 / (time.monotonic() - begin)}
+
+
+# --- collectors ---------------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def collector(kind):
+    """Yields the endpoint. `kind`: absent (nobody listens), or one of tests/support/collector.py."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix='oxidicom-bench-') as folder:
+        process = None
+        if kind != 'absent':
+            process = subprocess.Popen(['/usr/bin/python3', 'tests/support/collector.py', kind, str(port), folder],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            await_port(port)
+        try:
+            yield f'http://127.0.0.1:{port}'
+        finally:
+            if process:
+                process.terminate()
+                process.wait()
