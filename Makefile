@@ -147,7 +147,7 @@ $(B)/preload.so: $(PRELOADED:%=tests/preload/%.c) tests/preload/preload.h $(B)/g
 	@echo CC $@; $(CC) -D_GNU_SOURCE -I. -isystem $(B)/gen -shared -fPIC -O1 $(WARNINGS) \
 		-o $@ $(filter %.c,$^) -lprotobuf-c -ldl
 
-tests: $(PROGRAMS) $(SUITES:%=$(B)/tests/%) $(B)/preload.so fuzz-targets
+tests: $(PROGRAMS) $(SUITES:%=$(B)/tests/%) $(B)/preload.so fuzz-targets man
 
 # A failed build of one kind must not hide the tests of the other, so both are built first.
 test: test-deps
