@@ -145,3 +145,18 @@ const char *bench_query(bench_t *bench, const char *sql) {
     sqlite3_finalize(statement);
     return text;
 }
+
+void bench_expect_said(bench_t *bench, const char *wanted) {
+    cr_assert_eq(bench_commit(bench), 0);
+    cr_expect_str_eq(bench_said(bench), wanted);
+}
+
+void bench_expect_acknowledged(bench_t *bench, const char *wanted) {
+    cr_expect_str_eq(bench_acknowledged(bench), wanted);
+}
+
+void bench_expect_states(bench_t *bench, const char *wanted) {
+    cr_expect_str_eq(
+        bench_query(bench, "SELECT group_concat(state, ' ') FROM (SELECT state FROM reception ORDER BY id)"),
+        wanted);
+}

@@ -42,4 +42,11 @@ const char *bench_acknowledged(bench_t *bench);
 /* The only value of a query, as text; valid until the next call. */
 const char *bench_query(bench_t *bench, const char *sql);
 
+/* Commits, and compares what was said to NATS. */
+void bench_expect_said(bench_t *bench, const char *wanted);
+/* Compares the next message to the listener. */
+void bench_expect_acknowledged(bench_t *bench, const char *wanted);
+/* Compares the states of all receptions, oldest first, with a space between them. */
+void bench_expect_states(bench_t *bench, const char *wanted);
+
 #endif

@@ -18,22 +18,6 @@ static void tear_down(void) {
 
 TestSuite(quiet, .init = set_up, .fini = tear_down);
 
-/* Commits, and compares what was said to NATS. */
-static void expect_said(const char *wanted) {
-    cr_assert_eq(bench_commit(&bench), 0);
-    cr_expect_str_eq(bench_said(&bench), wanted);
-}
-
-static void expect_acknowledged(const char *wanted) {
-    cr_expect_str_eq(bench_acknowledged(&bench), wanted);
-}
-
-static void expect_states(const char *wanted) {
-    cr_expect_str_eq(
-        bench_query(&bench, "SELECT group_concat(state, ' ') FROM (SELECT state FROM reception ORDER BY id)"),
-        wanted);
-}
-
 /* As if that much time had gone by. */
 static void time_goes_by(int64_t ms) {
     char sql[96];
@@ -44,14 +28,14 @@ static void time_goes_by(int64_t ms) {
 Test(quiet, a_series_waits_for_it_after_its_last_association) {
     bench_event(&bench, EVENT(.object = 1));
     bench_end(&bench, 1, 1);
-    expect_said("count 1\n");
-    expect_acknowledged("objects 1:0000 ends 1");
+    bench_expect_said(&bench, "count 1\n");
+    bench_expect_acknowledged(&bench, "objects 1:0000 ends 1");
     time_goes_by(59000);
     bench_beat(&bench);
-    expect_states("receiving");
+    bench_expect_states(&bench, "receiving");
     time_goes_by(1000);
     bench_beat(&bench);
-    expect_states("due");
+    bench_expect_states(&bench, "due");
     cr_expect_str_eq(bench_said(&bench), "done\n");
     bench_beat(&bench);
     cr_expect_str_eq(bench_said(&bench), "");
@@ -66,10 +50,10 @@ Test(quiet, many_associations_of_one_object_each_are_one_reception) {
         bench_beat(&bench);
         bench_acknowledged(&bench);
     }
-    expect_states("receiving");
+    bench_expect_states(&bench, "receiving");
     time_goes_by(60000);
     bench_beat(&bench);
-    expect_states("due");
+    bench_expect_states(&bench, "due");
     cr_expect_str_eq(bench_query(&bench, "SELECT files FROM reception"), "100");
     const char *said = bench_said(&bench);
     cr_expect(strstr(said, "count 100\ndone\n"), "%s", said);
@@ -84,12 +68,12 @@ Test(quiet, does_not_end_while_an_association_sends) {
     cr_assert_eq(bench_commit(&bench), 0);
     time_goes_by(3600000);
     bench_beat(&bench);
-    expect_states("receiving");
+    bench_expect_states(&bench, "receiving");
     bench_end(&bench, 1, 2);
     cr_assert_eq(bench_commit(&bench), 0);
     time_goes_by(60000);
     bench_beat(&bench);
-    expect_states("due");
+    bench_expect_states(&bench, "due");
 }
 
 Test(quiet, begins_anew_with_a_late_event) {
@@ -101,10 +85,10 @@ Test(quiet, begins_anew_with_a_late_event) {
     cr_assert_eq(bench_commit(&bench), 0);
     time_goes_by(50000);
     bench_beat(&bench);
-    expect_states("receiving");
+    bench_expect_states(&bench, "receiving");
     time_goes_by(10000);
     bench_beat(&bench);
-    expect_states("due");
+    bench_expect_states(&bench, "due");
     cr_expect_str_eq(bench_query(&bench, "SELECT files FROM reception"), "2");
 }
 
@@ -114,11 +98,11 @@ Test(quiet, survives_a_restart_and_a_change_of_the_setting) {
     cr_assert_eq(bench_commit(&bench), 0);
     bench_restart(&bench);
     bench_beat(&bench);
-    expect_states("receiving");
+    bench_expect_states(&bench, "receiving");
     bench.settings.series_quiet_ms = 0;
     bench_restart(&bench);
     bench_beat(&bench);
-    expect_states("due");
+    bench_expect_states(&bench, "due");
 }
 
 Test(quiet, is_not_prolonged_by_a_clock_that_was_set_back) {
@@ -127,5 +111,5 @@ Test(quiet, is_not_prolonged_by_a_clock_that_was_set_back) {
     cr_assert_eq(bench_commit(&bench), 0);
     time_goes_by(-3600000);
     bench_beat(&bench);
-    expect_states("due");
+    bench_expect_states(&bench, "due");
 }

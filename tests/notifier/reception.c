@@ -16,32 +16,16 @@ static void tear_down(void) {
 
 TestSuite(reception, .init = set_up, .fini = tear_down);
 
-/* Commits, and compares what was said to NATS. */
-static void expect_said(const char *wanted) {
-    cr_assert_eq(bench_commit(&bench), 0);
-    cr_expect_str_eq(bench_said(&bench), wanted);
-}
-
-static void expect_acknowledged(const char *wanted) {
-    cr_expect_str_eq(bench_acknowledged(&bench), wanted);
-}
-
-static void expect_states(const char *wanted) {
-    cr_expect_str_eq(
-        bench_query(&bench, "SELECT group_concat(state, ' ') FROM (SELECT state FROM reception ORDER BY id)"),
-        wanted);
-}
-
 Test(reception, is_due_when_its_association_has_ended) {
     bench_event(&bench, EVENT(.object = 1));
     bench_event(&bench, EVENT(.object = 2));
-    expect_said("count 1\ncount 2\n");
-    expect_acknowledged("objects 1:0000 2:0000 ends");
-    expect_states("receiving");
+    bench_expect_said(&bench, "count 1\ncount 2\n");
+    bench_expect_acknowledged(&bench, "objects 1:0000 2:0000 ends");
+    bench_expect_states(&bench, "receiving");
     bench_end(&bench, 1, 1);
-    expect_said("done\n");
-    expect_acknowledged("objects ends 1");
-    expect_states("due");
+    bench_expect_said(&bench, "done\n");
+    bench_expect_acknowledged(&bench, "objects ends 1");
+    bench_expect_states(&bench, "due");
     cr_expect_str_eq(bench_query(&bench, "SELECT count(*) FROM file"), "0");
 }
 
@@ -51,49 +35,49 @@ Test(reception, lasts_until_the_last_of_several_associations_has_ended) {
     bench_end(&bench, 1, 2);
     bench_end(&bench, 1, 1);
     bench_end(&bench, 1, 4);
-    expect_said("count 1\ncount 2\ncount 3\ncount 4\n");
-    expect_states("receiving");
+    bench_expect_said(&bench, "count 1\ncount 2\ncount 3\ncount 4\n");
+    bench_expect_states(&bench, "receiving");
     bench_end(&bench, 1, 3);
-    expect_said("done\n");
-    expect_states("due");
+    bench_expect_said(&bench, "done\n");
+    bench_expect_states(&bench, "due");
 }
 
 Test(reception, counts_distinct_files) {
     bench_event(&bench, EVENT(.object = 1, .file = "a.dcm"));
     bench_event(&bench, EVENT(.object = 2, .file = "a.dcm"));
     bench_event(&bench, EVENT(.object = 3, .file = "b.dcm"));
-    expect_said("count 1\ncount 2\n");
-    expect_acknowledged("objects 1:0000 2:0000 3:0000 ends");
+    bench_expect_said(&bench, "count 1\ncount 2\n");
+    bench_expect_acknowledged(&bench, "objects 1:0000 2:0000 3:0000 ends");
 }
 
 Test(reception, an_event_seen_before_is_only_acknowledged_again) {
     bench_event(&bench, EVENT(.object = 1));
     bench_event(&bench, EVENT(.object = 2, .status = 0xC000));
-    expect_said("count 1\nerror: StudyDate is missing\n");
-    expect_acknowledged("objects 1:0000 2:C000 ends");
+    bench_expect_said(&bench, "count 1\nerror: StudyDate is missing\n");
+    bench_expect_acknowledged(&bench, "objects 1:0000 2:C000 ends");
     bench_restart(&bench);
     bench_event(&bench, EVENT(.object = 1, .status = 0xA700));
     bench_event(&bench, EVENT(.object = 2));
-    expect_said("");
-    expect_acknowledged("objects 1:0000 2:C000 ends");
+    bench_expect_said(&bench, "");
+    bench_expect_acknowledged(&bench, "objects 1:0000 2:C000 ends");
     cr_expect_str_eq(bench_query(&bench, "SELECT files || ' ' || errors FROM reception"), "1 1");
 }
 
 Test(reception, the_same_object_number_of_another_listener_is_another_object) {
     bench_event(&bench, EVENT(.listener = 1, .object = 1));
     bench_event(&bench, EVENT(.listener = 2, .object = 1, .file = "b.dcm"));
-    expect_said("count 1\ncount 2\n");
-    expect_acknowledged("objects 1:0000 ends");
-    expect_acknowledged("@2 objects 1:0000 ends");
-    expect_acknowledged("");
+    bench_expect_said(&bench, "count 1\ncount 2\n");
+    bench_expect_acknowledged(&bench, "objects 1:0000 ends");
+    bench_expect_acknowledged(&bench, "@2 objects 1:0000 ends");
+    bench_expect_acknowledged(&bench, "");
 }
 
 Test(reception, of_which_every_instance_failed_is_done_and_not_registered) {
     bench_event(&bench, EVENT(.object = 1, .status = 0xC000, .reason = "one"));
     bench_event(&bench, EVENT(.object = 2, .status = 0xC000, .reason = "two"));
     bench_end(&bench, 1, 1);
-    expect_said("error: one\nerror: two\ndone\n");
-    expect_states("refused");
+    bench_expect_said(&bench, "error: one\nerror: two\ndone\n");
+    bench_expect_states(&bench, "refused");
     cr_expect_str_eq(bench_query(&bench, "SELECT why FROM reception"), "nothing was stored");
 }
 
@@ -101,16 +85,16 @@ Test(reception, with_some_failures_is_registered) {
     bench_event(&bench, EVENT(.object = 1, .status = 0xC000));
     bench_event(&bench, EVENT(.object = 2));
     bench_end(&bench, 1, 1);
-    expect_said("error: StudyDate is missing\ncount 1\ndone\n");
-    expect_states("due");
+    bench_expect_said(&bench, "error: StudyDate is missing\ncount 1\ndone\n");
+    bench_expect_states(&bench, "due");
 }
 
 Test(reception, an_unknown_series_has_errors_and_no_done) {
     bench_event(&bench, EVENT(.series = "", .status = 0xC000));
     bench_end(&bench, 1, 1);
-    expect_said("UNKNOWN error: StudyDate is missing\n");
-    expect_acknowledged("objects 1:C000 ends 1");
-    expect_states("NULL");
+    bench_expect_said(&bench, "UNKNOWN error: StudyDate is missing\n");
+    bench_expect_acknowledged(&bench, "objects 1:C000 ends 1");
+    bench_expect_states(&bench, "NULL");
 }
 
 Test(reception, names_how_many_files_are_in_another_folder) {
@@ -118,20 +102,21 @@ Test(reception, names_how_many_files_are_in_another_folder) {
     bench_event(&bench, EVENT(.object = 2, .folder = "SERVICES/PACS/RAWSCU/p/s/other"));
     bench_event(&bench, EVENT(.object = 3, .folder = "SERVICES/PACS/RAWSCU/p/s/other", .file = "0001-1.2.3.dcm"));
     bench_end(&bench, 1, 1);
-    expect_said(
+    bench_expect_said(
+        &bench,
         "count 1\ncount 2\ncount 3\n"
         "error: 2 of 3 files of this series are in another folder than its first file and are not registered\n"
         "done\n");
-    expect_states("due");
+    bench_expect_states(&bench, "due");
     cr_expect_str_eq(bench_query(&bench, "SELECT folder FROM reception"), FOLDER);
 }
 
 Test(reception, that_cube_would_never_take_is_refused_with_an_error_before_done) {
     bench_event(&bench, EVENT(.folder = "SERVICES/PACS/OTHER/p/s/x"));
     bench_end(&bench, 1, 1);
-    expect_said("count 1\nerror: this series can't be registered: its folder does not begin with"
-                " SERVICES/PACS/{pacs_name}/\ndone\n");
-    expect_states("refused");
+    bench_expect_said(&bench, "count 1\nerror: this series can't be registered: its folder does not begin with"
+                              " SERVICES/PACS/{pacs_name}/\ndone\n");
+    bench_expect_states(&bench, "refused");
 }
 
 Test(reception, one_series_from_two_calling_aes_is_two_receptions) {
@@ -139,7 +124,7 @@ Test(reception, one_series_from_two_calling_aes_is_two_receptions) {
     bench_event(&bench, EVENT(.object = 2, .association = 2, .calling_ae = "TWO"));
     bench_end(&bench, 1, 1);
     cr_assert_eq(bench_commit(&bench), 0);
-    expect_states("due receiving");
+    bench_expect_states(&bench, "due receiving");
 }
 
 Test(reception, several_series_of_one_association_end_together) {
@@ -147,49 +132,49 @@ Test(reception, several_series_of_one_association_end_together) {
     bench_event(&bench, EVENT(.object = 2, .series = "1.2"));
     bench_end(&bench, 1, 1);
     cr_assert_eq(bench_commit(&bench), 0);
-    expect_states("due due");
+    bench_expect_states(&bench, "due due");
 }
 
 Test(reception, an_association_without_events_is_acknowledged_and_remembered) {
     bench_end(&bench, 1, 7);
-    expect_said("");
-    expect_acknowledged("objects ends 7");
+    bench_expect_said(&bench, "");
+    bench_expect_acknowledged(&bench, "objects ends 7");
     bench_end(&bench, 1, 7);
-    expect_said("");
-    expect_acknowledged("objects ends 7");
+    bench_expect_said(&bench, "");
+    bench_expect_acknowledged(&bench, "objects ends 7");
     cr_expect_str_eq(bench_query(&bench, "SELECT group_concat(association) FROM ended"), "7");
 }
 
 Test(reception, late_events_are_one_reception_of_their_own) {
     bench_event(&bench, EVENT(.object = 1));
     bench_end(&bench, 1, 1);
-    expect_said("count 1\ndone\n");
+    bench_expect_said(&bench, "count 1\ndone\n");
     bench_event(&bench, EVENT(.object = 2));
     bench_event(&bench, EVENT(.object = 3));
-    expect_said("count 1\ncount 2\ndone\n");
-    expect_states("due due");
+    bench_expect_said(&bench, "count 1\ncount 2\ndone\n");
+    bench_expect_states(&bench, "due due");
 }
 
 Test(reception, a_late_event_joins_a_reception_that_others_still_send) {
     bench_end(&bench, 1, 1);
     bench_event(&bench, EVENT(.association = 2, .object = 2));
     bench_event(&bench, EVENT(.association = 1, .object = 1));
-    expect_said("count 1\ncount 2\n");
-    expect_states("receiving");
+    bench_expect_said(&bench, "count 1\ncount 2\n");
+    bench_expect_states(&bench, "receiving");
     bench_end(&bench, 1, 2);
-    expect_said("done\n");
-    expect_states("due");
+    bench_expect_said(&bench, "done\n");
+    bench_expect_states(&bench, "due");
 }
 
 Test(reception, open_associations_survive_a_restart) {
     bench_event(&bench, EVENT(.object = 1));
     cr_assert_eq(bench_commit(&bench), 0);
     bench_restart(&bench);
-    expect_states("receiving");
+    bench_expect_states(&bench, "receiving");
     bench_event(&bench, EVENT(.object = 2));
     bench_end(&bench, 1, 1);
     cr_assert_eq(bench_commit(&bench), 0);
-    expect_states("due");
+    bench_expect_states(&bench, "due");
     cr_expect_str_eq(bench_query(&bench, "SELECT files FROM reception"), "2");
 }
 
@@ -200,14 +185,14 @@ Test(reception, associations_of_a_listener_that_is_gone_end_together) {
     cr_assert_eq(bench_commit(&bench), 0);
     bench_said(&bench);
     reception_close_other_listeners(&bench.journal, bench.batch, 6);
-    expect_said("1_1 done\n");
-    expect_states("due receiving");
+    bench_expect_said(&bench, "1_1 done\n");
+    bench_expect_states(&bench, "due receiving");
     /* Its stragglers do not wait for an end that will not come. */
     bench_event(&bench, EVENT(.listener = 5, .association = 1, .object = 3, .series = "1.1"));
-    expect_said("1_1 count 1\n1_1 done\n");
+    bench_expect_said(&bench, "1_1 count 1\n1_1 done\n");
     bench_end(&bench, 6, 1);
-    expect_said("1_2 done\n");
-    expect_states("due due due");
+    bench_expect_said(&bench, "1_2 done\n");
+    bench_expect_states(&bench, "due due due");
 }
 
 Test(reception, messages_that_lack_something_are_not_usable) {

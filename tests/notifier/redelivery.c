@@ -16,22 +16,6 @@ static void tear_down(void) {
 
 TestSuite(redelivery, .init = set_up, .fini = tear_down);
 
-/* Commits, and compares what was said to NATS. */
-static void expect_said(const char *wanted) {
-    cr_assert_eq(bench_commit(&bench), 0);
-    cr_expect_str_eq(bench_said(&bench), wanted);
-}
-
-static void expect_acknowledged(const char *wanted) {
-    cr_expect_str_eq(bench_acknowledged(&bench), wanted);
-}
-
-static void expect_states(const char *wanted) {
-    cr_expect_str_eq(
-        bench_query(&bench, "SELECT group_concat(state, ' ') FROM (SELECT state FROM reception ORDER BY id)"),
-        wanted);
-}
-
 static const event_t SENT[] = {
     {.association = 1, .object = 1}, {.association = 1, .object = 2},
     {.association = 2, .object = 3}, {.association = 1, .object = 4, .status = 0xC000},
@@ -54,9 +38,10 @@ Test(redelivery, each_message_twice_in_one_transaction_counts_once) {
         bench_end(&bench, 1, association);
         bench_end(&bench, 1, association);
     }
-    expect_said("count 1\ncount 2\ncount 3\nerror: StudyDate is missing\ncount 4\ncount 5\ndone\n");
-    expect_acknowledged("objects 1:0000 1:0000 2:0000 2:0000 3:0000 3:0000 4:C000 4:C000 5:0000 5:0000 6:0000"
-                        " 6:0000 ends 1 1 2 2");
+    bench_expect_said(&bench, "count 1\ncount 2\ncount 3\nerror: StudyDate is missing\ncount 4\ncount 5\ndone\n");
+    bench_expect_acknowledged(&bench,
+                              "objects 1:0000 1:0000 2:0000 2:0000 3:0000 3:0000 4:C000 4:C000 5:0000 5:0000 6:0000"
+                              " 6:0000 ends 1 1 2 2");
     expect_one_reception_of_five_files();
 }
 
@@ -105,8 +90,8 @@ Test(redelivery, of_everything_from_a_writer_thought_dead_after_the_end_changes_
     for (size_t i = SENT_COUNT; i-- > 0;)
         bench_event(&bench, &SENT[i]);
     bench_end(&bench, 1, 2);
-    expect_said("");
-    expect_acknowledged("objects 6:0000 5:0000 4:C000 3:0000 2:0000 1:0000 ends 2");
+    bench_expect_said(&bench, "");
+    bench_expect_acknowledged(&bench, "objects 6:0000 5:0000 4:C000 3:0000 2:0000 1:0000 ends 2");
     expect_one_reception_of_five_files();
 }
 
@@ -117,7 +102,7 @@ Test(redelivery, the_ends_before_the_events_make_late_receptions_and_lose_nothin
     bench_acknowledged(&bench);
     for (size_t i = 0; i < SENT_COUNT; i++)
         bench_event(&bench, &SENT[i]);
-    expect_said("count 1\ncount 2\ncount 3\nerror: StudyDate is missing\ncount 4\ncount 5\ndone\n");
+    bench_expect_said(&bench, "count 1\ncount 2\ncount 3\nerror: StudyDate is missing\ncount 4\ncount 5\ndone\n");
     expect_one_reception_of_five_files();
 }
 
@@ -127,7 +112,7 @@ Test(redelivery, a_refusal_that_follows_the_success_of_another_attempt_does_not_
     bench_acknowledged(&bench);
     bench_event(&bench, EVENT(.object = 1, .status = 0xA700, .reason = "the disk is full"));
     bench_end(&bench, 1, 1);
-    expect_said("count 1\ndone\n");
-    expect_acknowledged("objects 1:0000 ends 1");
-    expect_states("due");
+    bench_expect_said(&bench, "count 1\ndone\n");
+    bench_expect_acknowledged(&bench, "objects 1:0000 ends 1");
+    bench_expect_states(&bench, "due");
 }
