@@ -1,11 +1,10 @@
 #include "notifier/celery.h"
 
-#include <limits.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "common/host.h"
 #include "notifier/python_repr.h"
 
 /* Separators and escapes of Python's json.dumps. */
@@ -18,12 +17,11 @@ static void *must(void *allocated) {
 }
 
 void celery_sender_init(celery_sender_t *sender) {
-    char host[HOST_NAME_MAX + 1] = "";
+    char host[HOST_NAME_MAX + 1];
     uuid_t id;
     uuid_generate(id);
     uuid_unparse_lower(id, sender->reply_to);
-    if (gethostname(host, sizeof host - 1) != 0)
-        strcpy(host, "localhost");
+    host_read_name(host);
     if (asprintf(&sender->origin, "oxidicom@%s", host) < 0)
         abort();
 }

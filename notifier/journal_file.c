@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/host.h"
 #include "common/log.h"
 
 /* --- where it lies ------------------------------------------------------------------------------------- */
@@ -33,9 +34,8 @@ static bool make_folder(const char *folder) {
 
 /* The folder that replaces a state_dir that can't be written; free it. NULL where there is no memory. */
 static char *fallback_folder(const settings_t *settings) {
-    char host[HOST_NAME_MAX + 1] = "", *folder;
-    if (gethostname(host, sizeof host - 1) != 0 || !*host || strchr(host, '/'))
-        strcpy(host, "localhost");
+    char host[HOST_NAME_MAX + 1], *folder;
+    host_read_name(host);
     return asprintf(&folder, "%s/" JOURNAL_FALLBACK "/%s", settings->files_root, host) < 0 ? NULL : folder;
 }
 

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/host.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "writer/path.h"
@@ -45,9 +46,8 @@ int enter(int parent, const char *name) {
 }
 
 char *host_name(void) {
-    char host[256] = "";
-    if (gethostname(host, sizeof host - 1) != 0)
-        return NULL;
+    char host[HOST_NAME_MAX + 1];
+    host_read_name(host);
     char *clean = path_sanitize(host), *name = path_component(clean, "");
     free(clean);
     return name;
@@ -63,8 +63,6 @@ bool is_run_name(const char *name) {
 
 static int open_writer_folder(int root, const char *id) {
     char *host = host_name();
-    if (!host)
-        return -1;
     int folder = fcntl(root, F_DUPFD_CLOEXEC, 0);
     folder = enter(folder, ".oxidicom");
     folder = enter(folder, "tmp");

@@ -17,8 +17,7 @@ int open_beneath(int root, const char *path, int flags, unsigned mode);
  * with errno. */
 int enter(int parent, const char *name);
 
-/* This host's folder; free it. It tells the pods of a cluster apart, which share the files root. NULL with errno.
- */
+/* This host's folder; free it. It tells the pods of a cluster apart, which share the files root. */
 char *host_name(void);
 
 void run_name(uint64_t incarnation, char name[RUN_NAME_BYTES + 1]);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/host.h"
 #include "common/limits.h"
 #include "common/log.h"
 
@@ -25,17 +26,11 @@ bool place_own_folder(char folder[PATH_MAX]) {
 /* --- the run folder ------------------------------------------------------------------------------------ */
 
 /* Two launchers of one host don't take each other's folder, those of two hosts don't meet. */
-static void host_name(char name[HOST_NAME_MAX + 1]) {
-    memset(name, 0, HOST_NAME_MAX + 1);
-    if (gethostname(name, HOST_NAME_MAX) != 0 || !*name || *name == '.' || strchr(name, '/'))
-        snprintf(name, HOST_NAME_MAX + 1, "localhost");
-}
-
 char *place_private_run_dir(place_t place, const char *files_root) {
     const char *temporary = getenv("TMPDIR");
     char host[HOST_NAME_MAX + 1], *path = NULL;
     int written = 0;
-    host_name(host);
+    host_read_name(host);
     if (place == PLACE_TEMPORARY)
         written = asprintf(&path, "%s/oxidicom-%u", temporary && *temporary ? temporary : "/tmp", geteuid());
     else if (place == PLACE_MEMORY)
