@@ -235,8 +235,10 @@
 #define LISTENER_QUEUE_MESSAGES 10000
 /* Longer parts of a LONK subject are cut: nats-server closes a connection whose protocol line passes 4096 bytes. */
 #define LONK_TOKEN_MAX_BYTES 1024
-/* Told to end, the notifier waits until the ring has been silent for so long, but not longer than … */
-#define DRAIN_QUIET_MS         300
+/* Told to end, the notifier waits until the ring has been silent for so many turns of the loop in a row, one each …,
+ * but not longer than … */
+#define DRAIN_QUIET_TURNS      10
+#define DRAIN_TURN_MS          30
 #define DRAIN_QUIET_LONGEST_MS 2000
 /* How long the end of the process waits for NATS to take what is left. */
 #define LONK_FLUSH_MS 2000

@@ -13,6 +13,7 @@
 #include "notifier/board.h"
 #include "notifier/broker.h"
 #include "notifier/confine.h"
+#include "notifier/drain.h"
 #include "notifier/gauges.h"
 #include "notifier/health.h"
 #include "notifier/housekeeping.h"
@@ -65,8 +66,7 @@ typedef struct notifier {
     int grace_timer;                             /* -1: none */
     int64_t resend_at_ms, resend_pause_ms;       /* after a commit that failed; 0: none has */
     int64_t complained_ms;
-    int64_t told_to_end_ms; /* 0: not yet */
-    int64_t heard_ms;       /* last message of the ring */
+    drain_t drain;
 } notifier_t;
 
 /* --- a batch: events, commit, what follows from it ----------------------------------------------------- */
@@ -323,15 +323,9 @@ static int on_monitor(zloop_t *loop, zsock_t *monitor, void *argument) {
 
 /* --- the stage ----------------------------------------------------------------------------------------- */
 
-/* Whether the ring has nothing more to say; ZeroMQ may hold messages that are not in the inbox yet. */
-static bool is_quiet(const notifier_t *notifier) {
-    int64_t now = clock_ms();
-    return now - notifier->heard_ms >= DRAIN_QUIET_MS || now - notifier->told_to_end_ms >= DRAIN_QUIET_LONGEST_MS;
-}
-
 static void end_if_drained(stage_t *stage) {
     notifier_t *notifier = stage->self;
-    if (notifier->told_to_end_ms && is_quiet(notifier) && !registrar_busy(notifier->registrar))
+    if (drain_is_quiet(&notifier->drain) && !registrar_busy(notifier->registrar))
         stage_end(stage, 0);
 }
 
@@ -351,7 +345,7 @@ static void on_inbox(stage_t *stage) {
     /* Figures come all the time, and nothing follows from them. */
     if (ring_drain(stage->inbox, &notifier->inbox) > notifier->figures_heard) {
         finish_batch(notifier);
-        notifier->heard_ms = clock_ms();
+        drain_heard(&notifier->drain);
     }
     end_if_drained(stage);
 }
@@ -381,35 +375,16 @@ static void on_beat(stage_t *stage) {
     end_if_lost(stage);
 }
 
-static int on_drain_check(zloop_t *loop, int timer, void *argument) {
-    (void)loop;
-    (void)timer;
-    stage_t *stage = argument;
-    end_if_drained(stage);
-    return stage->ended ? -1 : 0;
-}
-
-static int on_drain_timeout(zloop_t *loop, int timer, void *argument) {
-    (void)loop;
-    (void)timer;
-    log_warn(NULL, "OXIDICOM_DRAIN_TIMEOUT is over: the rest of the registrations waits in the journal");
-    stage_end(argument, 0);
-    return -1;
-}
-
 /* The listener and the writers have ended before; what they said last is handled, and what is due is sent as long
  * as the broker takes it. */
 static void on_terminate(stage_t *stage) {
     notifier_t *notifier = stage->self;
-    if (notifier->told_to_end_ms) {
+    if (notifier->drain.begun_ms) {
         stage_end(stage, 0);
         return;
     }
     log_info(NULL, "told to end");
-    notifier->told_to_end_ms = notifier->heard_ms = clock_ms();
-    if (zloop_timer(stage->loop, DRAIN_QUIET_MS / 2, 0, on_drain_check, stage) < 0 ||
-        zloop_timer(stage->loop, (size_t)stage->settings.drain_timeout_ms, 1, on_drain_timeout, stage) < 0)
-        stage_end(stage, EX_OSERR);
+    drain_begin(&notifier->drain, stage, end_if_drained);
 }
 
 static int confine(stage_t *stage, sandbox_t *sandbox) {
