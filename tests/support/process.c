@@ -11,13 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 
-#define POLL_MS 5
+#define POLL_MS           5
+
+#define FIRST_SERVER_PORT 10240
 
 const char UNSET[] = "";
 
@@ -146,15 +149,39 @@ static struct sockaddr_in loopback(int port) {
         .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
-int free_port(void) {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in address = loopback(0);
-    socklen_t size = sizeof address;
-    if (bind(fd, (struct sockaddr *)&address, size) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &size) != 0)
-        abort();
+/* The first port that the kernel gives to those who connect. A server that is started again may find its own port
+ * taken by one of them, where it lies beyond. */
+static unsigned first_port_of_clients(void) {
+    unsigned first = 0;
+    FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "r");
+    if (!range || fscanf(range, "%u", &first) != 1)
+        first = 32768;
+    if (range)
+        fclose(range);
+    return first;
+}
+
+static bool is_free(unsigned port) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = loopback((int)port);
+    bool bound = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
     close(fd);
-    return ntohs(address.sin_port);
+    return bound;
+}
+
+int free_port(void) {
+    unsigned end = first_port_of_clients();
+    if (end <= FIRST_SERVER_PORT) /* they get all of them */
+        end = 65536;
+    for (int tries = 0; tries < 1000; tries++) {
+        unsigned number, port;
+        if (getrandom(&number, sizeof number, 0) != sizeof number)
+            break;
+        port = FIRST_SERVER_PORT + number % (end - FIRST_SERVER_PORT);
+        if (is_free(port))
+            return (int)port;
+    }
+    abort();
 }
 
 static bool accepts(void *argument) {
