@@ -235,8 +235,8 @@
 #define LISTENER_QUEUE_MESSAGES 10000
 /* Longer parts of a LONK subject are cut: nats-server closes a connection whose protocol line passes 4096 bytes. */
 #define LONK_TOKEN_MAX_BYTES 1024
-/* Told to end, the notifier waits until the ring has been silent for so many turns of the loop in a row, one each …,
- * but not longer than … */
+/* Told to end, the notifier waits until the ring has been silent for so many turns of the loop in a row, one each
+ * …, but not longer than … */
 #define DRAIN_QUIET_TURNS      10
 #define DRAIN_TURN_MS          30
 #define DRAIN_QUIET_LONGEST_MS 2000

@@ -68,16 +68,6 @@ bool log_wanted(log_level_t level) {
 
 /* --- how many --------------------------------------------------------------------------------------- */
 
-bool log_seldom(int64_t *last_ms) {
-    int64_t now = clock_ms();
-    if (*last_ms && now - *last_ms < LOG_SELDOM_MS) {
-        metric_add(METRIC_LOG_SUPPRESSED, NULL, 1);
-        return false;
-    }
-    *last_ms = now;
-    return true;
-}
-
 static bool once_in(int64_t ms, log_limit_t *limit, uint64_t *left_out) {
     int64_t now = clock_ms();
     if (limit->said_ms && now - limit->said_ms < ms) {
@@ -85,7 +75,8 @@ static bool once_in(int64_t ms, log_limit_t *limit, uint64_t *left_out) {
         metric_add(METRIC_LOG_SUPPRESSED, NULL, 1);
         return false;
     }
-    *left_out = limit->left_out;
+    if (left_out)
+        *left_out = limit->left_out;
     *limit = (log_limit_t){.said_ms = now};
     return true;
 }
@@ -94,7 +85,7 @@ bool log_rarely(log_limit_t *limit, uint64_t *left_out) {
     return once_in(LOG_RARELY_MS, limit, left_out);
 }
 
-bool log_counted(log_limit_t *limit, uint64_t *left_out) {
+bool log_seldom(log_limit_t *limit, uint64_t *left_out) {
     return once_in(LOG_SELDOM_MS, limit, left_out);
 }
 

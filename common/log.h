@@ -24,19 +24,17 @@ void log_start(const char *stage, const char *directives, const char *format);
 
 bool log_wanted(log_level_t level);
 
-/* For complaints that could come with every message: true at most once in LOG_SELDOM_MS. `last_ms` begins as 0 and
- * belongs to one kind of complaint. */
-bool log_seldom(int64_t *last_ms);
-
-/* The same for complaints that could come with every object, at most once in LOG_RARELY_MS; begins zeroed. Then
- * `left_out` is how many were not said since the last one that was. */
+/* Of one kind of complaint; begins zeroed. */
 typedef struct log_limit {
     int64_t said_ms; /* 0: never */
     uint64_t left_out;
 } log_limit_t;
+
+/* For complaints that could come with every message, whatever their site's limit below: true at most once in
+ * LOG_SELDOM_MS. Then `left_out`, if not NULL, is how many were not said since the last one that was. */
+bool log_seldom(log_limit_t *limit, uint64_t *left_out);
+/* The same for complaints that could come with every object, at most once in LOG_RARELY_MS. */
 bool log_rarely(log_limit_t *limit, uint64_t *left_out);
-/* The same for complaints of peers, at most once in LOG_SELDOM_MS. */
-bool log_counted(log_limit_t *limit, uint64_t *left_out);
 
 /* One place in the source that writes lines. However often it is passed, no more lines come from it than
  * LOG_BURST_LINES at once and then one each LOG_INTERVAL_MS (ten times that at info); debug and trace have no

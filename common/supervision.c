@@ -31,7 +31,7 @@ static socklen_t notify_address(struct sockaddr_un *address) {
 
 /* One datagram, never waited for. */
 static void notify(const char *state) {
-    static int64_t complained_ms;
+    static log_limit_t complained;
     struct sockaddr_un address;
     socklen_t size = notify_address(&address);
     if (size == 0)
@@ -39,7 +39,7 @@ static void notify(const char *state) {
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size) < 0) {
         int reason = errno;
-        if (log_seldom(&complained_ms))
+        if (log_seldom(&complained, NULL))
             log_warn(NULL, "can't tell NOTIFY_SOCKET %s: %s", state, strerror(reason));
     }
     if (fd >= 0)

@@ -95,7 +95,7 @@ static void note_why(association_t *a, const char *why) {
 
 void association_abort(association_t *a, abort_source_t source, abort_reason_t reason, const char *why) {
     /* Before there is an association, anybody can send anything. */
-    if (a->state != STA2_AWAITING_ASSOCIATE_RQ || log_seldom(&a->server->stranger_said_ms))
+    if (a->state != STA2_AWAITING_ASSOCIATE_RQ || log_seldom(&a->server->strangers, NULL))
         log_warn(&a->context, "A-ABORT to %s: %s", a->peer, why);
     note_why(a, why);
     if (a->state != STA2_AWAITING_ASSOCIATE_RQ)
@@ -160,7 +160,7 @@ void association_destroy(association_t **self_p) {
 /* A peer that is refused comes again and again. */
 static void log_rejection(association_t *a, const char *why) {
     uint64_t left_out;
-    if (!log_counted(&a->server->rejections, &left_out))
+    if (!log_seldom(&a->server->rejections, &left_out))
         log_debug(&a->context, "A-ASSOCIATE-RJ to %s: %s", a->peer, why);
     else if (left_out)
         log_warn(&a->context, "A-ASSOCIATE-RJ to %s, calling AE \"%s\": %s; %llu more since the last such line",
@@ -370,7 +370,7 @@ static void on_input_end(association_t *a) {
 
 /* No TLS session came about, for a reason that is the peer's or the site's. */
 static void on_refused(association_t *a) {
-    if (log_seldom(&a->server->refusal_said_ms[connection_refusal(&a->connection)]))
+    if (log_seldom(&a->server->refusals[connection_refusal(&a->connection)], NULL))
         log_warn(&a->context, "%s is refused: %s", a->peer, connection_security(&a->connection));
     await_close(a, OUTCOME_REJECTED, connection_security(&a->connection));
 }

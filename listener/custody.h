@@ -96,7 +96,7 @@ typedef struct custody {
     TAILQ_HEAD(ended_list, ended) ended;
     uint64_t objects_begun;
     budget_t *budget;
-    int64_t complained_ms; /* of too many writers */
+    log_limit_t complained; /* of too many writers */
     /* Called with `watcher` when a writer came, leaves or is gone; NULL: nobody wants to know. */
     void (*writers_changed)(void *watcher);
     void *watcher;

@@ -76,7 +76,7 @@ static void end_handshake(association_t *a) {
     uint64_t left_out;
     if (!pdu_stream_inside(&a->stream))
         log_debug(&a->context, "%s sent nothing within OXIDICOM_HANDSHAKE_TIMEOUT: closed", a->peer);
-    else if (log_counted(&a->server->late, &left_out))
+    else if (log_seldom(&a->server->late, &left_out))
         log_warn(&a->context,
                  "%s sent no A-ASSOCIATE-RQ within OXIDICOM_HANDSHAKE_TIMEOUT: closed, as were %llu "
                  "others since the last such line",

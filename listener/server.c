@@ -187,7 +187,7 @@ static void set_accepting(server_t *server, bool accepting) {
 
 static void pause_accepting(server_t *server, const char *why) {
     uint64_t left_out;
-    if (log_counted(&server->full, &left_out))
+    if (log_seldom(&server->full, &left_out))
         log_warn(NULL, "accepts no connection for now, %zu are open: %s", server->connections_count, why);
     set_accepting(server, false);
 }
@@ -203,7 +203,7 @@ static void welcome(server_t *server, const listening_t *listening, int fd, cons
     association_t *a = NULL;
     uint64_t left_out;
     if (limit && count > 2 * limit) {
-        if (log_counted(&server->crowded, &left_out))
+        if (log_seldom(&server->crowded, &left_out))
             log_warn(NULL,
                      "%s has twice OXIDICOM_CONNECTIONS_PER_ADDRESS: closed, as were %llu others since the last "
                      "such line",

@@ -35,9 +35,9 @@ typedef struct server {
     bool draining;
     int64_t drained_at_ms; /* while draining: what is open then is aborted */
     log_limit_t said_out_of_resources;
-    int64_t refusal_said_ms[REFUSALS]; /* last complaint of this kind */
-    int64_t stranger_said_ms;          /* last one about a peer that does not speak DICOM */
-    uint8_t *input;                    /* RECEIVE_BYTES, shared by all connections: nothing stays in it */
+    log_limit_t refusals[REFUSALS]; /* of TLS */
+    log_limit_t strangers;          /* peers that do not speak DICOM */
+    uint8_t *input;                 /* RECEIVE_BYTES, shared by all connections: nothing stays in it */
     log_limit_t rejections, late, crowded, full;
 } server_t;
 

@@ -189,7 +189,7 @@ static void on_writer_alive(custody_t *custody, const Ring__Alive *alive) {
     if (writer)
         writer_lost(custody, writer, "replaced");
     if (!has_room_for_writer(custody)) {
-        if (log_seldom(&custody->complained_ms))
+        if (log_seldom(&custody->complained, NULL))
             log_warn(NULL, "%s is ignored: %d writers are there already", alive->id, WRITERS_MAX);
         return;
     }

@@ -32,7 +32,7 @@ struct batch {
     size_t journaled_count;
     size_t objects_count, ends_count, messages_count;
     bool late;
-    int64_t complained_ms;
+    log_limit_t complained;
 };
 
 batch_t *batch_new(void) {
@@ -144,7 +144,7 @@ static void send_acknowledged(batch_t *batch, zsock_t *outbox, Ring__Acknowledge
     /* A queue that is full for want of a listener: the next one has another incarnation and waits for none of it.
      */
     if (ring_send(outbox, &RING_ENVELOPE(ACKNOWLEDGED, acknowledged, message)) != 0 &&
-        log_seldom(&batch->complained_ms))
+        log_seldom(&batch->complained, NULL))
         log_warn(NULL, "the listener takes no acknowledgements: %s", strerror(errno));
 }
 

@@ -39,7 +39,7 @@ struct board {
     size_t stages_count;
     values_t forgotten; /* counters of stages that had to make room */
     values_t sums;      /* of one visit */
-    int64_t complained_ms;
+    log_limit_t complained;
 };
 
 /* --- values ---------------------------------------------------------------------------------------------- */
@@ -181,7 +181,7 @@ static bool is_stage(const Ring__Alive *self) {
 void board_on_figures(board_t *board, const Ring__Figures *figures, int64_t now_ms) {
     const Ring__Alive *self = figures->self;
     if (!is_stage(self)) {
-        if (log_seldom(&board->complained_ms))
+        if (log_seldom(&board->complained, NULL))
             log_warn(NULL, "a Figures message that does not say whose they are is not used");
         return;
     }

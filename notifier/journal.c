@@ -229,7 +229,7 @@ void journal_close(journal_t *journal) {
 
 static void break_transaction(journal_t *journal) {
     note_damage(journal);
-    if (!journal->broken && log_seldom(&journal->complained_ms))
+    if (!journal->broken && log_seldom(&journal->complained, NULL))
         log_error(NULL, "journal: %s (%d); nothing of this batch is acknowledged", sqlite3_errmsg(journal->db),
                   sqlite3_extended_errcode(journal->db));
     journal->broken = true;

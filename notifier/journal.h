@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "common/limits.h"
+#include "common/log.h"
 #include "common/settings.h"
 #include "notifier/journal_sql.h"
 
@@ -33,7 +34,7 @@ typedef struct journal {
     bool damaged;            /* SQLite has found that the file is not what it wrote */
     bool lost;               /* so it was set aside: no transaction succeeds any more */
     int64_t series_quiet_ms; /* as set; for reception.c */
-    int64_t complained_ms;
+    log_limit_t complained;
     joined_t joined[JOINED_MAX];
     size_t joined_count, joined_next;
 } journal_t;

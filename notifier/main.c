@@ -65,7 +65,7 @@ typedef struct notifier {
     bool strangers;                              /* this batch had events of another one */
     int grace_timer;                             /* -1: none */
     int64_t resend_at_ms, resend_pause_ms;       /* after a commit that failed; 0: none has */
-    int64_t complained_ms;
+    log_limit_t complained;
     drain_t drain;
 } notifier_t;
 
@@ -170,7 +170,7 @@ static int on_grace_over(zloop_t *loop, int timer, void *argument) {
 /* --- messages of the ring ------------------------------------------------------------------------------ */
 
 static void complain(notifier_t *notifier, const char *message) {
-    if (log_seldom(&notifier->complained_ms))
+    if (log_seldom(&notifier->complained, NULL))
         log_warn(NULL, "a %s message that lacks something is not used", message);
 }
 

@@ -32,7 +32,7 @@ struct nats_link {
     int64_t asked_ms;       /* when NATS was last asked whether it has everything */
     int64_t interrupted_ms; /* when there was no connection last; 0: never */
     uint64_t lost;          /* messages */
-    int64_t complained_lost_ms;
+    log_limit_t complained_lost;
     TAILQ_HEAD(finals, final) finals; /* oldest first */
     size_t finals_count;
 };
@@ -207,7 +207,7 @@ nats_link_t *nats_link_new(const settings_t *settings, connection_state_t *state
 
 static void lose(nats_link_t *link, const char *why) {
     link->lost++;
-    if (link->options && log_seldom(&link->complained_lost_ms))
+    if (link->options && log_seldom(&link->complained_lost, NULL))
         log_warn(NULL, "progress messages that NATS did not take so far: %llu (%s)", (unsigned long long)link->lost,
                  why);
 }

@@ -13,7 +13,7 @@ struct publisher {
     zactor_t *thread;              /* NULL: nobody wants the messages */
     atomic_uint_least64_t waiting; /* in the queue; the thread takes off what it has taken */
     uint64_t dropped;
-    int64_t complained_ms;
+    log_limit_t complained;
 };
 
 /* What the thread owns. */
@@ -155,7 +155,7 @@ static void enqueue(publisher_t *publisher, kind_t kind, const char *subject, co
     atomic_fetch_sub(&publisher->waiting, 1);
     zmq_msg_close(&message);
     publisher->dropped++;
-    if (log_seldom(&publisher->complained_ms))
+    if (log_seldom(&publisher->complained, NULL))
         log_warn(NULL, "progress messages dropped for want of room so far: %llu",
                  (unsigned long long)publisher->dropped);
 }

@@ -97,7 +97,7 @@ Ring__Envelope *ring_unpack(const void *bytes, size_t size) {
 
 static void complain(ring_inbox_t *inbox, const char *reason) {
     metric_add(METRIC_INBOX_UNUSABLE, reason, 1);
-    if (log_seldom(&inbox->complained_ms))
+    if (log_seldom(&inbox->complained, NULL))
         log_warn(NULL, "messages in the inbox that can't be used so far: %llu corrupt, %llu unknown",
                  (unsigned long long)inbox->corrupt, (unsigned long long)inbox->unknown);
 }

@@ -4,6 +4,7 @@
 
 #include <czmq.h>
 
+#include "common/log.h"
 #include "proto/ring.pb-c.h"
 
 /* In every envelope. */
@@ -51,7 +52,7 @@ typedef struct ring_inbox {
     void *self;
     uint64_t corrupt, unknown; /* messages */
     size_t deepest;            /* most messages taken at once since somebody has set it to 0 */
-    int64_t complained_ms;
+    log_limit_t complained;
 } ring_inbox_t;
 
 /* Handles what waits in the inbox, at most INBOX_BURST_MESSAGES. Returns how many it took. */
