@@ -1,292 +1,16 @@
 /* oxidicom-notifier: events of the ring into the journal; from there acknowledgements to the listener, progress to
  * NATS, registrations to the broker. */
-#include <czmq.h>
 #include <sysexits.h>
 
 #include "common/clock.h"
 #include "common/limits.h"
-#include "common/log.h"
 #include "common/metrics.h"
-#include "common/stage.h"
-#include "notifier/adoption.h"
-#include "notifier/batch.h"
-#include "notifier/board.h"
 #include "notifier/broker.h"
 #include "notifier/confine.h"
-#include "notifier/drain.h"
-#include "notifier/gauges.h"
-#include "notifier/health.h"
-#include "notifier/housekeeping.h"
-#include "notifier/http.h"
-#include "notifier/journal.h"
 #include "notifier/libraries.h"
-#include "notifier/live.h"
-#include "notifier/metrics_export.h"
-#include "notifier/progress.h"
-#include "notifier/publisher.h"
-#include "notifier/query.h"
-#include "notifier/reception.h"
-#include "notifier/registrar.h"
-#include "notifier/traced.h"
-#include "proto/figures.h"
+#include "notifier/notifier.h"
 #include "proto/otlp.h"
 #include "proto/reply.h"
-#include "proto/span.h"
-
-typedef struct notifier {
-    stage_t *stage;
-    ring_inbox_t inbox;
-    zsock_t *listener; /* its inbox */
-    zsock_t *monitor;  /* of the connection to it; NULL: it can't be watched */
-    journal_t journal;
-    batch_t *batch;
-    publisher_t *publisher;
-    progress_t *progress;
-    int progress_timer; /* -1: none */
-    zactor_t *broker;
-    connection_state_t broker_state, nats_state;
-    registrar_t *registrar;
-    query_t *query;
-    adoption_t adoption;
-    housekeeping_t housekeeping;
-    figures_t *figures;
-    board_t *board;
-    health_t health;
-    gauges_t gauges;
-    live_t live;
-    http_t *http;                     /* NULL: nobody is to be served */
-    metrics_export_t *metrics_export; /* NULL: none */
-    size_t figures_heard;             /* messages of that kind in what was taken from the inbox last */
-    int journal_changes;              /* rows changed so far, at the last commit of events */
-    int64_t journal_try_ms;           /* when a journal that did not take events is tried again */
-    traced_t *traced;
-    int64_t listener_heard_ns, listener_died_ns; /* since 1970 */
-    uint64_t current_listener;                   /* incarnation; 0: has not said it yet */
-    bool strangers;                              /* this batch had events of another one */
-    int grace_timer;                             /* -1: none */
-    int64_t resend_at_ms, resend_pause_ms;       /* after a commit that failed; 0: none has */
-    log_limit_t complained;
-    drain_t drain;
-} notifier_t;
-
-/* --- a batch: events, commit, what follows from it ----------------------------------------------------- */
-
-static int on_progress_due(zloop_t *loop, int timer, void *argument);
-static int on_grace_over(zloop_t *loop, int timer, void *argument);
-
-static void arm_progress(notifier_t *notifier) {
-    int64_t wait_ms = progress_flush(notifier->progress, clock_ms());
-    if (wait_ms >= 0 && notifier->progress_timer < 0)
-        notifier->progress_timer =
-            zloop_timer(notifier->stage->loop, (size_t)wait_ms, 1, on_progress_due, notifier);
-}
-
-static int on_progress_due(zloop_t *loop, int timer, void *argument) {
-    (void)loop;
-    (void)timer;
-    notifier_t *notifier = argument;
-    notifier->progress_timer = -1;
-    arm_progress(notifier);
-    return 0;
-}
-
-/* Associations of other listeners than the current one are ended after the grace, which begins anew when another
- * listener says that it lives. */
-static void arm_grace(notifier_t *notifier) {
-    if (notifier->grace_timer < 0)
-        notifier->grace_timer = zloop_timer(notifier->stage->loop, LISTENER_GRACE_MS, 1, on_grace_over, notifier);
-}
-
-/* The listener sends what was not acknowledged again to a new notifier. One whose journal has failed (a full disk,
- * say) becomes such a one after a pause, so that the objects that wait get another chance before their deadline. */
-static void ask_again_later(notifier_t *notifier) {
-    batch_drop(notifier->batch);
-    if (notifier->resend_at_ms)
-        return;
-    notifier->resend_pause_ms = notifier->resend_pause_ms ? notifier->resend_pause_ms * 2 : RESEND_FIRST_MS;
-    if (notifier->resend_pause_ms > RESEND_LONGEST_MS)
-        notifier->resend_pause_ms = RESEND_LONGEST_MS;
-    notifier->resend_at_ms = clock_ms() + notifier->resend_pause_ms;
-}
-
-static void ask_again(notifier_t *notifier) {
-    if (!notifier->resend_at_ms || clock_ms() < notifier->resend_at_ms)
-        return;
-    notifier->resend_at_ms = 0;
-    notifier->stage->incarnation++;
-}
-
-/* Whether the journal takes anything is known from what was written, not from what was only read. */
-static bool commit_events(notifier_t *notifier) {
-    if (!notifier->journal.open)
-        return true;
-    bool wrote = sqlite3_total_changes(notifier->journal.db) != notifier->journal_changes;
-    int64_t begun_us = clock_us();
-    bool committed = journal_commit(&notifier->journal) == 0;
-    metric_observe(METRIC_JOURNAL_COMMIT_TIME, clock_us() - begun_us);
-    metric_add(METRIC_JOURNAL_FAILURES, NULL, !committed);
-    if (wrote || !committed)
-        atomic_store(&notifier->health.journal_writable, committed);
-    notifier->journal_changes = sqlite3_total_changes(notifier->journal.db);
-    return committed;
-}
-
-/* Only what is committed is acknowledged, published or sent. */
-static void finish_batch(notifier_t *notifier) {
-    reception_end_abandoned(&notifier->journal, notifier->batch);
-    bool events = notifier->journal.open, committed = commit_events(notifier);
-    query_settle(notifier->query, committed);
-    if (!committed) {
-        ask_again_later(notifier);
-    } else if (events) {
-        batch_settle(notifier->batch, notifier->listener, notifier->progress, clock_ms());
-        notifier->resend_pause_ms = 0;
-    }
-    arm_progress(notifier);
-    if (notifier->strangers && notifier->current_listener)
-        arm_grace(notifier);
-    notifier->strangers = false;
-    registrar_pump(notifier->registrar);
-}
-
-static void end_quiet_series(notifier_t *notifier) {
-    if (reception_end_quiet(&notifier->journal, notifier->batch))
-        finish_batch(notifier);
-    else
-        (void)!journal_commit(&notifier->journal); /* of nothing */
-}
-
-static int on_grace_over(zloop_t *loop, int timer, void *argument) {
-    (void)loop;
-    (void)timer;
-    notifier_t *notifier = argument;
-    notifier->grace_timer = -1;
-    traced_close_others(notifier->traced, notifier->current_listener, notifier->listener_died_ns);
-    reception_close_other_listeners(&notifier->journal, notifier->batch, notifier->current_listener);
-    finish_batch(notifier);
-    return 0;
-}
-
-/* --- messages of the ring ------------------------------------------------------------------------------ */
-
-static void complain(notifier_t *notifier, const char *message) {
-    if (log_seldom(&notifier->complained, NULL))
-        log_warn(NULL, "a %s message that lacks something is not used", message);
-}
-
-static log_context_t context_of(const Ring__ObjectId *id) {
-    return (log_context_t){.association = id->association, .object = id->object};
-}
-
-static void on_stored(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
-    (void)data;
-    notifier_t *notifier = self;
-    const Ring__Stored *stored = envelope->stored;
-    if (!reception_stored_usable(stored)) {
-        complain(notifier, "Stored");
-        return;
-    }
-    log_context_t context = context_of(stored->object);
-    metric_add(METRIC_EVENTS, "stored", 1);
-    log_debug(&context, "stored by writer %s, attempt %u", stored->writer, stored->attempt);
-    notifier->strangers |= stored->object->listener != notifier->current_listener;
-    traced_say_stored(stored);
-    if (reception_on_stored(&notifier->journal, notifier->batch, stored))
-        traced_on_stored(notifier->traced, stored);
-}
-
-static void on_refused(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
-    (void)data;
-    notifier_t *notifier = self;
-    const Ring__Refused *refused = envelope->refused;
-    if (!reception_refused_usable(refused)) {
-        complain(notifier, "Refused");
-        return;
-    }
-    log_context_t context = context_of(refused->object);
-    metric_add(METRIC_EVENTS, "refused", 1);
-    log_debug(&context, "refused with %04X: %s", refused->status, refused->reason);
-    notifier->strangers |= refused->object->listener != notifier->current_listener;
-    traced_say_refused(refused);
-    if (reception_on_refused(&notifier->journal, notifier->batch, refused))
-        traced_on_refused(notifier->traced, refused);
-}
-
-static void on_association_ended(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
-    (void)data;
-    notifier_t *notifier = self;
-    const Ring__AssociationEnded *ended = envelope->association_ended;
-    log_context_t context = {.association = ended->association};
-    metric_add(METRIC_EVENTS, "association_ended", 1);
-    log_debug(&context, "ended");
-    reception_on_association_ended(&notifier->journal, notifier->batch, ended->listener, ended->association);
-}
-
-static void on_association_traced(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
-    (void)data;
-    traced_on_association(((notifier_t *)self)->traced, envelope->association_traced);
-}
-
-static void on_alive(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
-    (void)data;
-    notifier_t *notifier = self;
-    const Ring__Alive *alive = envelope->alive;
-    if (alive->stage != RING__STAGE__STAGE_LISTENER || !alive->incarnation)
-        return;
-    if (alive->incarnation == notifier->current_listener) {
-        notifier->listener_heard_ns = span_now();
-        return;
-    }
-    notifier->listener_died_ns = notifier->listener_heard_ns ? notifier->listener_heard_ns : span_now();
-    notifier->listener_heard_ns = span_now();
-    log_info(NULL, "the listener is there, release %s", alive->release);
-    notifier->current_listener = alive->incarnation;
-    if (notifier->grace_timer >= 0)
-        zloop_timer_end(notifier->stage->loop, notifier->grace_timer);
-    notifier->grace_timer = -1;
-    arm_grace(notifier);
-}
-
-static void on_figures(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
-    (void)data;
-    notifier_t *notifier = self;
-    notifier->figures_heard++;
-    board_on_figures(notifier->board, envelope->figures, clock_ms());
-    view_on_figures(notifier->live.view, envelope->figures);
-}
-
-static void on_status_query(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
-    (void)data;
-    query_on_status(((notifier_t *)self)->query, envelope->status_query);
-}
-
-static void on_series_query(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
-    (void)data;
-    query_on_series(((notifier_t *)self)->query, envelope->series_query);
-}
-
-static void on_resend(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
-    (void)data;
-    query_on_resend(((notifier_t *)self)->query, envelope->resend);
-}
-
-static void on_register(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
-    (void)data;
-    query_on_register(((notifier_t *)self)->query, envelope->register_);
-}
-
-static ring_handler_fn *const HANDLERS[] = {
-    [RING__ENVELOPE__BODY_ALIVE] = on_alive,
-    [RING__ENVELOPE__BODY_STORED] = on_stored,
-    [RING__ENVELOPE__BODY_REFUSED] = on_refused,
-    [RING__ENVELOPE__BODY_ASSOCIATION_ENDED] = on_association_ended,
-    [RING__ENVELOPE__BODY_FIGURES] = on_figures,
-    [RING__ENVELOPE__BODY_ASSOCIATION_TRACED] = on_association_traced,
-    [RING__ENVELOPE__BODY_STATUS_QUERY] = on_status_query,
-    [RING__ENVELOPE__BODY_SERIES_QUERY] = on_series_query,
-    [RING__ENVELOPE__BODY_RESEND] = on_resend,
-    [RING__ENVELOPE__BODY_REGISTER] = on_register,
-};
 
 /* --- figures ------------------------------------------------------------------------------------------- */
 
@@ -344,7 +68,7 @@ static void on_inbox(stage_t *stage) {
     notifier->figures_heard = 0;
     /* Figures come all the time, and nothing follows from them. */
     if (ring_drain(stage->inbox, &notifier->inbox) > notifier->figures_heard) {
-        finish_batch(notifier);
+        settle_batch(notifier);
         drain_heard(&notifier->drain);
     }
     end_if_drained(stage);
@@ -361,11 +85,11 @@ static int on_broker(zloop_t *loop, zsock_t *socket, void *argument) {
 
 static void on_beat(stage_t *stage) {
     notifier_t *notifier = stage->self;
-    ask_again(notifier);
+    settle_ask_again(notifier);
     Ring__Alive alive = alive_of(stage, RING__STAGE__STAGE_NOTIFIER);
     /* A full queue means that the listener is not there to hear it. */
     (void)!ring_send(notifier->listener, &RING_ENVELOPE(ALIVE, alive, &alive));
-    end_quiet_series(notifier);
+    settle_quiet_series(notifier);
     if (adoption_beat(&notifier->adoption, &notifier->journal, notifier->batch, stage->settings.files_root))
         batch_settle(notifier->batch, notifier->listener, notifier->progress, clock_ms());
     registrar_on_broker(notifier->registrar);
@@ -401,8 +125,7 @@ static int start(stage_t *stage) {
     notifier->progress_timer = notifier->grace_timer = -1;
     otlp_start(&stage->settings, stage->id);
     notifier->traced = traced_new();
-    notifier->inbox =
-        (ring_inbox_t){.handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = notifier};
+    messages_start(notifier);
     int status = journal_open(&notifier->journal, &stage->settings);
     if (status != 0)
         return status;

@@ -1,0 +1,85 @@
+/* The notifier's state, shared by main.c (its life), messages.c (what the ring tells) and settle.c (what follows).
+ */
+#ifndef NOTIFIER_NOTIFIER_H
+#define NOTIFIER_NOTIFIER_H
+
+#include <czmq.h>
+
+#include "common/log.h"
+#include "common/stage.h"
+#include "notifier/adoption.h"
+#include "notifier/batch.h"
+#include "notifier/board.h"
+#include "notifier/connection.h"
+#include "notifier/drain.h"
+#include "notifier/gauges.h"
+#include "notifier/health.h"
+#include "notifier/housekeeping.h"
+#include "notifier/http.h"
+#include "notifier/journal.h"
+#include "notifier/live.h"
+#include "notifier/metrics_export.h"
+#include "notifier/progress.h"
+#include "notifier/publisher.h"
+#include "notifier/query.h"
+#include "notifier/registrar.h"
+#include "notifier/traced.h"
+#include "proto/figures.h"
+#include "proto/ring.h"
+
+typedef struct notifier {
+    stage_t *stage;
+    ring_inbox_t inbox;
+    zsock_t *listener; /* its inbox */
+    zsock_t *monitor;  /* of the connection to it; NULL: it can't be watched */
+    journal_t journal;
+    batch_t *batch;
+    publisher_t *publisher;
+    progress_t *progress;
+    int progress_timer; /* -1: none */
+    zactor_t *broker;
+    connection_state_t broker_state, nats_state;
+    registrar_t *registrar;
+    query_t *query;
+    adoption_t adoption;
+    housekeeping_t housekeeping;
+    figures_t *figures;
+    board_t *board;
+    health_t health;
+    gauges_t gauges;
+    live_t live;
+    http_t *http;                     /* NULL: nobody is to be served */
+    metrics_export_t *metrics_export; /* NULL: none */
+    size_t figures_heard;             /* messages of that kind in what was taken from the inbox last */
+    int journal_changes;              /* rows changed so far, at the last commit of events */
+    int64_t journal_try_ms;           /* when a journal that did not take events is tried again */
+    traced_t *traced;
+    int64_t listener_heard_ns, listener_died_ns; /* since 1970 */
+    uint64_t current_listener;                   /* incarnation; 0: has not said it yet */
+    bool strangers;                              /* this batch had events of another one */
+    int grace_timer;                             /* -1: none */
+    int64_t resend_at_ms, resend_pause_ms;       /* after a commit that failed; 0: none has */
+    log_limit_t complained;
+    drain_t drain;
+} notifier_t;
+
+/* --- messages.c --- */
+
+/* Makes the inbox's handlers those of the ring's messages. */
+void messages_start(notifier_t *notifier);
+
+/* --- settle.c: a batch of events, its commit, and what follows from it --- */
+
+/* Only what is committed is acknowledged, published or sent. */
+void settle_batch(notifier_t *notifier);
+/* Receptions that have been quiet for long enough end (OXIDICOM_SERIES_QUIET). */
+void settle_quiet_series(notifier_t *notifier);
+/* Associations of other listeners than the current one are ended after the grace. */
+void settle_await_grace(notifier_t *notifier);
+/* The current listener is a new one: the grace begins anew. */
+void settle_renew_grace(notifier_t *notifier);
+/* Whether the time has come to ask for unacknowledged objects again, after a commit that failed: then as another.
+ */
+void settle_ask_again(notifier_t *notifier);
+
+#endif

@@ -1,0 +1,108 @@
+/* A batch of events, its commit to the journal, and what follows from that. */
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/metrics.h"
+#include "notifier/notifier.h"
+#include "notifier/reception.h"
+
+static int on_progress_due(zloop_t *loop, int timer, void *argument);
+static int on_grace_over(zloop_t *loop, int timer, void *argument);
+
+static void arm_progress(notifier_t *notifier) {
+    int64_t wait_ms = progress_flush(notifier->progress, clock_ms());
+    if (wait_ms >= 0 && notifier->progress_timer < 0)
+        notifier->progress_timer =
+            zloop_timer(notifier->stage->loop, (size_t)wait_ms, 1, on_progress_due, notifier);
+}
+
+static int on_progress_due(zloop_t *loop, int timer, void *argument) {
+    (void)loop;
+    (void)timer;
+    notifier_t *notifier = argument;
+    notifier->progress_timer = -1;
+    arm_progress(notifier);
+    return 0;
+}
+
+/* Associations of other listeners than the current one are ended after the grace, which begins anew when another
+ * listener says that it lives. */
+void settle_await_grace(notifier_t *notifier) {
+    if (notifier->grace_timer < 0)
+        notifier->grace_timer = zloop_timer(notifier->stage->loop, LISTENER_GRACE_MS, 1, on_grace_over, notifier);
+}
+
+void settle_renew_grace(notifier_t *notifier) {
+    if (notifier->grace_timer >= 0)
+        zloop_timer_end(notifier->stage->loop, notifier->grace_timer);
+    notifier->grace_timer = -1;
+    settle_await_grace(notifier);
+}
+
+/* The listener sends what was not acknowledged again to a new notifier. One whose journal has failed (a full disk,
+ * say) becomes such a one after a pause, so that the objects that wait get another chance before their deadline. */
+static void ask_again_later(notifier_t *notifier) {
+    batch_drop(notifier->batch);
+    if (notifier->resend_at_ms)
+        return;
+    notifier->resend_pause_ms = notifier->resend_pause_ms ? notifier->resend_pause_ms * 2 : RESEND_FIRST_MS;
+    if (notifier->resend_pause_ms > RESEND_LONGEST_MS)
+        notifier->resend_pause_ms = RESEND_LONGEST_MS;
+    notifier->resend_at_ms = clock_ms() + notifier->resend_pause_ms;
+}
+
+void settle_ask_again(notifier_t *notifier) {
+    if (!notifier->resend_at_ms || clock_ms() < notifier->resend_at_ms)
+        return;
+    notifier->resend_at_ms = 0;
+    notifier->stage->incarnation++;
+}
+
+/* Whether the journal takes anything is known from what was written, not from what was only read. */
+static bool commit_events(notifier_t *notifier) {
+    if (!notifier->journal.open)
+        return true;
+    bool wrote = sqlite3_total_changes(notifier->journal.db) != notifier->journal_changes;
+    int64_t begun_us = clock_us();
+    bool committed = journal_commit(&notifier->journal) == 0;
+    metric_observe(METRIC_JOURNAL_COMMIT_TIME, clock_us() - begun_us);
+    metric_add(METRIC_JOURNAL_FAILURES, NULL, !committed);
+    if (wrote || !committed)
+        atomic_store(&notifier->health.journal_writable, committed);
+    notifier->journal_changes = sqlite3_total_changes(notifier->journal.db);
+    return committed;
+}
+
+void settle_batch(notifier_t *notifier) {
+    reception_end_abandoned(&notifier->journal, notifier->batch);
+    bool events = notifier->journal.open, committed = commit_events(notifier);
+    query_settle(notifier->query, committed);
+    if (!committed) {
+        ask_again_later(notifier);
+    } else if (events) {
+        batch_settle(notifier->batch, notifier->listener, notifier->progress, clock_ms());
+        notifier->resend_pause_ms = 0;
+    }
+    arm_progress(notifier);
+    if (notifier->strangers && notifier->current_listener)
+        settle_await_grace(notifier);
+    notifier->strangers = false;
+    registrar_pump(notifier->registrar);
+}
+
+void settle_quiet_series(notifier_t *notifier) {
+    if (reception_end_quiet(&notifier->journal, notifier->batch))
+        settle_batch(notifier);
+    else
+        (void)!journal_commit(&notifier->journal); /* of nothing */
+}
+
+static int on_grace_over(zloop_t *loop, int timer, void *argument) {
+    (void)loop;
+    (void)timer;
+    notifier_t *notifier = argument;
+    notifier->grace_timer = -1;
+    traced_close_others(notifier->traced, notifier->current_listener, notifier->listener_died_ns);
+    reception_close_other_listeners(&notifier->journal, notifier->batch, notifier->current_listener);
+    settle_batch(notifier);
+    return 0;
+}
