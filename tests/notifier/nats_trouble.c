@@ -148,18 +148,6 @@ Test(nats_trouble, connections_that_are_cut_anywhere_lose_no_done) {
 
 /* --- servers that mean no good --------------------------------------------------------------------------- */
 
-/* Anonymous memory of the notifier, in KiB. */
-static long memory_kib(void) {
-    char *path = text_of("/proc/%d/status", (int)site.notifier);
-    size_t size;
-    char *status = file_content(path, &size), *line = status ? strstr(status, "RssAnon:") : NULL;
-    cr_assert_not_null(line);
-    long kib = strtol(line + strlen("RssAnon:"), NULL, 10);
-    free(status);
-    free(path);
-    return kib;
-}
-
 /* What NATS may cost at most while it sends as much as it likes. */
 #define MEMORY_KIB 65536
 
@@ -174,11 +162,11 @@ static void expect_unimpressed(const char *greeting, const char *filler, uint64_
     site_start(&site);
     send_files(SERIES_COUNT + 1, 1);
     end_series(SERIES_COUNT + 1);
-    long before_kib = memory_kib();
+    long before_kib = process_anonymous_kib(site.notifier);
     cr_expect(await(has_sent, &bytes, 60000), "only %llu bytes", (unsigned long long)fake_server_sent_bytes(fake));
     send_all_series();
     cr_expect(site_await_tasks(&site, SERIES_COUNT + 1, 20000));
-    cr_expect_lt(memory_kib() - before_kib, MEMORY_KIB);
+    cr_expect_lt(process_anonymous_kib(site.notifier) - before_kib, MEMORY_KIB);
     cr_expect_eq(site_terminate(&site, 20000), 0);
 }
 

@@ -205,23 +205,6 @@ Test(storage, of_refused_objects_is_as_large_as_the_quarantine_size_allows, .tim
 
 /* --- memory ----------------------------------------------------------------------------------------------- */
 
-/* Anonymous memory of the launcher and its stages in KiB. */
-static long anonymous_kib(const receiver_t *receiver) {
-    const pid_t processes[] = {receiver->launcher, receiver_stage(receiver, "listener", 0),
-                               receiver_stage(receiver, "writer", 0), receiver_stage(receiver, "notifier", 0)};
-    long sum = 0;
-    for (size_t i = 0; i < sizeof processes / sizeof *processes; i++) {
-        char *path = text_of("/proc/%d/status", (int)processes[i]);
-        size_t size;
-        char *status = file_content(path, &size), *line = status ? strstr(status, "RssAnon:") : NULL;
-        cr_assert_not_null(line);
-        sum += strtol(line + strlen("RssAnon:"), NULL, 10);
-        free(status);
-        free(path);
-    }
-    return sum;
-}
-
 Test(storage, of_one_gigabyte_passes_through_little_memory, .timeout = 300) {
 #ifdef __SANITIZE_ADDRESS__
     cr_skip("AddressSanitizer takes memory of its own");
@@ -243,7 +226,7 @@ Test(storage, of_one_gigabyte_passes_through_little_memory, .timeout = 300) {
         memset(piece, i, sizeof piece);
         cr_assert(scu_p_data(&scu, 1, i == PIECES - 1 ? 2 : 0, piece, sizeof piece));
         if (i % 16 == 0) {
-            long now = anonymous_kib(&receiver);
+            long now = receiver_memory_kib(&receiver);
             most = now > most ? now : most;
         }
     }

@@ -1,5 +1,4 @@
 /* Who may open an association, and how many may at once. */
-#include <dirent.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,18 +116,6 @@ Test(who_may, has_to_wait_while_the_most_connections_are_open, .timeout = 60) {
     site_end(&site);
 }
 
-static size_t descriptors(pid_t pid) {
-    char *path = text_of("/proc/%d/fd", (int)pid);
-    size_t count = 0;
-    DIR *folder = opendir(path);
-    while (folder && readdir(folder))
-        count++;
-    if (folder)
-        closedir(folder);
-    free(path);
-    return count - 2; /* . and .. */
-}
-
 /* The number that a new descriptor would get. */
 static rlim_t lowest_free_descriptor(pid_t pid) {
     for (rlim_t fd = 0;; fd++) {
@@ -192,16 +179,6 @@ Test(who_may, has_to_wait_while_there_are_no_descriptors, .timeout = 60) {
 #define CONNECTION_MOST_KIB     64
 #define CROWD_HANDSHAKE_TIMEOUT "6s"
 
-static long anonymous_kib(pid_t pid) {
-    char *path = text_of("/proc/%d/status", (int)pid);
-    size_t size;
-    char *status = file_content(path, &size), *at = strstr(status, "RssAnon:");
-    long kib = at ? strtol(at + strlen("RssAnon:"), NULL, 10) : 0;
-    free(status);
-    free(path);
-    return kib;
-}
-
 typedef struct descriptors_wanted {
     pid_t pid;
     size_t most;
@@ -209,7 +186,7 @@ typedef struct descriptors_wanted {
 
 static bool has_at_most(void *argument) {
     const descriptors_wanted_t *wanted = argument;
-    return descriptors(wanted->pid) <= wanted->most;
+    return process_descriptors(wanted->pid) <= wanted->most;
 }
 
 /* A third say nothing, a third announce the longest request and say a little of it, a third go on byte by byte. */
@@ -218,8 +195,8 @@ Test(who_may, is_served_while_hundreds_hang_and_they_cost_little_and_go, .timeou
     static const char begin[] = "\1\0\0\4\0\0\0\1\0\0";
     site_t site = SITE_WITH("OXIDICOM_HANDSHAKE_TIMEOUT", CROWD_HANDSHAKE_TIMEOUT);
     scu_t first = associate_with_whole_ring(&site);
-    size_t descriptors_before = descriptors(site.listener);
-    long before_kib = anonymous_kib(site.listener);
+    size_t descriptors_before = process_descriptors(site.listener);
+    long before_kib = process_anonymous_kib(site.listener);
     for (size_t i = 0; i < CROWD; i++) {
         cr_assert(scu_connect(&crowd[i], site.receiver.port), "%zu", i);
         if (i % 3 != 0)
@@ -235,14 +212,14 @@ Test(who_may, is_served_while_hundreds_hang_and_they_cost_little_and_go, .timeou
         answered++;
     }
     cr_assert_eq(answered, 9);
-    cr_assert_geq(descriptors(site.listener), descriptors_before + CROWD, "they hang all the while");
+    cr_assert_geq(process_descriptors(site.listener), descriptors_before + CROWD, "they hang all the while");
 #ifndef __SANITIZE_ADDRESS__
-    long grown_kib = anonymous_kib(site.listener) - before_kib;
+    long grown_kib = process_anonymous_kib(site.listener) - before_kib;
     cr_assert_lt(grown_kib, (long)CROWD * CONNECTION_MOST_KIB, "%ld KiB", grown_kib);
 #endif
     (void)before_kib;
     descriptors_wanted_t wanted = {site.listener, descriptors_before};
-    cr_assert(await(has_at_most, &wanted, 30000), "%zu descriptors, %zu before", descriptors(site.listener),
+    cr_assert(await(has_at_most, &wanted, 30000), "%zu descriptors, %zu before", process_descriptors(site.listener),
               descriptors_before);
     for (size_t i = 0; i < CROWD; i++)
         scu_close(&crowd[i]);

@@ -1,6 +1,5 @@
 #include "tests/support/hostile.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -107,18 +106,6 @@ static void end_session(run_t *run, open_session_t *slot) {
 
 /* --- the receiver ------------------------------------------------------------------------------------------ */
 
-static size_t descriptors_of(pid_t pid) {
-    char *path = text_of("/proc/%d/fd", (int)pid);
-    DIR *folder = opendir(path);
-    size_t count = 0;
-    while (folder && readdir(folder))
-        count++;
-    if (folder)
-        closedir(folder);
-    free(path);
-    return count;
-}
-
 static bool serves(const run_t *run) {
     scu_t scu = {.timeout_ms = END_TIMEOUT_MS};
     bytes_t set = dataset_instance(EXPLICIT_LE, "1.2.3.4", "1.2.3.4.5", 1, 2000);
@@ -132,7 +119,7 @@ static bool serves(const run_t *run) {
 static void count_descriptors(run_t *run) {
     for (int64_t since_ms = clock_ms(); clock_ms() - since_ms < SETTLED_MS; usleep(50000))
         for (size_t i = 0; i < 3; i++) {
-            size_t count = descriptors_of(run->pids[i]);
+            size_t count = process_descriptors(run->pids[i]);
             if (count != run->descriptors[i])
                 since_ms = clock_ms();
             run->descriptors[i] = count;
@@ -165,7 +152,7 @@ static long settled_kib(const run_t *run) {
 static bool is_quiet(void *argument) {
     const run_t *run = argument;
     for (size_t i = 0; i < 3; i++)
-        if (descriptors_of(run->pids[i]) > run->descriptors[i])
+        if (process_descriptors(run->pids[i]) > run->descriptors[i])
             return false;
     return true;
 }
@@ -176,8 +163,8 @@ static void look_at_stages(run_t *run) {
             COMPLAIN(run, "the %s has died\n", STAGES[i]);
     if (!await(is_quiet, run, END_TIMEOUT_MS))
         COMPLAIN(run, "descriptors stay open: %zu, %zu and %zu; at the begin %zu, %zu and %zu\n",
-                 descriptors_of(run->pids[0]), descriptors_of(run->pids[1]), descriptors_of(run->pids[2]),
-                 run->descriptors[0], run->descriptors[1], run->descriptors[2]);
+                 process_descriptors(run->pids[0]), process_descriptors(run->pids[1]),
+                 process_descriptors(run->pids[2]), run->descriptors[0], run->descriptors[1], run->descriptors[2]);
     long kib = settled_kib(run);
     fprintf(run->report, "anonymous memory of the listener: %ld KiB, warm %ld KiB\n", kib, run->warm_kib);
     if (MEMORY_COUNTS && run->hostile->sessions > WARM_SESSIONS && kib > run->warm_kib + GROWTH_KIB)

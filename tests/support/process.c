@@ -1,6 +1,7 @@
 #include "tests/support/process.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -199,4 +200,29 @@ bool await_port(int port, int64_t ms) {
 unsigned test_seed(void) {
     const char *given = getenv("OXIDICOM_TEST_SEED");
     return given ? (unsigned)strtoul(given, NULL, 10) : arc4random();
+}
+
+long process_anonymous_kib(pid_t pid) {
+    char *path = text_of("/proc/%d/status", (int)pid), line[256];
+    long kib = 0;
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "RssAnon: %ld", &kib) == 1)
+            break;
+    if (file)
+        fclose(file);
+    free(path);
+    return kib;
+}
+
+size_t process_descriptors(pid_t pid) {
+    char *path = text_of("/proc/%d/fd", (int)pid);
+    DIR *folder = opendir(path);
+    size_t count = 0;
+    for (struct dirent *entry; folder && (entry = readdir(folder));)
+        count += *entry->d_name != '.';
+    if (folder)
+        closedir(folder);
+    free(path);
+    return count;
 }

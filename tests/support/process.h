@@ -23,6 +23,10 @@ int process_run(const char *log, const char *const *environment, const char *con
 /* Waits for the process; returns whether it ended within `ms`. */
 bool process_wait(pid_t pid, int64_t ms, int *status);
 
+/* Anonymous memory of a process, in KiB, and how many descriptors it has open; 0 where it is not there. */
+long process_anonymous_kib(pid_t pid);
+size_t process_descriptors(pid_t pid);
+
 /* Asks `condition` every few milliseconds until it holds; false after `ms`. */
 bool await(bool (*condition)(void *argument), void *argument, int64_t ms);
 

@@ -117,19 +117,6 @@ pid_t receiver_stage(const receiver_t *receiver, const char *stage, int number) 
     return 0;
 }
 
-long process_anonymous_kib(pid_t pid) {
-    char *path = text_of("/proc/%d/status", (int)pid), line[256];
-    long kib = 0;
-    FILE *file = fopen(path, "r");
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "RssAnon: %ld", &kib) == 1)
-            break;
-    if (file)
-        fclose(file);
-    free(path);
-    return kib;
-}
-
 long receiver_memory_kib(const receiver_t *receiver) {
     int pids[64];
     size_t count = children_of(receiver->launcher, pids, 64);

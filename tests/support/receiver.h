@@ -33,8 +33,6 @@ void receiver_clear(receiver_t *receiver);
 
 /* The process of a stage: "listener", "writer", "notifier"; `number` counts writers. 0: none. */
 pid_t receiver_stage(const receiver_t *receiver, const char *stage, int number);
-/* Anonymous memory of a process, in KiB. */
-long process_anonymous_kib(pid_t pid);
 /* Anonymous memory of the launcher and its stages together, in KiB. */
 long receiver_memory_kib(const receiver_t *receiver);
 /* Waits until the log has the text; false after `ms`. */
