@@ -99,6 +99,7 @@ again:
 
 dist:
 	mkdir -p build
-	git archive --format=tar --prefix=oxidicom-$(VERSION)/ HEAD | gzip -n9 >build/oxidicom-$(VERSION).tar.gz
+	git archive --format=tar --prefix=oxidicom-$(VERSION)/ HEAD | gzip -n9 >build/oxidicom-$(VERSION).$$$$.new && \
+		mv build/oxidicom-$(VERSION).$$$$.new build/oxidicom-$(VERSION).tar.gz
 
 .PHONY: man install deb deb-check again dist

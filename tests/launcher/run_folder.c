@@ -88,6 +88,7 @@ static void prepare_unprivileged(receiver_t *receiver) {
     free(temporary);
 }
 
+/* `command` is the shell's, which gets the launcher's as its arguments. */
 static void launch_as_nobody(receiver_t *receiver, const char *temporary, const char *runtime,
                              const char *command) {
     char *launcher = text_of("%s/bin/oxidicom", receiver->folder);
@@ -106,9 +107,8 @@ static void launch_as_nobody(receiver_t *receiver, const char *temporary, const 
                                        UNSET,
                                        NULL};
     receiver_launch_as(receiver, environment,
-                       (const char *const[]){"unshare", "--mount", "sh", "-c", command, "sh", "setpriv",
-                                             "--reuid=65534", "--regid=65534", "--clear-groups", "--pdeathsig=KILL",
-                                             launcher, NULL});
+                       (const char *const[]){"sh", "-c", command, "sh", "setpriv", "--reuid=65534", "--regid=65534",
+                                             "--clear-groups", "--pdeathsig=KILL", launcher, NULL});
     free(launcher);
 }
 
@@ -116,9 +116,12 @@ static void launch_unprivileged(receiver_t *receiver, const char *temporary, con
     launch_as_nobody(receiver, temporary, runtime, "exec \"$@\"");
 }
 
-/* Where neither a temporary folder nor memory can be written. */
+/* Where neither a temporary folder nor memory can be written. In a chroot the root is no mount, so that unshare
+ * can't make all of them private; the one that matters is enough. */
 static void launch_without_memory(receiver_t *receiver) {
-    launch_as_nobody(receiver, "/nonexistent", UNSET, "mount -t tmpfs -o ro tmpfs /dev/shm && exec \"$@\"");
+    launch_as_nobody(receiver, "/nonexistent", UNSET,
+                     "exec unshare --mount --propagation unchanged sh -c 'mount --make-private /dev/shm && "
+                     "mount -t tmpfs -o ro tmpfs /dev/shm && exec \"$@\"' sh \"$@\"");
 }
 
 /* The folder oxidicom-XXXXXX in there; free it. NULL: none. */
