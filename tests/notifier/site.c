@@ -12,7 +12,7 @@
 #include "common/stage.h"
 #include "tests/support/receiver.h"
 
-#define PATIENCE_MS 5000
+#define PATIENCE_MS 60000
 
 static char *folder_in(site_t *site, const char *name) {
     char *path = text_of("%s/%s", site->folder, name);

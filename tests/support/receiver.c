@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define READY_MS 60000
+
 const char *binaries(void) {
     static char folder[4096];
     ssize_t size = readlink("/proc/self/exe", folder, sizeof folder - 1);
@@ -59,7 +61,9 @@ void receiver_launch(receiver_t *receiver, const char *const *environment) {
 
 void receiver_start(receiver_t *receiver, const char *const *environment) {
     receiver_launch(receiver, environment);
-    if (!receiver_logged(receiver, "all stages are ready", 20000)) {
+    /* What the listener has sent before it hears of a notifier, it sends again. */
+    if (!receiver_logged(receiver, "all stages are ready", READY_MS) ||
+        !receiver_logged(receiver, "the notifier is there", READY_MS)) {
         size_t size;
         fprintf(stderr, "the receiver does not start:\n%s\n", file_content(receiver->log, &size));
         abort();
