@@ -23,7 +23,7 @@ void endpoint_start(receiver_t *receiver, const char *queue, const char *stages,
     receiver_prepare(receiver);
     const char *const argv[] = {launcher, stages ? "--stages" : NULL, stages, NULL};
     receiver_launch_as(receiver, environment, argv);
-    cr_assert(receiver_logged(receiver, "all stages are ready", PATIENCE_MS));
+    cr_assert(stages ? receiver_logged(receiver, "all stages are ready", PATIENCE_MS) : receiver_ready(receiver));
     cr_assert(await_port(endpoint_port(), PATIENCE_MS));
     free(launcher);
     free(port);

@@ -262,8 +262,6 @@ Test(notifier, told_to_end_handles_its_inbox_and_sends_what_is_due) {
         site_send_event(&site, EVENT(.object = i));
     site_send_end(&site, 1, 1);
     zclock_sleep(300); /* until the kernel and ZeroMQ hold all of it; nothing says when */
-    cr_assert_eq(kill(site.notifier, SIGTERM), 0);
-    cr_assert_eq(kill(site.notifier, SIGCONT), 0);
     cr_expect_eq(site_terminate(&site, 10000), 0);
     cr_expect_eq(site_tasks(&site), 1);
     cr_expect_str_eq(site_query(&site, STATES), "registered");

@@ -88,6 +88,7 @@ void site_kill(site_t *site) {
 int site_terminate(site_t *site, int64_t ms) {
     int status;
     kill(site->notifier, SIGTERM);
+    kill(site->notifier, SIGCONT); /* where it was stopped it hears of both at once */
     bool ended = process_wait(site->notifier, ms, &status);
     if (!ended)
         return -1;

@@ -140,12 +140,12 @@ static double gain_of(const char *writers, const char *rules) {
 
 /* Sixteen at once, for each of four writers has four of them under way. */
 Test(operations, outstanding_at_once_make_up_for_slow_storage, .timeout = 240) {
-    double gain = gain_of("4", "writer write stall=10\n");
+    double gain = gain_of("4", "writer write stall=40\n");
     cr_assert_gt(gain, 8, "%.1f times as fast", gain);
 }
 
 Test(operations, are_overlapped_by_a_single_writer_as_well, .timeout = 240) {
-    double gain = gain_of("1", "writer write stall=10\nwriter fsync stall=10\nwriter rename stall=10\n");
+    double gain = gain_of("1", "writer write stall=20\nwriter fsync stall=20\nwriter rename stall=20\n");
     cr_assert_gt(gain, 2.5, "%.1f times as fast", gain);
 }
 

@@ -59,11 +59,14 @@ void receiver_launch(receiver_t *receiver, const char *const *environment) {
     free(launcher);
 }
 
+bool receiver_ready(const receiver_t *receiver) {
+    return receiver_logged(receiver, "all stages are ready", READY_MS) &&
+           receiver_logged(receiver, "the notifier is there", READY_MS);
+}
+
 void receiver_start(receiver_t *receiver, const char *const *environment) {
     receiver_launch(receiver, environment);
-    /* What the listener has sent before it hears of a notifier, it sends again. */
-    if (!receiver_logged(receiver, "all stages are ready", READY_MS) ||
-        !receiver_logged(receiver, "the notifier is there", READY_MS)) {
+    if (!receiver_ready(receiver)) {
         size_t size;
         fprintf(stderr, "the receiver does not start:\n%s\n", file_content(receiver->log, &size));
         abort();

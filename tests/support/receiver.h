@@ -19,8 +19,11 @@ const char *binaries(void);
 void receiver_prepare(receiver_t *receiver);
 /* Puts what a test needs into our own environment, for stages that are started without receiver_start. */
 void receiver_set_defaults(const receiver_t *receiver);
+/* Waits until all stages say that they are ready, and the listener that the notifier is there: what it has sent
+ * before, it sends again. */
+bool receiver_ready(const receiver_t *receiver);
 /* Starts it with the name-value pairs `environment` (NULL-terminated) on top of what a test needs, and waits until
- * says that all stages are ready; aborts the test where they do not become so. */
+ * receiver_ready; aborts the test where it does not become so. */
 void receiver_start(receiver_t *receiver, const char *const *environment);
 /* The same without waiting, for one that is to fail or to say nothing. */
 void receiver_launch(receiver_t *receiver, const char *const *environment);
