@@ -39,3 +39,30 @@ Test(drain, counts_turns_of_the_loop_however_long_one_takes) {
     cr_expect(stage.ended);
     cr_expect(turns == DRAIN_QUIET_TURNS || took_longest(), "%d turns", turns);
 }
+
+static void on_turn_with_a_late_message(stage_t *self) {
+    if (++turns == DRAIN_QUIET_TURNS - 1)
+        drain_heard(&drain);
+    if (drain_is_quiet(&drain))
+        stage_end(self, 0);
+}
+
+Test(drain, counts_anew_after_a_message) {
+    drain_begin(&drain, &stage, on_turn_with_a_late_message);
+    zloop_start(stage.loop);
+    cr_expect(turns == 2 * DRAIN_QUIET_TURNS - 1 || took_longest(), "%d turns", turns);
+}
+
+static void on_turn_with_a_message(stage_t *self) {
+    turns++;
+    drain_heard(&drain);
+    if (drain_is_quiet(&drain))
+        stage_end(self, 0);
+}
+
+Test(drain, of_a_ring_that_is_never_quiet_ends_all_the_same) {
+    drain_begin(&drain, &stage, on_turn_with_a_message);
+    zloop_start(stage.loop);
+    cr_expect(took_longest());
+    cr_expect_gt(turns, 1);
+}
