@@ -144,7 +144,7 @@ static void remove_stuck(store_t *self, const base_t *base) {
 
 void store_sweep(store_t *self) {
     base_t *base = bases_borrow(&self->bases);
-    char *host = host_name(), run[RUN_NAME_BYTES + 1];
+    char *host = host_folder(), run[RUN_NAME_BYTES + 1];
     if (base && root_is_current(&self->bases.root, base->root)) {
         remove_stuck(self, base);
         run_name(self->bases.incarnation, run);

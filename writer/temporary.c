@@ -45,7 +45,7 @@ int enter(int parent, const char *name) {
     return folder;
 }
 
-char *host_name(void) {
+char *host_folder(void) {
     char host[HOST_NAME_MAX + 1];
     host_read_name(host);
     char *clean = path_sanitize(host), *name = path_component(clean, "");
@@ -62,7 +62,7 @@ bool is_run_name(const char *name) {
 }
 
 static int open_writer_folder(int root, const char *id) {
-    char *host = host_name();
+    char *host = host_folder();
     int folder = fcntl(root, F_DUPFD_CLOEXEC, 0);
     folder = enter(folder, ".oxidicom");
     folder = enter(folder, "tmp");

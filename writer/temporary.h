@@ -18,7 +18,7 @@ int open_beneath(int root, const char *path, int flags, unsigned mode);
 int enter(int parent, const char *name);
 
 /* This host's folder; free it. It tells the pods of a cluster apart, which share the files root. */
-char *host_name(void);
+char *host_folder(void);
 
 void run_name(uint64_t incarnation, char name[RUN_NAME_BYTES + 1]);
 bool is_run_name(const char *name);

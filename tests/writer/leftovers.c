@@ -50,7 +50,7 @@ static void sweep(void) {
 }
 
 Test(leftovers, of_any_writer_of_this_host_whose_lock_is_free_are_removed) {
-    char *host = host_name(), *path = leave(host, "17", OTHER_RUN, 0);
+    char *host = host_folder(), *path = leave(host, "17", OTHER_RUN, 0);
     sweep();
     cr_expect_not(is_there(path));
     cr_expect_eq(files_below(root), 0);
@@ -59,7 +59,7 @@ Test(leftovers, of_any_writer_of_this_host_whose_lock_is_free_are_removed) {
 }
 
 Test(leftovers, of_a_writer_that_holds_its_lock_stay_however_old_they_are) {
-    char *host = host_name(), *own = leave(host, "17", OTHER_RUN, 10 * LEFTOVER_UNTOUCHED_S),
+    char *host = host_folder(), *own = leave(host, "17", OTHER_RUN, 10 * LEFTOVER_UNTOUCHED_S),
          *other = leave("elsewhere", "17", OTHER_RUN, 10 * LEFTOVER_UNTOUCHED_S);
     int locks[] = {open(own, O_RDONLY | O_CLOEXEC), open(other, O_RDONLY | O_CLOEXEC)};
     for (int i = 0; i < 2; i++)
@@ -92,7 +92,7 @@ Test(leftovers, of_another_host_stay_until_nobody_has_touched_them_for_long) {
 }
 
 Test(leftovers, that_are_none_are_left_alone) {
-    char *host = host_name(), *strange = leave(host, "17", "notes", 10 * LEFTOVER_UNTOUCHED_S);
+    char *host = host_folder(), *strange = leave(host, "17", "notes", 10 * LEFTOVER_UNTOUCHED_S);
     sweep();
     cr_expect(is_there(strange));
     free(strange);

@@ -305,7 +305,7 @@ static bool is_empty(void *path) {
 Test(writer, removes_what_others_leave_while_it_runs) {
     setenv("OXIDICOM_SWEEP_INTERVAL", "100ms", 1);
     start("20s");
-    char *host = host_name(), *path = text_of("%s/.oxidicom/tmp/%s/8/00000000000000ab", bench.root, host);
+    char *host = host_folder(), *path = text_of("%s/.oxidicom/tmp/%s/8/00000000000000ab", bench.root, host);
     cr_assert_eq(zsys_dir_create("%s", path), 0);
     char *file = text_of("%s/1", path);
     FILE *left = fopen(file, "w");
