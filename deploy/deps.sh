@@ -11,7 +11,7 @@ test="git procps libcriterion-dev dcmtk openssl nats-server rabbitmq-server redi
     python3-celery python3-redis python3-venv orthanc curl
     prometheus s6 supervisor systemd groff-base man-db bsdextrautils
     mmdebstrap python3-grpcio python3-protobuf"
-package="debhelper dpkg-dev fakeroot lintian"
+package="build-essential debhelper fakeroot lintian"
 # For the tests of the live page, which are skipped where it is not there.
 browser="chromium chromium-driver"
 demo="dcmtk nats-server"
