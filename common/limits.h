@@ -131,6 +131,9 @@
 #define END_REPEAT_MS 1000
 /* An object up to this size is kept whole for redelivery while the buffer has room. */
 #define RETAIN_MAX_BYTES (16 * 1024 * 1024)
+/* Once half of the buffer is used, only an object up to this size, so that several large ones at once do not fill
+ * it. */
+#define RETAIN_CROWDED_BYTES (4 * 1024 * 1024)
 /* From the TCP accept to the end of an A-ASSOCIATE-RQ once the listener was told to end and nobody is served any
  * more: a request under way is rejected in form. */
 #define DRAIN_HANDSHAKE_MS 1000

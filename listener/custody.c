@@ -82,6 +82,11 @@ static bool is_within_share(custody_t *custody, const share_t *share) {
     return share->held_bytes <= BUFFER_SHARE_OF_FREE * free_bytes;
 }
 
+static bool is_large_for_the_buffer(custody_t *custody, const object_t *object) {
+    size_t held = atomic_load(&custody->budget->held_bytes);
+    return object->received > RETAIN_CROWDED_BYTES && held > (size_t)custody->stage->settings.buffer_size_bytes / 2;
+}
+
 size_t custody_room(custody_t *custody, const share_t *share, object_t *object) {
     if (object && object->failed)
         return RECEIVE_BYTES;
@@ -89,7 +94,8 @@ size_t custody_room(custody_t *custody, const share_t *share, object_t *object) 
         return 0;
     if (!has_room(custody))
         make_room(custody);
-    if (object && !object->streaming && !is_within_share(custody, share))
+    if (object && !object->streaming &&
+        (is_large_for_the_buffer(custody, object) || !is_within_share(custody, share)))
         object_stream(object);
     if (has_room(custody) && is_within_share(custody, share))
         return RECEIVE_BYTES;

@@ -1,5 +1,6 @@
 /* The writers that are there: learned from their Alive, forgotten when their connection breaks, when they are
- * silent for too long, or when they have said that they leave. */
+ * silent for too long, or when they have said that they leave. And whose turn it is at one that has enough to do.
+ */
 #include <stdlib.h>
 #include <string.h>
 

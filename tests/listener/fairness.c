@@ -156,3 +156,26 @@ Test(fairness, an_object_beyond_its_associations_share_is_no_longer_kept_whole_a
     cr_expect(stream.object->streaming);
     pair_free(&pair);
 }
+
+/* Room for the credit of each, so that it is the size alone that counts. */
+static object_t *receive_large(const pair_t *pair, share_t *share, size_t size) {
+    object_t *object = bench_begin_of(pair->bench, share);
+    for (size_t received = 0; received < size && !object->streaming; received += CHUNK_BYTES) {
+        bench_append(object, CHUNK_BYTES);
+        bench_credit(pair->bench, object, object->sent);
+        (void)custody_room(&pair->bench->custody, share, object);
+    }
+    return object;
+}
+
+Test(fairness, a_large_object_is_kept_whole_only_while_half_of_the_buffer_is_free) {
+    pair_t pair = pair_new();
+    pair.bench->stage.settings.buffer_size_bytes = 32 << 20;
+    cr_expect_not(receive_large(&pair, pair.modest, 8 << 20)->streaming);
+    cr_expect_not(receive_large(&pair, pair.modest, 7 << 20)->streaming);
+    object_t *large = receive_large(&pair, pair.greedy, 8 << 20);
+    cr_expect(large->streaming);
+    cr_expect_gt(large->received, RETAIN_CROWDED_BYTES);
+    cr_expect_not(receive_large(&pair, pair.modest, RETAIN_CROWDED_BYTES)->streaming);
+    pair_free(&pair);
+}
