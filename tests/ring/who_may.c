@@ -140,13 +140,14 @@ static int64_t wanted_to_run_ms(pid_t pid) {
     return (int64_t)((ran_ns + queued_ns) / 1000000);
 }
 
-/* Stages connect to one another when they hear of one another. What has been stored and acknowledged has gone all
- * the way round, so that the listener opens no more descriptors for the ring. */
+/* Stages connect to one another when they hear of one another; after this the listener opens no more descriptors
+ * for the ring. */
 static scu_t associate_with_whole_ring(const site_t *site) {
     scu_t scu = site_associate(site);
     bytes_t set = instance(1, 1000);
     cr_assert_eq(scu_store(&scu, MR_CONTEXT, MR_STORAGE, "1.2.3", &set), 0);
     bytes_free(&set);
+    (void)process_settled_descriptors(site->listener);
     return scu;
 }
 

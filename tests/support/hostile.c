@@ -115,25 +115,15 @@ static bool serves(const run_t *run) {
     return served;
 }
 
-/* Once the stages have connected to one another in every way: that an object goes round shows only some of them. */
-static void count_descriptors(run_t *run) {
-    for (int64_t since_ms = clock_ms(); clock_ms() - since_ms < SETTLED_MS; usleep(50000))
-        for (size_t i = 0; i < 3; i++) {
-            size_t count = process_descriptors(run->pids[i]);
-            if (count != run->descriptors[i])
-                since_ms = clock_ms();
-            run->descriptors[i] = count;
-        }
-}
-
 static void start(run_t *run) {
     receiver_prepare(&run->receiver);
     receiver_start(&run->receiver, (const char *const[]){"OXIDICOM_FSYNC", "false", NULL});
     if (!serves(run))
         COMPLAIN(run, "an honest association is not served at the begin\n");
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         run->pids[i] = receiver_stage(&run->receiver, STAGES[i], 0);
-    count_descriptors(run);
+        run->descriptors[i] = process_settled_descriptors(run->pids[i]);
+    }
 }
 
 /* The listener's memory once it has given back what its malloc keeps, which it does some time after its work. */

@@ -23,6 +23,8 @@
 
 #define FIRST_SERVER_PORT 10240
 
+#define SETTLED_MS        2000
+
 const char UNSET[] = "";
 
 static void set_variable(const char *name, const char *value) {
@@ -225,4 +227,15 @@ size_t process_descriptors(pid_t pid) {
         closedir(folder);
     free(path);
     return count;
+}
+
+size_t process_settled_descriptors(pid_t pid) {
+    size_t settled = process_descriptors(pid);
+    for (int64_t since_ms = clock_ms(); clock_ms() - since_ms < SETTLED_MS; poll(NULL, 0, POLL_MS)) {
+        size_t count = process_descriptors(pid);
+        if (count != settled)
+            since_ms = clock_ms();
+        settled = count;
+    }
+    return settled;
 }

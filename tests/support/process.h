@@ -26,6 +26,9 @@ bool process_wait(pid_t pid, int64_t ms, int *status);
 /* Anonymous memory of a process, in KiB, and how many descriptors it has open; 0 where it is not there. */
 long process_anonymous_kib(pid_t pid);
 size_t process_descriptors(pid_t pid);
+/* The same once it has not changed for a while: when the stages of a ring have connected in every way, of which an
+ * object that goes round shows only some. */
+size_t process_settled_descriptors(pid_t pid);
 
 /* Asks `condition` every few milliseconds until it holds; false after `ms`. */
 bool await(bool (*condition)(void *argument), void *argument, int64_t ms);
