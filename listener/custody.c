@@ -155,10 +155,11 @@ void custody_on_credit(custody_t *custody, const Ring__Credit *credit) {
     uint64_t awaited = object_awaited(object);
     object->taken = credit->taken;
     object->progress_ms = clock_ms();
+    writer_has_answered(custody, object->writer, awaited - object_awaited(object));
     if (object->streaming)
         object_stream(object);
-    writer_has_answered(custody, object->writer, awaited - object_awaited(object));
-    object_pump(object);
+    else
+        object_pump(object);
 }
 
 void custody_on_acknowledged(custody_t *custody, const Ring__Acknowledged *acknowledged) {
