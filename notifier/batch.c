@@ -1,6 +1,7 @@
 #include "notifier/batch.h"
 
 #include "common/log.h"
+#include "common/memory.h"
 #include "proto/span.h"
 
 typedef struct owed_object {
@@ -53,16 +54,6 @@ void batch_destroy(batch_t **self_p) {
     free(batch->journaled);
     free(batch);
     *self_p = NULL;
-}
-
-/* Room for one more; the arrays keep their size from batch to batch. They grow at powers of two. */
-static void *grown(void *items, size_t count, size_t size) {
-    if (count & (count - 1) || count == 1)
-        return items;
-    void *more = realloc(items, (count ? 2 * count : 2) * size);
-    if (!more)
-        abort();
-    return more;
 }
 
 static char *copy(const char *text) {

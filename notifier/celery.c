@@ -5,16 +5,11 @@
 #include <string.h>
 
 #include "common/host.h"
+#include "common/memory.h"
 #include "notifier/python_repr.h"
 
 /* Separators and escapes of Python's json.dumps. */
 #define AS_PYTHON JSON_ENSURE_ASCII
-
-static void *must(void *allocated) {
-    if (!allocated)
-        abort();
-    return allocated;
-}
 
 void celery_sender_init(celery_sender_t *sender) {
     char host[HOST_NAME_MAX + 1];

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/memory.h"
 #include "proto/otlp.h"
 
 typedef Otlp__ExportMetricsServiceRequest request_t;
@@ -12,24 +13,11 @@ typedef struct draft {
     int64_t time_ns;
 } draft_t;
 
-static void *must(void *allocated) {
-    if (!allocated)
-        abort();
-    return allocated;
-}
-
 /* A message of this kind, allocated as protobuf-c unpacks it. */
 static void *message_new(const ProtobufCMessageDescriptor *kind) {
     ProtobufCMessage *message = must(malloc(kind->sizeof_message));
     protobuf_c_message_init(kind, message);
     return message;
-}
-
-/* The array with room for one more: doubled where it is full, at each power of two. */
-static void *grown(void *array, size_t count, size_t item_bytes) {
-    if (count & (count - 1))
-        return array;
-    return must(realloc(array, (count ? 2 * count : 1) * item_bytes));
 }
 
 static bool is_seconds(const board_value_t *value) {

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "common/utf8.h"
 #include "common/version.h"
@@ -32,12 +33,6 @@ typedef struct exporter {
 } exporter_t;
 
 static exporter_t *exporter; /* NULL: none */
-
-static void *must(void *allocated) {
-    if (!allocated)
-        abort();
-    return allocated;
-}
 
 Otlp__KeyValue *otlp_attribute(const char *key) {
     Otlp__KeyValue *attribute = must(malloc(sizeof *attribute));

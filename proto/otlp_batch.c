@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/memory.h"
 #include "proto/otlp.h"
 
 /* What is said of one process. */
@@ -22,12 +23,6 @@ typedef struct draft {
     Otlp__ResourceSpans **pointers;
     size_t count; /* of groups */
 } draft_t;
-
-static void *must(void *allocated) {
-    if (!allocated)
-        abort();
-    return allocated;
-}
 
 void otlp_item_clear(otlp_item_t *item) {
     otlp__span__free_unpacked(item->span, NULL);

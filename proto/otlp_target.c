@@ -9,6 +9,7 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/utf8.h"
 #include "common/version.h"
 #include "proto/otlp.h"
@@ -25,12 +26,6 @@ static const struct signal_info {
     [OTLP_METRICS] = {"metrics", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
                       "opentelemetry.proto.collector.metrics.v1.MetricsService/Export", "v1/metrics"},
 };
-
-static void *must(void *allocated) {
-    if (!allocated)
-        abort();
-    return allocated;
-}
 
 /* Once: most variables are read for each signal. */
 static void complain(const char *variable, const char *needed) {

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "common/limits.h"
+#include "common/memory.h"
 #include "common/utf8.h"
 #include "proto/otlp.h"
 
@@ -54,12 +55,6 @@ bool trace_of_object(trace_context_t *trace, const char *traceparent, uint64_t s
 }
 
 /* --- spans: allocated as protobuf-c unpacks them, so that it can free them -------------------------------- */
-
-static void *must(void *allocated) {
-    if (!allocated)
-        abort();
-    return allocated;
-}
 
 static ProtobufCBinaryData bytes_of(const uint8_t *id, size_t size) {
     ProtobufCBinaryData data = {size, must(malloc(size))};
