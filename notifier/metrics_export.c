@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/condition.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "notifier/metrics_request.h"
@@ -39,9 +40,8 @@ static void export_once(metrics_export_t *self) {
 
 /* Waits until `until_ms` of clock_ms; false where the end came before. */
 static bool wait_until(metrics_export_t *self, int64_t until_ms) {
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
     pthread_mutex_lock(&self->lock);
-    while (!self->ending && pthread_cond_timedwait(&self->wake, &self->lock, &until) == 0)
+    while (!self->ending && condition_wait_until(&self->wake, &self->lock, until_ms))
         ;
     bool ending = self->ending;
     pthread_mutex_unlock(&self->lock);
@@ -72,16 +72,12 @@ metrics_export_t *metrics_export_new(const settings_t *settings, board_t *board,
     if (!otlp_target_read(&target, settings, OTLP_METRICS, instance))
         return NULL;
     metrics_export_t *self = calloc(1, sizeof *self);
-    pthread_condattr_t clock;
     if (!self)
         abort();
     self->board = board;
     self->link = otlp_link_new(&target);
     pthread_mutex_init(&self->lock, NULL);
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC); /* that of clock_ms */
-    pthread_cond_init(&self->wake, &clock);
-    pthread_condattr_destroy(&clock);
+    condition_init(&self->wake);
     if (self->link && pthread_create(&self->thread, NULL, run, self) == 0)
         return self;
     log_error(NULL, "no metrics are sent: the exporter can't be started");

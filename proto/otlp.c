@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/condition.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -104,10 +105,9 @@ void otlp_take(Otlp__Span *span, const char *instance) {
 
 /* Waits until `deadline_ms` of clock_ms, or for more spans where `for_spans`, or for the end. */
 static void wait_until(exporter_t *self, int64_t deadline_ms, bool for_spans) {
-    struct timespec until = {.tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
     pthread_mutex_lock(&self->lock);
     while (!atomic_load(&self->ending) && !(for_spans && self->count >= OTLP_BATCH_SPANS) &&
-           pthread_cond_timedwait(&self->wake, &self->lock, &until) == 0)
+           condition_wait_until(&self->wake, &self->lock, deadline_ms))
         ;
     pthread_mutex_unlock(&self->lock);
 }
@@ -201,15 +201,11 @@ void otlp_start(const settings_t *settings, const char *instance) {
     if (!otlp_target_read(&target, settings, OTLP_TRACES, instance))
         return;
     exporter_t *self = must(calloc(1, sizeof *self));
-    pthread_condattr_t clock;
     self->instance = must(strdup(instance));
     self->ratio = target.ratio;
     self->link = otlp_link_new(&target);
     pthread_mutex_init(&self->lock, NULL);
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC); /* that of clock_ms */
-    pthread_cond_init(&self->wake, &clock);
-    pthread_condattr_destroy(&clock);
+    condition_init(&self->wake);
     if (!self->link || pthread_create(&self->thread, NULL, run, self) != 0) {
         log_error(NULL, "there are no traces: the exporter can't be started");
         destroy(self);
