@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -27,47 +28,77 @@
 
 const char UNSET[] = "";
 
-static void set_variable(const char *name, const char *value) {
-    if (value == UNSET)
-        unsetenv(name);
-    else if (value)
-        setenv(name, value, 1);
+/* The value that `name` is given among the pairs; NULL: none. */
+static const char *given(const char *const *pairs, const char *name, size_t length) {
+    const char *value = NULL;
+    for (; pairs && *pairs; pairs += 2)
+        if (strncmp(pairs[0], name, length) == 0 && pairs[0][length] == 0 && pairs[1])
+            value = pairs[1];
+    return value;
 }
 
-static bool names(const char *const *environment, const char *name) {
-    for (; environment && *environment; environment += 2)
-        if (strcmp(environment[0], name) == 0)
-            return true;
-    return false;
+/* How many variables there can be: those of the pairs, ours, and one more. */
+static size_t most_variables(const char *const *pairs) {
+    size_t count = 1;
+    for (; pairs && *pairs; pairs += 2) /* a value may be NULL */
+        count++;
+    for (char **ours = environ; *ours; ours++)
+        count++;
+    return count;
 }
 
-static void become(const char *log, const char *const *environment, const char *const *argv) {
+/* What is preloaded writes files where a stage in its sandbox may not. */
+static const char *const UNBOXED[] = {"OXIDICOM_SANDBOX", "false", NULL};
+
+/* Ours with the pairs on top, to be freed: each pair's text, and what is left of ours. `made`: how many are texts.
+ */
+static char **environment_with(const char *const *pairs, size_t *made) {
+    bool boxed = !given(pairs, "LD_PRELOAD", strlen("LD_PRELOAD")) || given(pairs, UNBOXED[0], strlen(UNBOXED[0]));
+    char **all = calloc(most_variables(pairs) + 1, sizeof *all);
+    if (!all)
+        abort();
+    size_t count = 0;
+    for (const char *const *pair = pairs; pair && *pair; pair += 2)
+        if (pair[1] && pair[1] != UNSET && given(pairs, pair[0], strlen(pair[0])) == pair[1])
+            all[count++] = text_of("%s=%s", pair[0], pair[1]);
+    if (!boxed)
+        all[count++] = text_of("%s=%s", UNBOXED[0], UNBOXED[1]);
+    *made = count;
+    for (char **ours = environ; *ours; ours++) {
+        size_t length = strcspn(*ours, "=");
+        if (!given(pairs, *ours, length) && (boxed || !given(UNBOXED, *ours, length)))
+            all[count++] = *ours;
+    }
+    return all;
+}
+
+/* Between fork and exec only what is safe there: other threads may have held locks, malloc's among them. */
+static void become(const char *log, char *const *environment, const char *const *argv) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0);
     int output = open(log ? log : "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
-    for (int fd = 3; fd < 1024; fd++)
-        close(fd); /* Criterion's, above all */
-    /* What is preloaded writes files where a stage in its sandbox may not. */
-    if (names(environment, "LD_PRELOAD"))
-        setenv("OXIDICOM_SANDBOX", "false", 1);
-    for (; environment && *environment; environment += 2)
-        set_variable(environment[0], environment[1]);
+    close_range(3, UINT_MAX, 0); /* Criterion's, above all */
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    execvp(argv[0], (char *const *)(uintptr_t)argv);
-    perror(argv[0]);
+    execvpe(argv[0], (char *const *)(uintptr_t)argv, environment);
+    dprintf(STDERR_FILENO, "%s: can't be started (error %d)\n", argv[0], errno);
     _exit(127);
 }
 
 pid_t process_start(const char *log, const char *const *environment, const char *const *argv) {
+    size_t made;
+    char **all = environment_with(environment, &made);
     pid_t pid = fork();
     if (pid == 0)
-        become(log, environment, argv);
+        become(log, all, argv);
     if (pid < 0)
         abort();
+    while (made-- > 0)
+        free(all[made]);
+    free(all);
     return pid;
 }
 
