@@ -262,11 +262,13 @@
 #define NATS_WRITE_TIMEOUT_MS 1000
 #define NATS_PING_INTERVAL_MS 5000
 #define NATS_PINGS_MAX        2
-/* How often NATS is asked whether it has the ends of series, how long its answer may take, and how often an idle
- * connection is looked at. */
+/* How often NATS is asked whether it has the ends of series, how long its answer may take (less than a write), how
+ * long the connection has to outlive it, and how often an idle connection and the last messages are looked at. */
 #define NATS_ASK_INTERVAL_MS   100
-#define NATS_ANSWER_TIMEOUT_MS 1000
+#define NATS_ANSWER_TIMEOUT_MS 900
+#define NATS_SETTLE_MS         250
 #define NATS_LOOK_INTERVAL_MS  250
+#define NATS_LAST_LOOK_MS      20
 /* CUBE's columns, in characters (its models of PACS and PACSSeries). */
 #define CUBE_PATIENT_ID_MAX       100
 #define CUBE_PATIENT_NAME_MAX     150

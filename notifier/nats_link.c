@@ -1,6 +1,7 @@
 #include "notifier/nats_link.h"
 
 #include <nats/nats.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@ typedef struct final {
     char *subject;
     uint32_t count;
     int64_t since_ms;
-    uint64_t said; /* the connection over which it was said; 0: none */
+    uint64_t said;       /* the connection over which it was said; 0: none */
+    int64_t answered_ms; /* when NATS answered after that; 0: not yet */
 } final_t;
 
 struct nats_link {
@@ -27,6 +29,7 @@ struct nats_link {
     natsOptions *options;       /* NULL: the address is of no use */
     natsConnection *connection; /* NULL: none */
     uint64_t number;            /* of the connection, from 1 */
+    bool broken;                /* something of what it should have said is lost */
     int64_t retry_at_ms, pause_ms, complained_ms;
     natsStatus complaint;   /* what was complained about last */
     int64_t asked_ms;       /* when NATS was last asked whether it has everything */
@@ -123,8 +126,16 @@ static natsStatus set_options(natsOptions *options, const settings_t *settings, 
     return status;
 }
 
+/* cnats throws away what it could not write before NATS_WRITE_TIMEOUT_MS, and keeps the connection. */
+static bool is_of_the_wire(natsStatus status) {
+    return status == NATS_TIMEOUT || status == NATS_IO_ERROR || status == NATS_SSL_ERROR;
+}
+
 static bool is_connected(const nats_link_t *link) {
-    return link->connection && natsConnection_Status(link->connection) == NATS_CONN_STATUS_CONNECTED;
+    const char *text;
+    return link->connection && !link->broken &&
+           natsConnection_Status(link->connection) == NATS_CONN_STATUS_CONNECTED &&
+           !is_of_the_wire(natsConnection_GetLastError(link->connection, &text));
 }
 
 /* Says once why there is no connection, and again when the reason is another or a minute has gone by. */
@@ -168,7 +179,8 @@ static void try_to_connect(nats_link_t *link) {
         log_info(NULL, "connected to NATS");
         connection_up(link->state);
         link->number++;
-        link->pause_ms = link->complained_ms = 0;
+        link->broken = false;
+        link->pause_ms = link->complained_ms = link->asked_ms = 0;
         return;
     }
     link->pause_ms = link->pause_ms ? link->pause_ms * 2 : NATS_RETRY_FIRST_MS;
@@ -242,20 +254,33 @@ static void forget_old(nats_link_t *link) {
     }
 }
 
-/* Forgets what was said over this connection, when NATS has answered. */
-static void forget_said(nats_link_t *link) {
+/* Forgets what NATS has answered for, if the connection has outlived the answer: cnats also takes it for one that
+ * it could not ask any more. */
+static void forget_answered(nats_link_t *link) {
+    if (!is_connected(link))
+        return;
+    int64_t settled_ms = clock_ms() - NATS_SETTLE_MS;
     final_t *next;
     for (final_t *final = TAILQ_FIRST(&link->finals); final; final = next) {
         next = TAILQ_NEXT(final, next);
-        if (final->said == link->number)
+        if (final->said == link->number && final->answered_ms && final->answered_ms <= settled_ms)
             forget(link, final);
     }
+}
+
+static bool waits_for_answer(const nats_link_t *link) {
+    const final_t *final = TAILQ_LAST(&link->finals, finals);
+    return final && (final->said != link->number || !final->answered_ms);
 }
 
 /* --- saying ---------------------------------------------------------------------------------------------- */
 
 static bool say(nats_link_t *link, const char *subject, const void *payload, size_t size) {
-    return is_connected(link) && natsConnection_Publish(link->connection, subject, payload, (int)size) == NATS_OK;
+    if (!is_connected(link))
+        return false;
+    natsStatus status = natsConnection_Publish(link->connection, subject, payload, (int)size);
+    link->broken = is_of_the_wire(status);
+    return status == NATS_OK;
 }
 
 /* The last count may have been lost in an interruption; to say it again does no harm. */
@@ -268,6 +293,7 @@ static bool say_final(nats_link_t *link, final_t *final) {
         !say(link, final->subject, done, sizeof done))
         return false;
     final->said = link->number;
+    final->answered_ms = 0;
     return true;
 }
 
@@ -291,12 +317,19 @@ static void say_finals(nats_link_t *link) {
 
 /* --- service --------------------------------------------------------------------------------------------- */
 
-/* NATS handles what one connection says in order, so its answer to a PING is one to all before. */
+/* NATS handles what one connection says in order, so its answer to a PING is one to all before. An answer that took
+ * longer than allowed may be none: the PING could not be written. */
 static void ask(nats_link_t *link, int64_t ms) {
+    int64_t since_ms = clock_ms();
     natsStatus status = natsConnection_FlushTimeout(link->connection, ms);
     link->asked_ms = clock_ms();
-    if (status == NATS_OK)
-        forget_said(link);
+    if (status != NATS_OK || link->asked_ms - since_ms >= ms)
+        return;
+    final_t *final;
+    TAILQ_FOREACH(final, &link->finals, next) {
+        if (final->said == link->number && !final->answered_ms)
+            final->answered_ms = link->asked_ms;
+    }
 }
 
 int64_t nats_link_service(nats_link_t *link) {
@@ -311,21 +344,28 @@ int64_t nats_link_service(nats_link_t *link) {
         try_to_connect(link);
         if (!is_connected(link))
             return 0;
-        say_finals(link);
     }
+    forget_answered(link);
     if (TAILQ_EMPTY(&link->finals))
         return NATS_LOOK_INTERVAL_MS;
     int64_t left_ms = link->asked_ms + NATS_ASK_INTERVAL_MS - clock_ms();
     if (left_ms > 0)
         return left_ms;
-    ask(link, NATS_ANSWER_TIMEOUT_MS);
-    return TAILQ_EMPTY(&link->finals) ? NATS_LOOK_INTERVAL_MS : NATS_ASK_INTERVAL_MS;
+    say_finals(link);
+    if (waits_for_answer(link))
+        ask(link, NATS_ANSWER_TIMEOUT_MS);
+    return NATS_ASK_INTERVAL_MS;
 }
 
 void nats_link_flush(nats_link_t *link, int64_t ms) {
-    if (!is_connected(link) || ms <= 0)
-        return;
-    ask(link, ms);
+    int64_t deadline_ms = clock_ms() + ms;
+    for (int64_t left_ms = ms; is_connected(link) && !TAILQ_EMPTY(&link->finals) && left_ms > 0;
+         left_ms = deadline_ms - clock_ms()) {
+        if (waits_for_answer(link))
+            ask(link, left_ms < NATS_ANSWER_TIMEOUT_MS ? left_ms : NATS_ANSWER_TIMEOUT_MS);
+        poll(NULL, 0, NATS_LAST_LOOK_MS);
+        forget_answered(link);
+    }
     if (!TAILQ_EMPTY(&link->finals))
         log_warn(NULL, "the last progress messages may be lost");
 }

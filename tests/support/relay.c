@@ -1,6 +1,7 @@
 #include "tests/support/relay.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -33,11 +34,19 @@ struct relay {
     size_t count;
 };
 
+/* As small as they get in a network, where loopback's take megabytes. */
+static void keep_buffers_small(int s) {
+    int segment = 536, bytes = 4096;
+    setsockopt(s, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
+    setsockopt(s, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+}
+
 /* A socket of loopback; connected to `port`, or listening where that is 0. -1: it can't be. */
 static int loopback_socket(int port) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    keep_buffers_small(s);
     bool done = port ? connect(s, (struct sockaddr *)&address, sizeof address) == 0
                      : bind(s, (struct sockaddr *)&address, sizeof address) == 0 && listen(s, 16) == 0;
     if (done)
