@@ -65,17 +65,6 @@ static bool has_value(void *argument) {
     return metric(wanted->what) == wanted->value;
 }
 
-static bool has_at_least(void *argument) {
-    const wanted_t *wanted = argument;
-    return metric(wanted->what) >= wanted->value;
-}
-
-void await_metric_at_least(const char *series, double value) {
-    wanted_t wanted = {.what = series, .value = value};
-    cr_assert(await(has_at_least, &wanted, PATIENCE_MS), "%s is %g and does not reach %g", series, metric(series),
-              value);
-}
-
 void await_metric(const char *series, double value) {
     wanted_t wanted = {.what = series, .value = value};
     cr_assert(await(has_value, &wanted, PATIENCE_MS), "%s is %g and does not become %g", series, metric(series),

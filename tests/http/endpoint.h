@@ -20,6 +20,5 @@ int64_t await_status(const char *path, int status);
 double metric(const char *series);
 /* Waits until the series has this value. */
 void await_metric(const char *series, double value);
-void await_metric_at_least(const char *series, double value);
 
 #endif

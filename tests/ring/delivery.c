@@ -1,20 +1,21 @@
 /* The same for every kind of broker: a real Celery worker with CUBE's rules gets every series that a PACS was told
  * Success for, though the broker goes away under load, again and again. */
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tests/ring/ring.h"
-#include "tests/support/dataset.h"
+#include "tests/support/pacs.h"
 
-#define OBJECTS     2
-#define SERIES_MAX  5000
-#define SERIES      "1.2.826.0.1.3680043.9.9999.3.81"
 #define OUTAGES     3
 #define PATIENCE_MS 120000
+
+static pacs_t pacs = {.calling_ae = "DELIVERY",
+                      .root_uid = "1.2.826.0.1.3680043.9.9999.3.81",
+                      .objects = 2,
+                      .object_bytes = 2000,
+                      .series_max = 5000};
 
 /* --- the brokers ----------------------------------------------------------------------------------------- */
 
@@ -89,82 +90,20 @@ static void stop_folder(void) {
     free(moved);
 }
 
-/* --- the PACS -------------------------------------------------------------------------------------------- */
-
-typedef struct pacs {
-    pthread_t thread;
-    int port;
-    atomic_bool ended, failed;
-    atomic_int series; /* sent, each acknowledged */
-} pacs_t;
-
-static bool send_series(int port, int number) {
-    scu_t scu = {.timeout_ms = PATIENCE_MS};
-    char series[80], instance[96];
-    snprintf(series, sizeof series, SERIES ".%d", number);
-    bool good = scu_associate_mr(&scu, port, "DELIVERY", EXPLICIT_LE);
-    for (int i = 1; good && i <= OBJECTS; i++) {
-        snprintf(instance, sizeof instance, "%s.%d", series, i);
-        bytes_t set = dataset_instance(EXPLICIT_LE, series, instance, i, 2000);
-        good = scu_store(&scu, 1, MR_STORAGE, instance, &set) == 0;
-        bytes_free(&set);
-    }
-    good = good && scu_release(&scu);
-    scu_close(&scu);
-    return good;
-}
-
-static void *send_until_told(void *argument) {
-    pacs_t *pacs = argument;
-    while (!pacs->ended && !pacs->failed && pacs->series < SERIES_MAX)
-        if (send_series(pacs->port, pacs->series + 1))
-            pacs->series++;
-        else
-            pacs->failed = true;
-    return NULL;
-}
-
-static void begin_sending(pacs_t *pacs) {
-    pacs->ended = false;
-    cr_assert_eq(pthread_create(&pacs->thread, NULL, send_until_told, pacs), 0);
-}
-
-static void end_sending(pacs_t *pacs) {
-    pacs->ended = true;
-    pthread_join(pacs->thread, NULL);
-    cr_assert_not(pacs->failed, "a series was not taken");
-}
-
-typedef struct goal {
-    const pacs_t *pacs;
-    int series;
-} goal_t;
-
-static bool is_reached(void *argument) {
-    const goal_t *goal = argument;
-    return goal->pacs->failed || goal->pacs->series >= goal->series || goal->pacs->series == SERIES_MAX;
-}
-
-static void await_more(const pacs_t *pacs, int more) {
-    cr_assert(await(is_reached, &(goal_t){pacs, pacs->series + more}, PATIENCE_MS), "nothing is sent any more");
-    cr_assert_not(pacs->failed, "a series was not taken");
-}
-
 /* --- what CUBE was told ---------------------------------------------------------------------------------- */
 
 typedef struct record {
     const char *path;
-    int wanted, tasks, series;
+    int tasks, series;
     char (*ids)[64]; /* by series */
 } record_t;
 
 static void note_call(record_t *record, json_t *call) {
     const char *series = json_string_value(json_object_get(call, "SeriesInstanceUID"));
     const char *id = json_string_value(json_object_get(call, "task_id"));
-    int number = atoi(series + strlen(SERIES "."));
-    cr_assert(number >= 1 && number <= SERIES_MAX, "%s", series);
+    int number = pacs_number_of(&pacs, series);
     cr_expect_eq(json_array_size(json_object_get(call, "faults")), 0, "CUBE refuses %s", series);
-    cr_expect_eq(json_integer_value(json_object_get(call, "ndicom")), OBJECTS, "%s", series);
+    cr_expect_eq(json_integer_value(json_object_get(call, "ndicom")), pacs.objects, "%s", series);
     record->series += !*record->ids[number];
     if (*record->ids[number])
         cr_expect_str_eq(record->ids[number], id, "%s came again under another id", series);
@@ -175,7 +114,7 @@ static bool has_all(void *argument) {
     record_t *record = argument;
     size_t size;
     char *content = file_content(record->path, &size), *rest = content;
-    memset(record->ids, 0, (SERIES_MAX + 1) * sizeof *record->ids);
+    memset(record->ids, 0, ((size_t)pacs.series_max + 1) * sizeof *record->ids);
     record->tasks = record->series = 0;
     for (char *line; rest && strchr(rest, '\n') && (line = strsep(&rest, "\n")); record->tasks++) {
         json_t *call = json_loads(line, 0, NULL);
@@ -184,16 +123,16 @@ static bool has_all(void *argument) {
         json_decref(call);
     }
     free(content);
-    return record->series >= record->wanted;
+    return record->series >= pacs.series;
 }
 
-/* Waits until CUBE knows all of the first `series`; returns how many tasks came in all. */
-static int expect_all_delivered(const char *path, int series) {
-    record_t record = {.path = path, .wanted = series, .ids = calloc(SERIES_MAX + 1, sizeof *record.ids)};
+/* Waits until CUBE knows all that were sent; returns how many tasks came in all. */
+static int expect_all_delivered(const char *path) {
+    record_t record = {.path = path, .ids = calloc((size_t)pacs.series_max + 1, sizeof *record.ids)};
     bool all = await(has_all, &record, PATIENCE_MS);
-    for (int i = 1; i <= series && !all; i++)
+    for (int i = 1; i <= pacs.series && !all; i++)
         cr_expect(*record.ids[i], "series %d is lost", i);
-    cr_assert(all, "%d of %d series are delivered", record.series, series);
+    cr_assert(all, "%d of %d series are delivered", record.series, pacs.series);
     free(record.ids);
     return record.tasks;
 }
@@ -204,28 +143,27 @@ static int expect_all_delivered(const char *path, int series) {
  * taken from a broker that dies, or from a folder. */
 static void deliver(const broker_kind_t *kind) {
     receiver_t receiver;
-    pacs_t pacs = {0};
     char *address = kind->start();
     ring_start(&receiver, kind->name, (const char *const[]){"OXIDICOM_AMQP_ADDRESS", address, NULL});
     char *record = text_of("%s/record", receiver.folder), *log = text_of("%s/celery", receiver.folder);
     pid_t worker = celery_worker_start(address, kind->name, receiver.root, record, log);
     pacs.port = receiver.port;
-    begin_sending(&pacs);
-    await_more(&pacs, 20);
-    end_sending(&pacs);
-    expect_all_delivered(record, pacs.series);
+    pacs_begin(&pacs);
+    pacs_await(&pacs, 20, PATIENCE_MS);
+    pacs_end(&pacs);
+    expect_all_delivered(record);
     process_stop(worker, SIGTERM, 30000);
-    begin_sending(&pacs);
+    pacs_begin(&pacs);
     for (int i = 0; i < OUTAGES; i++) {
-        await_more(&pacs, 10);
+        pacs_await(&pacs, 10, PATIENCE_MS);
         kind->leave();
-        await_more(&pacs, 20);
+        pacs_await(&pacs, 20, PATIENCE_MS);
         kind->come_back();
     }
-    await_more(&pacs, 10);
-    end_sending(&pacs);
+    pacs_await(&pacs, 10, PATIENCE_MS);
+    pacs_end(&pacs);
     worker = celery_worker_start(address, kind->name, receiver.root, record, log);
-    int tasks = expect_all_delivered(record, pacs.series);
+    int tasks = expect_all_delivered(record);
     fprintf(stderr, "%s: %d series, %d tasks\n", kind->name, pacs.series, tasks);
     process_stop(worker, SIGTERM, 30000);
     cr_expect_eq(receiver_stop(&receiver), 0);

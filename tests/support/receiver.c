@@ -135,20 +135,27 @@ long receiver_memory_kib(const receiver_t *receiver) {
 
 typedef struct search {
     const char *path, *text;
+    int times;
 } search_t;
 
 static bool has_text(void *argument) {
     const search_t *search = argument;
     size_t size;
     char *content = file_content(search->path, &size);
-    bool found = content && strstr(content, search->text);
+    int times = 0;
+    for (const char *at = content; at && (at = strstr(at, search->text)); at++)
+        times++;
     free(content);
-    return found;
+    return times >= search->times;
+}
+
+bool receiver_logged_times(const receiver_t *receiver, const char *text, int times, int64_t ms) {
+    search_t search = {receiver->log, text, times};
+    return await(has_text, &search, ms);
 }
 
 bool receiver_logged(const receiver_t *receiver, const char *text, int64_t ms) {
-    search_t search = {receiver->log, text};
-    return await(has_text, &search, ms);
+    return receiver_logged_times(receiver, text, 1, ms);
 }
 
 static size_t counted;
