@@ -83,7 +83,7 @@ static int block_signals(stage_t *stage) {
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
     /* Before any thread exists, so that all inherit it and only the loop hears of signals. */
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+    if (supervision_take_signals(&set) != 0)
         return -1;
     signal(SIGPIPE, SIG_IGN);
     stage->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

@@ -110,6 +110,15 @@ bool supervision_socket_is(int index, const char *name) {
     return at && strcspn(at, ":") == strlen(name) && strncmp(at, name, strlen(name)) == 0;
 }
 
+int supervision_take_signals(const sigset_t *signals) {
+    if (sigprocmask(SIG_BLOCK, signals, NULL) != 0)
+        return -1;
+    for (int number = 1; number < NSIG; number++)
+        if (sigismember(signals, number) == 1 && signal(number, SIG_DFL) == SIG_ERR)
+            return -1;
+    return 0;
+}
+
 void supervision_keep_to_oneself(void) {
     static const char *const names[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
                                         "LISTEN_PID",    "LISTEN_FDS",    "LISTEN_FDNAMES"};

@@ -3,6 +3,7 @@
 #ifndef COMMON_SUPERVISION_H
 #define COMMON_SUPERVISION_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,6 +25,10 @@ void supervision_beat(void);
 int supervision_sockets(void);
 /* Whether the so manieth of them, from 0 on, has this name (FileDescriptorName=). */
 bool supervision_socket_is(int index, const char *name);
+
+/* Blocks the signals, which a loop reads from a signalfd then, and undoes that a parent ignores some of them, as
+ * nohup does: those would not come. -1: errno says why. */
+int supervision_take_signals(const sigset_t *signals);
 
 /* Takes all of the above out of the environment, so that no child speaks for its parent. */
 void supervision_keep_to_oneself(void);

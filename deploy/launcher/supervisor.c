@@ -319,7 +319,7 @@ static void watched_signals(sigset_t *set) {
 int supervisor_block_signals(void) {
     sigset_t set;
     watched_signals(&set);
-    return sigprocmask(SIG_BLOCK, &set, NULL);
+    return supervision_take_signals(&set);
 }
 
 /* Keeps the launcher's own descriptor from the stages: whoever waits for its end must not wait for theirs. */

@@ -48,8 +48,8 @@ Test(end, while_the_listener_drains_a_writer_that_dies_is_started_again_and_none
     finish_object(&scu, &set);
     cr_assert_eq(ended(&receiver, PATIENCE_MS), 0);
     cr_assert_eq(receiver_files(&receiver), 1);
-    cr_assert_eq(logged_times(&receiver, "writer-0 is started, process"), 2);
-    cr_assert_eq(logged_times(&receiver, "writer-1 is started, process"), 0);
+    cr_assert_eq(receiver_times_logged(&receiver, "writer-0 is started, process"), 2);
+    cr_assert_eq(receiver_times_logged(&receiver, "writer-1 is started, process"), 0);
     receiver_clear(&receiver);
 }
 
@@ -60,7 +60,7 @@ Test(end, a_second_term_ends_all_stages_at_once, .timeout = 60) {
     cr_assert(scu_associate_mr(&scu, receiver.port, "END", EXPLICIT_LE));
     kill(receiver.launcher, SIGTERM);
     expect_logged(&receiver, "listener: told to end");
-    cr_assert_eq(logged_times(&receiver, "writer-0: told to end"), 0);
+    cr_assert_eq(receiver_times_logged(&receiver, "writer-0: told to end"), 0);
     kill(receiver.launcher, SIGTERM);
     cr_assert(scu_read(&scu));
     cr_assert_eq(scu.type, 7, "A-ABORT");
@@ -101,7 +101,7 @@ Test(end, a_stage_that_refuses_its_settings_ends_everything_with_78) {
     expect_in_order(&receiver,
                     (const char *const[]){"writer-0 ended with status 78", "launcher: drains", "listener has ended",
                                           "notifier has ended", "ends with status 78", NULL});
-    cr_assert_eq(logged_times(&receiver, "heard TERM"), 2);
-    cr_assert_eq(logged_times(&receiver, "is started, process"), 3, "no restart changes the environment");
+    cr_assert_eq(receiver_times_logged(&receiver, "heard TERM"), 2);
+    cr_assert_eq(receiver_times_logged(&receiver, "is started, process"), 3, "no restart changes the environment");
     receiver_clear(&receiver);
 }

@@ -76,29 +76,8 @@ void launch_scripts(receiver_t *receiver, const char *const *environment) {
 
 /* --- looking --------------------------------------------------------------------------------------------- */
 
-int logged_times(const receiver_t *receiver, const char *text) {
-    char *content = log_of(receiver);
-    int times = 0;
-    for (const char *at = content; (at = strstr(at, text)); at++)
-        times++;
-    free(content);
-    return times;
-}
-
-typedef struct appearances {
-    const receiver_t *receiver;
-    const char *text;
-    int times;
-} appearances_t;
-
-static bool have_appeared(void *argument) {
-    const appearances_t *wanted = argument;
-    return logged_times(wanted->receiver, wanted->text) >= wanted->times;
-}
-
 void expect_logged_times(const receiver_t *receiver, const char *text, int times) {
-    appearances_t wanted = {receiver, text, times};
-    if (!await(have_appeared, &wanted, PATIENCE_MS))
+    if (!receiver_logged_times(receiver, text, times, PATIENCE_MS))
         cr_assert_fail("\"%s\" is not there %d times:\n%s", text, times, log_of(receiver));
 }
 

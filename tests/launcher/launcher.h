@@ -43,7 +43,6 @@ void launch_scripts(receiver_t *receiver, const char *const *environment);
 void expect_logged(const receiver_t *receiver, const char *text);
 /* The same for the text's so manieth appearance. */
 void expect_logged_times(const receiver_t *receiver, const char *text, int times);
-int logged_times(const receiver_t *receiver, const char *text);
 /* Each text appears, for the first time after the one before it. NULL-terminated. */
 void expect_in_order(const receiver_t *receiver, const char *const *texts);
 /* The process that the log names as the last one of "writer-0", say. 0: none. */

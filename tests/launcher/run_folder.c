@@ -60,7 +60,7 @@ Test(run_folder, is_refused_with_78_and_a_reason_where_it_is_one_byte_longer) {
     cr_assert_eq(run_with(&receiver, environment, (const char *const[]){NULL}), EXIT_SETTINGS);
     expect_logged(&receiver, reason);
     expect_logged(&receiver, ".sock has 108 bytes; allowed are 107\n");
-    cr_assert_eq(logged_times(&receiver, "is started again"), 0);
+    cr_assert_eq(receiver_times_logged(&receiver, "is started again"), 0);
     receiver_clear(&receiver);
     free(path);
     free(reason);
@@ -155,7 +155,7 @@ Test(run_folder, of_a_user_without_rights_is_a_private_one_and_is_removed_at_the
     expect_logged(&receiver, "listener: writer-1 is there");
     cr_assert_eq(receiver_stop(&receiver), 0);
     cr_assert_null(private_folder(temporary), "it is still there");
-    cr_assert_eq(logged_times(&receiver, "Sanitizer:"), 0);
+    cr_assert_eq(receiver_times_logged(&receiver, "Sanitizer:"), 0);
     receiver_clear(&receiver);
     free(temporary);
     free(folder);
@@ -171,7 +171,7 @@ Test(run_folder, of_a_user_with_a_runtime_folder_is_in_there, .timeout = 60) {
     cr_assert_null(private_folder(temporary));
     cr_assert_eq(receiver_stop(&receiver), 0);
     cr_assert(exists(folder, ".", NULL), "others may use it, too");
-    cr_assert_eq(logged_times(&receiver, "Sanitizer:"), 0);
+    cr_assert_eq(receiver_times_logged(&receiver, "Sanitizer:"), 0);
     receiver_clear(&receiver);
     free(temporary);
     free(folder);
@@ -197,7 +197,7 @@ Test(run_folder, that_cannot_be_made_ends_the_launcher_with_a_reason) {
     expect_logged(&receiver, "can't make a run folder /nonexistent/oxidicom-65534: No such file or directory");
     expect_logged(&receiver, "can't make a run folder /dev/shm/oxidicom-65534: Read-only file system");
     expect_logged(&receiver, "/root/.oxidicom/run/");
-    cr_assert_eq(logged_times(&receiver, "is started"), 0);
+    cr_assert_eq(receiver_times_logged(&receiver, "is started"), 0);
     receiver_clear(&receiver);
 }
 

@@ -57,7 +57,7 @@ Test(start, readiness_waits_for_the_last_stage) {
     launch_with_ready_fd(&receiver, launcher, path);
     expect_logged(&receiver, "launcher: listener is ready");
     expect_logged(&receiver, "launcher: writer-0 is ready");
-    cr_assert_eq(logged_times(&receiver, "all stages are ready"), 0);
+    cr_assert_eq(receiver_times_logged(&receiver, "all stages are ready"), 0);
     struct stat s;
     cr_assert(stat(path, &s) == 0 && s.st_size == 0, "it said so with a stage missing");
     let_go(&receiver);
@@ -87,8 +87,8 @@ Test(start, a_killed_stage_is_started_again_and_the_others_keep_their_processes,
     expect_logged_times(&receiver, "listener: listener " /* version */, 2);
     expect_logged_times(&receiver, "writer-0: writer-0 ", 2);
     expect_logged_times(&receiver, "notifier: notifier ", 2);
-    cr_assert_eq(logged_times(&receiver, "died of signal 9 (Killed)"), 3);
-    cr_assert_eq(logged_times(&receiver, "all stages are ready"), 1, "said once");
+    cr_assert_eq(receiver_times_logged(&receiver, "died of signal 9 (Killed)"), 3);
+    cr_assert_eq(receiver_times_logged(&receiver, "all stages are ready"), 1, "said once");
     cr_assert_eq(receiver_stop(&receiver), 0);
     receiver_clear(&receiver);
 }
@@ -110,13 +110,13 @@ Test(start, a_stage_that_dies_young_waits_twice_as_long_each_time_up_to_the_long
         cr_assert_geq((next - last) * 1000, (double)pause - 5, "%f ms instead of %lld", (next - last) * 1000,
                       (long long)pause);
         char *said = text_of("writer-0 is started again in %lld ms", (long long)pause);
-        cr_assert_eq(logged_times(&receiver, said), 1, "%s", said);
+        cr_assert_eq(receiver_times_logged(&receiver, said), 1, "%s", said);
         free(said);
         last = next;
     }
     fclose(starts);
-    cr_assert_eq(logged_times(&receiver, "listener is started, process"), 1);
-    cr_assert_eq(logged_times(&receiver, "notifier is started, process"), 1);
+    cr_assert_eq(receiver_times_logged(&receiver, "listener is started, process"), 1);
+    cr_assert_eq(receiver_times_logged(&receiver, "notifier is started, process"), 1);
     cr_assert_eq(receiver_stop(&receiver), 0, "a stage that waits for its restart has nothing to drain");
     receiver_clear(&receiver);
     free(longest);
@@ -136,7 +136,7 @@ Test(start, a_stage_that_has_lived_for_long_begins_with_the_first_pause_anew) {
     expect_logged_times(&receiver, "listener is started, process", 2);
     kill(last_process(&receiver, "listener"), SIGKILL);
     expect_logged_times(&receiver, "listener is started, process", 3);
-    cr_assert_eq(logged_times(&receiver, "listener is started again in 200 ms"), 1);
+    cr_assert_eq(receiver_times_logged(&receiver, "listener is started again in 200 ms"), 1);
     int64_t grown_up = clock_ms() + RESTART_YOUNG_MS;
     cr_assert(await(has_come, &grown_up, PATIENCE_MS));
     kill(last_process(&receiver, "listener"), SIGKILL);
@@ -180,16 +180,27 @@ Test(start, no_stage_outlives_a_launcher_that_is_killed, .timeout = 60) {
     receiver_clear(&receiver);
 }
 
-Test(start, hup_is_handed_on_and_ends_nothing) {
+static void expect_hup_handed_on(const char *const *command) {
     receiver_t receiver;
     prepare_scripts(&receiver);
     for (size_t i = 0; i < 3; i++)
         write_stage(&receiver, STAGES[i], HEARING);
-    LAUNCH_SCRIPTS(&receiver);
+    char *launcher = text_of("%s/bin/oxidicom", receiver.folder);
+    const char *argv[] = {command[0], command[1], launcher, NULL};
+    receiver_launch_as(&receiver, NULL, argv[0] ? argv : argv + 2);
     expect_logged(&receiver, "all stages are ready");
     kill(receiver.launcher, SIGHUP);
     expect_logged_times(&receiver, "heard HUP", 3);
     cr_assert_eq(receiver_stop(&receiver), 0);
-    cr_assert_eq(logged_times(&receiver, "is started, process"), 3);
+    cr_assert_eq(receiver_times_logged(&receiver, "is started, process"), 3);
+    free(launcher);
     receiver_clear(&receiver);
+}
+
+Test(start, hup_is_handed_on_and_ends_nothing) {
+    expect_hup_handed_on((const char *const[]){NULL, NULL});
+}
+
+Test(start, goes_as_ever_under_a_parent_that_ignores_signals) {
+    expect_hup_handed_on((const char *const[]){"env", "--ignore-signal"});
 }

@@ -41,11 +41,11 @@ Test(writers, ttou_lets_the_last_one_finish_its_object_and_then_end, .timeout = 
     for (int i = 0; i < 2; i++)
         finish_object(&scu[i], &set[i]);
     expect_logged(&receiver, "launcher: writer-1 has ended");
-    cr_assert_eq(logged_times(&receiver, "attempt 2"), 0, "an object had to be sent again");
+    cr_assert_eq(receiver_times_logged(&receiver, "attempt 2"), 0, "an object had to be sent again");
     cr_assert_eq(receiver_stage(&receiver, "writer", 0), last_process(&receiver, "writer-0"));
     cr_assert_eq(receiver_stage(&receiver, "writer", 1), 0);
     cr_assert_eq(receiver_stop(&receiver), 0);
-    cr_assert_eq(logged_times(&receiver, "writer-1 is started, process"), 1);
+    cr_assert_eq(receiver_times_logged(&receiver, "writer-1 is started, process"), 1);
     receiver_clear(&receiver);
 }
 
@@ -61,7 +61,7 @@ Test(writers, ttou_never_removes_the_last_one) {
     kill(receiver.launcher, SIGTTOU);
     expect_logged_times(&receiver, "no writer is removed: one must stay", 2);
     cr_assert_eq(kill(last_process(&receiver, "writer-0"), 0), 0);
-    cr_assert_eq(logged_times(&receiver, "writer-0 is started, process"), 1);
+    cr_assert_eq(receiver_times_logged(&receiver, "writer-0 is started, process"), 1);
     cr_assert_eq(receiver_stop(&receiver), 0);
     receiver_clear(&receiver);
 }
@@ -83,7 +83,7 @@ Test(writers, one_that_waits_for_its_restart_is_removed_at_once_and_its_number_i
     write_stage(&receiver, "writer", OBEDIENT);
     kill(receiver.launcher, SIGTTIN);
     expect_logged_times(&receiver, "writer-1 is started, process", 5);
-    cr_assert_eq(logged_times(&receiver, "writer-2 is started, process"), 0);
+    cr_assert_eq(receiver_times_logged(&receiver, "writer-2 is started, process"), 0);
     cr_assert_eq(receiver_stop(&receiver), 0);
     receiver_clear(&receiver);
 }
@@ -98,7 +98,7 @@ Test(writers, are_at_most_256, .timeout = 60) {
     expect_logged(&receiver, last);
     kill(receiver.launcher, SIGTTIN);
     expect_logged(&receiver, "no writer is added: 256 are the most");
-    cr_assert_eq(logged_times(&receiver, one_more), 0);
+    cr_assert_eq(receiver_times_logged(&receiver, one_more), 0);
     kill(receiver.launcher, SIGTTOU);
     expect_logged(&receiver, "writer-255 died of signal 15");
     kill(receiver.launcher, SIGTTIN);

@@ -187,15 +187,6 @@ Test(tls, names_a_peer_that_speaks_tls_on_the_port_for_plain_dicom, .timeout = 1
     tls_site_end(&tls);
 }
 
-static size_t occurrences(const receiver_t *receiver, const char *text) {
-    size_t size, count = 0;
-    char *log = file_content(receiver->log, &size);
-    for (const char *at = log; (at = strstr(at, text)); at++)
-        count++;
-    free(log);
-    return count;
-}
-
 Test(tls, names_those_of_one_kind_once_in_a_second, .timeout = 120) {
     tls_site_t tls = tls_site_start(NULL);
     for (int i = 0; i < 50; i++) {
@@ -205,7 +196,7 @@ Test(tls, names_those_of_one_kind_once_in_a_second, .timeout = 120) {
         scu_close(&scu);
     }
     cr_assert(receiver_logged(&tls.site.receiver, "something that is no TLS", LOG_MS));
-    cr_assert_leq(occurrences(&tls.site.receiver, "something that is no TLS"), 10);
+    cr_assert_leq(receiver_times_logged(&tls.site.receiver, "something that is no TLS"), 10);
     tls_site_end(&tls);
 }
 
@@ -216,8 +207,8 @@ Test(tls, says_nothing_about_probes_that_only_connect, .timeout = 120) {
     scu_close(&probe);
     use_certificate(&tls, "client");
     cr_assert(stores(&tls, 1)); /* by then the probe is over */
-    cr_assert_eq(occurrences(&tls.site.receiver, "association=1:"), 0);
-    cr_assert_geq(occurrences(&tls.site.receiver, "association=2:"), 1);
+    cr_assert_eq(receiver_times_logged(&tls.site.receiver, "association=1:"), 0);
+    cr_assert_geq(receiver_times_logged(&tls.site.receiver, "association=2:"), 1);
     tls_site_end(&tls);
 }
 

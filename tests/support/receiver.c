@@ -134,23 +134,28 @@ long receiver_memory_kib(const receiver_t *receiver) {
 }
 
 typedef struct search {
-    const char *path, *text;
+    const receiver_t *receiver;
+    const char *text;
     int times;
 } search_t;
 
-static bool has_text(void *argument) {
-    const search_t *search = argument;
+int receiver_times_logged(const receiver_t *receiver, const char *text) {
     size_t size;
-    char *content = file_content(search->path, &size);
+    char *content = file_content(receiver->log, &size);
     int times = 0;
-    for (const char *at = content; at && (at = strstr(at, search->text)); at++)
+    for (const char *at = content; at && (at = strstr(at, text)); at++)
         times++;
     free(content);
-    return times >= search->times;
+    return times;
+}
+
+static bool has_text(void *argument) {
+    const search_t *search = argument;
+    return receiver_times_logged(search->receiver, search->text) >= search->times;
 }
 
 bool receiver_logged_times(const receiver_t *receiver, const char *text, int times, int64_t ms) {
-    search_t search = {receiver->log, text, times};
+    search_t search = {receiver, text, times};
     return await(has_text, &search, ms);
 }
 

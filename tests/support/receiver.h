@@ -40,6 +40,7 @@ pid_t receiver_stage(const receiver_t *receiver, const char *stage, int number);
 long receiver_memory_kib(const receiver_t *receiver);
 /* Waits until the log has the text; false after `ms`. */
 bool receiver_logged(const receiver_t *receiver, const char *text, int64_t ms);
+int receiver_times_logged(const receiver_t *receiver, const char *text);
 bool receiver_logged_times(const receiver_t *receiver, const char *text, int times, int64_t ms);
 
 /* Files below SERVICES/, and the .dcm files among them. */
