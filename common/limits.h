@@ -340,5 +340,7 @@
 #define RESTART_LONGEST_MS 10000
 /* A stage that lived this long did not die young. */
 #define RESTART_YOUNG_MS 5000
+/* A stage that waits for storage may be silent so many times OXIDICOM_WATCHDOG. */
+#define WATCHDOG_STORAGE_FACTOR 5
 
 #endif

@@ -58,6 +58,7 @@ typedef struct settings {
     int64_t release_timeout_ms;
     int64_t store_timeout_ms;
     int64_t drain_timeout_ms;
+    int64_t watchdog_ms;
     int64_t buffer_size_bytes;
     char *run_dir;
     char *state_dir;

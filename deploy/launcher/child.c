@@ -14,6 +14,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/supervision.h"
+#include "deploy/launcher/watchdog.h"
 
 const char *const KIND_NAMES[KINDS] = {"listener", "writer", "notifier"};
 
@@ -55,7 +56,6 @@ static void become_stage(const child_t *child, const char *folder, int ready, pi
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    supervision_keep_to_oneself();
     set_number("OXIDICOM_READY_FD", ready);
     if (child->kind == KIND_WRITER)
         set_number("OXIDICOM_WRITER_ID", child->number);
@@ -66,7 +66,7 @@ static void become_stage(const child_t *child, const char *folder, int ready, pi
     _exit(EX_UNAVAILABLE);
 }
 
-int child_spawn(child_t *child, const char *folder) {
+int child_spawn(child_t *child, const char *folder, int watchdog, int64_t silence_ms) {
     int ready[2];
     if (pipe2(ready, O_CLOEXEC) != 0) {
         log_error(NULL, "can't make a pipe for %s: %s", child->name, strerror(errno));
@@ -75,6 +75,8 @@ int child_spawn(child_t *child, const char *folder) {
     pid_t launcher = getpid();
     child->pid = fork();
     if (child->pid == 0) {
+        supervision_keep_to_oneself();
+        watchdog_introduce(watchdog, silence_ms);
         fcntl(ready[1], F_SETFD, 0); /* this end alone survives the exec */
         become_stage(child, folder, ready[1], launcher);
     }

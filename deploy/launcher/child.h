@@ -2,7 +2,6 @@
 #ifndef LAUNCHER_CHILD_H
 #define LAUNCHER_CHILD_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
@@ -29,15 +28,16 @@ typedef struct child {
     pid_t pid; /* -1: not running */
     int ready; /* our end of its OXIDICOM_READY_FD; -1: none */
     int64_t started_ms;
+    int64_t heard_ms; /* its last beat, or when it became ready */
     int64_t due_ms;
     int64_t pause_ms; /* before the next restart */
-    bool killed;      /* it did not end in time */
 } child_t;
 
 child_t *child_new(stage_kind_t kind, int number);
 void child_destroy(child_t **self_p);
 
-/* Runs the executable `oxidicom-<kind>` in `folder`. Returns 0, or -1 after logging why. */
-int child_spawn(child_t *child, const char *folder);
+/* Runs the executable `oxidicom-<kind>` in `folder`; it beats at `watchdog`, a socket or -1, at least every
+ * `silence_ms`. Returns 0, or -1 after logging why. */
+int child_spawn(child_t *child, const char *folder, int watchdog, int64_t silence_ms);
 
 #endif

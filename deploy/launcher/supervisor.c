@@ -15,8 +15,9 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/supervision.h"
+#include "deploy/launcher/watchdog.h"
 
-typedef enum event { EVENT_READY, EVENT_DIED, EVENT_DUE, EVENT_END, EVENTS } event_t;
+typedef enum event { EVENT_READY, EVENT_DIED, EVENT_DUE, EVENT_SILENT, EVENT_END, EVENTS } event_t;
 typedef void action_fn(supervisor_t *supervisor, child_t *child);
 
 /* --- actions: state x event --------------------------------------------------------------------------- */
@@ -31,9 +32,14 @@ static void wait_to_restart(supervisor_t *supervisor, child_t *child) {
     child->pause_ms = 2 * child->pause_ms < RESTART_LONGEST_MS ? 2 * child->pause_ms : RESTART_LONGEST_MS;
 }
 
+/* How long a stage may be silent; what waits for storage may for longer. */
+static int64_t silence_ms(const supervisor_t *supervisor, const child_t *child) {
+    return supervisor->settings->watchdog_ms * (child->kind == KIND_LISTENER ? 1 : WATCHDOG_STORAGE_FACTOR);
+}
+
 static void start(supervisor_t *supervisor, child_t *child) {
     child->state = CHILD_STARTING;
-    if (child_spawn(child, supervisor->folder) != 0)
+    if (child_spawn(child, supervisor->folder, supervisor->watchdog, silence_ms(supervisor, child)) != 0)
         wait_to_restart(supervisor, child);
     else
         log_info(NULL, "%s is started, process %d", child->name, (int)child->pid);
@@ -42,6 +48,7 @@ static void start(supervisor_t *supervisor, child_t *child) {
 static void become_ready(supervisor_t *supervisor, child_t *child) {
     (void)supervisor;
     child->state = CHILD_READY;
+    child->heard_ms = clock_ms();
     log_debug(NULL, "%s is ready", child->name);
 }
 
@@ -64,18 +71,25 @@ static void kill_overdue(supervisor_t *supervisor, child_t *child) {
     kill(child->pid, SIGKILL);
 }
 
+static void kill_hung(supervisor_t *supervisor, child_t *child) {
+    int64_t silent_ms = clock_ms() - child->heard_ms;
+    child->heard_ms = INT64_MAX - silence_ms(supervisor, child);
+    log_error(NULL, "%s hangs, it was not heard for %lld s: killed", child->name, (long long)silent_ms / 1000);
+    kill(child->pid, SIGKILL);
+}
+
 static void be_gone(supervisor_t *supervisor, child_t *child) {
     (void)supervisor;
     child->state = CHILD_GONE;
 }
 
 static action_fn *const ACTIONS[CHILD_STATES][EVENTS] = {
-    /*                   ready         died             due           end */
-    [CHILD_STARTING] = {become_ready, wait_to_restart, NULL, tell_to_end},
-    [CHILD_READY] = {NULL, wait_to_restart, NULL, tell_to_end},
-    [CHILD_WAITING] = {NULL, NULL, start, be_gone},
-    [CHILD_ENDING] = {NULL, be_gone, kill_overdue, hurry},
-    [CHILD_GONE] = {NULL, NULL, NULL, NULL},
+    /*                   ready         died             due           silent     end */
+    [CHILD_STARTING] = {become_ready, wait_to_restart, NULL, NULL, tell_to_end},
+    [CHILD_READY] = {NULL, wait_to_restart, NULL, kill_hung, tell_to_end},
+    [CHILD_WAITING] = {NULL, NULL, start, NULL, be_gone},
+    [CHILD_ENDING] = {NULL, be_gone, kill_overdue, NULL, hurry},
+    [CHILD_GONE] = {NULL, NULL, NULL, NULL, NULL},
 };
 
 static void happen(supervisor_t *supervisor, child_t *child, event_t event) {
@@ -255,6 +269,15 @@ static void on_ready(child_t *child, supervisor_t *supervisor) {
         happen(supervisor, child, EVENT_READY);
 }
 
+static void on_beats(supervisor_t *supervisor) {
+    for (pid_t pid; (pid = watchdog_next(supervisor->watchdog)) > 0;) {
+        child_t *child;
+        TAILQ_FOREACH(child, &supervisor->children, next)
+        if (child->pid == pid && child->heard_ms < clock_ms())
+            child->heard_ms = clock_ms();
+    }
+}
+
 /* Once, when all stages are ready. */
 static void say_ready(supervisor_t *supervisor) {
     child_t *child;
@@ -268,12 +291,21 @@ static void say_ready(supervisor_t *supervisor) {
     supervision_ready((int)supervisor->settings->ready_fd);
 }
 
+/* When something happens to the child by time alone; INT64_MAX: never. */
+static int64_t due_ms(const supervisor_t *supervisor, const child_t *child) {
+    if (child->state == CHILD_WAITING || child->state == CHILD_ENDING)
+        return child->due_ms;
+    return child->state == CHILD_READY && supervisor->watchdog >= 0
+               ? child->heard_ms + silence_ms(supervisor, child)
+               : INT64_MAX;
+}
+
 static void on_time(supervisor_t *supervisor) {
     int64_t now = clock_ms();
     child_t *child;
     TAILQ_FOREACH(child, &supervisor->children, next)
-    if ((child->state == CHILD_WAITING || child->state == CHILD_ENDING) && now >= child->due_ms)
-        happen(supervisor, child, EVENT_DUE);
+    if (now >= due_ms(supervisor, child))
+        happen(supervisor, child, child->state == CHILD_READY ? EVENT_SILENT : EVENT_DUE);
 }
 
 /* Milliseconds until something is due; -1: nothing is. */
@@ -281,16 +313,17 @@ static int next_due(const supervisor_t *supervisor) {
     int64_t now = clock_ms(), due = INT64_MAX;
     child_t *child;
     TAILQ_FOREACH(child, &supervisor->children, next)
-    if ((child->state == CHILD_WAITING || child->state == CHILD_ENDING) && child->due_ms < due)
-        due = child->due_ms;
+    if (due_ms(supervisor, child) < due)
+        due = due_ms(supervisor, child);
     return due == INT64_MAX ? -1 : due <= now ? 0 : due - now > 3600000 ? 3600000 : (int)(due - now);
 }
 
 static void wait_for_events(supervisor_t *supervisor) {
-    struct pollfd polled[1 + WRITERS_MAX + KINDS];
-    child_t *waiting[1 + WRITERS_MAX + KINDS], *child;
-    nfds_t count = 1;
+    struct pollfd polled[2 + WRITERS_MAX + KINDS];
+    child_t *waiting[2 + WRITERS_MAX + KINDS], *child;
+    nfds_t count = 2;
     polled[0] = (struct pollfd){.fd = supervisor->signals, .events = POLLIN};
+    polled[1] = (struct pollfd){.fd = supervisor->watchdog, .events = POLLIN};
     TAILQ_FOREACH(child, &supervisor->children, next)
     if (child->ready >= 0 && count < sizeof polled / sizeof *polled) {
         waiting[count] = child;
@@ -298,9 +331,11 @@ static void wait_for_events(supervisor_t *supervisor) {
     }
     if (poll(polled, count, next_due(supervisor)) < 0)
         return;
-    for (nfds_t i = 1; i < count; i++)
+    for (nfds_t i = 2; i < count; i++)
         if (polled[i].revents)
             on_ready(waiting[i], supervisor);
+    if (polled[1].revents)
+        on_beats(supervisor);
     if (polled[0].revents)
         on_signals(supervisor);
     on_time(supervisor);
@@ -338,6 +373,7 @@ int supervisor_run(const settings_t *settings, const char *folder, const bool wa
     supervisor.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (supervisor.signals < 0)
         return EX_OSERR;
+    supervisor.watchdog = watchdog_socket();
     keep_ready_fd(settings);
     for (int kind = 0; kind < KINDS; kind++)
         for (int i = 0; wanted[kind] && i < (kind == KIND_WRITER ? settings->writers : 1); i++)
@@ -345,5 +381,7 @@ int supervisor_run(const settings_t *settings, const char *folder, const bool wa
     while (!TAILQ_EMPTY(&supervisor.children))
         wait_for_events(&supervisor);
     close(supervisor.signals);
+    if (supervisor.watchdog >= 0)
+        close(supervisor.watchdog);
     return supervisor.status;
 }

@@ -163,6 +163,25 @@ Test(start, a_missing_executable_is_named_and_appears_when_it_is_installed) {
 
 /* --- ties ------------------------------------------------------------------------------------------------ */
 
+Test(start, a_stage_that_hangs_is_killed_and_started_again, .timeout = 120) {
+    receiver_t receiver;
+    START(&receiver, "OXIDICOM_WATCHDOG", "3s");
+    for (size_t i = 0; i < 3; i++)
+        kill(receiver_stage(&receiver, STAGES[i], 0), SIGSTOP);
+    expect_logged(&receiver, "listener hangs, it was not heard for");
+    expect_logged_times(&receiver, "listener is started, process", 2);
+    cr_assert_eq(receiver_times_logged(&receiver, "hangs"), 1, "what waits for storage has more time");
+    for (size_t i = 1; i < 3; i++) {
+        char *hangs = text_of("%s hangs", i == 1 ? "writer-0" : STAGES[i]);
+        cr_assert(receiver_logged(&receiver, hangs, 60000), "%s", hangs);
+        free(hangs);
+    }
+    cr_assert(receiver_logged_times(&receiver, "the notifier is there", 2, 60000));
+    cr_assert_eq(receiver_times_logged(&receiver, "is started, process"), 6, "one was killed that was heard");
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    receiver_clear(&receiver);
+}
+
 Test(start, no_stage_outlives_a_launcher_that_is_killed, .timeout = 60) {
     cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* to be told of their ends */
     receiver_t receiver;
