@@ -269,6 +269,8 @@
 #define NATS_SETTLE_MS         250
 #define NATS_LOOK_INTERVAL_MS  250
 #define NATS_LAST_LOOK_MS      20
+/* How long the end of the process waits for the threads of cnats. */
+#define NATS_CLOSE_MS 2000
 /* CUBE's columns, in characters (its models of PACS and PACSSeries). */
 #define CUBE_PATIENT_ID_MAX       100
 #define CUBE_PATIENT_NAME_MAX     150

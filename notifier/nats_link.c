@@ -378,7 +378,9 @@ void nats_link_destroy(nats_link_t **self_p) {
         forget(link, TAILQ_FIRST(&link->finals)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
     natsConnection_Destroy(link->connection);
     natsOptions_Destroy(link->options);
-    nats_Close();
+    /* cnats' threads may still be about to say that the connection is lost. */
+    if (nats_CloseAndWait(NATS_CLOSE_MS) != NATS_OK)
+        log_debug(NULL, "cnats does not end");
     free(link);
     *self_p = NULL;
 }

@@ -9,6 +9,7 @@
 #include "tests/support/process.h"
 
 #define MESSAGES_MAX 200000
+#define CLOSE_MS     10000
 
 struct tap {
     natsConnection *connection;
@@ -66,10 +67,11 @@ void tap_destroy(tap_t **self_p) {
     tap_t *tap = *self_p;
     natsSubscription_Destroy(tap->subscription);
     natsConnection_Destroy(tap->connection);
+    if (nats_CloseAndWait(CLOSE_MS) != NATS_OK) /* threads of cnats may still be in on_message */
+        abort();
     tap_clear(tap);
     free(tap->messages);
     free(tap);
-    nats_Close();
     *self_p = NULL;
 }
 
