@@ -1,6 +1,7 @@
 /* The connection to NATS, and what must get through: the last count and done of each series are kept until NATS has
- * answered after them, and said again over the next connection where it has not. Everything else is said once, or
- * counted as lost. Owned by the publisher's thread; may block it for a bounded time. */
+ * answered after them and the connection outlived that, and said again over the next connection where it has not.
+ * Everything else is said once, or counted as lost. Owned by the publisher's thread; may block it for a bounded
+ * time. */
 #ifndef NOTIFIER_NATS_LINK_H
 #define NOTIFIER_NATS_LINK_H
 
