@@ -72,6 +72,7 @@ typedef struct settings {
     int64_t quarantine_size_bytes;
     int64_t sweep_interval_ms;
     int64_t ready_fd; /* -1: none */
+    int64_t beat_fd;  /* -1: none */
     char *sandbox;    /* auto, true or false */
     char *rust_log;
     int64_t http_port; /* 0: none */

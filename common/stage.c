@@ -119,7 +119,7 @@ static int on_beat(zloop_t *loop, int timer, void *argument) {
     (void)loop;
     (void)timer;
     stage_t *stage = argument;
-    supervision_beat();
+    supervision_beat((int)stage->settings.beat_fd, stage->settings.watchdog_ms);
     stage->spec->on_beat(stage);
     log_say_left_out(false);
     return stage->ended ? -1 : 0;

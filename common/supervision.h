@@ -16,8 +16,9 @@ void supervision_stopping(int64_t may_take_ms);
 
 /* How often supervision_beat must be called at least for WATCHDOG_USEC; 0: nobody watches. */
 int64_t supervision_watchdog_ms(void);
-/* WATCHDOG=1, at most four times in that time. To be called from the loop, so that it stops when the loop does. */
-void supervision_beat(void);
+/* WATCHDOG=1, and a byte on `beat_fd` (-1: none), at most four times in that time or in `watchdog_ms`. To be called
+ * from the loop, so that it stops when the loop does. */
+void supervision_beat(int beat_fd, int64_t watchdog_ms);
 
 /* Sockets that were handed over (sd_listen_fds(3)): returns how many, from SUPERVISION_FIRST_SOCKET on; 0 where
  * they are another process'. They are closed on exec from now on. */

@@ -14,7 +14,6 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/supervision.h"
-#include "deploy/launcher/watchdog.h"
 
 const char *const KIND_NAMES[KINDS] = {"listener", "writer", "notifier"};
 
@@ -25,7 +24,7 @@ child_t *child_new(stage_kind_t kind, int number) {
     child->kind = kind;
     child->number = number;
     child->pid = -1;
-    child->ready = -1;
+    child->ready = child->beats = -1;
     child->pause_ms = RESTART_FIRST_MS;
     if (kind == KIND_WRITER)
         snprintf(child->name, sizeof child->name, "writer-%d", number);
@@ -34,9 +33,19 @@ child_t *child_new(stage_kind_t kind, int number) {
     return child;
 }
 
+static void close_end(int *fd) {
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void child_hear_no_more(child_t *child) {
+    close_end(&child->ready);
+    close_end(&child->beats);
+}
+
 void child_destroy(child_t **self_p) {
-    if ((*self_p)->ready >= 0)
-        close((*self_p)->ready);
+    child_hear_no_more(*self_p);
     free(*self_p);
     *self_p = NULL;
 }
@@ -48,15 +57,19 @@ static void set_number(const char *name, int value) {
         _exit(EX_OSERR);
 }
 
-/* In the new process. Does not return. */
-static void become_stage(const child_t *child, const char *folder, int ready, pid_t launcher) {
+/* In the new process, with its ends of the pipes. Does not return. */
+static void become_stage(const child_t *child, const char *folder, int ready, int beats, pid_t launcher) {
     /* A stage does not outlive the launcher; it might have died before the kernel was told. */
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != launcher)
         _exit(EX_OSERR);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    supervision_keep_to_oneself();
+    fcntl(ready, F_SETFD, 0); /* these alone survive the exec */
+    fcntl(beats, F_SETFD, 0);
     set_number("OXIDICOM_READY_FD", ready);
+    set_number("OXIDICOM_BEAT_FD", beats);
     if (child->kind == KIND_WRITER)
         set_number("OXIDICOM_WRITER_ID", child->number);
     char path[4096];
@@ -66,27 +79,40 @@ static void become_stage(const child_t *child, const char *folder, int ready, pi
     _exit(EX_UNAVAILABLE);
 }
 
-int child_spawn(child_t *child, const char *folder, int watchdog, int64_t silence_ms) {
-    int ready[2];
-    if (pipe2(ready, O_CLOEXEC) != 0) {
+/* Pipes from the child, of which we keep the first ends. A stage does not wait for us to read its beats. */
+static bool open_pipes(child_t *child, int *ready, int *beats) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return false;
+    child->ready = ends[0];
+    *ready = ends[1];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+        close(*ready);
+        return false;
+    }
+    child->beats = ends[0];
+    *beats = ends[1];
+    return true;
+}
+
+int child_spawn(child_t *child, const char *folder) {
+    int ready, beats;
+    if (!open_pipes(child, &ready, &beats)) {
         log_error(NULL, "can't make a pipe for %s: %s", child->name, strerror(errno));
+        child_hear_no_more(child);
         return -1;
     }
     pid_t launcher = getpid();
     child->pid = fork();
-    if (child->pid == 0) {
-        supervision_keep_to_oneself();
-        watchdog_introduce(watchdog, silence_ms);
-        fcntl(ready[1], F_SETFD, 0); /* this end alone survives the exec */
-        become_stage(child, folder, ready[1], launcher);
-    }
-    close(ready[1]);
+    if (child->pid == 0)
+        become_stage(child, folder, ready, beats, launcher);
+    close(ready);
+    close(beats);
     if (child->pid < 0) {
-        close(ready[0]);
+        child_hear_no_more(child);
         log_error(NULL, "can't fork for %s: %s", child->name, strerror(errno));
         return -1;
     }
-    child->ready = ready[0];
     child->started_ms = clock_ms();
     return 0;
 }

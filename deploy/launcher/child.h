@@ -27,6 +27,7 @@ typedef struct child {
     child_state_t state;
     pid_t pid; /* -1: not running */
     int ready; /* our end of its OXIDICOM_READY_FD; -1: none */
+    int beats; /* our end of its OXIDICOM_BEAT_FD; -1: none */
     int64_t started_ms;
     int64_t heard_ms; /* its last beat, or when it became ready */
     int64_t due_ms;
@@ -36,8 +37,10 @@ typedef struct child {
 child_t *child_new(stage_kind_t kind, int number);
 void child_destroy(child_t **self_p);
 
-/* Runs the executable `oxidicom-<kind>` in `folder`; it beats at `watchdog`, a socket or -1, at least every
- * `silence_ms`. Returns 0, or -1 after logging why. */
-int child_spawn(child_t *child, const char *folder, int watchdog, int64_t silence_ms);
+/* Runs the executable `oxidicom-<kind>` in `folder`. Returns 0, or -1 after logging why. */
+int child_spawn(child_t *child, const char *folder);
+
+/* Closes our ends of what it says. */
+void child_hear_no_more(child_t *child);
 
 #endif

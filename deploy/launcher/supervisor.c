@@ -15,7 +15,9 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/supervision.h"
-#include "deploy/launcher/watchdog.h"
+
+/* Writers that are being removed may be there besides. */
+#define CHILDREN_MAX (2 * WRITERS_MAX + KINDS)
 
 typedef enum event { EVENT_READY, EVENT_DIED, EVENT_DUE, EVENT_SILENT, EVENT_END, EVENTS } event_t;
 typedef void action_fn(supervisor_t *supervisor, child_t *child);
@@ -39,7 +41,7 @@ static int64_t silence_ms(const supervisor_t *supervisor, const child_t *child) 
 
 static void start(supervisor_t *supervisor, child_t *child) {
     child->state = CHILD_STARTING;
-    if (child_spawn(child, supervisor->folder, supervisor->watchdog, silence_ms(supervisor, child)) != 0)
+    if (child_spawn(child, supervisor->folder) != 0)
         wait_to_restart(supervisor, child);
     else
         log_info(NULL, "%s is started, process %d", child->name, (int)child->pid);
@@ -200,9 +202,7 @@ static void drain(supervisor_t *supervisor) {
 /* --- events -------------------------------------------------------------------------------------------- */
 
 static void on_death(supervisor_t *supervisor, child_t *child, int how) {
-    if (child->ready >= 0)
-        close(child->ready);
-    child->ready = -1;
+    child_hear_no_more(child);
     child->pid = -1;
     if (WIFSIGNALED(how))
         log_warn(NULL, "%s died of signal %d (%s)", child->name, WTERMSIG(how), strsignal(WTERMSIG(how)));
@@ -269,12 +269,15 @@ static void on_ready(child_t *child, supervisor_t *supervisor) {
         happen(supervisor, child, EVENT_READY);
 }
 
-static void on_beats(supervisor_t *supervisor) {
-    for (pid_t pid; (pid = watchdog_next(supervisor->watchdog)) > 0;) {
-        child_t *child;
-        TAILQ_FOREACH(child, &supervisor->children, next)
-        if (child->pid == pid && child->heard_ms < clock_ms())
+static void on_beats(child_t *child) {
+    char beats[64];
+    ssize_t got;
+    while ((got = read(child->beats, beats, sizeof beats)) > 0)
+        if (child->heard_ms < clock_ms()) /* else it is being killed */
             child->heard_ms = clock_ms();
+    if (got == 0) { /* it dies, which is heard otherwise */
+        close(child->beats);
+        child->beats = -1;
     }
 }
 
@@ -295,9 +298,7 @@ static void say_ready(supervisor_t *supervisor) {
 static int64_t due_ms(const supervisor_t *supervisor, const child_t *child) {
     if (child->state == CHILD_WAITING || child->state == CHILD_ENDING)
         return child->due_ms;
-    return child->state == CHILD_READY && supervisor->watchdog >= 0
-               ? child->heard_ms + silence_ms(supervisor, child)
-               : INT64_MAX;
+    return child->state == CHILD_READY ? child->heard_ms + silence_ms(supervisor, child) : INT64_MAX;
 }
 
 static void on_time(supervisor_t *supervisor) {
@@ -319,24 +320,26 @@ static int next_due(const supervisor_t *supervisor) {
 }
 
 static void wait_for_events(supervisor_t *supervisor) {
-    struct pollfd polled[2 + WRITERS_MAX + KINDS];
-    child_t *waiting[2 + WRITERS_MAX + KINDS], *child;
-    nfds_t count = 2;
-    polled[0] = (struct pollfd){.fd = supervisor->signals, .events = POLLIN};
-    polled[1] = (struct pollfd){.fd = supervisor->watchdog, .events = POLLIN};
-    TAILQ_FOREACH(child, &supervisor->children, next)
-    if (child->ready >= 0 && count < sizeof polled / sizeof *polled) {
-        waiting[count] = child;
-        polled[count++] = (struct pollfd){.fd = child->ready, .events = POLLIN};
+    struct pollfd polled[1 + 2 * CHILDREN_MAX];
+    child_t *children[CHILDREN_MAX], *child;
+    nfds_t count = 0;
+    TAILQ_FOREACH(child, &supervisor->children, next) {
+        if (count == CHILDREN_MAX)
+            break;
+        polled[2 * count] = (struct pollfd){.fd = child->ready, .events = POLLIN}; /* -1 is left out */
+        polled[2 * count + 1] = (struct pollfd){.fd = child->beats, .events = POLLIN};
+        children[count++] = child;
     }
-    if (poll(polled, count, next_due(supervisor)) < 0)
+    polled[2 * count] = (struct pollfd){.fd = supervisor->signals, .events = POLLIN};
+    if (poll(polled, 2 * count + 1, next_due(supervisor)) < 0)
         return;
-    for (nfds_t i = 2; i < count; i++)
-        if (polled[i].revents)
-            on_ready(waiting[i], supervisor);
-    if (polled[1].revents)
-        on_beats(supervisor);
-    if (polled[0].revents)
+    for (nfds_t i = 0; i < count; i++) {
+        if (polled[2 * i].revents)
+            on_ready(children[i], supervisor);
+        if (polled[2 * i + 1].revents)
+            on_beats(children[i]);
+    }
+    if (polled[2 * count].revents)
         on_signals(supervisor);
     on_time(supervisor);
     say_ready(supervisor);
@@ -373,7 +376,6 @@ int supervisor_run(const settings_t *settings, const char *folder, const bool wa
     supervisor.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (supervisor.signals < 0)
         return EX_OSERR;
-    supervisor.watchdog = watchdog_socket();
     keep_ready_fd(settings);
     for (int kind = 0; kind < KINDS; kind++)
         for (int i = 0; wanted[kind] && i < (kind == KIND_WRITER ? settings->writers : 1); i++)
@@ -381,7 +383,5 @@ int supervisor_run(const settings_t *settings, const char *folder, const bool wa
     while (!TAILQ_EMPTY(&supervisor.children))
         wait_for_events(&supervisor);
     close(supervisor.signals);
-    if (supervisor.watchdog >= 0)
-        close(supervisor.watchdog);
     return supervisor.status;
 }

@@ -18,8 +18,7 @@ typedef struct supervisor {
     const settings_t *settings;
     char folder[PATH_MAX]; /* of the executables */
     TAILQ_HEAD(child_list, child) children;
-    int signals;  /* signalfd */
-    int watchdog; /* -1: nobody is watched */
+    int signals; /* signalfd */
     bool draining;
     int draining_kind; /* those before it have ended */
     bool said_ready;
