@@ -1,6 +1,5 @@
 #include "listener/association.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,9 +7,9 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/metrics.h"
+#include "listener/establishment.h"
 #include "listener/server.h"
 #include "listener/tracing.h"
-#include "proto/span.h"
 
 #define INPUT_ENDED "connection closed by the peer"
 
@@ -20,8 +19,7 @@ bool association_is_served(association_state_t state) {
     return state == STA6_DATA_TRANSFER || state == STA8_AWAITING_RELEASE_RESPONSE;
 }
 
-/* The only place where a state changes. */
-static void set_state(association_t *a, association_state_t state) {
+void association_set_state(association_t *a, association_state_t state) {
     if (!a->only_verification)
         a->server->served_count += (size_t)association_is_served(state) - (size_t)association_is_served(a->state);
     a->state = state;
@@ -68,17 +66,16 @@ void association_close(association_t *a, outcome_t outcome, const char *how) {
     log_end(a, outcome, how);
     messages_drop_partial(a);
     close_connection(a);
-    set_state(a, STA1_IDLE);
+    association_set_state(a, STA1_IDLE);
     server_attend(a->server, a, a->unanswered_count ? ATTENTION_NONE : ATTENTION_OVER);
 }
 
-/* Our last PDU is sent: half close, and let the peer read it before the end. */
-static void await_close(association_t *a, outcome_t outcome, const char *how) {
+void association_await_close(association_t *a, outcome_t outcome, const char *how) {
     log_end(a, outcome, how);
     messages_drop_partial(a);
     connection_finish(&a->connection);
     connection_read(&a->connection);
-    set_state(a, STA13_AWAITING_CLOSE);
+    association_set_state(a, STA13_AWAITING_CLOSE);
     server_attend(a->server, a, ATTENTION_NONE);
 }
 
@@ -87,8 +84,7 @@ void association_send(association_t *a, const uint8_t *bytes, size_t size) {
         association_close(a, OUTCOME_CONNECTION_LOST, "connection lost while sending");
 }
 
-/* What its span will give as the reason. */
-static void note_why(association_t *a, const char *why) {
+void association_note_why(association_t *a, const char *why) {
     if (!a->traced.why && !(a->traced.why = strdup(why)))
         abort();
 }
@@ -97,17 +93,17 @@ void association_abort(association_t *a, abort_source_t source, abort_reason_t r
     /* Before there is an association, anybody can send anything. */
     if (a->state != STA2_AWAITING_ASSOCIATE_RQ || log_seldom(&a->server->strangers, NULL))
         log_warn(&a->context, "A-ABORT to %s: %s", a->peer, why);
-    note_why(a, why);
+    association_note_why(a, why);
     if (a->state != STA2_AWAITING_ASSOCIATE_RQ)
         recent_add(&a->server->recent, a, "A-ABORT", why);
     uint8_t pdu[SHORT_PDU_BYTES];
     abort_build(pdu, source, reason);
     association_send(a, pdu, sizeof pdu);
     if (a->connection.fd >= 0)
-        await_close(a, OUTCOME_ABORTED_BY_OXIDICOM, "aborted by oxidicom");
+        association_await_close(a, OUTCOME_ABORTED_BY_OXIDICOM, "aborted by oxidicom");
 }
 
-/* --- association establishment ----------------------------------------------------------------------- */
+/* --- its life ------------------------------------------------------------------------------------------ */
 
 association_t *association_new(server_t *server, int fd, uint64_t number, const struct in6_addr *address,
                                const char *peer) {
@@ -121,7 +117,7 @@ association_t *association_new(server_t *server, int fd, uint64_t number, const 
     tracing_begin(a);
     TAILQ_INIT(&a->unanswered);
     a->begun_ms = clock_ms();
-    set_state(a, STA2_AWAITING_ASSOCIATE_RQ);
+    association_set_state(a, STA2_AWAITING_ASSOCIATE_RQ);
     if (connection_open(&a->connection, server->epoll, fd, a) == 0)
         return a;
     close(fd);
@@ -129,23 +125,17 @@ association_t *association_new(server_t *server, int fd, uint64_t number, const 
     return NULL;
 }
 
-static void clear_request(association_t *a) {
-    associate_rq_clear(&a->rq);
-    free(a->rq_bytes);
-    a->rq_bytes = NULL;
-}
-
 void association_destroy(association_t **self_p) {
     association_t *a = *self_p;
     messages_drop_partial(a);
     messages_clear(a);
     tracing_end(a);
-    set_state(a, STA1_IDLE);
+    association_set_state(a, STA1_IDLE);
     close_connection(a);
     server_attend(a->server, a, ATTENTION_NONE);
     pdu_stream_clear(&a->stream);
     share_drop(a->share);
-    clear_request(a);
+    establishment_clear(a);
     if (a->contexts)
         presentation_contexts_clear(*a->contexts);
     free(a->contexts);
@@ -155,115 +145,6 @@ void association_destroy(association_t **self_p) {
     free(a->peer);
     free(a);
     *self_p = NULL;
-}
-
-/* A peer that is refused comes again and again. */
-static void log_rejection(association_t *a, const char *why) {
-    uint64_t left_out;
-    if (!log_seldom(&a->server->rejections, &left_out))
-        log_debug(&a->context, "A-ASSOCIATE-RJ to %s: %s", a->peer, why);
-    else if (left_out)
-        log_warn(&a->context, "A-ASSOCIATE-RJ to %s, calling AE \"%s\": %s; %llu more since the last such line",
-                 a->peer, a->calling_ae, why, (unsigned long long)left_out);
-    else
-        log_warn(&a->context, "A-ASSOCIATE-RJ to %s, calling AE \"%s\": %s", a->peer, a->calling_ae, why);
-}
-
-void association_reject(association_t *a, const rejection_t *rejection) {
-    log_rejection(a, rejection->why);
-    note_why(a, rejection->why);
-    recent_add(&a->server->recent, a, "A-ASSOCIATE-RJ", rejection->why);
-    uint8_t pdu[SHORT_PDU_BYTES];
-    associate_rj_build(pdu, rejection->result, rejection->source, rejection->reason);
-    association_send(a, pdu, sizeof pdu);
-    clear_request(a);
-    if (a->connection.fd >= 0)
-        await_close(a, OUTCOME_REJECTED, "rejected");
-}
-
-void association_reject_for_now(association_t *a, const char *why) {
-    association_reject(
-        a, &(rejection_t){REJECTED_TRANSIENT, SOURCE_PRESENTATION, PRESENTATION_LOCAL_LIMIT_EXCEEDED, why});
-}
-
-/* A text of the peer, for the log: a few ASCII characters at most. */
-static void copy_printable(char *to, size_t room, syntax_uid_t from) {
-    snprintf(to, room, "%.*s", (int)from.size, from.size ? from.text : "");
-    for (; *to; to++)
-        if (*to <= ' ' || *to >= 0x7F)
-            *to = '?';
-}
-
-static void log_accepted(association_t *a, size_t accepted, uint16_t operations) {
-    char class[UID_MAX_BYTES + 1], version[IMPLEMENTATION_VERSION_MAX_BYTES + 1];
-    copy_printable(class, sizeof class, a->rq.user.implementation_class);
-    copy_printable(version, sizeof version, a->rq.user.implementation_version);
-    const char *security = connection_security(&a->connection);
-    log_info(&a->context,
-             "%s at %s calls \"%s\": %zu of %zu presentation contexts accepted, operations window %u, "
-             "implementation %s \"%s\"%s%s",
-             a->calling_ae, a->peer, a->called_ae, accepted, a->rq.contexts_count, operations, class, version,
-             security ? ", secured by " : "", security ? security : "");
-}
-
-void association_accept(association_t *a) {
-    const settings_t *settings = &a->server->stage->settings;
-    allowance_t allowance = {(uint32_t)settings->scp_max_pdu_length, (uint16_t)settings->operations_max};
-    answered_context_t *answers = calloc(a->rq.contexts_count + 1, sizeof *answers);
-    a->contexts = calloc(1, sizeof *a->contexts);
-    if (!answers || !a->contexts)
-        abort();
-    size_t accepted = negotiate(&a->rq, a->server->policy, answers, *a->contexts);
-    pdu_t ac = associate_ac_build(&a->rq, answers, allowance);
-    a->peer_max_pdu_length = a->rq.user.max_pdu_length;
-    a->operations = operations_granted(&a->rq.user, allowance.operations_max);
-    log_accepted(a, accepted, a->operations);
-    set_state(a, STA6_DATA_TRANSFER);
-    server_attend(a->server, a, ATTENTION_NONE);
-    deadlines_on_message(a);
-    association_send(a, ac.bytes, ac.size);
-    tracing_accepted(a, a->rq.contexts_count, accepted);
-    free(ac.bytes);
-    free(answers);
-    clear_request(a);
-    if (a->state == STA6_DATA_TRANSFER)
-        association_resume(a);
-}
-
-/* STA3: the request is whole and well-formed. */
-static void answer_request(association_t *a) {
-    const rejection_t *rejection =
-        admission_rejection(&a->server->stage->settings, &a->address, &a->rq, a->called_ae, a->calling_ae);
-    if (rejection) {
-        association_reject(a, rejection);
-    } else if (a->server->draining) {
-        association_reject_for_now(a, "oxidicom ends");
-    } else if (a->address_crowded) {
-        association_reject_for_now(a, "its address has more than OXIDICOM_CONNECTIONS_PER_ADDRESS");
-    } else if (server_has_place(a->server, a)) {
-        association_accept(a);
-    } else {
-        connection_pause(&a->connection, true);
-        server_attend(a->server, a, ATTENTION_PLACE);
-    }
-}
-
-static void on_associate_rq(association_t *a, const stream_event_t *event) {
-    if (a->state != STA2_AWAITING_ASSOCIATE_RQ) {
-        association_abort(a, ABORT_PROVIDER, ABORT_UNEXPECTED_PDU, "a second A-ASSOCIATE-RQ");
-        return;
-    }
-    a->rq_bytes = pdu_stream_take_body(&a->stream);
-    if (!associate_rq_read(&a->rq, a->rq_bytes, event->size)) {
-        association_abort(a, ABORT_PROVIDER, ABORT_INVALID_PARAMETER, "a malformed A-ASSOCIATE-RQ");
-        return;
-    }
-    a->traced.requested_ns = span_now();
-    a->called_ae = associate_rq_title(&a->rq, 0);
-    a->calling_ae = associate_rq_title(&a->rq, 1);
-    a->only_verification = proposes_only_verification(&a->rq);
-    set_state(a, STA3_AWAITING_LOCAL_RESPONSE);
-    answer_request(a);
 }
 
 /* --- PDUs -------------------------------------------------------------------------------------------- */
@@ -281,7 +162,7 @@ static void release(association_t *a) {
     release_rp_build(pdu);
     association_send(a, pdu, sizeof pdu);
     if (a->connection.fd >= 0)
-        await_close(a, OUTCOME_RELEASED, "released");
+        association_await_close(a, OUTCOME_RELEASED, "released");
 }
 
 void association_on_answered(association_t *a) {
@@ -293,7 +174,7 @@ void association_on_answered(association_t *a) {
     else if (a->state == STA8_AWAITING_RELEASE_RESPONSE)
         release(a);
     else if (a->state == STA6_DATA_TRANSFER && a->input_ended)
-        await_close(a, OUTCOME_CONNECTION_LOST, INPUT_ENDED);
+        association_await_close(a, OUTCOME_CONNECTION_LOST, INPUT_ENDED);
 }
 
 static void on_release_rq(association_t *a) {
@@ -302,14 +183,14 @@ static void on_release_rq(association_t *a) {
         return;
     }
     messages_drop_partial(a);
-    set_state(a, STA8_AWAITING_RELEASE_RESPONSE);
+    association_set_state(a, STA8_AWAITING_RELEASE_RESPONSE);
     association_on_answered(a);
 }
 
 static void on_pdu(association_t *a, const stream_event_t *event) {
     switch (event->type) {
     case PDU_ASSOCIATE_RQ:
-        on_associate_rq(a, event);
+        establishment_on_request(a, event);
         break;
     case PDU_RELEASE_RQ:
         on_release_rq(a);
@@ -372,7 +253,7 @@ static void on_input_end(association_t *a) {
 static void on_refused(association_t *a) {
     if (log_seldom(&a->server->refusals[connection_refusal(&a->connection)], NULL))
         log_warn(&a->context, "%s is refused: %s", a->peer, connection_security(&a->connection));
-    await_close(a, OUTCOME_REJECTED, connection_security(&a->connection));
+    association_await_close(a, OUTCOME_REJECTED, connection_security(&a->connection));
 }
 
 /* epoll knows nothing of what is left in a TLS session, at most a record: it is taken in this turn. */

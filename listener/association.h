@@ -121,12 +121,6 @@ void association_on_readable(association_t *association);
 void association_on_writable(association_t *association);
 void association_on_hangup(association_t *association);
 
-/* STA3: answers with A-ASSOCIATE-AC. */
-void association_accept(association_t *association);
-/* STA3: answers with A-ASSOCIATE-RJ. */
-void association_reject(association_t *association, const rejection_t *rejection);
-/* The same, because a limit of ours is reached for now. */
-void association_reject_for_now(association_t *association, const char *why);
 /* Sends A-ABORT and waits for the peer to close. */
 void association_abort(association_t *association, abort_source_t source, abort_reason_t reason, const char *why);
 
@@ -147,12 +141,18 @@ void messages_clear(association_t *association);
 /* The custody answers an object; `message` is its owner. */
 void messages_on_settled(void *message, const response_t *response);
 
-/* --- for messages.c --- */
+/* --- for messages.c and establishment.c --- */
 
 /* Sends to the peer, while there is a connection. */
 void association_send(association_t *association, const uint8_t *bytes, size_t size);
 /* A message was answered: perhaps the last before a release, or before the end of a half-closed connection. */
 void association_on_answered(association_t *association);
+/* Our last PDU is sent: half close, and let the peer read it before the end. */
+void association_await_close(association_t *association, outcome_t outcome, const char *how);
+/* What its span will give as the reason. */
+void association_note_why(association_t *association, const char *why);
+/* The only place where a state changes. */
+void association_set_state(association_t *association, association_state_t state);
 /* Between A-ASSOCIATE-AC and A-RELEASE-RP. */
 bool association_is_served(association_state_t state);
 

@@ -15,6 +15,7 @@
 #include "common/limits.h"
 #include "common/metrics.h"
 #include "common/supervision.h"
+#include "listener/establishment.h"
 #include "listener/tracing.h"
 
 #define EVENTS_AT_ONCE 64
@@ -297,11 +298,11 @@ static void admit(server_t *server) {
     int64_t due_ms = clock_ms() - server->stage->settings.association_wait_ms;
     for (association_t *a; (a = TAILQ_FIRST(&server->attended[ATTENTION_PLACE]));) {
         if (server->draining)
-            association_reject_for_now(a, "oxidicom ends");
+            establishment_reject_for_now(a, "oxidicom ends");
         else if (server_has_place(server, a))
-            association_accept(a);
+            establishment_accept(a);
         else if (a->since_ms <= due_ms)
-            association_reject_for_now(a, "OXIDICOM_LISTENER_THREADS associations are open");
+            establishment_reject_for_now(a, "OXIDICOM_LISTENER_THREADS associations are open");
         else
             return;
     }

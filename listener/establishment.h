@@ -1,0 +1,20 @@
+/* From A-ASSOCIATE-RQ to its answer (PS3.8 9.2, states 2 and 3). */
+#ifndef LISTENER_ESTABLISHMENT_H
+#define LISTENER_ESTABLISHMENT_H
+
+#include "listener/association.h"
+
+/* The request is whole; it is answered, or waits in STA3 for a place among the associations served. */
+void establishment_on_request(association_t *association, const stream_event_t *event);
+
+/* STA3: answers with A-ASSOCIATE-AC. */
+void establishment_accept(association_t *association);
+/* STA3: answers with A-ASSOCIATE-RJ. */
+void establishment_reject(association_t *association, const rejection_t *rejection);
+/* The same, because a limit of ours is reached for now. */
+void establishment_reject_for_now(association_t *association, const char *why);
+
+/* Frees the request, which is answered or will never be. */
+void establishment_clear(association_t *association);
+
+#endif
