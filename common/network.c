@@ -6,6 +6,11 @@
 
 #include "common/comma_list.h"
 
+typedef struct network {
+    struct in6_addr address;
+    unsigned prefix_bits; /* of the 128 */
+} network_t;
+
 #define IPV6_BITS 128
 #define IPV4_BITS 32
 
@@ -31,7 +36,8 @@ static bool parse_prefix(const char *text, unsigned most, unsigned *bits) {
     return text[0] >= '0' && text[0] <= '9' && *end == 0 && value <= most;
 }
 
-bool network_parse(const char *text, size_t size, network_t *network) {
+/* Reads one address or network, e.g. "10.1.0.0/16", "::1". */
+static bool network_parse(const char *text, size_t size, network_t *network) {
     char copy[INET6_ADDRSTRLEN + sizeof "/128"];
     if (size >= sizeof copy)
         return false;
@@ -55,7 +61,7 @@ bool network_parse(const char *text, size_t size, network_t *network) {
     return true;
 }
 
-bool network_contains(const network_t *network, const struct in6_addr *address) {
+static bool network_contains(const network_t *network, const struct in6_addr *address) {
     size_t whole = network->prefix_bits / 8, rest = network->prefix_bits % 8;
     if (memcmp(network->address.s6_addr, address->s6_addr, whole) != 0)
         return false;

@@ -6,19 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* IPv4 addresses are kept as IPv6 has them, ::ffff:a.b.c.d (RFC 4291 2.5.5.2), so that it does not matter which
- * socket a peer came to. */
-typedef struct network {
-    struct in6_addr address;
-    unsigned prefix_bits; /* of the 128 */
-} network_t;
-
-/* Of a socket's peer. Anything but IPv4 and IPv6 is ::. */
+/* Of a socket's peer, IPv4 as IPv6 has it, ::ffff:a.b.c.d (RFC 4291 2.5.5.2), so that it does not matter which
+ * socket it came to. Anything but IPv4 and IPv6 is ::. */
 struct in6_addr network_address_of(const struct sockaddr_storage *peer);
-
-/* Reads one address or network, e.g. "10.1.0.0/16", "::1". */
-bool network_parse(const char *text, size_t size, network_t *network) __attribute__((warn_unused_result));
-bool network_contains(const network_t *network, const struct in6_addr *address);
 
 /* Whether each item of a comma list is an address or network. */
 bool networks_valid(const char *list);

@@ -74,7 +74,8 @@ static bool is_meant_for_us(const char *name) {
     return number_of(name) == getpid();
 }
 
-int64_t supervision_watchdog_ms(void) {
+/* How often WATCHDOG=1 must be said at least; 0: nobody watches. */
+static int64_t watchdog_ms_of_systemd(void) {
     if (getenv("WATCHDOG_PID") && !is_meant_for_us("WATCHDOG_PID"))
         return 0;
     return number_of("WATCHDOG_USEC") / 1000;
@@ -91,7 +92,7 @@ static bool is_due(int64_t *said_ms, int64_t every_ms) {
 
 void supervision_beat(int beat_fd, int64_t watchdog_ms) {
     static int64_t notified_ms, written_ms;
-    if (is_due(&notified_ms, supervision_watchdog_ms()))
+    if (is_due(&notified_ms, watchdog_ms_of_systemd()))
         notify("WATCHDOG=1");
     /* A full pipe has beats enough in it; one without a reader is noticed otherwise. */
     if (beat_fd >= 0 && is_due(&written_ms, watchdog_ms) && write(beat_fd, "\n", 1) < 0 && errno != EAGAIN)

@@ -14,10 +14,8 @@ void supervision_ready(int ready_fd);
 /* STOPPING=1, and that the end may take so long (sd_notify(3), EXTEND_TIMEOUT_USEC). */
 void supervision_stopping(int64_t may_take_ms);
 
-/* How often supervision_beat must be called at least for WATCHDOG_USEC; 0: nobody watches. */
-int64_t supervision_watchdog_ms(void);
-/* WATCHDOG=1, and a byte on `beat_fd` (-1: none), at most four times in that time or in `watchdog_ms`. To be called
- * from the loop, so that it stops when the loop does. */
+/* WATCHDOG=1, and a byte on `beat_fd` (-1: none), at most four times in WATCHDOG_USEC or in `watchdog_ms`. To be
+ * called from the loop, so that it stops when the loop does. */
 void supervision_beat(int beat_fd, int64_t watchdog_ms);
 
 /* Sockets that were handed over (sd_listen_fds(3)): returns how many, from SUPERVISION_FIRST_SOCKET on; 0 where

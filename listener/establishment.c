@@ -27,7 +27,7 @@ static void log_rejection(association_t *a, const char *why) {
         log_warn(&a->context, "A-ASSOCIATE-RJ to %s, calling AE \"%s\": %s", a->peer, a->calling_ae, why);
 }
 
-void establishment_reject(association_t *a, const rejection_t *rejection) {
+static void reject(association_t *a, const rejection_t *rejection) {
     log_rejection(a, rejection->why);
     association_note_why(a, rejection->why);
     recent_add(&a->server->recent, a, "A-ASSOCIATE-RJ", rejection->why);
@@ -40,8 +40,7 @@ void establishment_reject(association_t *a, const rejection_t *rejection) {
 }
 
 void establishment_reject_for_now(association_t *a, const char *why) {
-    establishment_reject(
-        a, &(rejection_t){REJECTED_TRANSIENT, SOURCE_PRESENTATION, PRESENTATION_LOCAL_LIMIT_EXCEEDED, why});
+    reject(a, &(rejection_t){REJECTED_TRANSIENT, SOURCE_PRESENTATION, PRESENTATION_LOCAL_LIMIT_EXCEEDED, why});
 }
 
 /* A text of the peer, for the log: a few ASCII characters at most. */
@@ -93,7 +92,7 @@ static void answer_request(association_t *a) {
     const rejection_t *rejection =
         admission_rejection(&a->server->stage->settings, &a->address, &a->rq, a->called_ae, a->calling_ae);
     if (rejection) {
-        establishment_reject(a, rejection);
+        reject(a, rejection);
     } else if (a->server->draining) {
         establishment_reject_for_now(a, "oxidicom ends");
     } else if (a->address_crowded) {

@@ -9,9 +9,7 @@ void establishment_on_request(association_t *association, const stream_event_t *
 
 /* STA3: answers with A-ASSOCIATE-AC. */
 void establishment_accept(association_t *association);
-/* STA3: answers with A-ASSOCIATE-RJ. */
-void establishment_reject(association_t *association, const rejection_t *rejection);
-/* The same, because a limit of ours is reached for now. */
+/* STA3: answers with A-ASSOCIATE-RJ, because a limit of ours is reached for now. */
 void establishment_reject_for_now(association_t *association, const char *why);
 
 /* Frees the request, which is answered or will never be. */

@@ -74,8 +74,6 @@ void messages_start(notifier_t *notifier);
 void settle_batch(notifier_t *notifier);
 /* Receptions that have been quiet for long enough end (OXIDICOM_SERIES_QUIET). */
 void settle_quiet_series(notifier_t *notifier);
-/* Associations of other listeners than the current one are ended after the grace. */
-void settle_await_grace(notifier_t *notifier);
 /* The current listener is a new one: the grace begins anew. */
 void settle_renew_grace(notifier_t *notifier);
 /* Whether the time has come to ask for unacknowledged objects again, after a commit that failed: then as another.

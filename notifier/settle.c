@@ -26,7 +26,7 @@ static int on_progress_due(zloop_t *loop, int timer, void *argument) {
 
 /* Associations of other listeners than the current one are ended after the grace, which begins anew when another
  * listener says that it lives. */
-void settle_await_grace(notifier_t *notifier) {
+static void await_grace(notifier_t *notifier) {
     if (notifier->grace_timer < 0)
         notifier->grace_timer = zloop_timer(notifier->stage->loop, LISTENER_GRACE_MS, 1, on_grace_over, notifier);
 }
@@ -35,7 +35,7 @@ void settle_renew_grace(notifier_t *notifier) {
     if (notifier->grace_timer >= 0)
         zloop_timer_end(notifier->stage->loop, notifier->grace_timer);
     notifier->grace_timer = -1;
-    settle_await_grace(notifier);
+    await_grace(notifier);
 }
 
 /* The listener sends what was not acknowledged again to a new notifier. One whose journal has failed (a full disk,
@@ -84,7 +84,7 @@ void settle_batch(notifier_t *notifier) {
     }
     arm_progress(notifier);
     if (notifier->strangers && notifier->current_listener)
-        settle_await_grace(notifier);
+        await_grace(notifier);
     notifier->strangers = false;
     registrar_pump(notifier->registrar);
 }

@@ -33,7 +33,9 @@ int open_beneath(int root, const char *path, int flags, unsigned mode) {
     return (int)descriptor;
 }
 
-int enter(int parent, const char *name) {
+/* Opens the folder `name` in `parent`, which is closed, making it where it is missing. Returns a descriptor, or -1
+ * with errno. */
+static int enter(int parent, const char *name) {
     int folder = -1;
     if (parent < 0)
         return -1;

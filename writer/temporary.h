@@ -13,10 +13,6 @@
  * (openat2(2)). Returns a descriptor, or -1 with errno. */
 int open_beneath(int root, const char *path, int flags, unsigned mode);
 
-/* Opens the folder `name` in `parent`, which is closed, making it where it is missing. Returns a descriptor, or -1
- * with errno. */
-int enter(int parent, const char *name);
-
 /* This host's folder; free it. It tells the pods of a cluster apart, which share the files root. */
 char *host_folder(void);
 
