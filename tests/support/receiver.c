@@ -59,11 +59,6 @@ void receiver_launch(receiver_t *receiver, const char *const *environment) {
     free(launcher);
 }
 
-bool receiver_ready(const receiver_t *receiver) {
-    return receiver_logged(receiver, "all stages are ready", READY_MS) &&
-           receiver_logged(receiver, "the notifier is there", READY_MS);
-}
-
 void receiver_start(receiver_t *receiver, const char *const *environment) {
     receiver_launch(receiver, environment);
     if (!receiver_ready(receiver)) {
@@ -161,6 +156,19 @@ bool receiver_logged_times(const receiver_t *receiver, const char *text, int tim
 
 bool receiver_logged(const receiver_t *receiver, const char *text, int64_t ms) {
     return receiver_logged_times(receiver, text, 1, ms);
+}
+
+/* The listener has heard of every other stage. */
+static bool has_heard_of_all(void *argument) {
+    const receiver_t *receiver = argument;
+    return receiver_times_logged(receiver, " is there, release ") >=
+           receiver_times_logged(receiver, " is started, process ") - 1;
+}
+
+bool receiver_ready(const receiver_t *receiver) {
+    return receiver_logged(receiver, "all stages are ready", READY_MS) &&
+           receiver_logged(receiver, "the notifier is there", READY_MS) &&
+           await(has_heard_of_all, (void *)(uintptr_t)receiver, READY_MS);
 }
 
 static size_t counted;

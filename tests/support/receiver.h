@@ -19,8 +19,8 @@ const char *binaries(void);
 void receiver_prepare(receiver_t *receiver);
 /* Puts what a test needs into our own environment, for stages that are started without receiver_start. */
 void receiver_set_defaults(const receiver_t *receiver);
-/* Waits until all stages say that they are ready, and the listener that the notifier is there: what it has sent
- * before, it sends again. */
+/* Waits until all stages say that they are ready, and the listener that the others are there: to a notifier, what
+ * was sent before is sent again, and a writer gets nothing before. */
 bool receiver_ready(const receiver_t *receiver);
 /* Starts it with the name-value pairs `environment` (NULL-terminated) on top of what a test needs, and waits until
  * receiver_ready; aborts the test where it does not become so. */
