@@ -42,6 +42,8 @@ const char *const JOURNAL_MIGRATIONS[] = {
     "  WHERE adopted_from IS NOT NULL;",
     /* Version 4: of the span of the association that began the reception (W3C Trace Context); NULL: not traced. */
     "ALTER TABLE reception ADD COLUMN traceparent TEXT;",
+    /* Version 5: what is due is found without a look at a week of what is registered. */
+    "CREATE INDEX reception_state ON reception (state);",
 };
 
 const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;

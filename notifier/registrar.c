@@ -157,7 +157,8 @@ void registrar_pump(registrar_t *registrar) {
     registration_t *due[REGISTRATIONS_IN_FLIGHT];
     size_t count = 0;
     int64_t after = 0;
-    if (!registrar->connected || registrar->blocked)
+    /* What is under way is looked at each time, so it is done by halves. */
+    if (!registrar->connected || registrar->blocked || registrar->under_way_count > REGISTRATIONS_IN_FLIGHT / 2)
         return;
     while (registrar->under_way_count + count < REGISTRATIONS_IN_FLIGHT &&
            (due[count] = next_due(registrar, &after)) != NULL)

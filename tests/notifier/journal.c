@@ -292,3 +292,35 @@ Test(journal, forgets_in_slices) {
     }
     cr_expect_gt(housekeeping.next_ms, 0);
 }
+
+/* What is asked for an event, a commit or a look at the figures; the rest is asked for by hand or once in an hour.
+ */
+static bool is_asked_often(sql_t sql) {
+    return sql < SQL_RECEPTION_LAST && sql != SQL_STATUS_STATES && sql != SQL_DUE_FORGET_RETRIES;
+}
+
+/* Whether SQLite would walk through tables of which a week is kept. */
+static bool reads_everything(const char *step) {
+    static const char *const walks[] = {"SCAN reception", "SCAN event", "SCAN ended", "SCAN file"};
+    /* From a number on, to the last. */
+    bool walk = strstr(step, "INTEGER PRIMARY KEY (rowid>?)");
+    for (size_t i = 0; i < sizeof walks / sizeof *walks; i++)
+        walk = walk || strcmp(step, walks[i]) == 0;
+    return walk;
+}
+
+Test(journal, is_asked_for_nothing_often_that_takes_longer_the_more_is_in_it) {
+    for (sql_t sql = 0; sql < SQL_RECEPTION_LAST; sql++) {
+        sqlite3_stmt *plan = NULL;
+        if (!is_asked_often(sql))
+            continue;
+        char *text = text_of("EXPLAIN QUERY PLAN %s", JOURNAL_SQL[sql]);
+        cr_assert_eq(sqlite3_prepare_v2(bench.journal.db, text, -1, &plan, NULL), SQLITE_OK, "%s", text);
+        while (sqlite3_step(plan) == SQLITE_ROW) {
+            const char *step = (const char *)sqlite3_column_text(plan, 3);
+            cr_expect(!reads_everything(step), "%s: %s", JOURNAL_SQL[sql], step);
+        }
+        sqlite3_finalize(plan);
+        free(text);
+    }
+}
