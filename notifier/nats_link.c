@@ -234,7 +234,7 @@ static void ask(nats_link_t *link, int64_t ms) {
         return;
     final_t *final;
     TAILQ_FOREACH(final, &link->finals, next) {
-        if (final->said == link->number && !final->answered_ms)
+        if (final->said == link->number && !final->answered_ms) /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
             final->answered_ms = link->asked_ms;
     }
 }
