@@ -25,6 +25,7 @@ child_t *child_new(stage_kind_t kind, int number) {
     child->number = number;
     child->pid = -1;
     child->ready = child->beats = -1;
+    child->due_ms = INT64_MAX;
     child->pause_ms = RESTART_FIRST_MS;
     if (kind == KIND_WRITER)
         snprintf(child->name, sizeof child->name, "writer-%d", number);
@@ -33,15 +34,15 @@ child_t *child_new(stage_kind_t kind, int number) {
     return child;
 }
 
-static void close_end(int *fd) {
+void child_close_end(int *fd) {
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
 }
 
 void child_hear_no_more(child_t *child) {
-    close_end(&child->ready);
-    close_end(&child->beats);
+    child_close_end(&child->ready);
+    child_close_end(&child->beats);
 }
 
 void child_destroy(child_t **self_p) {

@@ -12,10 +12,10 @@ extern const char *const KIND_NAMES[KINDS];
 
 typedef enum child_state {
     CHILD_STARTING, /* runs, has not said that it is ready */
-    CHILD_READY,
-    CHILD_WAITING, /* died; is started again at `due_ms` */
-    CHILD_ENDING,  /* was told to end; is killed at `due_ms` */
-    CHILD_GONE,    /* ended as it was told to; is removed */
+    CHILD_READY,    /* is killed at `due_ms`, which each beat puts off */
+    CHILD_WAITING,  /* died; is started again at `due_ms` */
+    CHILD_ENDING,   /* was told to end; is killed at `due_ms` */
+    CHILD_GONE,     /* ended as it was told to; is removed */
     CHILD_STATES
 } child_state_t;
 
@@ -29,8 +29,7 @@ typedef struct child {
     int ready; /* our end of its OXIDICOM_READY_FD; -1: none */
     int beats; /* our end of its OXIDICOM_BEAT_FD; -1: none */
     int64_t started_ms;
-    int64_t heard_ms; /* its last beat, or when it became ready */
-    int64_t due_ms;
+    int64_t due_ms;   /* when something happens to it by time alone; INT64_MAX: never */
     int64_t pause_ms; /* before the next restart */
 } child_t;
 
@@ -40,7 +39,9 @@ void child_destroy(child_t **self_p);
 /* Runs the executable `oxidicom-<kind>` in `folder`. Returns 0, or -1 after logging why. */
 int child_spawn(child_t *child, const char *folder);
 
-/* Closes our ends of what it says. */
+/* Closes our end of a pipe from it, which is -1 then. */
+void child_close_end(int *fd);
+/* Closes both. */
 void child_hear_no_more(child_t *child);
 
 #endif

@@ -19,7 +19,7 @@
 /* Writers that are being removed may be there besides. */
 #define CHILDREN_MAX (2 * WRITERS_MAX + KINDS)
 
-typedef enum event { EVENT_READY, EVENT_DIED, EVENT_DUE, EVENT_SILENT, EVENT_END, EVENTS } event_t;
+typedef enum event { EVENT_READY, EVENT_DIED, EVENT_DUE, EVENT_END, EVENTS } event_t;
 typedef void action_fn(supervisor_t *supervisor, child_t *child);
 
 /* --- actions: state x event --------------------------------------------------------------------------- */
@@ -41,6 +41,7 @@ static int64_t silence_ms(const supervisor_t *supervisor, const child_t *child) 
 
 static void start(supervisor_t *supervisor, child_t *child) {
     child->state = CHILD_STARTING;
+    child->due_ms = INT64_MAX;
     if (child_spawn(child, supervisor->folder) != 0)
         wait_to_restart(supervisor, child);
     else
@@ -48,9 +49,8 @@ static void start(supervisor_t *supervisor, child_t *child) {
 }
 
 static void become_ready(supervisor_t *supervisor, child_t *child) {
-    (void)supervisor;
     child->state = CHILD_READY;
-    child->heard_ms = clock_ms();
+    child->due_ms = clock_ms() + silence_ms(supervisor, child);
     log_debug(NULL, "%s is ready", child->name);
 }
 
@@ -74,8 +74,8 @@ static void kill_overdue(supervisor_t *supervisor, child_t *child) {
 }
 
 static void kill_hung(supervisor_t *supervisor, child_t *child) {
-    int64_t silent_ms = clock_ms() - child->heard_ms;
-    child->heard_ms = INT64_MAX - silence_ms(supervisor, child);
+    int64_t silent_ms = clock_ms() - (child->due_ms - silence_ms(supervisor, child));
+    child->due_ms = INT64_MAX;
     log_error(NULL, "%s hangs, it was not heard for %lld s: killed", child->name, (long long)silent_ms / 1000);
     kill(child->pid, SIGKILL);
 }
@@ -86,12 +86,12 @@ static void be_gone(supervisor_t *supervisor, child_t *child) {
 }
 
 static action_fn *const ACTIONS[CHILD_STATES][EVENTS] = {
-    /*                   ready         died             due           silent     end */
-    [CHILD_STARTING] = {become_ready, wait_to_restart, NULL, NULL, tell_to_end},
-    [CHILD_READY] = {NULL, wait_to_restart, NULL, kill_hung, tell_to_end},
-    [CHILD_WAITING] = {NULL, NULL, start, NULL, be_gone},
-    [CHILD_ENDING] = {NULL, be_gone, kill_overdue, NULL, hurry},
-    [CHILD_GONE] = {NULL, NULL, NULL, NULL, NULL},
+    /*                   ready         died             due           end */
+    [CHILD_STARTING] = {become_ready, wait_to_restart, NULL, tell_to_end},
+    [CHILD_READY] = {NULL, wait_to_restart, kill_hung, tell_to_end},
+    [CHILD_WAITING] = {NULL, NULL, start, be_gone},
+    [CHILD_ENDING] = {NULL, be_gone, kill_overdue, hurry},
+    [CHILD_GONE] = {NULL, NULL, NULL, NULL},
 };
 
 static void happen(supervisor_t *supervisor, child_t *child, event_t event) {
@@ -263,22 +263,19 @@ static void on_signals(supervisor_t *supervisor) {
 static void on_ready(child_t *child, supervisor_t *supervisor) {
     char newline;
     ssize_t got = read(child->ready, &newline, 1);
-    close(child->ready);
-    child->ready = -1;
+    child_close_end(&child->ready);
     if (got == 1)
         happen(supervisor, child, EVENT_READY);
 }
 
-static void on_beats(child_t *child) {
+static void on_beats(child_t *child, const supervisor_t *supervisor) {
     char beats[64];
     ssize_t got;
     while ((got = read(child->beats, beats, sizeof beats)) > 0)
-        if (child->heard_ms < clock_ms()) /* else it is being killed */
-            child->heard_ms = clock_ms();
-    if (got == 0) { /* it dies, which is heard otherwise */
-        close(child->beats);
-        child->beats = -1;
-    }
+        if (child->state == CHILD_READY && child->due_ms != INT64_MAX) /* else it is being killed */
+            child->due_ms = clock_ms() + silence_ms(supervisor, child);
+    if (got == 0) /* it dies, which is heard otherwise */
+        child_close_end(&child->beats);
 }
 
 /* Once, when all stages are ready. */
@@ -294,19 +291,12 @@ static void say_ready(supervisor_t *supervisor) {
     supervision_ready((int)supervisor->settings->ready_fd);
 }
 
-/* When something happens to the child by time alone; INT64_MAX: never. */
-static int64_t due_ms(const supervisor_t *supervisor, const child_t *child) {
-    if (child->state == CHILD_WAITING || child->state == CHILD_ENDING)
-        return child->due_ms;
-    return child->state == CHILD_READY ? child->heard_ms + silence_ms(supervisor, child) : INT64_MAX;
-}
-
 static void on_time(supervisor_t *supervisor) {
     int64_t now = clock_ms();
     child_t *child;
     TAILQ_FOREACH(child, &supervisor->children, next)
-    if (now >= due_ms(supervisor, child))
-        happen(supervisor, child, child->state == CHILD_READY ? EVENT_SILENT : EVENT_DUE);
+    if (now >= child->due_ms)
+        happen(supervisor, child, EVENT_DUE);
 }
 
 /* Milliseconds until something is due; -1: nothing is. */
@@ -314,8 +304,8 @@ static int next_due(const supervisor_t *supervisor) {
     int64_t now = clock_ms(), due = INT64_MAX;
     child_t *child;
     TAILQ_FOREACH(child, &supervisor->children, next)
-    if (due_ms(supervisor, child) < due)
-        due = due_ms(supervisor, child);
+    if (child->due_ms < due)
+        due = child->due_ms;
     return due == INT64_MAX ? -1 : due <= now ? 0 : due - now > 3600000 ? 3600000 : (int)(due - now);
 }
 
@@ -337,7 +327,7 @@ static void wait_for_events(supervisor_t *supervisor) {
         if (polled[2 * i].revents)
             on_ready(children[i], supervisor);
         if (polled[2 * i + 1].revents)
-            on_beats(children[i]);
+            on_beats(children[i], supervisor);
     }
     if (polled[2 * count].revents)
         on_signals(supervisor);
