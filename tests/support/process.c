@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <envz.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -28,48 +29,29 @@
 
 const char UNSET[] = "";
 
-/* The value that `name` is given among the pairs; NULL: none. */
-static const char *given(const char *const *pairs, const char *name, size_t length) {
-    const char *value = NULL;
-    for (; pairs && *pairs; pairs += 2)
-        if (strncmp(pairs[0], name, length) == 0 && pairs[0][length] == 0 && pairs[1])
-            value = pairs[1];
-    return value;
-}
-
-/* How many variables there can be: those of the pairs, ours, and one more. */
-static size_t most_variables(const char *const *pairs) {
-    size_t count = 1;
-    for (; pairs && *pairs; pairs += 2) /* a value may be NULL */
-        count++;
-    for (char **ours = environ; *ours; ours++)
-        count++;
-    return count;
-}
-
-/* What is preloaded writes files where a stage in its sandbox may not. */
-static const char *const UNBOXED[] = {"OXIDICOM_SANDBOX", "false", NULL};
-
-/* Ours with the pairs on top, to be freed: each pair's text, and what is left of ours. `made`: how many are texts.
- */
-static char **environment_with(const char *const *pairs, size_t *made) {
-    bool boxed = !given(pairs, "LD_PRELOAD", strlen("LD_PRELOAD")) || given(pairs, UNBOXED[0], strlen(UNBOXED[0]));
-    char **all = calloc(most_variables(pairs) + 1, sizeof *all);
-    if (!all)
+static void set_variable(char **envz, size_t *size, const char *name, const char *value) {
+    if (value == UNSET)
+        envz_remove(envz, size, name);
+    else if (value && envz_add(envz, size, name, value) != 0)
         abort();
-    size_t count = 0;
+}
+
+/* Our variables with the pairs on top; free the list and *envz, which its texts lie in. */
+static char **environment_with(const char *const *pairs, char **envz) {
+    size_t size;
+    if (argz_create(environ, envz, &size) != 0)
+        abort();
+    /* What is preloaded writes files where a stage in its sandbox may not. */
     for (const char *const *pair = pairs; pair && *pair; pair += 2)
-        if (pair[1] && pair[1] != UNSET && given(pairs, pair[0], strlen(pair[0])) == pair[1])
-            all[count++] = text_of("%s=%s", pair[0], pair[1]);
-    if (!boxed)
-        all[count++] = text_of("%s=%s", UNBOXED[0], UNBOXED[1]);
-    *made = count;
-    for (char **ours = environ; *ours; ours++) {
-        size_t length = strcspn(*ours, "=");
-        if (!given(pairs, *ours, length) && (boxed || !given(UNBOXED, *ours, length)))
-            all[count++] = *ours;
-    }
-    return all;
+        if (strcmp(pair[0], "LD_PRELOAD") == 0)
+            set_variable(envz, &size, "OXIDICOM_SANDBOX", "false");
+    for (; pairs && *pairs; pairs += 2)
+        set_variable(envz, &size, pairs[0], pairs[1]);
+    char **list = calloc(argz_count(*envz, size) + 1, sizeof *list);
+    if (!list)
+        abort();
+    argz_extract(*envz, size, list);
+    return list;
 }
 
 /* Between fork and exec only what is safe there: other threads may have held locks, malloc's among them. */
@@ -89,16 +71,14 @@ static void become(const char *log, char *const *environment, const char *const 
 }
 
 pid_t process_start(const char *log, const char *const *environment, const char *const *argv) {
-    size_t made;
-    char **all = environment_with(environment, &made);
+    char *envz, **variables = environment_with(environment, &envz);
     pid_t pid = fork();
     if (pid == 0)
-        become(log, all, argv);
+        become(log, variables, argv);
     if (pid < 0)
         abort();
-    while (made-- > 0)
-        free(all[made]);
-    free(all);
+    free(variables);
+    free(envz);
     return pid;
 }
 
