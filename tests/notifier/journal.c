@@ -310,7 +310,7 @@ static bool reads_everything(const char *step) {
 }
 
 Test(journal, is_asked_for_nothing_often_that_takes_longer_the_more_is_in_it) {
-    for (sql_t sql = 0; sql < SQL_RECEPTION_LAST; sql++) {
+    for (sql_t sql = 0; sql < SQL_COUNT; sql++) {
         sqlite3_stmt *plan = NULL;
         if (!is_asked_often(sql))
             continue;

@@ -175,14 +175,14 @@ Test(association_spans, are_said_by_the_notifier_where_the_listener_is_killed, .
     cr_assert(scu_associate_mr(&idle, receiver.port, "IDLE", EXPLICIT_LE));
     json_decref(collector_await(&collector, "C-STORE", 3));
     kill(receiver_stage(&receiver, "listener", 0), SIGKILL);
-    json_t *spans = collector_await(&collector, "association", 3);
+    json_decref(collector_await(&collector, "association", 3));
     json_decref(collector_await(&collector, "send otel-killed", 2));
+    await_spans(&collector, (const char *const[]){"write", "journal", NULL});
     cr_assert(await(is_restarted, &receiver, PATIENCE_MS));
-    json_decref(spans);
     scu_close(&scu);
     scu_close(&idle);
     cr_assert_eq(receiver_stop(&receiver), 0);
-    spans = collector_spans(&collector);
+    json_t *spans = collector_spans(&collector);
     cr_assert_eq(spans_named(spans, "association"), 3);
     const json_t *killed = span_with(spans, "association", "dicom.calling_ae_title", "KILLED");
     cr_assert_str_eq(attribute_in(killed, "oxidicom.outcome"), "listener_died");
