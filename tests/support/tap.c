@@ -2,6 +2,7 @@
 
 #include <nats/nats.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 struct tap {
     natsConnection *connection;
     natsSubscription *subscription;
+    sem_t complete; /* on_message has run for the last time */
     pthread_mutex_t lock;
     lonk_t **messages;
     size_t count;
@@ -39,17 +41,28 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
     pthread_mutex_unlock(&tap->lock);
 }
 
+static void on_complete(void *argument) {
+    tap_t *tap = argument;
+    sem_post(&tap->complete);
+}
+
+/* cnats itself is closed with the last of a process: it waits for the connections of all. */
+static int taps_open;
+
 tap_t *tap_new(int port) {
     tap_t *tap = calloc(1, sizeof *tap);
     if (!tap || !(tap->messages = calloc(MESSAGES_MAX, sizeof *tap->messages)))
         abort();
     pthread_mutex_init(&tap->lock, NULL);
+    sem_init(&tap->complete, 0, 0);
     char *url = text_of("nats://127.0.0.1:%d", port);
     if (natsConnection_ConnectTo(&tap->connection, url) != NATS_OK ||
         natsConnection_Subscribe(&tap->subscription, tap->connection, ">", on_message, tap) != NATS_OK ||
+        natsSubscription_SetOnCompleteCB(tap->subscription, on_complete, tap) != NATS_OK ||
         natsConnection_Flush(tap->connection) != NATS_OK)
         abort();
     free(url);
+    taps_open++;
     return tap;
 }
 
@@ -67,11 +80,15 @@ void tap_destroy(tap_t **self_p) {
     tap_t *tap = *self_p;
     natsSubscription_Destroy(tap->subscription);
     natsConnection_Destroy(tap->connection);
-    if (nats_CloseAndWait(CLOSE_MS) != NATS_OK) /* threads of cnats may still be in on_message */
-        abort();
+    while (sem_wait(&tap->complete) != 0)
+        ;
     tap_clear(tap);
+    sem_destroy(&tap->complete);
+    pthread_mutex_destroy(&tap->lock);
     free(tap->messages);
     free(tap);
+    if (--taps_open == 0 && nats_CloseAndWait(CLOSE_MS) != NATS_OK)
+        abort();
     *self_p = NULL;
 }
 
