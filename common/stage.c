@@ -16,6 +16,7 @@
 #include "common/metrics.h"
 #include "common/supervision.h"
 #include "common/version.h"
+#include "common/watch.h"
 
 char *stage_endpoint(const char *run_dir, const char *id) {
     char *endpoint = zsys_sprintf("ipc://%s/%s.sock", run_dir, id);
@@ -107,12 +108,19 @@ static int on_signal(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     return stage->ended ? -1 : 0;
 }
 
-static int on_inbox(zloop_t *loop, zsock_t *socket, void *argument) {
-    (void)loop;
-    (void)socket;
+static int take_inbox(zloop_t *loop, int timer, void *argument) {
+    (void)timer;
     stage_t *stage = argument;
-    stage->spec->on_inbox(stage);
+    bool more = stage->spec->on_inbox(stage);
+    /* The other sources have their turn, then it goes on: nothing else tells of what is left. */
+    if (more && !stage->ended && zloop_timer(loop, 0, 1, take_inbox, stage) < 0)
+        stage_end(stage, EX_OSERR);
     return stage->ended ? -1 : 0;
+}
+
+static int on_inbox(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
+    (void)item;
+    return take_inbox(loop, 0, argument);
 }
 
 static int on_beat(zloop_t *loop, int timer, void *argument) {
@@ -129,7 +137,7 @@ static void run_loop(stage_t *stage) {
     zmq_pollitem_t signals = {.fd = stage->signals, .events = ZMQ_POLLIN};
     zloop_set_nonstop(stage->loop, true);
     int failed = zloop_poller(stage->loop, &signals, on_signal, stage) |
-                 zloop_reader(stage->loop, stage->inbox, on_inbox, stage);
+                 watch_begin(stage->loop, stage->inbox, on_inbox, stage);
     if (failed || zloop_timer(stage->loop, ALIVE_INTERVAL_MS, 0, on_beat, stage) < 0) {
         stage_end(stage, EX_OSERR);
         return;

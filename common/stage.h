@@ -23,8 +23,8 @@ typedef struct stage_spec {
     int (*confine)(stage_t *stage, sandbox_t *sandbox);
     /* Makes the stage's own state, stage->self. Returns 0, or an exit status after logging why. */
     int (*start)(stage_t *stage);
-    /* The inbox has messages. */
-    void (*on_inbox)(stage_t *stage);
+    /* The inbox has messages. Returns whether there may be more than it has taken. */
+    bool (*on_inbox)(stage_t *stage);
     /* Every ALIVE_INTERVAL_MS, first right after start: say that you live. */
     void (*on_beat)(stage_t *stage);
     /* TERM or INT: finish what is under way, then call stage_end. May be called again on a second signal. */

@@ -117,11 +117,12 @@ static int on_tick(zloop_t *loop, int timer, void *argument) {
     return end_if_drained(stage);
 }
 
-static void on_inbox(stage_t *stage) {
+static bool on_inbox(stage_t *stage) {
     listener_t *listener = stage->self;
-    ring_drain(stage->inbox, &listener->inbox);
+    bool more = ring_drain(stage->inbox, &listener->inbox) == INBOX_BURST_MESSAGES;
     server_catch_up(&listener->server);
     (void)end_if_drained(stage);
+    return more;
 }
 
 static void on_beat(stage_t *stage) {

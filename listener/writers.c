@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/metrics.h"
+#include "common/watch.h"
 #include "listener/custody.h"
 
 static writer_t *find_writer(custody_t *custody, const char *id) {
@@ -76,7 +77,7 @@ void writer_has_answered(custody_t *custody, writer_t *writer, uint64_t bytes) {
 static void free_writer(custody_t *custody, writer_t *writer, int linger_ms) {
     TAILQ_REMOVE(&custody->writers, writer, next);
     if (writer->monitor)
-        zloop_reader_end(custody->stage->loop, writer->monitor);
+        watch_end(custody->stage->loop, writer->monitor);
     zsock_set_linger(writer->outbox, linger_ms);
     ring_watched_outbox_destroy(&writer->outbox, &writer->monitor);
     free(writer->id);
@@ -123,16 +124,18 @@ void writer_lost(custody_t *custody, writer_t *writer, const char *why) {
 }
 
 /* The connection to a writer tells that the process is gone long before its silence does. */
-static int on_monitor(zloop_t *loop, zsock_t *monitor, void *argument) {
+static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     (void)loop;
     custody_t *custody = argument;
-    if (ring_monitor_next(monitor) != RING_DISCONNECTED)
-        return 0;
     writer_t *writer;
     TAILQ_FOREACH(writer, &custody->writers, next)
-    if (writer->monitor == monitor) {
-        writer_lost(custody, writer, "connection broken");
+    if (writer->monitor && zsock_fd(writer->monitor) == item->fd)
         break;
+    for (ring_change_t change; writer && (change = ring_monitor_next(writer->monitor)) != RING_NO_CHANGE;) {
+        if (change != RING_DISCONNECTED)
+            continue;
+        writer_lost(custody, writer, "connection broken");
+        writer = NULL;
     }
     return 0;
 }
@@ -163,7 +166,7 @@ static void add_writer(custody_t *custody, const Ring__Alive *alive) {
         return;
     }
     TAILQ_INSERT_TAIL(&custody->writers, writer, next);
-    if (!writer->monitor || zloop_reader(custody->stage->loop, writer->monitor, on_monitor, custody) != 0)
+    if (!writer->monitor || watch_begin(custody->stage->loop, writer->monitor, on_monitor, custody) != 0)
         log_warn(NULL, "can't watch the connection to %s: its end is noticed by its silence only", writer->id);
     log_info(NULL, "%s is there, release %s", writer->id, alive->release);
     object_t *object;

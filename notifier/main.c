@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/metrics.h"
+#include "common/watch.h"
 #include "notifier/broker.h"
 #include "notifier/confine.h"
 #include "notifier/libraries.h"
@@ -38,10 +39,13 @@ static void beat_figures(notifier_t *notifier) {
     http_tick(notifier->http, clock_ms());
 }
 
-static int on_monitor(zloop_t *loop, zsock_t *monitor, void *argument) {
+static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     (void)loop;
-    if (ring_monitor_next(monitor) == RING_DISCONNECTED)
-        board_lost(((notifier_t *)argument)->board, "listener");
+    (void)item;
+    notifier_t *notifier = argument;
+    for (ring_change_t change; (change = ring_monitor_next(notifier->monitor)) != RING_NO_CHANGE;)
+        if (change == RING_DISCONNECTED)
+            board_lost(notifier->board, "listener");
     return 0;
 }
 
@@ -63,15 +67,17 @@ static void end_if_lost(stage_t *stage) {
     stage_end(stage, EX_IOERR);
 }
 
-static void on_inbox(stage_t *stage) {
+static bool on_inbox(stage_t *stage) {
     notifier_t *notifier = stage->self;
     notifier->figures_heard = 0;
+    size_t taken = ring_drain(stage->inbox, &notifier->inbox);
     /* Figures come all the time, and nothing follows from them. */
-    if (ring_drain(stage->inbox, &notifier->inbox) > notifier->figures_heard) {
+    if (taken > notifier->figures_heard) {
         settle_batch(notifier);
         drain_heard(&notifier->drain);
     }
     end_if_drained(stage);
+    return taken == INBOX_BURST_MESSAGES;
 }
 
 static int on_broker(zloop_t *loop, zsock_t *socket, void *argument) {
@@ -155,7 +161,7 @@ static int start(stage_t *stage) {
     live_init(&notifier->live, &(view_sources_t){&stage->settings, &notifier->health, &notifier->journal});
     notifier->metrics_export = metrics_export_new(&stage->settings, notifier->board, stage->id);
     notifier->http = http_new(&stage->settings, &notifier->health, &notifier->live);
-    if (!notifier->monitor || zloop_reader(stage->loop, notifier->monitor, on_monitor, notifier) != 0)
+    if (!notifier->monitor || watch_begin(stage->loop, notifier->monitor, on_monitor, notifier) != 0)
         log_warn(NULL, "can't watch the connection to the listener: its end is noticed by its silence only");
     return zloop_reader(stage->loop, zactor_sock(notifier->broker), on_broker, stage) == 0 ? 0 : EX_OSERR;
 }
@@ -174,7 +180,7 @@ static void destroy(stage_t *stage) {
     publisher_destroy(&notifier->publisher);
     batch_destroy(&notifier->batch);
     if (notifier->monitor)
-        zloop_reader_end(stage->loop, notifier->monitor);
+        watch_end(stage->loop, notifier->monitor);
     ring_watched_outbox_destroy(&notifier->listener, &notifier->monitor);
     figures_destroy(&notifier->figures);
     journal_close(&notifier->journal);

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/stage.h"
+#include "common/watch.h"
 #include "proto/figures.h"
 #include "proto/libraries.h"
 #include "proto/reply.h"
@@ -123,9 +124,9 @@ static void end_if_free(writer_t *self) {
         stage_end(self->stage, EXIT_SUCCESS);
 }
 
-static int on_monitor(zloop_t *loop, zsock_t *monitor, void *argument) {
+static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     (void)loop;
-    (void)monitor;
+    (void)item;
     writer_t *self = argument;
     bool was_there = self->connected;
     if (listener_is_there(self) != was_there)
@@ -202,11 +203,12 @@ static void end_if_locked_out(writer_t *self) {
     stage_end(self->stage, EX_TEMPFAIL);
 }
 
-static void on_inbox(stage_t *stage) {
+static bool on_inbox(stage_t *stage) {
     writer_t *self = stage->self;
-    ring_drain(stage->inbox, &self->inbox);
+    bool more = ring_drain(stage->inbox, &self->inbox) == INBOX_BURST_MESSAGES;
     end_if_free(self);
     end_if_locked_out(self);
+    return more;
 }
 
 static int on_storage(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
@@ -274,7 +276,7 @@ static int start(stage_t *stage) {
     self->objects = objects_new(&self->environment, self->listener);
     objects_renew(self->objects, stage->incarnation);
     self->beat_ms = clock_ms();
-    if (!self->monitor || zloop_reader(stage->loop, self->monitor, on_monitor, self) != 0)
+    if (!self->monitor || watch_begin(stage->loop, self->monitor, on_monitor, self) != 0)
         log_warn(NULL, "can't watch the connection to the listener: its end is noticed only when it says so");
     return zloop_timer(stage->loop, (size_t)settings->sweep_interval_ms, 0, on_sweep, self) < 0 ? EX_OSERR : 0;
 }
@@ -301,7 +303,7 @@ static void destroy(stage_t *stage) {
     objects_destroy(&self->objects);
     stop_storage(self);
     if (self->monitor)
-        zloop_reader_end(stage->loop, self->monitor);
+        watch_end(stage->loop, self->monitor);
     ring_watched_outbox_destroy(&self->listener, &self->monitor);
     zsock_destroy(&self->notifier);
     figures_destroy(&self->figures);

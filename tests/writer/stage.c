@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "common/clock.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/stage.h"
 #include "proto/ring.h"
@@ -158,6 +159,19 @@ Test(writer, says_that_it_lives_and_stores_what_it_is_sent) {
     send_chunk(1, set, 0, set->size, true);
     expect_event(RING__ENVELOPE__BODY_STORED);
     cr_expect(hears(RING__ENVELOPE__BODY_ALIVE));
+    free(set);
+}
+
+Test(writer, takes_more_messages_than_one_turn_handles_though_none_comes_after_them) {
+    start("20s");
+    data_set_t *set = typical(EXPLICIT_VR);
+    const uint64_t count = 8 * INBOX_BURST_MESSAGES;
+    kill(bench.writer, SIGSTOP);
+    for (uint64_t object = 1; object <= count; object++)
+        send_chunk(object, set, 0, set->size, true);
+    kill(bench.writer, SIGCONT);
+    for (uint64_t object = 1; object <= count; object++)
+        expect_event(RING__ENVELOPE__BODY_STORED);
     free(set);
 }
 
