@@ -137,7 +137,9 @@ static bool prepare(journal_t *journal) {
 /* Makes the file, which holds patients' names, for this user only. */
 static bool open_file(journal_t *journal) {
     mode_t old = umask(0077);
-    int result = sqlite3_open(journal->path, &journal->db);
+    /* One thread uses it. */
+    int result = sqlite3_open_v2(journal->path, &journal->db,
+                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     umask(old);
     if (result != SQLITE_OK)
         log_error(NULL, "can't open the journal %s: %s", journal->path,
@@ -235,11 +237,17 @@ static void break_transaction(journal_t *journal) {
     journal->broken = true;
 }
 
+static bool step_to_end(journal_t *journal, sql_t sql) {
+    bool done = sqlite3_step(journal->statements[sql]) == SQLITE_DONE;
+    sqlite3_reset(journal->statements[sql]); /* repeats an error, which sqlite3_errmsg tells of as before */
+    return done;
+}
+
 static void begin(journal_t *journal) {
     journal->open = true;
     if (journal->lost)
         journal->broken = true;
-    else if (sqlite3_exec(journal->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+    else if (!step_to_end(journal, SQL_BEGIN))
         break_transaction(journal);
 }
 
@@ -253,7 +261,7 @@ static void lose(journal_t *journal) {
 int journal_commit(journal_t *journal) {
     if (!journal->open)
         return 0;
-    if (!journal->broken && sqlite3_exec(journal->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+    if (!journal->broken && !step_to_end(journal, SQL_COMMIT))
         break_transaction(journal);
     int status = journal->broken ? -1 : 0;
     if (status != 0)

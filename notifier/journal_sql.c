@@ -61,6 +61,9 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
     " AND max(began_at, ifnull(ended_at, 0), ifnull(settled_at, 0)) >= ?4" AND_WHERE " ORDER BY id DESC LIMIT ?5"
 
 const char *const JOURNAL_SQL[SQL_COUNT] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+
     [SQL_EVENT_FIND] =
         "SELECT status, offending_element, error_comment FROM event WHERE listener = ?1 AND object = ?2",
     [SQL_EVENT_ADD] =

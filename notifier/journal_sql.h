@@ -6,6 +6,8 @@
 
 typedef enum sql {
     /* events */
+    SQL_BEGIN,
+    SQL_COMMIT,
     SQL_EVENT_FIND,
     SQL_EVENT_ADD,
     /* associations and listeners */

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,7 @@ uint8_t *part10_header(const part10_t *part10, size_t *size) {
     FILE *out = open_memstream(&bytes, size);
     if (!out)
         abort();
+    __fsetlocking(out, FSETLOCKING_BYCALLER); /* nobody else knows of it */
     fwrite(preamble, 1, sizeof preamble, out);
     fputs("DICM", out);
     put_u16(out, 0x0002);

@@ -230,10 +230,20 @@ static char *trimmed(char *text) {
     return text;
 }
 
-char *text_first_value(const character_set_t *set, const char *bytes, size_t size, bool is_person_name) {
+/* Nearly all values are a few characters that are the same in every coding; only JIS X 0201 has others in their
+ * place. */
+static bool is_plain(const character_set_t *set, const uint8_t *at, size_t size) {
+    if (set->coding == CODING_ISO_2022 && set->g0->number != 6)
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if (at[i] < ' ' || at[i] > '~' || at[i] == '\\')
+            return false;
+    return true;
+}
+
+static char *decode(const character_set_t *set, const uint8_t *at, size_t size, bool is_person_name) {
     char *text = NULL;
     size_t text_size;
-    const uint8_t *at = size ? (const uint8_t *)bytes : (const uint8_t *)"";
     decoder_t decoder = {at, at + size, open_memstream(&text, &text_size)};
     if (!decoder.out)
         abort();
@@ -256,6 +266,16 @@ char *text_first_value(const character_set_t *set, const char *bytes, size_t siz
     }
     if (fclose(decoder.out) != 0)
         abort(); /* only for want of memory */
+    return text;
+}
+
+char *text_first_value(const character_set_t *set, const char *bytes, size_t size, bool is_person_name) {
+    const uint8_t *at = size ? (const uint8_t *)bytes : (const uint8_t *)"";
+    while (size > 0 && at[size - 1] == 0)
+        size--;
+    char *text = is_plain(set, at, size) ? strndup((const char *)at, size) : decode(set, at, size, is_person_name);
+    if (!text)
+        abort();
     return trimmed(text);
 }
 
