@@ -62,11 +62,14 @@ def ours(**settings):
 def throughput(label, associations, objects, size, wanted, rate='mb_s', cpu_wanted='', memory_wanted=''):
     """The same objects to both: their rate, the CPU time and the memory of the whole receiver."""
     def rows(runs):
-        figures = compare(runs, {'oxidicom': ours(), 'storescp': Peer.storescp},
-                          lambda peer: send(peer, associations, objects, size))
+        figures = compare(runs, {'oxidicom': ours(), 'storescp': Peer.storescp, 'bare ring': work.BareRing},
+                          lambda peer: peer.send(associations, objects, size) if isinstance(peer, work.BareRing)
+                          else send(peer, associations, objects, size))
         name = f'{label}, {associations} association{"s" if associations > 1 else ""}'
         for figure, target in ((rate, wanted), ('cpu_gb', cpu_wanted), ('memory_mb', memory_wanted)):
             yield Row(name, figure, target, figures['oxidicom'], figures['storescp'])
+        for figure in (rate, 'cpu_gb'):
+            yield Row(name, figure, '', figures['oxidicom'], figures['bare ring'], 'bare ring')
     return rows
 
 

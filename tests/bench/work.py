@@ -2,6 +2,7 @@
 collectors of traces and metrics."""
 import contextlib
 import glob
+import json
 import os
 import shutil
 import socket
@@ -89,6 +90,28 @@ def open_associations(peer, per_second, seconds):
         connection.close()
         done += 1
     return done, refused
+
+
+# --- what the form costs ------------------------------------------------------------------------------------
+
+class BareRing:
+    """Three processes that pass objects on as oxidicom's do, and do nothing else: see bare_ring.c."""
+
+    settings = {}
+
+    def __enter__(self):
+        self.folder = make_folder(False)
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.folder)
+
+    def send(self, associations, objects, size):
+        run = subprocess.run([f'{BENCH}/bare_ring', self.folder] + [str(n) for n in (associations, objects, size)],
+                             capture_output=True, text=True, check=True)
+        figures = json.loads(run.stdout)
+        return {'mb_s': figures['bytes'] / 1e6 / figures['seconds'], 'objects_s': figures['objects'] / figures['seconds'],
+                'cpu_gb': figures['cpu_seconds'] / (figures['bytes'] / 1e9)}
 
 
 # --- what a disk can do -------------------------------------------------------------------------------------
