@@ -127,6 +127,13 @@
 /* Bytes taken from a socket at once, and how often in a row before other sockets get their turn. */
 #define RECEIVE_BYTES (128 * 1024)
 #define RECEIVE_TURNS 4
+/* What of a socket is ready at once while an object is being received, is put where it will stay: as many PDUs at
+ * most, and only if the PDVs are worth it. Between objects so much is taken at once: a small one, or the begin. */
+#define PLACED_PDUS_MAX        16
+#define P_DATA_HEADER_BYTES    12 /* of a PDU and its only PDV */
+#define RECEIVE_BUFFER_BYTES   (RECEIVE_BYTES + PLACED_PDUS_MAX * P_DATA_HEADER_BYTES)
+#define PLACED_PDV_LEAST_BYTES 4096
+#define RECEIVE_FIRST_BYTES    (32 * 1024)
 /* An ended association is said again to the notifier until it is acknowledged. */
 #define END_REPEAT_MS 1000
 /* An object up to this size is kept whole for redelivery while the buffer has room. */

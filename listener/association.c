@@ -8,12 +8,17 @@
 #include "common/limits.h"
 #include "common/metrics.h"
 #include "listener/establishment.h"
+#include "listener/placement.h"
 #include "listener/server.h"
 #include "listener/tracing.h"
 
 #define INPUT_ENDED "connection closed by the peer"
 
 /* --- states ----------------------------------------------------------------------------------------- */
+
+bool association_within_message(const association_t *a) {
+    return a->receiving || a->command_set_size || pdu_stream_inside(&a->stream);
+}
 
 bool association_is_served(association_state_t state) {
     return state == STA6_DATA_TRANSFER || state == STA8_AWAITING_RELEASE_RESPONSE;
@@ -235,7 +240,38 @@ static size_t input_room(const association_t *a) {
         return 0;
     if (a->state != STA6_DATA_TRANSFER)
         return RECEIVE_BYTES;
-    return custody_room(a->server->custody, a->share, a->receiving ? a->receiving->object : NULL);
+    size_t room = custody_room(a->server->custody, a->share, a->receiving ? a->receiving->object : NULL);
+    return !a->receiving && room > RECEIVE_FIRST_BYTES ? RECEIVE_FIRST_BYTES : room;
+}
+
+/* Into the object that is being received, where that can be. */
+static receive_result_t receive_placed(association_t *a, const placement_t *p, size_t *size) {
+    receive_result_t result = connection_receive_pieces(&a->connection, p->pieces, p->count, size);
+    if (result != RECEIVED)
+        return result;
+    placed_t placed = placement_settle(p, &a->stream, *size, a->server->input);
+    messages_on_placed(a, placed.size, placed.ends_object);
+    take_input(a, a->server->input, placed.others);
+    return RECEIVED;
+}
+
+static receive_result_t receive(association_t *a, size_t room) {
+    placement_t p;
+    size_t size = 0;
+    receive_result_t result;
+    object_t *object = a->receiving && !a->connection.tls ? a->receiving->object : NULL;
+    if (object && placement_plan(&p, &a->stream, object, room)) {
+        result = receive_placed(a, &p, &size);
+    } else {
+        result = connection_receive(&a->connection, a->server->input, room, &size);
+        if (result == RECEIVED)
+            take_input(a, a->server->input, size);
+    }
+    if (result == RECEIVED) {
+        a->any_input = true;
+        deadlines_on_input(a, size);
+    }
+    return result;
 }
 
 /* The peer's FIN: perhaps of its half only, so that the answers to what it has sent can still reach it. */
@@ -261,6 +297,12 @@ static bool may_receive(const association_t *a, int turn) {
     return a->connection.fd >= 0 && (turn < RECEIVE_TURNS || connection_has_input(&a->connection));
 }
 
+/* Nothing can be there: the peer may send no more before it has an answer. If it does all the same, epoll says so.
+ */
+static bool is_awaited(const association_t *a) {
+    return a->operations <= 1 && a->unanswered_count > 0 && !association_within_message(a);
+}
+
 static void wait_for_room(association_t *a) {
     if (a->attention == ATTENTION_ROOM)
         return;
@@ -271,18 +313,17 @@ static void wait_for_room(association_t *a) {
 
 void association_on_readable(association_t *a) {
     for (int turn = 0; may_receive(a, turn); turn++) {
-        size_t room = input_room(a), size = 0;
+        size_t room = input_room(a);
         if (room == 0) {
             /* Waiting for a place it is noticed by itself. */
             if (a->state != STA3_AWAITING_LOCAL_RESPONSE)
                 wait_for_room(a);
             return;
         }
-        switch (connection_receive(&a->connection, a->server->input, room, &size)) {
+        switch (receive(a, room)) {
         case RECEIVED:
-            a->any_input = true;
-            take_input(a, a->server->input, size);
-            deadlines_on_input(a, size);
+            if (is_awaited(a) && !connection_has_input(&a->connection))
+                return;
             break;
         case RECEIVE_NOTHING:
             return;

@@ -134,6 +134,8 @@ void association_resume(association_t *association);
 
 /* Bytes of a command or data set on an accepted presentation context. */
 void messages_on_fragment(association_t *association, const stream_event_t *event);
+/* Bytes of the data set under way, which were received where they stay. */
+void messages_on_placed(association_t *association, size_t size, bool ends_object);
 /* What was not received completely can't become anything any more. */
 void messages_drop_partial(association_t *association);
 /* Frees those that wait for the ring, whose objects are gone. */
@@ -155,5 +157,7 @@ void association_note_why(association_t *association, const char *why);
 void association_set_state(association_t *association, association_state_t state);
 /* Between A-ASSOCIATE-AC and A-RELEASE-RP. */
 bool association_is_served(association_state_t state);
+/* A PDU, a command set or a data set has begun and not ended. */
+bool association_within_message(const association_t *association);
 
 #endif

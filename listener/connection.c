@@ -54,10 +54,11 @@ void connection_close(connection_t *connection) {
     connection->output_size = 0;
 }
 
-static receive_result_t receive_plain(connection_t *connection, uint8_t *bytes, size_t room, size_t *size) {
+static receive_result_t receive_plain(connection_t *connection, const struct iovec *pieces, size_t count,
+                                      size_t *size) {
     ssize_t got;
     do
-        got = recv(connection->fd, bytes, room, 0);
+        got = readv(connection->fd, pieces, (int)count);
     while (got < 0 && errno == EINTR);
     if (got > 0) {
         *size = (size_t)got;
@@ -68,15 +69,26 @@ static receive_result_t receive_plain(connection_t *connection, uint8_t *bytes, 
     return errno == EAGAIN || errno == EWOULDBLOCK ? RECEIVE_NOTHING : RECEIVE_ERROR;
 }
 
+static void acknowledge_now(connection_t *connection) {
+    int on = 1;
+    (void)setsockopt(connection->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
+receive_result_t connection_receive_pieces(connection_t *connection, const struct iovec *pieces, size_t count,
+                                           size_t *size) {
+    receive_result_t result = receive_plain(connection, pieces, count, size);
+    if (result == RECEIVE_NOTHING)
+        acknowledge_now(connection);
+    return result;
+}
+
 receive_result_t connection_receive(connection_t *connection, uint8_t *bytes, size_t room, size_t *size) {
-    receive_result_t result = connection->tls ? tls_session_receive(connection->tls, bytes, room, size)
-                                              : receive_plain(connection, bytes, room, size);
-    if (connection->tls)
-        watch(connection);
-    if (result == RECEIVE_NOTHING) {
-        int on = 1;
-        (void)setsockopt(connection->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
-    }
+    if (!connection->tls)
+        return connection_receive_pieces(connection, &(struct iovec){bytes, room}, 1, size);
+    receive_result_t result = tls_session_receive(connection->tls, bytes, room, size);
+    watch(connection);
+    if (result == RECEIVE_NOTHING)
+        acknowledge_now(connection);
     return result;
 }
 

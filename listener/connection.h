@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 struct tls;
 struct tls_session;
@@ -49,6 +50,9 @@ typedef enum refusal {
 /* Receives what is there. Before it reports RECEIVE_NOTHING it has the kernel acknowledge at once: a peer that
  * keeps Nagle's algorithm on waits for that before it sends the tail of a message. */
 receive_result_t connection_receive(connection_t *connection, uint8_t *bytes, size_t room, size_t *size);
+/* The same into several places, one after the other; only where the connection is plain. */
+receive_result_t connection_receive_pieces(connection_t *connection, const struct iovec *pieces, size_t count,
+                                           size_t *size);
 /* There is input that epoll does not know of: part of a TLS record that had no room. Receive it before you wait. */
 bool connection_has_input(const connection_t *connection);
 /* TLS has to send before it can receive: receive again when the socket takes output. */

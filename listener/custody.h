@@ -114,6 +114,10 @@ void share_drop(share_t *share);
  * been called for it, or object_abandon. */
 object_t *custody_begin(custody_t *custody, share_t *share, const Ring__ObjectHeader *header, void *owner);
 void object_append(object_t *object, const uint8_t *bytes, size_t size);
+/* Where its next bytes may be put, `*room` of them, before object_placed says how many were. NULL: nothing is known
+ * of how large it will be, or they are not wanted. Valid until the object is changed. */
+uint8_t *object_reserve(object_t *object, size_t *room);
+void object_placed(object_t *object, size_t size);
 /* The data set is complete. May call settled at once. */
 void object_finish(object_t *object);
 /* The rest will never come: forget it, here and in the ring. settled is not called. */

@@ -8,17 +8,13 @@ static const settings_t *settings_of(const association_t *a) {
     return &a->server->stage->settings;
 }
 
-static bool within_message(const association_t *a) {
-    return a->receiving || a->command_set_size || pdu_stream_inside(&a->stream);
-}
-
 void deadlines_on_message(association_t *a) {
     a->patience.quiet_since_ms = clock_ms();
 }
 
 void deadlines_on_input(association_t *a, size_t size) {
     patience_t *p = &a->patience;
-    if (!within_message(a)) {
+    if (!association_within_message(a)) {
         p->window_since_ms = 0;
         return;
     }

@@ -153,22 +153,10 @@ static pdu_t p_data_build(const uint8_t *set, size_t size, uint8_t context_id, s
     uint8_t *to = pdu.bytes;
     for (size_t at = 0; at < size; at += part_max) {
         size_t part = size - at < part_max ? size - at : part_max;
-        const size_t pdv_length = part + 2, pdu_length = pdv_length + 4;
-        const uint8_t header[] = {PDU_P_DATA,
-                                  0,
-                                  (uint8_t)(pdu_length >> 24),
-                                  (uint8_t)(pdu_length >> 16),
-                                  (uint8_t)(pdu_length >> 8),
-                                  (uint8_t)pdu_length,
-                                  (uint8_t)(pdv_length >> 24),
-                                  (uint8_t)(pdv_length >> 16),
-                                  (uint8_t)(pdv_length >> 8),
-                                  (uint8_t)pdv_length,
-                                  context_id,
-                                  at + part == size ? 3 : 1};
-        memcpy(to, header, sizeof header);
-        memcpy(to + sizeof header, set + at, part);
-        to += sizeof header + part;
+        bool last = at + part == size;
+        to = p_data_header_build(to, part, context_id, CONTROL_COMMAND | (last ? CONTROL_LAST : 0));
+        memcpy(to, set + at, part);
+        to += part;
     }
     pdu.size = (size_t)(to - pdu.bytes);
     return pdu;

@@ -216,18 +216,29 @@ static void on_command_fragment(association_t *a, const stream_event_t *event) {
         begin_message(a, event->context_id);
 }
 
+static void count_data(association_t *a, size_t size) {
+    a->bytes += size;
+    a->server->received_bytes += size;
+    metric_add(METRIC_RECEIVED_BYTES, NULL, size);
+    a->receiving->bytes += size;
+}
+
 static void on_data_fragment(association_t *a, const stream_event_t *event) {
     if (!a->receiving || event->context_id != a->receiving->context_id) {
         association_abort(a, ABORT_PROVIDER, ABORT_UNEXPECTED_PDU, "a data set without a command");
         return;
     }
-    a->bytes += event->size;
-    a->server->received_bytes += event->size;
-    metric_add(METRIC_RECEIVED_BYTES, NULL, event->size);
-    a->receiving->bytes += event->size;
+    count_data(a, event->size);
     if (a->receiving->object && event->size > 0)
         object_append(a->receiving->object, event->bytes, event->size);
     if (event->ends_message)
+        finish_message(a);
+}
+
+void messages_on_placed(association_t *a, size_t size, bool ends_object) {
+    count_data(a, size);
+    object_placed(a->receiving->object, size);
+    if (ends_object)
         finish_message(a);
 }
 

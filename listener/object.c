@@ -8,7 +8,7 @@
 #include "listener/custody.h"
 #include "proto/span.h"
 
-/* A chunk begins this small and grows, so that a small object does not take a whole one from the budget. */
+/* A chunk begins this small and then grows, so that a small object does not take a whole one from the budget. */
 #define CHUNK_FIRST_BYTES ((size_t)16 * 1024)
 
 /* --- the budget ------------------------------------------------------------------------------------- */
@@ -117,7 +117,7 @@ static chunk_t *chunk_with_room(object_t *object, size_t wanted) {
         size_t capacity = wanted < CHUNK_FIRST_BYTES && object->received == 0 ? CHUNK_FIRST_BYTES : wanted;
         chunk = add_chunk(object, object->received || capacity > CHUNK_BYTES ? CHUNK_BYTES : capacity);
     } else if (chunk->size == chunk->capacity) {
-        resize_chunk(object, chunk, 2 * chunk->capacity < CHUNK_BYTES ? 2 * chunk->capacity : CHUNK_BYTES);
+        resize_chunk(object, chunk, CHUNK_BYTES);
     }
     return chunk;
 }
@@ -188,26 +188,49 @@ void object_destroy(object_t **self_p) {
     *self_p = NULL;
 }
 
+/* So many bytes have been put at the end of the chunk that grows. */
+static void grow(object_t *object, size_t size) {
+    chunk_t *chunk = object->filling;
+    chunk->size += size;
+    object->received += size;
+    if (object->writer)
+        object->writer->outstanding_bytes += size;
+    if (chunk->size == CHUNK_BYTES)
+        seal(object);
+}
+
+static void go_on(object_t *object) {
+    object->progress_ms = clock_ms();
+    if (object->received > RETAIN_MAX_BYTES && !object->streaming)
+        object_stream(object);
+    object_pump(object);
+}
+
 void object_append(object_t *object, const uint8_t *bytes, size_t size) {
     if (object->failed)
         return;
-    object->progress_ms = clock_ms();
     while (size > 0) {
         chunk_t *chunk = chunk_with_room(object, size);
         size_t part = chunk->capacity - chunk->size < size ? chunk->capacity - chunk->size : size;
         memcpy(chunk->bytes + chunk->size, bytes, part);
-        chunk->size += part;
-        object->received += part;
-        if (object->writer)
-            object->writer->outstanding_bytes += part;
+        grow(object, part);
         bytes += part;
         size -= part;
-        if (chunk->size == CHUNK_BYTES)
-            seal(object);
     }
-    if (object->received > RETAIN_MAX_BYTES && !object->streaming)
-        object_stream(object);
-    object_pump(object);
+    go_on(object);
+}
+
+uint8_t *object_reserve(object_t *object, size_t *room) {
+    if (object->failed || object->received == 0)
+        return NULL;
+    chunk_t *chunk = chunk_with_room(object, CHUNK_BYTES);
+    *room = chunk->capacity - chunk->size;
+    return chunk->bytes + chunk->size;
+}
+
+void object_placed(object_t *object, size_t size) {
+    grow(object, size);
+    go_on(object);
 }
 
 void object_finish(object_t *object) {

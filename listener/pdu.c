@@ -148,6 +148,16 @@ static void short_pdu_build(uint8_t *out, pdu_type_t type, int a, int b, int c) 
     memcpy(out, pdu, sizeof pdu);
 }
 
+uint8_t *p_data_header_build(uint8_t out[P_DATA_HEADER_BYTES], size_t size, uint8_t context_id, uint8_t control) {
+    const size_t pdv_length = size + 2; /* it counts the context id and the control header, the PDU's itself, too */
+    *out++ = PDU_P_DATA;
+    *out++ = 0;
+    out = put_u32(put_u32(out, pdv_length + 4), pdv_length);
+    *out++ = context_id;
+    *out++ = control;
+    return out;
+}
+
 void associate_rj_build(uint8_t out[SHORT_PDU_BYTES], reject_result_t result, reject_source_t source,
                         uint8_t reason) {
     short_pdu_build(out, PDU_ASSOCIATE_RJ, result, source, reason);

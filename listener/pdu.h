@@ -76,6 +76,14 @@ typedef struct pdu {
  */
 pdu_t associate_ac_build(const associate_rq_t *rq, const answered_context_t *contexts, allowance_t allowance);
 
+/* Bits of a PDV's message control header (PS3.8 E.2). */
+#define CONTROL_COMMAND 1
+#define CONTROL_LAST    2
+
+/* The header of a P-DATA PDU whose only PDV has `size` bytes, and that of the PDV. Returns where the PDV goes on.
+ */
+uint8_t *p_data_header_build(uint8_t out[P_DATA_HEADER_BYTES], size_t size, uint8_t context_id, uint8_t control);
+
 /* PS3.8 table 9-21 */
 typedef enum reject_result { REJECTED_PERMANENT = 1, REJECTED_TRANSIENT = 2 } reject_result_t;
 typedef enum reject_source { SOURCE_USER = 1, SOURCE_ACSE = 2, SOURCE_PRESENTATION = 3 } reject_source_t;

@@ -6,8 +6,6 @@
 #define PDV_HEADER_BYTES 6
 /* The PDV length counts the context id and the message control header (PS3.8 table 9-23). */
 #define PDV_OVERHEAD_BYTES 2
-#define CONTROL_COMMAND    1
-#define CONTROL_LAST       2
 
 static stream_event_t violation(abort_reason_t reason, const char *why) {
     return (stream_event_t){.kind = STREAM_VIOLATION, .reason = reason, .why = why};
@@ -66,7 +64,7 @@ static stream_event_t begin_pdu(pdu_stream_t *stream) {
                              ? "a TLS handshake instead of a PDU: is it TLS on the port for plain DICOM?"
                              : "a PDU of unknown type");
     stream->type = type;
-    stream->pdu_left = length;
+    stream->pdu_length = stream->pdu_left = length;
     if (type == PDU_P_DATA)
         return (stream_event_t){.kind = STREAM_P_DATA, .length = length};
     if (body_limit(type) == 0)
@@ -102,7 +100,8 @@ static const char *begin_pdv(pdu_stream_t *stream) {
         return "a PDV shorter than its own header";
     if (length > stream->pdu_left - 4)
         return "a PDV longer than its PDU";
-    stream->pdv_left = length - PDV_OVERHEAD_BYTES;
+    stream->pdv_length = stream->pdv_left = length - PDV_OVERHEAD_BYTES;
+    stream->alone = length == stream->pdu_length - 4;
     stream->context_id = stream->header[4];
     stream->control = stream->header[5];
     stream->pdu_left -= PDV_HEADER_BYTES;
@@ -168,6 +167,30 @@ stream_event_t pdu_stream_next(pdu_stream_t *stream, reader_t *input) {
         if (stream->type != 0 && reader_left(input) == 0)
             return (stream_event_t){.kind = STREAM_NEED_MORE};
     }
+}
+
+bool pdu_stream_foresee(const pdu_stream_t *stream, pdu_run_t *run) {
+    if (stream->type != PDU_P_DATA || !stream->in_pdv || (stream->control & CONTROL_COMMAND) ||
+        stream->pdv_length < PLACED_PDV_LEAST_BYTES)
+        return false;
+    run->first = stream->pdv_left;
+    run->each = stream->alone && !(stream->control & CONTROL_LAST) ? stream->pdv_length : 0;
+    p_data_header_build(run->header, stream->pdv_length, stream->context_id, stream->control);
+    return true;
+}
+
+bool pdu_stream_advance(pdu_stream_t *stream, const pdu_run_t *run, size_t data, size_t pdus) {
+    if (pdus > 0) {
+        data -= run->first + (pdus - 1) * run->each;
+        stream->pdv_left = stream->pdv_length;
+        stream->pdu_left = stream->pdv_length;
+    }
+    stream->pdv_left -= (uint32_t)data;
+    stream->pdu_left -= (uint32_t)data;
+    stream->in_pdv = stream->pdv_left > 0;
+    if (stream->pdu_left == 0)
+        stream->type = 0;
+    return !stream->in_pdv && (stream->control & CONTROL_LAST);
 }
 
 uint8_t *pdu_stream_take_body(pdu_stream_t *stream) {

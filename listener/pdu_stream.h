@@ -8,10 +8,13 @@
 typedef struct pdu_stream {
     uint8_t header[12]; /* of the PDU, then of the PDV */
     size_t header_size;
-    uint8_t type; /* of the PDU under way; 0: between PDUs */
+    uint8_t type;        /* of the PDU under way; 0: between PDUs */
+    uint32_t pdu_length; /* without its header */
     uint32_t pdu_left;
     uint32_t pdv_left;
+    uint32_t pdv_length; /* without its header */
     bool in_pdv;
+    bool alone; /* the PDV is all of its PDU */
     uint8_t context_id;
     uint8_t control; /* message control header, PS3.8 E.2 */
     uint8_t *body;   /* of a PDU that is no P-DATA, gathered */
@@ -41,6 +44,20 @@ typedef struct stream_event {
 
 /* Takes bytes from `input` until there is something to say. */
 stream_event_t pdu_stream_next(pdu_stream_t *stream, reader_t *input);
+
+/* What comes inside of a data set if the peer goes on as it does. */
+typedef struct pdu_run {
+    size_t first;                        /* bytes that the PDV under way lacks */
+    size_t each;                         /* bytes of the PDV of each PDU after it; 0: none can be foreseen */
+    uint8_t header[P_DATA_HEADER_BYTES]; /* of each */
+} pdu_run_t;
+
+/* False: what comes next is no data, or in PDUs so short that it makes no difference. */
+bool pdu_stream_foresee(const pdu_stream_t *stream, pdu_run_t *run);
+
+/* Of what was foreseen, so much data has come, and so many PDUs have begun after the one under way. True: that was
+ * the end of the data set. */
+bool pdu_stream_advance(pdu_stream_t *stream, const pdu_run_t *run, size_t data, size_t pdus);
 
 /* The body of the PDU that STREAM_PDU has just told of; the caller frees it. */
 uint8_t *pdu_stream_take_body(pdu_stream_t *stream);

@@ -135,7 +135,7 @@ int server_start(server_t *server, stage_t *stage, custody_t *custody) {
     server->custody = custody;
     server->policy = (negotiation_policy_t){stage->settings.scp_promiscuous, stage->settings.scp_uncompressed_only};
     server->connections_max = connections_allowed((size_t)stage->settings.connections_max);
-    server->input = malloc(RECEIVE_BYTES);
+    server->input = malloc(RECEIVE_BUFFER_BYTES);
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (!server->input || server->epoll < 0)
         return EX_OSERR;

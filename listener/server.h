@@ -37,7 +37,7 @@ typedef struct server {
     log_limit_t said_out_of_resources;
     log_limit_t refusals[REFUSALS]; /* of TLS */
     log_limit_t strangers;          /* peers that do not speak DICOM */
-    uint8_t *input;                 /* RECEIVE_BYTES, shared by all connections: nothing stays in it */
+    uint8_t *input;                 /* RECEIVE_BUFFER_BYTES, shared by all connections: nothing stays in it */
     log_limit_t rejections, late, crowded, full;
 } server_t;
 

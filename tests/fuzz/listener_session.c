@@ -44,7 +44,7 @@ static void set_up(void) {
     server.stage = &stage;
     server.custody = &custody;
     server.epoll = epoll_create1(EPOLL_CLOEXEC);
-    server.input = malloc(RECEIVE_BYTES);
+    server.input = malloc(RECEIVE_BUFFER_BYTES);
 }
 
 /* Only PDUs that an acceptor sends, each as long as it says. */
