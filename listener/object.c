@@ -8,7 +8,7 @@
 #include "listener/custody.h"
 #include "proto/span.h"
 
-/* A chunk begins this small and then grows, so that a small object does not take a whole one from the budget. */
+/* A chunk begins this small and grows, so that a small object does not take a whole one from the budget. */
 #define CHUNK_FIRST_BYTES ((size_t)16 * 1024)
 
 /* --- the budget ------------------------------------------------------------------------------------- */
@@ -117,7 +117,7 @@ static chunk_t *chunk_with_room(object_t *object, size_t wanted) {
         size_t capacity = wanted < CHUNK_FIRST_BYTES && object->received == 0 ? CHUNK_FIRST_BYTES : wanted;
         chunk = add_chunk(object, object->received || capacity > CHUNK_BYTES ? CHUNK_BYTES : capacity);
     } else if (chunk->size == chunk->capacity) {
-        resize_chunk(object, chunk, CHUNK_BYTES);
+        resize_chunk(object, chunk, 4 * chunk->capacity < CHUNK_BYTES ? 4 * chunk->capacity : CHUNK_BYTES);
     }
     return chunk;
 }
