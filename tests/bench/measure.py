@@ -36,6 +36,19 @@ def await_port(port):
     raise TimeoutError(f'nobody listens on port {port}')
 
 
+def await_writers(run_folder, count):
+    """Until the listener has heard of them all: those that it does not know get nothing to do."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        status = subprocess.run([f'{BIN}/oxidicom', 'status', '--json'], capture_output=True, text=True,
+                                env={**os.environ, 'OXIDICOM_RUN_DIR': run_folder})
+        stages = json.loads(status.stdout)['stages'] if status.stdout else []
+        if sum(stage['id'].startswith('writer-') and stage['state'] == 'runs' for stage in stages) == count:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f'the listener has not heard of {count} writers')
+
+
 def processes(pid):
     """The process and all below it."""
     found = [pid]
@@ -91,8 +104,7 @@ class Peer:
                        'OXIDICOM_RUN_DIR': f'{folder}/run', 'OXIDICOM_STATE_DIR': f'{folder}/state',
                        'OXIDICOM_LISTENER_PORT': str(port), 'RUST_LOG': 'warn', **settings}
         peer = cls([f'{BIN}/oxidicom'], environment, folder, port, settings)
-        while len(glob.glob(f'{folder}/run/writer-*.sock')) < int(settings.get('OXIDICOM_WRITERS', 1)):
-            time.sleep(0.01)
+        await_writers(f'{folder}/run', int(settings.get('OXIDICOM_WRITERS', 1)))
         return peer
 
     @classmethod
