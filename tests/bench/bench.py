@@ -149,8 +149,9 @@ def opened(per_second, seconds):
 
 
 def huge(size, at_once):
+    """On a disk: they would fill the memory that tmpfs has."""
     def rows(_):
-        with Peer.oxidicom({}) as peer:
+        with Peer.oxidicom({}, on_disk=True) as peer:
             yield Row(f'{at_once} of {size / 1e9:.0f} GB at once', 'memory_mb', 'at most 64', [send(peer, at_once, 1, size)])
     return rows
 
