@@ -127,8 +127,9 @@
 /* Bytes taken from a socket at once, and how often in a row before other sockets get their turn. */
 #define RECEIVE_BYTES (128 * 1024)
 #define RECEIVE_TURNS 4
-/* What of a socket is ready at once while an object is being received, is put where it will stay: as many PDUs at
- * most, and only if the PDVs are worth it. Between objects so much is taken at once: a small one, or the begin. */
+/* While an object is being received, its bytes are put where they will stay (listener/placement.h): those of so
+ * many PDUs at once, if their PDVs are not too short to be worth it. Between objects so much is taken at once: a
+ * small object, or the begin of a larger one. What was misplaced fits the receive buffer. */
 #define PLACED_PDUS_MAX        16
 #define P_DATA_HEADER_BYTES    12 /* of a PDU and its only PDV */
 #define RECEIVE_BUFFER_BYTES   (RECEIVE_BYTES + PLACED_PDUS_MAX * P_DATA_HEADER_BYTES)
