@@ -65,6 +65,18 @@ Test(ready, is_not_while_the_listener_is_dead_or_rejects_newcomers, .timeout = 1
     receiver_clear(&receiver);
 }
 
+/* The listener vouches for a writer, which may itself not have been heard yet. */
+static bool has_all_stages(void *unused) {
+    (void)unused;
+    int status;
+    char *said = http_get(endpoint_port(), "/readyz?verbose", NULL, &status);
+    json_t *json = json_loads(said, 0, NULL);
+    bool all = json_array_size(json_object_get(json, "stages")) == 3;
+    json_decref(json);
+    free(said);
+    return all;
+}
+
 Test(ready, is_degraded_without_broker_and_nats_and_says_why_without_their_passwords, .timeout = 180) {
     receiver_t receiver;
     char *broker = text_of("amqp://me:topsecret@127.0.0.1:%d", free_port()),
@@ -73,6 +85,7 @@ Test(ready, is_degraded_without_broker_and_nats_and_says_why_without_their_passw
                    (const char *const[]){"OXIDICOM_AMQP_ADDRESS", broker, "OXIDICOM_NATS_ADDRESS", nats, NULL});
     int status;
     cr_assert_geq(await_status("/readyz", 200), 0);
+    cr_assert(await(has_all_stages, NULL, PATIENCE_MS));
     char *said = ready_text(&status);
     cr_expect_not_null(strstr(said, "ready, but degraded: broker is not there: "), "%s", said);
     cr_expect_not_null(strstr(said, "NATS is not there: "), "%s", said);

@@ -89,11 +89,27 @@ static int look_at(const char *path, const struct stat *s, int type, struct FTW 
     return 0;
 }
 
-void expect_stored(const site_t *site, const bytes_t *set) {
-    walk.wanted = set;
+typedef struct awaited_set {
+    const char *root;
+    const bytes_t *set;
+} awaited_set_t;
+
+static bool has_set(void *argument) {
+    const awaited_set_t *awaited = argument;
+    walk.wanted = awaited->set;
     walk.found = false;
-    nftw(site->receiver.root, look_at, 32, FTW_PHYS);
-    cr_assert(walk.found, "no file has the data set as it was sent");
+    nftw(awaited->root, look_at, 32, FTW_PHYS);
+    return walk.found;
+}
+
+void expect_stored(const site_t *site, const bytes_t *set) {
+    awaited_set_t awaited = {site->receiver.root, set};
+    cr_assert(has_set(&awaited), "no file has the data set as it was sent");
+}
+
+void expect_stored_soon(const site_t *site, const bytes_t *set) {
+    awaited_set_t awaited = {site->receiver.root, set};
+    cr_assert(await(has_set, &awaited, 5000), "no file has the data set as it was sent");
 }
 
 typedef struct awaited_files {

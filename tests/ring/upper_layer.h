@@ -37,6 +37,8 @@ void site_go_on(const site_t *site, const char *stage);
 bytes_t instance(int number, size_t size);
 /* That a file has exactly this data set. */
 void expect_stored(const site_t *site, const bytes_t *set);
+/* The same where nobody has been told so yet. */
+void expect_stored_soon(const site_t *site, const bytes_t *set);
 /* That there come to be exactly so many files below the files root, temporary ones included. */
 void expect_files(const site_t *site, size_t count);
 /* That the next response has this status, and answers this command and message. */
