@@ -147,7 +147,7 @@ static size_t put_response(uint8_t *begin, const command_t *command, response_t 
 /* Cuts a command set into P-DATA PDUs of one PDV each. */
 static pdu_t p_data_build(const uint8_t *set, size_t size, uint8_t context_id, size_t part_max) {
     size_t parts = (size + part_max - 1) / part_max;
-    pdu_t pdu = {.bytes = malloc(size + parts * (PDU_HEADER_BYTES + P_DATA_OVERHEAD_BYTES))};
+    pdu_t pdu = {.bytes = malloc(size + parts * P_DATA_HEADER_BYTES)};
     if (!pdu.bytes)
         abort();
     uint8_t *to = pdu.bytes;

@@ -156,6 +156,14 @@ class Usage:
         self.watcher.join()
 
 
+def with_rates(figures, cpu):
+    """What a sender has counted, and what that makes for a second and a GB."""
+    figures['mb_s'] = figures['bytes'] / 1e6 / figures['seconds']
+    figures['objects_s'] = figures['objects'] / figures['seconds']
+    figures['cpu_gb'] = cpu / (figures['bytes'] / 1e9)
+    return figures
+
+
 def send(peer, associations, objects, size, window=1, pdu=16384):
     """Sends and returns the figures; raises where an object was not answered 0000."""
     with Usage(peer) as usage:
@@ -166,11 +174,8 @@ def send(peer, associations, objects, size, window=1, pdu=16384):
     figures = json.loads(run.stdout)
     if figures['ok'] != figures['objects']:
         raise RuntimeError(f'{figures["objects"] - figures["ok"]} objects were not stored')
-    figures['mb_s'] = figures['bytes'] / 1e6 / figures['seconds']
-    figures['objects_s'] = figures['objects'] / figures['seconds']
-    figures['cpu_gb'] = usage.cpu / (figures['bytes'] / 1e9)
     figures['memory_mb'] = usage.memory_mb
-    return figures
+    return with_rates(figures, usage.cpu)
 
 
 class Tap:

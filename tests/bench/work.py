@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from measure import BENCH, await_port, free_port, make_folder
+from measure import BENCH, await_port, free_port, make_folder, with_rates
 
 MR_STORAGE = b'1.2.840.10008.5.1.4.1.1.4'
 EXPLICIT_LE = b'1.2.840.10008.1.2.1'
@@ -94,39 +94,35 @@ def open_associations(peer, per_second, seconds):
 
 # --- what the form costs ------------------------------------------------------------------------------------
 
-class BareRing:
-    """Three processes that pass objects on as oxidicom's do, and do nothing else: see bare_ring.c."""
+class InFolder:
+    """Something to be measured that needs nothing but a folder."""
 
-    settings = {}
+    settings, on_disk = {}, False
 
     def __enter__(self):
-        self.folder = make_folder(False)
+        self.folder = make_folder(self.on_disk)
         return self
 
     def __exit__(self, *_):
         shutil.rmtree(self.folder)
+
+
+class BareRing(InFolder):
+    """Three processes that pass objects on as oxidicom's do, and do nothing else: see bare_ring.c."""
 
     def send(self, associations, objects, size):
         run = subprocess.run([f'{BENCH}/bare_ring', self.folder] + [str(n) for n in (associations, objects, size)],
                              capture_output=True, text=True, check=True)
         figures = json.loads(run.stdout)
-        return {'mb_s': figures['bytes'] / 1e6 / figures['seconds'], 'objects_s': figures['objects'] / figures['seconds'],
-                'cpu_gb': figures['cpu_seconds'] / (figures['bytes'] / 1e9)}
+        return with_rates(figures, figures['cpu_seconds'])
 
 
 # --- what a disk can do -------------------------------------------------------------------------------------
 
-class Loop:
+class Loop(InFolder):
     """As durable as oxidicom, and nothing else: write, fsync, rename, fsync of the folder."""
 
-    settings = {}
-
-    def __enter__(self):
-        self.folder = make_folder(True)
-        return self
-
-    def __exit__(self, *_):
-        shutil.rmtree(self.folder)
+    on_disk = True
 
     def write(self, objects, size):
         noise, folder = os.urandom(size), os.open(self.folder, os.O_RDONLY)
