@@ -51,8 +51,8 @@ else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
 
-LIBS_common := -lczmq -lzmq -luuid -ljansson -lseccomp
-LIBS_proto := -lprotobuf-c -lcurl -lpthread $(LIBS_common)
+LIBS_common := -lprotobuf-c -lcurl -lczmq -lzmq -luuid -ljansson -lseccomp -lpthread
+LIBS_proto := $(LIBS_common)
 LIBS_listener := -lssl -lcrypto $(LIBS_proto)
 LIBS_writer := -ldcmdata -lofstd -loflog -lz -ljansson $(LIBS_proto)
 LIBS_notifier := -lmicrohttpd -lsqlite3 -lnats -lrabbitmq -lhiredis -ljansson -lssl -lcrypto $(LIBS_proto)
@@ -62,14 +62,15 @@ LIBS_deploy := $(LIBS_proto)
 LIBS_interop := -ldcmdata -lofstd $(LIBS_listener)
 LIBS_tests := -lcriterion -lnats -lrabbitmq -lhiredis -ljansson -lsqlite3 -lssl -lcrypto -lz $(LIBS_proto) -lpthread
 
-objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.cc,$(B)/obj/%.o,$(wildcard $(1)/*.cc))
-COMMON := $(call objects,common)
-PROTO := $(B)/obj/gen/proto/ring.pb-c.o $(B)/obj/gen/proto/otlp.pb-c.o $(call objects,proto) $(COMMON)
+# Of a folder and those in it: a stage's folders are its layers.
+objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c)) $(patsubst %.cc,$(B)/obj/%.o,$(wildcard $(1)/*.cc $(1)/*/*.cc))
+COMMON := $(B)/obj/gen/common/telemetry/otlp.pb-c.o $(call objects,common)
+PROTO := $(B)/obj/gen/proto/ring.pb-c.o $(call objects,proto) $(COMMON)
 # What a test of a folder is linked with: all of it but main().
 PARTS_common := $(COMMON)
 PARTS_proto := $(PROTO)
 $(foreach s,$(STAGES),$(eval PARTS_$(s) := $(filter-out %/main.o,$(call objects,$(s))) $(PROTO)))
-PARTS_notifier += $(B)/obj/notifier/page.html.o
+PARTS_notifier += $(B)/obj/notifier/http/page.html.o
 LAUNCHER := $(call objects,deploy/launcher) $(call objects,deploy/tool) $(PROTO)
 PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
 # Its tests use the ring that the tests of the ring set up.
@@ -98,12 +99,12 @@ $(B)/bin/oxidicom: $(LAUNCHER)
 	@mkdir -p $(@D)
 	@echo LINK $@; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_launcher)
 
-$(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h: proto/%.proto
+$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h: %.proto
 	@mkdir -p $(@D)
 	@echo PROTOC $<; protoc-c --c_out=$(B)/gen $<
 
 # Everything that includes them needs the generated headers first; -MMD takes over after the first build.
-GENERATED := $(B)/gen/proto/ring.pb-c.h $(B)/gen/proto/otlp.pb-c.h
+GENERATED := $(B)/gen/proto/ring.pb-c.h $(B)/gen/common/telemetry/otlp.pb-c.h
 .SECONDARY: $(GENERATED) $(GENERATED:.h=.c)
 
 $(B)/obj/%.o: %.c | $(GENERATED)

@@ -127,7 +127,7 @@
 /* Bytes taken from a socket at once, and how often in a row before other sockets get their turn. */
 #define RECEIVE_BYTES (128 * 1024)
 #define RECEIVE_TURNS 4
-/* While an object is being received, its bytes are put where they will stay (listener/placement.h): those of so
+/* While an object is being received, its bytes are put where they will stay (listener/ul/placement.h): those of so
  * many PDUs at once, if their PDVs are not too short to be worth it. Between objects so much is taken at once: a
  * small object, or the begin of a larger one. What was misplaced fits the receive buffer. */
 #define PLACED_PDUS_MAX        16

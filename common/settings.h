@@ -80,7 +80,7 @@ typedef struct settings {
     bool http_show_phi;
     char *log_format; /* text or json */
     int64_t otel_object_spans;
-    /* As they are in the environment, or NULL; read by proto/otlp_target.c. */
+    /* As they are in the environment, or NULL; read by common/telemetry/otlp_target.c. */
     char *otel_endpoint, *otel_traces_endpoint, *otel_protocol, *otel_headers, *otel_timeout;
     char *otel_resource_attributes, *otel_service_name, *otel_sampler, *otel_sampler_arg, *otel_sdk_disabled;
     char *otel_metrics_endpoint, *otel_metrics_exporter, *otel_metric_interval;

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/telemetry/otlp.h"
 #include "listener/conformance.h"
 #include "listener/gauges.h"
 #include "listener/memory.h"
@@ -12,7 +13,6 @@
 #include "listener/server.h"
 #include "proto/figures.h"
 #include "proto/libraries.h"
-#include "proto/otlp.h"
 
 typedef struct listener {
     custody_t custody;

@@ -3,7 +3,7 @@
 #ifndef LISTENER_RECENT_H
 #define LISTENER_RECENT_H
 
-#include "listener/association.h"
+#include "listener/ul/association.h"
 
 typedef struct refused {
     int64_t at; /* milliseconds since 1970 */

@@ -15,8 +15,8 @@
 #include "common/limits.h"
 #include "common/metrics.h"
 #include "common/supervision.h"
-#include "listener/establishment.h"
-#include "listener/tracing.h"
+#include "listener/ul/establishment.h"
+#include "listener/ul/tracing.h"
 
 #define EVENTS_AT_ONCE 64
 

@@ -3,10 +3,10 @@
 #define LISTENER_SERVER_H
 
 #include "common/limits.h"
-#include "listener/association.h"
-#include "listener/peers.h"
+#include "listener/net/peers.h"
+#include "listener/net/tls.h"
 #include "listener/recent.h"
-#include "listener/tls.h"
+#include "listener/ul/association.h"
 
 #define LISTENING_SOCKETS_MAX (2 + SUPERVISION_SOCKETS_MAX) /* plain, TLS, and those handed over */
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
-#include "notifier/journal_file.h"
+#include "notifier/journal/journal_file.h"
 
 #define FILESYSTEM "filesystem://"
 

@@ -5,12 +5,12 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/metrics.h"
+#include "common/telemetry/otlp.h"
 #include "common/watch.h"
-#include "notifier/broker.h"
+#include "notifier/broker/broker.h"
 #include "notifier/confine.h"
 #include "notifier/libraries.h"
 #include "notifier/notifier.h"
-#include "proto/otlp.h"
 #include "proto/reply.h"
 
 /* --- figures ------------------------------------------------------------------------------------------- */
@@ -141,8 +141,8 @@ static int start(stage_t *stage) {
     if (!notifier->listener || !notifier->figures)
         return EXIT_SETTINGS;
     notifier->batch = batch_new();
-    connection_init(&notifier->broker_state);
-    connection_init(&notifier->nats_state);
+    link_state_init(&notifier->broker_state);
+    link_state_init(&notifier->nats_state);
     notifier->publisher = publisher_new(&stage->settings, &notifier->nats_state);
     notifier->progress =
         progress_new(stage->settings.root_subject, stage->settings.progress_interval_ms,

@@ -1,9 +1,9 @@
 /* What the ring tells the notifier: one handler for each message. */
 #include "common/clock.h"
 #include "common/metrics.h"
+#include "common/telemetry/span.h"
+#include "notifier/journal/reception.h"
 #include "notifier/notifier.h"
-#include "notifier/reception.h"
-#include "proto/span.h"
 
 static void complain(notifier_t *notifier, const char *message) {
     if (log_seldom(&notifier->complained, NULL))

@@ -5,25 +5,25 @@
 
 #include <czmq.h>
 
+#include "common/link_state.h"
 #include "common/log.h"
 #include "common/stage.h"
-#include "notifier/adoption.h"
-#include "notifier/batch.h"
-#include "notifier/board.h"
-#include "notifier/connection.h"
+#include "notifier/broker/registrar.h"
 #include "notifier/drain.h"
-#include "notifier/gauges.h"
-#include "notifier/health.h"
-#include "notifier/housekeeping.h"
-#include "notifier/http.h"
-#include "notifier/journal.h"
-#include "notifier/live.h"
-#include "notifier/metrics_export.h"
-#include "notifier/progress.h"
-#include "notifier/publisher.h"
-#include "notifier/query.h"
-#include "notifier/registrar.h"
-#include "notifier/traced.h"
+#include "notifier/http/health.h"
+#include "notifier/http/http.h"
+#include "notifier/http/live.h"
+#include "notifier/journal/adoption.h"
+#include "notifier/journal/batch.h"
+#include "notifier/journal/housekeeping.h"
+#include "notifier/journal/journal.h"
+#include "notifier/metrics/board.h"
+#include "notifier/metrics/gauges.h"
+#include "notifier/metrics/metrics_export.h"
+#include "notifier/metrics/traced.h"
+#include "notifier/operator/query.h"
+#include "notifier/progress/progress.h"
+#include "notifier/progress/publisher.h"
 #include "proto/figures.h"
 #include "proto/ring.h"
 
@@ -38,7 +38,7 @@ typedef struct notifier {
     progress_t *progress;
     int progress_timer; /* -1: none */
     zactor_t *broker;
-    connection_state_t broker_state, nats_state;
+    link_state_t broker_state, nats_state;
     registrar_t *registrar;
     query_t *query;
     adoption_t adoption;

@@ -2,8 +2,8 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/metrics.h"
+#include "notifier/journal/reception.h"
 #include "notifier/notifier.h"
-#include "notifier/reception.h"
 
 static int on_progress_due(zloop_t *loop, int timer, void *argument);
 static int on_grace_over(zloop_t *loop, int timer, void *argument);

@@ -14,9 +14,9 @@
 #include "proto/libraries.h"
 #include "proto/reply.h"
 #include "writer/conformance.h"
-#include "writer/head.h"
+#include "writer/dicom/head.h"
 #include "writer/objects.h"
-#include "writer/survey.h"
+#include "writer/storage/survey.h"
 
 typedef struct writer {
     stage_t *stage;

@@ -5,8 +5,8 @@
 #include <assert.h>
 
 #include "common/limits.h"
-#include "proto/span.h"
-#include "writer/part10.h"
+#include "common/telemetry/span.h"
+#include "writer/dicom/part10.h"
 
 struct object {
     const object_environment_t *environment;

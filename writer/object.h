@@ -6,10 +6,10 @@
 
 #include "common/log.h"
 #include "proto/ring.h"
-#include "writer/deposit.h"
-#include "writer/instance.h"
-#include "writer/quarantine.h"
-#include "writer/store.h"
+#include "writer/dicom/instance.h"
+#include "writer/storage/deposit.h"
+#include "writer/storage/quarantine.h"
+#include "writer/storage/store.h"
 
 /* What objects need of the stage. */
 typedef struct object_environment {

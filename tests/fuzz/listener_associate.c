@@ -2,7 +2,7 @@
  * header. */
 #include <string.h>
 
-#include "listener/negotiation.h"
+#include "listener/ul/negotiation.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { PROMISCUOUS = 1, UNCOMPRESSED_ONLY = 2 };

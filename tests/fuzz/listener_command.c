@@ -2,8 +2,8 @@
  * element (4), a presentation context id, the size of the error comment and the comment, then the command set. */
 #include <string.h>
 
-#include "listener/dimse.h"
-#include "listener/pdu_stream.h"
+#include "listener/dimse/dimse.h"
+#include "listener/ul/pdu_stream.h"
 #include "tests/fuzz/fuzz.h"
 
 static char *take_comment(reader_t *r) {

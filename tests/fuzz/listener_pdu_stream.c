@@ -1,6 +1,6 @@
 /* PDUs and P-DATA out of a byte stream: however it is cut, the same is read. Input: sizes of pieces, then what a
  * peer sends. */
-#include "listener/pdu_stream.h"
+#include "listener/ul/pdu_stream.h"
 #include "tests/fuzz/fuzz.h"
 
 /* Longer inputs are not also read byte by byte, which takes its time. */

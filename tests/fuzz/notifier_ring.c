@@ -3,9 +3,9 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
-#include "notifier/celery.h"
-#include "notifier/python_repr.h"
-#include "notifier/reception.h"
+#include "notifier/cube/celery.h"
+#include "notifier/cube/python_repr.h"
+#include "notifier/journal/reception.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/scratch.h"
 

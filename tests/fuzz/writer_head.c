@@ -5,8 +5,8 @@
 #include "common/limits.h"
 #include "common/utf8.h"
 #include "tests/fuzz/fuzz.h"
-#include "writer/instance.h"
-#include "writer/part10.h"
+#include "writer/dicom/instance.h"
+#include "writer/dicom/part10.h"
 
 static const char *const SYNTAXES[] = {
     "1.2.840.10008.1.2",      "1.2.840.10008.1.2.1",    "1.2.840.10008.1.2.2",

@@ -4,7 +4,7 @@
 
 #include "common/utf8.h"
 #include "tests/fuzz/fuzz.h"
-#include "writer/text.h"
+#include "writer/dicom/text.h"
 
 /* A byte that can't be decoded becomes the three bytes of U+FFFD; nothing else takes more room than that, but that
  * Shift JIS and the like have a few characters of several code points. */

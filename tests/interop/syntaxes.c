@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "listener/uids.h"
+#include "listener/ul/uids.h"
 #include "tests/interop/interop.h"
 #include "tests/support/scu.h"
 

@@ -1,11 +1,11 @@
-#include "listener/admission.h"
+#include "listener/ul/admission.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "listener/peers.h"
+#include "listener/net/peers.h"
 #include "tests/listener/request.h"
 
 /* What a request of CALLING to CALLED from 10.1.2.3 is refused for: 256 * source + reason; 0: nothing. */

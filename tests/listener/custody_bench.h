@@ -3,7 +3,7 @@
 #define LISTENER_CUSTODY_BENCH_H
 
 #include "common/limits.h"
-#include "listener/custody.h"
+#include "listener/custody/custody.h"
 
 /* A custody without sockets of its own, a writer's inbox that the test reads, and what was answered. */
 typedef struct bench {

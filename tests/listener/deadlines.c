@@ -1,9 +1,9 @@
-#include "listener/deadlines.h"
+#include "listener/ul/deadlines.h"
 
 #include <criterion/criterion.h>
 
 #include "common/clock.h"
-#include "listener/association.h"
+#include "listener/ul/association.h"
 
 /* Moved by the pause, neither left behind nor begun anew: else a peer that is paused often could be as slow as it
  * likes, and one that was paused long would be taken for slow. */

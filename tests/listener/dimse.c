@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "listener/dimse.h"
+#include "listener/dimse/dimse.h"
 
 #define CT "1.2.840.10008.5.1.4.1.1.2"
 

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "listener/negotiation.h"
-#include "listener/uids.h"
+#include "listener/ul/negotiation.h"
+#include "listener/ul/uids.h"
 #include "tests/listener/request.h"
 
 static const char *const BOTH[] = {J2K, ELE, NULL};

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "listener/pdu_stream.h"
+#include "listener/ul/pdu_stream.h"
 
 /* What a stream said, joined: fragments of one PDV count as one. */
 typedef struct heard {

@@ -1,4 +1,4 @@
-#include "listener/placement.h"
+#include "listener/ul/placement.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

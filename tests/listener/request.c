@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "listener/pdu.h"
+#include "listener/ul/pdu.h"
 
 void request_put(request_t *r, const void *bytes, size_t size) {
     cr_assert_leq(r->size + size, sizeof r->bytes);

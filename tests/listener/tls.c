@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "common/limits.h"
-#include "listener/connection.h"
-#include "listener/tls.h"
+#include "listener/net/connection.h"
+#include "listener/net/tls.h"
 #include "tests/support/certificates.h"
 #include "tests/support/process.h"
 

@@ -1,11 +1,11 @@
 /* What the user information of a request is answered with, sub-item by sub-item (PS3.7 D.3.3). */
-#include "listener/user_information.h"
+#include "listener/ul/user_information.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "listener/negotiation.h"
+#include "listener/ul/negotiation.h"
 #include "tests/listener/request.h"
 
 #define VERIFICATION "1.2.840.10008.1.1"

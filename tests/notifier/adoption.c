@@ -1,5 +1,5 @@
 /* Journals of hosts that vanished, in the fallback place below the files root. */
-#include "notifier/adoption.h"
+#include "notifier/journal/adoption.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "notifier/journal_file.h"
-#include "notifier/reception.h"
+#include "notifier/journal/journal_file.h"
+#include "notifier/journal/reception.h"
 #include "tests/notifier/bench.h"
 #include "tests/support/process.h"
 

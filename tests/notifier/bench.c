@@ -3,8 +3,8 @@
 #include <criterion/criterion.h>
 #include <sys/stat.h>
 
-#include "notifier/lonk.h"
-#include "notifier/reception.h"
+#include "notifier/journal/reception.h"
+#include "notifier/progress/lonk.h"
 #include "tests/support/process.h"
 
 static void write_down(void *self, const char *subject, const void *payload, size_t size) {

@@ -3,8 +3,8 @@
 #ifndef TESTS_NOTIFIER_BENCH_H
 #define TESTS_NOTIFIER_BENCH_H
 
-#include "notifier/batch.h"
-#include "notifier/journal.h"
+#include "notifier/journal/batch.h"
+#include "notifier/journal/journal.h"
 #include "tests/notifier/events.h"
 
 typedef struct bench {

@@ -1,5 +1,5 @@
 /* The board and what Prometheus reads of it, from messages of stages that behave and of strangers. */
-#include "notifier/board.h"
+#include "notifier/metrics/board.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "common/limits.h"
 #include "common/log.h"
-#include "notifier/exposition.h"
+#include "notifier/metrics/exposition.h"
 #include "tests/support/http.h"
 
 #define NOW 1000000

@@ -7,7 +7,7 @@
 #include <sysexits.h>
 
 #include "common/limits.h"
-#include "notifier/journal_file.h"
+#include "notifier/journal/journal_file.h"
 #include "tests/notifier/bench.h"
 #include "tests/support/process.h"
 

@@ -1,5 +1,5 @@
 /* Clients of the HTTP endpoint that do not behave. */
-#include "notifier/http.h"
+#include "notifier/http/http.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -17,7 +17,7 @@
 #define SOON_MS 10000
 
 static settings_t settings;
-static connection_state_t broker;
+static link_state_t broker;
 static health_t health;
 static live_t live;
 static http_t *http;
@@ -26,7 +26,7 @@ static void init(void) {
     log_start("test", "off", NULL);
     settings.http_port = free_port();
     settings.http_address = (char *)"127.0.0.1";
-    connection_init(&broker);
+    link_state_init(&broker);
     health.board = board_new();
     health.broker = &broker;
     health.journal_writable = true;

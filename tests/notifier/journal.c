@@ -1,4 +1,4 @@
-#include "notifier/journal.h"
+#include "notifier/journal/journal.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -8,7 +8,7 @@
 #include <sysexits.h>
 
 #include "common/limits.h"
-#include "notifier/housekeeping.h"
+#include "notifier/journal/housekeeping.h"
 #include "tests/notifier/bench.h"
 #include "tests/support/process.h"
 

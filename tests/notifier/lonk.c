@@ -1,4 +1,4 @@
-#include "notifier/lonk.h"
+#include "notifier/progress/lonk.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

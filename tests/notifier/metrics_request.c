@@ -1,5 +1,5 @@
 /* The board as a collector is told of it; end to end in tests/otel. */
-#include "notifier/metrics_request.h"
+#include "notifier/metrics/metrics_request.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,11 +1,11 @@
-#include "notifier/progress.h"
+#include "notifier/progress/progress.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "notifier/lonk.h"
+#include "notifier/progress/lonk.h"
 
 static char *said;
 static size_t said_size;

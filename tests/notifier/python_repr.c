@@ -1,4 +1,4 @@
-#include "notifier/python_repr.h"
+#include "notifier/cube/python_repr.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

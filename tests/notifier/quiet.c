@@ -1,7 +1,7 @@
 /* A series is over when nothing has come of it for OXIDICOM_SERIES_QUIET. */
 #include <criterion/criterion.h>
 
-#include "notifier/reception.h"
+#include "notifier/journal/reception.h"
 #include "tests/notifier/bench.h"
 
 static bench_t bench;

@@ -1,4 +1,4 @@
-#include "notifier/reception.h"
+#include "notifier/journal/reception.h"
 
 #include <criterion/criterion.h>
 

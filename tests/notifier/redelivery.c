@@ -1,7 +1,7 @@
 /* Events and ends twice, out of order, and late from a process that was thought dead. */
 #include <criterion/criterion.h>
 
-#include "notifier/reception.h"
+#include "notifier/journal/reception.h"
 #include "tests/notifier/bench.h"
 
 static bench_t bench;

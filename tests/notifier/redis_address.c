@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "notifier/redis_address.h"
+#include "notifier/broker/redis_address.h"
 
 static const broker_tls_t TRUST = {"/ca", "/certificate", "/key", true};
 

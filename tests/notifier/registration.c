@@ -1,12 +1,12 @@
-#include "notifier/registration.h"
+#include "notifier/cube/registration.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "notifier/celery.h"
-#include "notifier/python_repr.h"
+#include "notifier/cube/celery.h"
+#include "notifier/cube/python_repr.h"
 #include "tests/notifier/events.h"
 #include "tests/support/process.h"
 

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "common/limits.h"
-#include "common/trace.h"
-#include "proto/otlp.h"
-#include "proto/otlp_target.h"
-#include "proto/span.h"
+#include "common/telemetry/otlp.h"
+#include "common/telemetry/otlp_target.h"
+#include "common/telemetry/span.h"
+#include "common/telemetry/trace.h"
 #include "tests/support/process.h"
 
 #define GRPC_PATH         "/opentelemetry.proto.collector.trace.v1.TraceService/Export"

@@ -1,4 +1,4 @@
-#include "writer/base.h"
+#include "writer/storage/base.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

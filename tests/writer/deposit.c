@@ -1,5 +1,5 @@
 /* Objects that storage works on at once, with storage that waits where a test wants it to. */
-#include "writer/deposit.h"
+#include "writer/storage/deposit.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

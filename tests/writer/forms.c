@@ -1,4 +1,4 @@
-#include "writer/forms.h"
+#include "writer/dicom/forms.h"
 
 #include <criterion/criterion.h>
 

@@ -1,4 +1,4 @@
-#include "writer/head.h"
+#include "writer/dicom/head.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "writer/instance.h"
+#include "writer/dicom/instance.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Temporary files of the dead are removed, those of the living never. */
-#include "writer/leftovers.h"
+#include "writer/storage/leftovers.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "common/limits.h"
 #include "tests/support/process.h"
 #include "tests/writer/storage.h"
-#include "writer/temporary.h"
+#include "writer/storage/temporary.h"
 
 TestSuite(leftovers, .init = storage_init, .fini = storage_fini);
 

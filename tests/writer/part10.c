@@ -1,4 +1,4 @@
-#include "writer/part10.h"
+#include "writer/dicom/part10.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "writer/path.h"
+#include "writer/dicom/path.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

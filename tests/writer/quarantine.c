@@ -1,5 +1,5 @@
 /* What is kept of refused objects, and what is not. */
-#include "writer/quarantine.h"
+#include "writer/storage/quarantine.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

@@ -1,5 +1,5 @@
 /* A root that is full, read-only, unmounted, mounted again. */
-#include "writer/root.h"
+#include "writer/storage/root.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "writer/seahash.h"
+#include "writer/dicom/seahash.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -13,7 +13,7 @@
 #include "tests/support/process.h"
 #include "tests/support/receiver.h"
 #include "tests/writer/data_set.h"
-#include "writer/temporary.h"
+#include "writer/storage/temporary.h"
 
 #define LISTENER 77
 #define SOON_MS  5000

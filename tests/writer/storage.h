@@ -3,7 +3,7 @@
 #ifndef TESTS_WRITER_STORAGE_H
 #define TESTS_WRITER_STORAGE_H
 
-#include "writer/store.h"
+#include "writer/storage/store.h"
 
 #define RUN 0x1234ABCDu
 

@@ -1,4 +1,4 @@
-#include "writer/store.h"
+#include "writer/storage/store.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "common/log.h"
 #include "tests/support/process.h"
 #include "tests/writer/storage.h"
-#include "writer/temporary.h"
+#include "writer/storage/temporary.h"
 
 TestSuite(store, .init = storage_init, .fini = storage_fini);
 

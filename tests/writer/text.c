@@ -1,4 +1,4 @@
-#include "writer/text.h"
+#include "writer/dicom/text.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,0 +1,232 @@
+#include "common/telemetry/otlp.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/condition.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/metrics.h"
+#include "common/telemetry/otlp_batch.h"
+#include "common/utf8.h"
+#include "common/version.h"
+
+typedef struct exporter {
+    otlp_link_t *link;
+    char *instance;
+    double ratio; /* of traces that are sampled */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    otlp_item_t queue[OTLP_QUEUE_SPANS]; /* a ring */
+    size_t first, count;
+    atomic_uint_least64_t dropped;
+    atomic_bool ending;
+    int64_t flushed_by_ms; /* once ending */
+    log_limit_t complained;
+    /* of the thread: */
+    otlp_item_t batch[OTLP_BATCH_SPANS];
+    size_t batch_count;
+} exporter_t;
+
+static exporter_t *exporter; /* NULL: none */
+
+Otlp__KeyValue *otlp_attribute(const char *key) {
+    Otlp__KeyValue *attribute = must(malloc(sizeof *attribute));
+    otlp__key_value__init(attribute);
+    attribute->key = must(strdup(key));
+    attribute->value = must(malloc(sizeof *attribute->value));
+    otlp__any_value__init(attribute->value);
+    return attribute;
+}
+
+void otlp_set_text(Otlp__AnyValue *value, const char *text) {
+    size_t size = strlen(text);
+    value->value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
+    value->string_value = utf8_valid(text, size) ? must(strdup(text)) : must(utf8_from_latin1(text, size, NULL));
+}
+
+Otlp__InstrumentationScope otlp_scope(void) {
+    Otlp__InstrumentationScope scope = OTLP__INSTRUMENTATION_SCOPE__INIT;
+    scope.name = (char *)"oxidicom";
+    scope.version = (char *)OXIDICOM_VERSION;
+    return scope;
+}
+
+bool otlp_tracing(void) {
+    return exporter != NULL;
+}
+
+uint64_t otlp_dropped(void) {
+    return exporter ? atomic_load(&exporter->dropped) : 0;
+}
+
+/* TraceIdRatioBased: the decision is in the trace's id, so that all make the same. */
+bool otlp_samples(const trace_context_t *trace) {
+    uint64_t low = 0;
+    for (size_t i = TRACE_ID_BYTES - 8; i < TRACE_ID_BYTES; i++)
+        low = low << 8 | trace->trace_id[i];
+    double ratio = exporter->ratio;
+    return ratio >= 1 || (double)(low >> 1) < ratio * 0x1p63;
+}
+
+/* --- the queue ------------------------------------------------------------------------------------------ */
+
+static void count_dropped(exporter_t *self, size_t spans) {
+    atomic_fetch_add(&self->dropped, spans);
+    metric_add(METRIC_TELEMETRY_DROPPED, "spans", spans);
+}
+
+void otlp_take(Otlp__Span *span, const char *instance) {
+    exporter_t *self = exporter;
+    otlp_item_t item = {span, self && instance ? must(strdup(instance)) : NULL};
+    bool taken = false;
+    if (self) {
+        pthread_mutex_lock(&self->lock);
+        taken = self->count < OTLP_QUEUE_SPANS;
+        if (taken) {
+            self->queue[(self->first + self->count++) % OTLP_QUEUE_SPANS] = item;
+            /* Fewer wait for the next look of the thread, which is cheaper than to wake it for each. */
+            if (self->count == OTLP_BATCH_SPANS)
+                pthread_cond_signal(&self->wake);
+        }
+        pthread_mutex_unlock(&self->lock);
+    }
+    if (taken)
+        return;
+    otlp_item_clear(&item);
+    if (self)
+        count_dropped(self, 1);
+}
+
+/* Waits until `deadline_ms` of clock_ms, or for more spans where `for_spans`, or for the end. */
+static void wait_until(exporter_t *self, int64_t deadline_ms, bool for_spans) {
+    pthread_mutex_lock(&self->lock);
+    while (!atomic_load(&self->ending) && !(for_spans && self->count >= OTLP_BATCH_SPANS) &&
+           condition_wait_until(&self->wake, &self->lock, deadline_ms))
+        ;
+    pthread_mutex_unlock(&self->lock);
+}
+
+static void take_batch(exporter_t *self) {
+    pthread_mutex_lock(&self->lock);
+    for (; self->count > 0 && self->batch_count < OTLP_BATCH_SPANS; self->count--) {
+        self->batch[self->batch_count++] = self->queue[self->first];
+        self->first = (self->first + 1) % OTLP_QUEUE_SPANS;
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
+static void forget_batch(exporter_t *self) {
+    while (self->batch_count > 0)
+        otlp_item_clear(&self->batch[--self->batch_count]);
+}
+
+/* --- the thread ----------------------------------------------------------------------------------------- */
+
+static otlp_result_t export_batch(exporter_t *self, char *why) {
+    return otlp_batch_post(self->link, self->instance, self->batch, self->batch_count, why);
+}
+
+static void complain(exporter_t *self, const char *why) {
+    uint64_t left_out;
+    if (log_rarely(&self->complained, &left_out))
+        log_warn(NULL, "the collector of traces does not take them: %s; %llu spans dropped so far", why,
+                 (unsigned long long)atomic_load(&self->dropped));
+}
+
+/* Exports the batch, again where that may help, until it is gone one way or the other. */
+static void send_batch(exporter_t *self) {
+    char why[OTLP_WHY_BYTES];
+    int64_t pause_ms = OTLP_RETRY_FIRST_MS;
+    otlp_result_t result = export_batch(self, why);
+    for (int i = 1; result == OTLP_TRY_AGAIN && i < OTLP_TRIES && !atomic_load(&self->ending); i++) {
+        complain(self, why);
+        wait_until(self, clock_ms() + pause_ms / 2 + (int64_t)arc4random_uniform((uint32_t)pause_ms), false);
+        pause_ms *= 2;
+        result = export_batch(self, why);
+    }
+    if (result != OTLP_TAKEN) {
+        count_dropped(self, self->batch_count);
+        complain(self, why);
+    }
+    forget_batch(self);
+}
+
+static void *run(void *argument) {
+    exporter_t *self = argument;
+    for (bool ending = false; !ending;) {
+        wait_until(self, clock_ms() + OTLP_BATCH_MS, true);
+        ending = atomic_load(&self->ending);
+        for (take_batch(self); self->batch_count > 0; take_batch(self)) {
+            if (ending && clock_ms() >= self->flushed_by_ms) {
+                count_dropped(self, self->batch_count);
+                forget_batch(self);
+                continue;
+            }
+            send_batch(self);
+            ending = atomic_load(&self->ending);
+        }
+    }
+    return NULL;
+}
+
+/* --- life ----------------------------------------------------------------------------------------------- */
+
+static void destroy(exporter_t *self) {
+    forget_batch(self);
+    for (; self->count > 0; self->count--, self->first = (self->first + 1) % OTLP_QUEUE_SPANS)
+        otlp_item_clear(&self->queue[self->first]);
+    otlp_link_destroy(&self->link);
+    free(self->instance);
+    pthread_cond_destroy(&self->wake);
+    pthread_mutex_destroy(&self->lock);
+    free(self);
+}
+
+void otlp_confine(const settings_t *settings, sandbox_t *sandbox) {
+    if (!otlp_target_wanted(settings, OTLP_TRACES))
+        return;
+    sandbox->internet = true;
+    sandbox_allow_file(sandbox, "/etc/resolv.conf");
+    sandbox_allow_file(sandbox, "/etc/hosts");
+}
+
+void otlp_start(const settings_t *settings, const char *instance) {
+    otlp_target_t target;
+    if (!otlp_target_read(&target, settings, OTLP_TRACES, instance))
+        return;
+    exporter_t *self = must(calloc(1, sizeof *self));
+    self->instance = must(strdup(instance));
+    self->ratio = target.ratio;
+    self->link = otlp_link_new(&target);
+    pthread_mutex_init(&self->lock, NULL);
+    condition_init(&self->wake);
+    if (!self->link || pthread_create(&self->thread, NULL, run, self) != 0) {
+        log_error(NULL, "there are no traces: the exporter can't be started");
+        destroy(self);
+        return;
+    }
+    exporter = self;
+}
+
+void otlp_stop(void) {
+    exporter_t *self = exporter;
+    if (!self)
+        return;
+    exporter = NULL;
+    self->flushed_by_ms = clock_ms() + OTLP_FLUSH_MS;
+    otlp_link_end_by(self->link, self->flushed_by_ms);
+    pthread_mutex_lock(&self->lock);
+    atomic_store(&self->ending, true);
+    pthread_cond_signal(&self->wake);
+    pthread_mutex_unlock(&self->lock);
+    pthread_join(self->thread, NULL);
+    if (atomic_load(&self->dropped))
+        log_warn(NULL, "%llu spans were dropped", (unsigned long long)atomic_load(&self->dropped));
+    destroy(self);
+}

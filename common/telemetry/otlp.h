@@ -1,0 +1,42 @@
+/* The exporter of spans: a bounded queue, a thread of its own that sends it in batches to the collector by OTLP,
+ * over gRPC or HTTP (https://opentelemetry.io/docs/specs/otlp/). Whoever ends a span never waits: what has no room
+ * is dropped and counted. One per process. */
+#ifndef COMMON_TELEMETRY_OTLP_H
+#define COMMON_TELEMETRY_OTLP_H
+
+#include "common/sandbox.h"
+#include "common/settings.h"
+#include "common/telemetry/otlp.pb-c.h"
+#include "common/telemetry/trace.h"
+
+/* Allows the listener what the exporter needs of the network and of files, where the settings name a collector. */
+void otlp_confine(const settings_t *settings, sandbox_t *sandbox);
+/* Starts it where the settings name a collector and OTEL_SDK_DISABLED is not true; what is wrong with an OTEL_
+ * variable is said in a warning, and it counts as unset. `instance`: for service.instance.id. Before any span. */
+void otlp_start(const settings_t *settings, const char *instance);
+/* Sends what is left, at most OTLP_FLUSH_MS, and ends the thread. Also where it was not started. */
+void otlp_stop(void);
+
+/* Spans that were dropped so far, for want of room or since the collector did not take them. */
+uint64_t otlp_dropped(void);
+
+/* --- for span.c --- */
+
+/* Whether there is an exporter. */
+bool otlp_tracing(void);
+/* Whether a trace that begins here is sampled. */
+bool otlp_samples(const trace_context_t *trace);
+/* Takes the span. `instance`: service.instance.id of the process that it is of, copied; NULL: this one. */
+void otlp_take(Otlp__Span *span, const char *instance);
+
+/* --- for whoever makes messages: what they hold is allocated as protobuf-c unpacks it, so that it can free it ---
+ */
+
+/* An attribute without a value. */
+Otlp__KeyValue *otlp_attribute(const char *key);
+/* Makes it a text. One that is not UTF-8 is taken for Latin-1: no collector takes the request otherwise. */
+void otlp_set_text(Otlp__AnyValue *value, const char *text);
+/* Who says it, which each request names. Valid for ever, nothing to free. */
+Otlp__InstrumentationScope otlp_scope(void);
+
+#endif

@@ -1,0 +1,36 @@
+/* What the OTEL_ variables say: where spans and metrics go, with which headers, of which resource, which spans are
+ * sampled, and how often metrics are sent.
+ * https://opentelemetry.io/docs/specs/otel/protocol/exporter/ and …/configuration/sdk-environment-variables/ */
+#ifndef COMMON_TELEMETRY_OTLP_TARGET_H
+#define COMMON_TELEMETRY_OTLP_TARGET_H
+
+#include <curl/curl.h>
+
+#include "common/settings.h"
+#include "common/telemetry/otlp.pb-c.h"
+
+typedef enum otlp_signal { OTLP_TRACES, OTLP_METRICS } otlp_signal_t;
+
+typedef struct otlp_target {
+    char *url;                  /* of the signal */
+    bool grpc;                  /* else HTTP with protobuf */
+    bool tls;                   /* https */
+    struct curl_slist *headers; /* those of the protocol and those of OTEL_EXPORTER_OTLP_HEADERS */
+    int64_t timeout_ms;
+    double ratio;        /* of traces that are sampled */
+    int64_t interval_ms; /* from one export of metrics to the next */
+    Otlp__Resource *resource;
+} otlp_target_t;
+
+/* Whether the signal is to be exported: there is an endpoint, and nothing that says no. */
+bool otlp_target_wanted(const settings_t *settings, otlp_signal_t signal);
+/* False where the signal is not to be exported, or its endpoint is none. Otherwise clear it. What is wrong with a
+ * variable is said in a warning, once, and it counts as unset. `instance`: for service.instance.id. */
+bool otlp_target_read(otlp_target_t *target, const settings_t *settings, otlp_signal_t signal,
+                      const char *instance);
+void otlp_target_clear(otlp_target_t *target);
+
+/* Decodes %XX in place; false where a % is not followed by two digits or a NUL would come out. */
+bool otlp_percent_decode(char *text);
+
+#endif

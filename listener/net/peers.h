@@ -1,0 +1,26 @@
+/* The addresses that connections come from: how they are called, and how many connections each has. */
+#ifndef LISTENER_NET_PEERS_H
+#define LISTENER_NET_PEERS_H
+
+#include <czmq.h>
+
+#include "common/network.h"
+
+/* Room for "[address%interface]:port". */
+#define PEER_NAME_BYTES 128
+
+/* Address and port as people write them. */
+void peer_name(const struct sockaddr_storage *address, socklen_t size, char name[PEER_NAME_BYTES]);
+
+typedef struct peers {
+    zhashx_t *by_address;
+} peers_t;
+
+void peers_start(peers_t *peers);
+void peers_clear(peers_t *peers);
+/* One connection more of the address; returns how many it has now. */
+size_t peers_add(peers_t *peers, const struct in6_addr *address);
+/* One less. */
+void peers_remove(peers_t *peers, const struct in6_addr *address);
+
+#endif

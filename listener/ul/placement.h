@@ -1,0 +1,34 @@
+/* Receives the bytes of a data set where they are to stay, in a chunk of their object, and the headers that come
+ * between them elsewhere. What comes is foreseen: PDUs like the one under way. What came otherwise is copied out,
+ * and goes the way of all other input. */
+#ifndef LISTENER_UL_PLACEMENT_H
+#define LISTENER_UL_PLACEMENT_H
+
+#include <sys/uio.h>
+
+#include "listener/custody/custody.h"
+#include "listener/ul/pdu_stream.h"
+
+typedef struct placement {
+    pdu_run_t run;
+    size_t pdus; /* foreseen after the one under way */
+    uint8_t headers[PLACED_PDUS_MAX][P_DATA_HEADER_BYTES];
+    struct iovec pieces[1 + 2 * PLACED_PDUS_MAX]; /* data, and before each but the first a header */
+    size_t count;
+} placement_t;
+
+/* Where the next bytes of the object, at most `room`, are to be received: into p->pieces. False where that can't be
+ * told before they have come, or is not worth it. The object must not change until placement_settle. */
+bool placement_plan(placement_t *p, const pdu_stream_t *stream, object_t *object, size_t room);
+
+/* What came. */
+typedef struct placed {
+    size_t size; /* in their places: the object's next bytes, to be told to object_placed; the stream knows them */
+    bool ends_object; /* with the last of these */
+    size_t others;    /* bytes that follow, copied to where the caller said */
+} placed_t;
+
+/* `size` bytes have been received into p->pieces. `others` has room for RECEIVE_BUFFER_BYTES. */
+placed_t placement_settle(const placement_t *p, pdu_stream_t *stream, size_t size, uint8_t *others);
+
+#endif

@@ -1,0 +1,397 @@
+/* AMQP 0-9-1 with rabbitmq-c: default exchange, durable queue, mandatory messages, publisher confirms, heartbeats.
+ * https://www.rabbitmq.com/confirms.html */
+#include <amqp.h>
+#include <amqp_framing.h>
+#include <amqp_ssl_socket.h>
+#include <amqp_tcp_socket.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+#include "notifier/broker/broker_tls.h"
+#include "notifier/broker/transport.h"
+
+/* Declaring the queue has a channel of its own: a queue that exists with other properties closes it. */
+#define DECLARE_CHANNEL 1
+#define PUBLISH_CHANNEL 2
+/* What RabbitMQ proposes, too. */
+#define FRAME_MAX_BYTES 131072
+/* Farewells are not waited for longer than this. */
+#define FAREWELL_TIMEOUT_MS 500
+
+typedef struct amqp {
+    char *address; /* amqp_parse_url cuts it into the texts of `info` */
+    struct amqp_connection_info info;
+    bool usable; /* it could be parsed */
+    broker_tls_t tls;
+    const char *queue;
+    transport_results_t results;
+    amqp_connection_state_t connection;
+    bool healthy; /* an orderly close makes sense */
+} amqp_t;
+
+static int fail(failure_t *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static int fail(failure_t *failure, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(failure->text, sizeof failure->text, format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+static struct timeval timeout_of(int milliseconds) {
+    return (struct timeval){.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+}
+
+/* --- the address --------------------------------------------------------------------------------------- */
+
+/* kombu writes the virtual host `/` as `//`, as nothing after the slash, or as %2F, and takes options behind a `?`;
+ * rabbitmq-c knows only the third. Cuts the text to what rabbitmq-c reads. */
+static void normalize(char *address) {
+    char *authority = strstr(address, "://") + 3;
+    authority[strcspn(authority, "?")] = 0;
+    char *path = strchr(authority, '/');
+    if (path && (strcmp(path, "/") == 0 || strcmp(path, "//") == 0))
+        *path = 0;
+}
+
+static void *create(const char *address, const settings_t *settings, transport_results_t results) {
+    amqp_t *self = calloc(1, sizeof *self);
+    if (!self || !(self->address = strdup(address)))
+        abort();
+    self->queue = settings->queue_name;
+    self->tls = broker_tls_of(settings);
+    self->results = results;
+    normalize(self->address);
+    amqp_default_connection_info(&self->info); /* guest, guest, / */
+    self->usable = amqp_parse_url(self->address, &self->info) == AMQP_STATUS_OK;
+    return self;
+}
+
+static void destroy(void *transport) {
+    amqp_t *self = transport;
+    free(self->address);
+    free(self);
+}
+
+/* --- connecting ---------------------------------------------------------------------------------------- */
+
+/* Says in words what went wrong with a call. Returns 0 where nothing did. */
+static int check_reply(amqp_rpc_reply_t reply, const char *what, failure_t *failure) {
+    if (reply.reply_type == AMQP_RESPONSE_NORMAL)
+        return 0;
+    if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION)
+        return fail(failure, "%s: %s", what, amqp_error_string2(reply.library_error));
+    if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION && reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
+        const amqp_connection_close_t *close = reply.reply.decoded;
+        return fail(failure, "%s: %d %.*s", what, close->reply_code, (int)close->reply_text.len,
+                    (const char *)close->reply_text.bytes);
+    }
+    if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION && reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
+        const amqp_channel_close_t *close = reply.reply.decoded;
+        return fail(failure, "%s: %d %.*s", what, close->reply_code, (int)close->reply_text.len,
+                    (const char *)close->reply_text.bytes);
+    }
+    return fail(failure, "%s: unexpected answer", what);
+}
+
+/* A socket of the connection; NULL: with the failure. The certificate and the host in it are OpenSSL's to verify:
+ * rabbitmq-c knows no addresses in certificates. */
+static amqp_socket_t *make_socket(amqp_t *self, failure_t *failure) {
+    amqp_socket_t *socket =
+        self->info.ssl ? amqp_ssl_socket_new(self->connection) : amqp_tcp_socket_new(self->connection);
+    if (!socket)
+        fail(failure, "can't make a socket");
+    if (!socket || !self->info.ssl)
+        return socket;
+    amqp_ssl_socket_set_verify_peer(socket, 0);
+    amqp_ssl_socket_set_verify_hostname(socket, 0);
+    if (broker_tls_configure(amqp_ssl_socket_get_context(socket), &self->tls, self->info.host, failure) != 0)
+        return NULL; /* the connection owns it */
+    return socket;
+}
+
+static int open_socket(amqp_t *self, failure_t *failure) {
+    struct timeval timeout = timeout_of(BROKER_CONNECT_TIMEOUT_MS);
+    amqp_socket_t *socket = make_socket(self, failure);
+    if (!socket)
+        return -1;
+    int status = amqp_set_handshake_timeout(self->connection, &timeout);
+    if (status == AMQP_STATUS_OK)
+        status = amqp_set_rpc_timeout(self->connection, &timeout);
+    if (status == AMQP_STATUS_OK)
+        status = amqp_socket_open_noblock(socket, self->info.host, self->info.port, &timeout);
+    if (status != AMQP_STATUS_OK)
+        return fail(failure, "%s", amqp_error_string2(status));
+    /* rabbitmq-c sends without a deadline: a broker that reads nothing any more must not hold the thread for ever.
+     */
+    unsigned most_ms = BROKER_CONFIRM_TIMEOUT_MS;
+    if (setsockopt(amqp_get_sockfd(self->connection), IPPROTO_TCP, TCP_USER_TIMEOUT, &most_ms, sizeof most_ms) != 0)
+        return fail(failure, "can't set a timeout: %s", strerror(errno));
+    return 0;
+}
+
+/* Whether the server has closed the connection because of who we are or what virtual host we want
+ * (access-refused 403, not-allowed 530). */
+static bool is_refused(amqp_rpc_reply_t reply) {
+    if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION || reply.reply.id != AMQP_CONNECTION_CLOSE_METHOD)
+        return false;
+    int code = ((const amqp_connection_close_t *)reply.reply.decoded)->reply_code;
+    return code == AMQP_ACCESS_REFUSED || code == AMQP_NOT_ALLOWED;
+}
+
+/* RabbitMQ tells only those who say that they listen that it takes nothing for now.
+ * https://www.rabbitmq.com/connection-blocked.html */
+static int log_in(amqp_t *self, failure_t *failure) {
+    amqp_table_entry_t listens = {amqp_cstring_bytes("connection.blocked"), {.kind = AMQP_FIELD_KIND_BOOLEAN}};
+    listens.value.value.boolean = 1;
+    amqp_table_entry_t entries[] = {{amqp_cstring_bytes("connection_name"), {.kind = AMQP_FIELD_KIND_UTF8}},
+                                    {amqp_cstring_bytes("capabilities"), {.kind = AMQP_FIELD_KIND_TABLE}}};
+    entries[0].value.value.bytes = amqp_cstring_bytes("oxidicom-notifier");
+    entries[1].value.value.table = (amqp_table_t){.num_entries = 1, .entries = &listens};
+    amqp_table_t properties = {.num_entries = 2, .entries = entries};
+    amqp_rpc_reply_t reply = amqp_login_with_properties(
+        self->connection, self->info.vhost, AMQP_DEFAULT_MAX_CHANNELS, FRAME_MAX_BYTES, BROKER_HEARTBEAT_S,
+        &properties, AMQP_SASL_METHOD_PLAIN, self->info.user, self->info.password);
+    failure->refused = is_refused(reply);
+    return check_reply(reply, "login", failure);
+}
+
+/* Declares the queue as Celery does. One that is there with other properties, or that this user may not declare, is
+ * used as it is: a message that finds no queue comes back. */
+static int declare_queue(amqp_t *self, failure_t *failure) {
+    amqp_channel_open(self->connection, DECLARE_CHANNEL);
+    if (check_reply(amqp_get_rpc_reply(self->connection), "channel", failure) != 0)
+        return -1;
+    amqp_queue_declare(self->connection, DECLARE_CHANNEL, amqp_cstring_bytes(self->queue), 0, 1, 0, 0,
+                       amqp_empty_table);
+    amqp_rpc_reply_t reply = amqp_get_rpc_reply(self->connection);
+    if (check_reply(reply, "queue", failure) == 0)
+        return check_reply(amqp_channel_close(self->connection, DECLARE_CHANNEL, AMQP_REPLY_SUCCESS), "channel",
+                           failure);
+    if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION || reply.reply.id != AMQP_CHANNEL_CLOSE_METHOD)
+        return -1;
+    log_info(NULL, "the queue is used as it is: %s", failure->text);
+    amqp_channel_close_ok_t closed = {0};
+    int status = amqp_send_method(self->connection, DECLARE_CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &closed);
+    return status == AMQP_STATUS_OK ? 0 : fail(failure, "%s", amqp_error_string2(status));
+}
+
+static int open_channel(amqp_t *self, failure_t *failure) {
+    amqp_channel_open(self->connection, PUBLISH_CHANNEL);
+    if (check_reply(amqp_get_rpc_reply(self->connection), "channel", failure) != 0)
+        return -1;
+    amqp_confirm_select(self->connection, PUBLISH_CHANNEL);
+    return check_reply(amqp_get_rpc_reply(self->connection), "publisher confirms", failure);
+}
+
+static void drop_connection(amqp_t *self) {
+    /* Frees also what a failed close has left; its status says nothing that could be acted on. */
+    (void)amqp_destroy_connection(self->connection);
+    self->connection = NULL;
+}
+
+static int connect_to(void *transport, failure_t *failure) {
+    amqp_t *self = transport;
+    if (!self->usable)
+        return fail(failure, "OXIDICOM_AMQP_ADDRESS is not of the form amqp://user:password@host:port/vhost");
+    self->connection = amqp_new_connection();
+    if (!self->connection)
+        return fail(failure, "no memory");
+    failure_t reason = {0};
+    if (open_socket(self, &reason) == 0 && log_in(self, &reason) == 0 && declare_queue(self, &reason) == 0 &&
+        open_channel(self, &reason) == 0) {
+        self->healthy = true;
+        return 0;
+    }
+    /* rabbitmq-c says that TLS failed; OpenSSL, why. */
+    const char *why = self->info.ssl ? broker_tls_reason() : NULL;
+    fail(failure, "%s:%d: %.150s%s%.50s", self->info.host, self->info.port, reason.text, why ? ": " : "",
+         why ? why : "");
+    failure->refused = reason.refused;
+    drop_connection(self);
+    return -1;
+}
+
+static void disconnect(void *transport) {
+    amqp_t *self = transport;
+    struct timeval timeout = timeout_of(FAREWELL_TIMEOUT_MS);
+    if (self->healthy && amqp_set_rpc_timeout(self->connection, &timeout) == AMQP_STATUS_OK)
+        (void)amqp_connection_close(self->connection, AMQP_REPLY_SUCCESS); /* a courtesy */
+    self->healthy = false;
+    drop_connection(self);
+}
+
+static int descriptor(void *transport) {
+    return amqp_get_sockfd(((amqp_t *)transport)->connection);
+}
+
+/* --- sending ------------------------------------------------------------------------------------------- */
+
+static amqp_bytes_t bytes_of(const json_t *text) {
+    return amqp_cstring_bytes(json_string_value(text));
+}
+
+static amqp_field_value_t field_of(amqp_pool_t *pool, json_t *value) {
+    amqp_field_value_t field = {.kind = AMQP_FIELD_KIND_VOID};
+    if (json_is_string(value)) {
+        field.kind = AMQP_FIELD_KIND_UTF8;
+        field.value.bytes = bytes_of(value);
+    } else if (json_is_integer(value)) {
+        field.kind = AMQP_FIELD_KIND_I32;
+        field.value.i32 = (int32_t)json_integer_value(value);
+    } else if (json_is_boolean(value)) {
+        field.kind = AMQP_FIELD_KIND_BOOLEAN;
+        field.value.boolean = json_is_true(value);
+    } else if (json_is_array(value)) {
+        field.kind = AMQP_FIELD_KIND_ARRAY;
+        field.value.array.num_entries = (int)json_array_size(value);
+        field.value.array.entries = amqp_pool_alloc(pool, json_array_size(value) * sizeof(amqp_field_value_t));
+        for (size_t i = 0; i < json_array_size(value); i++)
+            field.value.array.entries[i] = field_of(pool, json_array_get(value, i));
+    }
+    return field;
+}
+
+/* The headers as AMQP has them; the table lives as long as the pool and the JSON. */
+static amqp_table_t table_of(amqp_pool_t *pool, json_t *headers) {
+    amqp_table_t table = {.entries = amqp_pool_alloc(pool, json_object_size(headers) * sizeof(amqp_table_entry_t))};
+    const char *key;
+    json_t *value;
+    json_object_foreach(headers, key, value) {
+        amqp_table_entry_t *entry = &table.entries[table.num_entries++];
+        entry->key = amqp_cstring_bytes(key);
+        entry->value = field_of(pool, value);
+    }
+    return table;
+}
+
+static int send_message(void *transport, const celery_message_t *message, uint64_t tag, failure_t *failure) {
+    (void)tag; /* with confirms, the broker counts messages from 1 per channel, too */
+    amqp_t *self = transport;
+    amqp_pool_t pool;
+    init_amqp_pool(&pool, 4096);
+    amqp_basic_properties_t properties = {
+        ._flags = AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_CONTENT_ENCODING_FLAG | AMQP_BASIC_HEADERS_FLAG |
+                  AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_PRIORITY_FLAG | AMQP_BASIC_CORRELATION_ID_FLAG |
+                  AMQP_BASIC_REPLY_TO_FLAG,
+        .content_type = amqp_cstring_bytes(CELERY_CONTENT_TYPE),
+        .content_encoding = amqp_cstring_bytes(CELERY_CONTENT_ENCODING),
+        .headers = table_of(&pool, message->headers),
+        .delivery_mode = CELERY_PERSISTENT,
+        .priority = 0,
+        .correlation_id = amqp_cstring_bytes(message->id),
+        .reply_to = amqp_cstring_bytes(message->reply_to),
+    };
+    int status =
+        amqp_basic_publish(self->connection, PUBLISH_CHANNEL, amqp_empty_bytes, amqp_cstring_bytes(self->queue), 1,
+                           0, &properties, amqp_cstring_bytes(message->body));
+    empty_amqp_pool(&pool);
+    if (status == AMQP_STATUS_OK)
+        return 0;
+    self->healthy = false;
+    return fail(failure, "%s", amqp_error_string2(status));
+}
+
+/* --- what comes back ----------------------------------------------------------------------------------- */
+
+/* A message that no queue takes. Its content follows; the correlation id in it is the task's. */
+static int on_return(amqp_t *self, const amqp_frame_t *frame, failure_t *failure) {
+    const amqp_basic_return_t *returned = frame->payload.method.decoded;
+    char why[256], task_id[UUID_STR_LEN] = "";
+    snprintf(why, sizeof why, "returned by the broker: %d %.*s", returned->reply_code,
+             (int)returned->reply_text.len, (const char *)returned->reply_text.bytes);
+    amqp_message_t message;
+    if (check_reply(amqp_read_message(self->connection, frame->channel, &message, 0), "return", failure) != 0)
+        return -1;
+    amqp_bytes_t id = message.properties.correlation_id;
+    if (id.len < sizeof task_id) {
+        memcpy(task_id, id.bytes, id.len);
+        self->results.returned(self->results.self, task_id, why);
+    }
+    amqp_destroy_message(&message);
+    return 0;
+}
+
+/* After a close by the broker nothing that was sent can be trusted to be confirmed. */
+static int on_close(amqp_t *self, int code, amqp_bytes_t text, failure_t *failure) {
+    self->healthy = false;
+    return fail(failure, "closed by the broker: %d %.*s", code, (int)text.len, (const char *)text.bytes);
+}
+
+static void on_blocked(amqp_t *self, const amqp_connection_blocked_t *blocked) {
+    char why[128];
+    snprintf(why, sizeof why, "%.*s", (int)blocked->reason.len, (const char *)blocked->reason.bytes);
+    self->results.blocked(self->results.self, why);
+}
+
+static int on_method(amqp_t *self, const amqp_frame_t *frame, failure_t *failure) {
+    const void *method = frame->payload.method.decoded;
+    switch (frame->payload.method.id) {
+    case AMQP_BASIC_ACK_METHOD: {
+        const amqp_basic_ack_t *ack = method;
+        self->results.settled(self->results.self, ack->delivery_tag, ack->multiple, OUTCOME_CONFIRMED, NULL);
+        return 0;
+    }
+    case AMQP_BASIC_NACK_METHOD: {
+        const amqp_basic_nack_t *nack = method;
+        self->results.settled(self->results.self, nack->delivery_tag, nack->multiple, OUTCOME_REJECTED,
+                              "not taken by the broker (nack)");
+        return 0;
+    }
+    case AMQP_BASIC_RETURN_METHOD:
+        return on_return(self, frame, failure);
+    case AMQP_CONNECTION_BLOCKED_METHOD:
+        on_blocked(self, method);
+        return 0;
+    case AMQP_CONNECTION_UNBLOCKED_METHOD:
+        self->results.blocked(self->results.self, NULL);
+        return 0;
+    case AMQP_CHANNEL_CLOSE_METHOD: {
+        const amqp_channel_close_t *close = method;
+        /* It was one of the messages; which one is not said. Each waits for a time of its own, so that the others
+         * do not suffer from that one for ever. */
+        self->results.settled(self->results.self, UINT64_MAX, true, OUTCOME_REJECTED,
+                              "the broker closed the channel");
+        return on_close(self, close->reply_code, close->reply_text, failure);
+    }
+    case AMQP_CONNECTION_CLOSE_METHOD: {
+        const amqp_connection_close_t *close = method;
+        return on_close(self, close->reply_code, close->reply_text, failure);
+    }
+    default:
+        return 0;
+    }
+}
+
+static int service(void *transport, failure_t *failure) {
+    amqp_t *self = transport;
+    for (;;) {
+        amqp_frame_t frame;
+        struct timeval none = {0};
+        amqp_maybe_release_buffers(self->connection);
+        /* Sends and checks heartbeats on the way. */
+        int status = amqp_simple_wait_frame_noblock(self->connection, &frame, &none);
+        if (status == AMQP_STATUS_TIMEOUT)
+            return 0;
+        if (status != AMQP_STATUS_OK) {
+            self->healthy = false;
+            return fail(failure, "%s", amqp_error_string2(status));
+        }
+        if (frame.frame_type == AMQP_FRAME_METHOD && on_method(self, &frame, failure) != 0)
+            return -1;
+    }
+}
+
+const transport_t TRANSPORT_AMQP = {"amqp://",    create,  connect_to, descriptor,
+                                    send_message, service, disconnect, destroy};
+const transport_t TRANSPORT_AMQPS = {"amqps://",   create,  connect_to, descriptor,
+                                     send_message, service, disconnect, destroy};

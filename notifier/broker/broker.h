@@ -1,0 +1,36 @@
+/* The way of registrations to the broker: a thread that owns the connection, makes the message of each registration
+ * right before sending it, and says what became of it. It reconnects for ever. Nothing is kept here across a
+ * restart: the journal does that. */
+#ifndef NOTIFIER_BROKER_BROKER_H
+#define NOTIFIER_BROKER_BROKER_H
+
+#include <czmq.h>
+
+#include "common/link_state.h"
+#include "common/settings.h"
+#include "notifier/cube/registration.h"
+
+/* What the thread says to the loop, one at a time over its pipe. */
+typedef enum broker_event {
+    BROKER_CONNECTED,    /* registrations may be handed over */
+    BROKER_DISCONNECTED, /* all that were not settled come back as OUTCOME_UNSENT first */
+    BROKER_BLOCKED,      /* it takes nothing for now: what has been handed over waits */
+    BROKER_UNBLOCKED,    /* it takes messages again; not said where the connection ends meanwhile */
+    BROKER_SETTLED,      /* a registration comes back */
+    BROKER_ENDED,        /* the thread's last word, for broker_destroy */
+} broker_event_t;
+
+/* Starts the thread, which reads the settings and writes the state until its end; the address is one that the
+ * settings accepted. Readable when broker_receive has something. */
+zactor_t *broker_new(settings_t *settings, link_state_t *state);
+/* Ends the thread without waiting for confirmations. What it still has is freed. */
+void broker_destroy(zactor_t **self_p);
+
+/* Hands a registration over; it comes back. Takes it. */
+void broker_send(zactor_t *broker, registration_t **registration_p);
+
+/* Takes what the thread said, without waiting; false: nothing. `registration` is set only for BROKER_SETTLED and is
+ * the caller's then. */
+bool broker_receive(zactor_t *broker, broker_event_t *event, registration_t **registration);
+
+#endif

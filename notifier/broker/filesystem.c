@@ -1,0 +1,121 @@
+/* kombu's filesystem transport: a folder whose files are the messages of a queue. The receiver takes every file
+ * whose name holds `.{queue}.msg`, in the order of the names, so one appears under such a name only when it is
+ * whole. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "notifier/broker/transport.h"
+
+typedef struct filesystem {
+    char *folder;
+    const char *queue;
+    transport_results_t results;
+    int descriptor; /* of the folder; -1: not connected */
+} filesystem_t;
+
+static int fail(failure_t *failure, const filesystem_t *self, const char *what) {
+    snprintf(failure->text, sizeof failure->text, "can't %s %.150s: %s", what, self->folder, strerror(errno));
+    return -1;
+}
+
+static void *create(const char *address, const settings_t *settings, transport_results_t results) {
+    filesystem_t *self = calloc(1, sizeof *self);
+    if (!self || !(self->folder = strdup(address + strlen("filesystem://"))))
+        abort();
+    self->queue = settings->queue_name;
+    self->results = results;
+    self->descriptor = -1;
+    return self;
+}
+
+static void destroy(void *transport) {
+    filesystem_t *self = transport;
+    free(self->folder);
+    free(self);
+}
+
+static int connect_to(void *transport, failure_t *failure) {
+    filesystem_t *self = transport;
+    errno = EINVAL;
+    if (self->folder[0] != '/')
+        return fail(failure, self, "use as an absolute path");
+    /* Parents are the operator's: a mistyped path should not grow a tree. */
+    if (mkdir(self->folder, 0777) != 0 && errno != EEXIST)
+        return fail(failure, self, "make the folder");
+    self->descriptor = open(self->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (self->descriptor < 0 || faccessat(self->descriptor, ".", W_OK | X_OK, AT_EACCESS) != 0)
+        return fail(failure, self, "write into");
+    return 0;
+}
+
+static void disconnect(void *transport) {
+    filesystem_t *self = transport;
+    close(self->descriptor);
+    self->descriptor = -1;
+}
+
+static int descriptor(void *transport) {
+    (void)transport;
+    return -1;
+}
+
+/* Writes all of the text and forces it to the disk. */
+static bool write_whole(int file, const char *text) {
+    for (size_t left = strlen(text); left > 0;) {
+        ssize_t written = write(file, text, left);
+        if (written < 0)
+            return false;
+        text += written;
+        left -= (size_t)written;
+    }
+    return fsync(file) == 0;
+}
+
+/* The file appears under its final name whole and durable, or not at all. */
+static bool put_file(const filesystem_t *self, const char *temporary, const char *final, const char *text) {
+    int file = openat(self->descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file < 0)
+        return false;
+    bool whole = write_whole(file, text);
+    whole = close(file) == 0 && whole;
+    if (whole && renameat(self->descriptor, temporary, self->descriptor, final) == 0)
+        /* Without it, a power cut could take back the name of a registration that the journal calls sent. */
+        return fsync(self->descriptor) == 0;
+    int reason = errno;
+    unlinkat(self->descriptor, temporary, 0);
+    errno = reason;
+    return false;
+}
+
+static int send_message(void *transport, const celery_message_t *message, uint64_t tag, failure_t *failure) {
+    filesystem_t *self = transport;
+    uuid_t id;
+    char name[UUID_STR_LEN], temporary[UUID_STR_LEN + 8], *final;
+    uuid_generate(id);
+    uuid_unparse_lower(id, name);
+    snprintf(temporary, sizeof temporary, ".%s.tmp", name);
+    if (asprintf(&final, "%lld_%s.%s.msg", (long long)clock_ms(), name, self->queue) < 0)
+        abort();
+    char *text = celery_envelope(message, self->queue);
+    int status = put_file(self, temporary, final, text) ? 0 : fail(failure, self, "put a message into");
+    free(text);
+    free(final);
+    if (status == 0)
+        self->results.settled(self->results.self, tag, false, OUTCOME_CONFIRMED, NULL);
+    return status;
+}
+
+static int service(void *transport, failure_t *failure) {
+    (void)transport;
+    (void)failure;
+    return 0;
+}
+
+const transport_t TRANSPORT_FILESYSTEM = {"filesystem://", create,  connect_to, descriptor,
+                                          send_message,    service, disconnect, destroy};

@@ -1,0 +1,314 @@
+#include "notifier/broker/registrar.h"
+
+#include <sys/queue.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/telemetry/span.h"
+#include "notifier/broker/broker.h"
+
+/* What is with the broker, or has come back and is not recorded yet. */
+typedef struct under_way {
+    TAILQ_ENTRY(under_way) next;
+    int64_t reception;
+    registration_t *settled; /* NULL: with the broker */
+} under_way_t;
+
+struct registrar {
+    journal_t *journal;
+    zactor_t *broker;
+    progress_t *progress;
+    const settings_t *settings;
+    char *span_name; /* owned */
+    bool connected, blocked;
+    TAILQ_HEAD(under_way_list, under_way) under_way;
+    size_t under_way_count;
+};
+
+registrar_t *registrar_new(journal_t *journal, zactor_t *broker, progress_t *progress, const settings_t *settings) {
+    registrar_t *registrar = calloc(1, sizeof *registrar);
+    if (!registrar)
+        abort();
+    registrar->journal = journal;
+    registrar->broker = broker;
+    registrar->progress = progress;
+    registrar->settings = settings;
+    if (asprintf(&registrar->span_name, "send %s", settings->queue_name) < 0)
+        abort();
+    TAILQ_INIT(&registrar->under_way);
+    /* They count from the start of a process; whatever the broker minded, it gets another chance. */
+    journal_run(journal, SQL_DUE_FORGET_RETRIES, NULL, 0);
+    if (journal_commit(journal) != 0)
+        log_warn(NULL, "registrations that were rejected wait longer than need be");
+    return registrar;
+}
+
+static void forget(registrar_t *registrar, under_way_t *item) {
+    TAILQ_REMOVE(&registrar->under_way, item, next);
+    registrar->under_way_count--;
+    registration_destroy(&item->settled);
+    free(item);
+}
+
+void registrar_destroy(registrar_t **self_p) {
+    registrar_t *registrar = *self_p;
+    if (!registrar)
+        return;
+    while (!TAILQ_EMPTY(&registrar->under_way))
+        forget(registrar, TAILQ_FIRST(&registrar->under_way)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
+    free(registrar->span_name);
+    free(registrar);
+    *self_p = NULL;
+}
+
+static under_way_t *find_under_way(registrar_t *registrar, int64_t reception) {
+    under_way_t *item;
+    TAILQ_FOREACH(item, &registrar->under_way, next) {
+        if (item->reception == reception)
+            break;
+    }
+    return item;
+}
+
+/* --- to the broker ------------------------------------------------------------------------------------- */
+
+/* Older registrations of the same folder, held until now, become one with this one; the tags of the very first
+ * instance win. */
+static void merge_older(registrar_t *registrar, int64_t reception) {
+    journal_t *journal = registrar->journal;
+    sqlite3_stmt *row = journal_query(journal, SQL_DUE_FIND_OLDER, VALUES(NUMBER(reception)));
+    while (journal_row(journal, row)) {
+        int64_t older = sqlite3_column_int64(row, 0);
+        if (find_under_way(registrar, older))
+            continue;
+        journal_run(journal, SQL_DUE_TAKE_SERIES, VALUES(NUMBER(reception), NUMBER(older)));
+        journal_run(journal, SQL_DUE_MERGE, VALUES(NUMBER(older), NUMBER(reception), NUMBER(journal_now())));
+    }
+}
+
+/* Such a row can't be made a task, ever. It must neither be tried for ever nor keep others waiting. */
+static void refuse_unreadable(registrar_t *registrar, registration_t **registration_p) {
+    static const char why[] = "its tags can't be read back from the journal";
+    log_error(NULL, "a series can't be registered: %s (reception %lld)", why,
+              (long long)(*registration_p)->reception);
+    journal_run(registrar->journal, SQL_DUE_REFUSED,
+                VALUES(NUMBER((*registration_p)->reception), NUMBER(journal_now()), TEXT(why)));
+    registration_destroy(registration_p);
+}
+
+/* Reads the row; NULL where the transaction broke or the tags can't be read. */
+static registration_t *read_due(registrar_t *registrar, int64_t reception) {
+    registration_t *registration = NULL;
+    sqlite3_stmt *row = journal_query(registrar->journal, SQL_DUE_READ, VALUES(NUMBER(reception)));
+    while (journal_row(registrar->journal, row)) {
+        registration_destroy(&registration);
+        registration = calloc(1, sizeof *registration);
+        if (!registration)
+            abort();
+        registration->reception = reception;
+        registration->series =
+            ring__series__unpack(NULL, (size_t)sqlite3_column_bytes(row, 0), sqlite3_column_blob(row, 0));
+        registration->began_at = sqlite3_column_int64(row, 1);
+        registration->attempts = sqlite3_column_int64(row, 2);
+        registration->calling_ae = strdup((const char *)sqlite3_column_text(row, 3));
+        registration->number = sqlite3_column_int64(row, 4);
+        if (sqlite3_column_type(row, 5) != SQLITE_NULL)
+            (void)traceparent_read(&registration->parent, (const char *)sqlite3_column_text(row, 5));
+        if (!registration->calling_ae)
+            abort();
+    }
+    if (registration && !registration->series)
+        refuse_unreadable(registrar, &registration);
+    return registration;
+}
+
+/* The next due registration after `*after`, which is moved on; NULL: none. */
+static registration_t *next_due(registrar_t *registrar, int64_t *after) {
+    journal_t *journal = registrar->journal;
+    for (;;) {
+        *after = journal_number(journal, SQL_DUE_FIND, VALUES(NUMBER(*after), NUMBER(clock_ms())), 0);
+        if (*after == 0)
+            return NULL;
+        if (find_under_way(registrar, *after))
+            continue;
+        merge_older(registrar, *after);
+        registration_t *registration = read_due(registrar, *after);
+        if (registration)
+            return registration;
+    }
+}
+
+static void hand_over(registrar_t *registrar, registration_t *registration) {
+    under_way_t *item = calloc(1, sizeof *item);
+    if (!item)
+        abort();
+    item->reception = registration->reception;
+    /* One that an operator asked for is a trace of its own. */
+    registration->trace = trace_is_set(&registration->parent) ? trace_child(&registration->parent) : trace_begin();
+    registration->sent_ns = span_now();
+    TAILQ_INSERT_TAIL(&registrar->under_way, item, next);
+    registrar->under_way_count++;
+    broker_send(registrar->broker, &registration);
+}
+
+void registrar_pump(registrar_t *registrar) {
+    registration_t *due[REGISTRATIONS_IN_FLIGHT];
+    size_t count = 0;
+    int64_t after = 0;
+    /* What is under way is looked at each time, so it is done by halves. */
+    if (!registrar->connected || registrar->blocked || registrar->under_way_count > REGISTRATIONS_IN_FLIGHT / 2)
+        return;
+    while (registrar->under_way_count + count < REGISTRATIONS_IN_FLIGHT &&
+           (due[count] = next_due(registrar, &after)) != NULL)
+        count++;
+    /* What was merged must be on the disk before the one that it was merged into can be called registered. */
+    bool committed = journal_commit(registrar->journal) == 0;
+    for (size_t i = 0; i < count; i++) {
+        if (committed)
+            hand_over(registrar, due[i]);
+        else
+            registration_destroy(&due[i]);
+    }
+}
+
+/* --- and back ------------------------------------------------------------------------------------------ */
+
+/* When a registration that was rejected `attempts` times is sent again. */
+static int64_t retry_at(int64_t attempts) {
+    int64_t pause_ms = REGISTRATION_RETRY_FIRST_MS;
+    for (int64_t i = 1; i < attempts && pause_ms < REGISTRATION_RETRY_LONGEST_MS; i++)
+        pause_ms *= 2;
+    if (pause_ms > REGISTRATION_RETRY_LONGEST_MS)
+        pause_ms = REGISTRATION_RETRY_LONGEST_MS;
+    return clock_ms() + pause_ms / 2 + (int64_t)arc4random_uniform((uint32_t)(pause_ms / 2 + 1));
+}
+
+static void record(journal_t *journal, const registration_t *settled) {
+    int64_t id = settled->reception, attempts = settled->attempts + 1;
+    switch (settled->outcome) {
+    case OUTCOME_CONFIRMED:
+        journal_run(journal, SQL_DUE_REGISTERED,
+                    VALUES(NUMBER(id), NUMBER(journal_now()), TEXT(settled->task_id), NUMBER(settled->ndicom)));
+        break;
+    case OUTCOME_IMPOSSIBLE:
+        journal_run(journal, SQL_DUE_REFUSED, VALUES(NUMBER(id), NUMBER(journal_now()), TEXT(settled->why)));
+        break;
+    case OUTCOME_REJECTED:
+        journal_run(journal, SQL_DUE_REJECTED,
+                    VALUES(NUMBER(id), NUMBER(attempts), NUMBER(retry_at(attempts)), TEXT(settled->why)));
+        break;
+    case OUTCOME_UNSENT:
+        break; /* it is as due as before */
+    }
+}
+
+/* The series' `done` has been said, but that it will never be registered must not be found in the log alone. */
+static void say_impossible(registrar_t *registrar, const registration_t *settled) {
+    char *text;
+    if (asprintf(&text, "this series can't be registered: %s", settled->why) < 0)
+        abort();
+    progress_error(registrar->progress, settled->calling_ae, settled->series->series_instance_uid, text);
+    free(text);
+}
+
+static void log_outcome(const registration_t *settled) {
+    static const char *const outcomes[] = {[OUTCOME_CONFIRMED] = "confirmed",
+                                           [OUTCOME_REJECTED] = "rejected",
+                                           [OUTCOME_IMPOSSIBLE] = "impossible",
+                                           [OUTCOME_UNSENT] = "unsent"};
+    metric_add(METRIC_REGISTRATIONS, outcomes[settled->outcome], 1);
+    const char *series = settled->series->series_instance_uid;
+    switch (settled->outcome) {
+    case OUTCOME_CONFIRMED:
+        log_info(NULL, "series %s is registered: %lld files, task %s", series, (long long)settled->ndicom,
+                 settled->task_id);
+        break;
+    case OUTCOME_IMPOSSIBLE:
+        log_error(NULL, "series %s can't be registered: %s", series, settled->why);
+        break;
+    case OUTCOME_REJECTED:
+        log_warn(NULL, "series %s is not registered yet: %s", series, settled->why);
+        break;
+    case OUTCOME_UNSENT:
+        log_debug(NULL, "series %s was not sent: %s", series, settled->why);
+        break;
+    }
+}
+
+/* As OpenTelemetry's conventions for messaging have it. */
+static const char *system_of(const char *address) {
+    return strncmp(address, "amqp", 4) == 0    ? "rabbitmq"
+           : strncmp(address, "redis", 5) == 0 ? "redis"
+                                               : "filesystem";
+}
+
+static void say_span(const registrar_t *registrar, const registration_t *settled) {
+    static const char *const errors[] = {
+        [OUTCOME_UNSENT] = "unsent", [OUTCOME_REJECTED] = "rejected", [OUTCOME_IMPOSSIBLE] = "impossible"};
+    const trace_context_t *parent = trace_is_set(&settled->parent) ? &settled->parent : NULL;
+    span_t *span = span_new(&settled->trace, parent, registrar->span_name, SPAN_PRODUCER, settled->sent_ns);
+    span_text(span, "messaging.system", system_of(registrar->settings->broker_address));
+    span_text(span, "messaging.operation.type", "send");
+    span_text(span, "messaging.destination.name", registrar->settings->queue_name);
+    span_text(span, "messaging.message.id", *settled->task_id ? settled->task_id : NULL);
+    span_text(span, "dicom.series_instance_uid", settled->series->series_instance_uid);
+    span_number(span, "oxidicom.files", settled->ndicom);
+    if (settled->outcome != OUTCOME_CONFIRMED)
+        span_fail(span, errors[settled->outcome], settled->why);
+    span_end(&span, span_now());
+}
+
+/* Records what came back, all in one transaction. Where that fails it stays under way, so that it is not sent again
+ * for no other reason, and is recorded at the next occasion. */
+static void record_settled(registrar_t *registrar) {
+    under_way_t *item, *next;
+    TAILQ_FOREACH(item, &registrar->under_way, next) {
+        if (item->settled)
+            record(registrar->journal, item->settled);
+    }
+    if (journal_commit(registrar->journal) != 0)
+        return;
+    for (item = TAILQ_FIRST(&registrar->under_way); item; item = next) {
+        next = TAILQ_NEXT(item, next);
+        if (item->settled) {
+            log_outcome(item->settled);
+            say_span(registrar, item->settled);
+            if (item->settled->outcome == OUTCOME_IMPOSSIBLE)
+                say_impossible(registrar, item->settled);
+            forget(registrar, item);
+        }
+    }
+}
+
+static void on_event(registrar_t *registrar, broker_event_t event, registration_t *registration) {
+    if (event == BROKER_CONNECTED || event == BROKER_DISCONNECTED)
+        registrar->connected = event == BROKER_CONNECTED;
+    registrar->blocked = event == BROKER_BLOCKED || (registrar->blocked && event == BROKER_SETTLED);
+    if (!registration)
+        return;
+    under_way_t *item = find_under_way(registrar, registration->reception);
+    assert(item && !item->settled);
+    item->settled = registration;
+}
+
+void registrar_on_broker(registrar_t *registrar) {
+    broker_event_t event;
+    registration_t *registration;
+    while (broker_receive(registrar->broker, &event, &registration))
+        on_event(registrar, event, registration);
+    record_settled(registrar);
+    registrar_pump(registrar);
+}
+
+bool registrar_busy(registrar_t *registrar) {
+    if (!registrar->connected || registrar->blocked)
+        return false;
+    registrar_pump(registrar);
+    return !TAILQ_EMPTY(&registrar->under_way);
+}
+
+size_t registrar_under_way(const registrar_t *registrar) {
+    return registrar->under_way_count;
+}

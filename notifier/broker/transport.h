@@ -1,0 +1,55 @@
+/* What a kind of broker must be able to do. broker.c drives it from a thread of its own, so that everything here
+ * may block for a bounded time. One transport per scheme of OXIDICOM_AMQP_ADDRESS. */
+#ifndef NOTIFIER_BROKER_TRANSPORT_H
+#define NOTIFIER_BROKER_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/settings.h"
+#include "notifier/cube/celery.h"
+
+/* How a transport tells what became of the messages that `send` took. */
+typedef struct transport_results {
+    void *self;
+    /* The message with this tag (`multiple`: and all before it) is settled. `why`: unless confirmed. */
+    void (*settled)(void *self, uint64_t tag, bool multiple, outcome_t outcome, const char *why);
+    /* The broker sent this task back; that it is settled comes later. */
+    void (*returned)(void *self, const char *task_id, const char *why);
+    /* The broker takes nothing for a while (`why`: its alarm), or takes messages again (NULL). Until then nothing
+     * is settled, and the connection is well. */
+    void (*blocked)(void *self, const char *why);
+} transport_results_t;
+
+/* Where a transport writes why something failed; never a secret. */
+typedef struct failure {
+    char text[256];
+    bool refused; /* the broker is there, and does not let this user in: people must help */
+} failure_t;
+
+typedef struct transport {
+    const char *scheme; /* with :// */
+    /* `address`: one address of that scheme; the settings outlive the transport. Never fails; nothing is connected.
+     */
+    void *(*create)(const char *address, const settings_t *settings, transport_results_t results);
+    /* Returns 0, or -1 with the failure. */
+    int (*connect)(void *self, failure_t *failure);
+    /* A descriptor that becomes readable when `service` has something to do; -1: none. */
+    int (*descriptor)(void *self);
+    /* Sends a message. Tags count from 1 in each connection, one up with each message. It is settled later, or from
+     * within. -1: with the failure; the connection is useless then. */
+    int (*send)(void *self, const celery_message_t *message, uint64_t tag, failure_t *failure);
+    /* Handles what has arrived, and keeps the connection alive. Called at least every BROKER_SERVICE_MS. -1: as of
+     * send. */
+    int (*service)(void *self, failure_t *failure);
+    /* Closes the connection. */
+    void (*disconnect)(void *self);
+    /* Frees a transport that is not connected. */
+    void (*destroy)(void *self);
+} transport_t;
+
+extern const transport_t TRANSPORT_AMQP, TRANSPORT_AMQPS, TRANSPORT_FILESYSTEM, TRANSPORT_REDIS, TRANSPORT_REDISS,
+    TRANSPORT_REDIS_SOCKET, TRANSPORT_UNIX;
+
+#endif

@@ -1,0 +1,199 @@
+#include "notifier/cube/registration.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/utf8.h"
+
+#define SERVICES "SERVICES/PACS/"
+
+void registration_destroy(registration_t **self_p) {
+    registration_t *registration = *self_p;
+    if (!registration)
+        return;
+    ring__series__free_unpacked(registration->series, NULL);
+    free(registration->why);
+    free(registration->calling_ae);
+    free(registration);
+    *self_p = NULL;
+}
+
+void registration_fail(registration_t *registration, outcome_t outcome, const char *format, ...) {
+    va_list arguments;
+    free(registration->why);
+    va_start(arguments, format);
+    if (vasprintf(&registration->why, format, arguments) < 0)
+        abort();
+    va_end(arguments);
+    registration->outcome = outcome;
+}
+
+/* --- CUBE's rules -------------------------------------------------------------------------------------- */
+
+/* Where a text of at most `characters` code points ends. The text is UTF-8. */
+static size_t cut_length(const char *text, size_t characters) {
+    size_t at = 0;
+    for (size_t seen = 0; text[at]; at++)
+        if ((text[at] & 0xC0) != 0x80 && seen++ == characters)
+            break;
+    return at;
+}
+
+static bool longer_than(const char *text, size_t characters) {
+    return text[cut_length(text, characters)] != 0;
+}
+
+/* Whether one of the path's components is `..`. */
+static bool climbs(const char *path) {
+    for (const char *at = path; at; at = strchr(at, '/') ? strchr(at, '/') + 1 : NULL)
+        if (strncmp(at, "..", 2) == 0 && (at[2] == '/' || at[2] == 0))
+            return true;
+    return false;
+}
+
+char *registration_problem(const Ring__Series *series) {
+    size_t services = strlen(SERVICES), name = strlen(series->pacs_name);
+    const char *why = NULL;
+    if (strncmp(series->folder, SERVICES, services) != 0 ||
+        strncmp(series->folder + services, series->pacs_name, name) != 0 ||
+        series->folder[services + name] != '/' || climbs(series->folder))
+        why = "its folder does not begin with " SERVICES "{pacs_name}/";
+    else if (longer_than(series->folder, CUBE_PATH_MAX))
+        why = "its folder's path has more than 1024 characters";
+    else if (name == 0 || longer_than(series->pacs_name, CUBE_PACS_NAME_MAX))
+        /* Cut, it would not be the folder's name any more. */
+        why = "pacs_name does not have 1 to 20 characters";
+    if (!why)
+        return NULL;
+    char *copy = strdup(why);
+    if (!copy)
+        abort();
+    return copy;
+}
+
+/* --- the number of files ------------------------------------------------------------------------------- */
+
+/* Opens the folder without ever leaving the root, whatever its name says. */
+static DIR *open_folder(const char *files_root, const char *folder) {
+    int root = open(files_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0)
+        return NULL;
+    struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
+    int opened = (int)syscall(SYS_openat2, root, folder, &how, sizeof how);
+    int reason = errno;
+    close(root);
+    errno = reason;
+    if (opened < 0)
+        return NULL;
+    DIR *listing = fdopendir(opened);
+    if (!listing)
+        close(opened);
+    return listing;
+}
+
+static bool is_dicom_name(const char *name) {
+    size_t length = strlen(name);
+    return length > 4 && strcmp(name + length - 4, ".dcm") == 0;
+}
+
+/* Counts and closes the listing. Returns 0 or an errno value. */
+static int count_names(DIR *listing, int64_t *count) {
+    errno = 0;
+    for (struct dirent *entry; (entry = readdir(listing));)
+        *count += is_dicom_name(entry->d_name);
+    int reason = errno;
+    closedir(listing);
+    return reason;
+}
+
+/* An unmounted volume looks like an empty one; then nothing of SERVICES is there either. */
+static bool storage_there(const char *files_root) {
+    char *path;
+    if (asprintf(&path, "%s/" SERVICES, files_root) < 0)
+        abort();
+    bool there = access(path, F_OK) == 0;
+    free(path);
+    return there;
+}
+
+bool registration_count_files(registration_t *registration, const char *files_root) {
+    registration->ndicom = 0;
+    DIR *listing = open_folder(files_root, registration->series->folder);
+    int reason = listing ? count_names(listing, &registration->ndicom) : errno;
+    if ((reason == ENOENT || reason == ENOTDIR) && storage_there(files_root))
+        registration_fail(registration, OUTCOME_IMPOSSIBLE, "its folder is not there");
+    else if (reason != 0)
+        registration_fail(registration, OUTCOME_REJECTED, "its folder can't be read: %s", strerror(reason));
+    else if (registration->ndicom == 0)
+        registration_fail(registration, OUTCOME_IMPOSSIBLE, "its folder holds no .dcm file");
+    return reason == 0 && registration->ndicom > 0;
+}
+
+/* --- the task ------------------------------------------------------------------------------------------ */
+
+void registration_set_task_id(registration_t *registration) {
+    /* A namespace of this project's own (RFC 4122 4.3). */
+    static const uuid_t namespace = {0x5f, 0x0c, 0x7a, 0x54, 0x0b, 0x0e, 0x4d, 0x0b,
+                                     0x9d, 0x0c, 0x4c, 0x1f, 0x6e, 0x8a, 0x2b, 0x71};
+    const Ring__Series *series = registration->series;
+    char *name;
+    uuid_t id;
+    /* When it began tells receptions of two journals with the same number apart. */
+    if (asprintf(&name, "%s\n%s\n%lld\n%lld\n%lld", series->series_instance_uid, series->folder,
+                 (long long)registration->ndicom, (long long)registration->number,
+                 (long long)registration->began_at) < 0)
+        abort();
+    uuid_generate_sha1(id, namespace, name, strlen(name));
+    uuid_unparse_lower(id, registration->task_id);
+    free(name);
+}
+
+/* The text as JSON, cut to CUBE's column. */
+static json_t *text_argument(const char *field, const char *text, size_t characters) {
+    char *latin1 = utf8_valid(text, strlen(text)) ? NULL : utf8_from_latin1(text, strlen(text), NULL);
+    const char *utf8 = latin1 ? latin1 : text;
+    size_t length = cut_length(utf8, characters);
+    if (utf8[length])
+        log_warn(NULL, "%s is longer than the %zu characters that CUBE keeps, and is cut", field, characters);
+    json_t *argument = json_stringn(utf8, length);
+    free(latin1);
+    return argument;
+}
+
+static void set_text(json_t *arguments, const char *field, const char *text, size_t characters) {
+    json_object_set_new(arguments, field, *text ? text_argument(field, text, characters) : json_null());
+}
+
+/* No column of CUBE bounds it, or registration_problem has seen to it. */
+#define UNCUT SIZE_MAX
+
+json_t *registration_arguments(const registration_t *registration) {
+    const Ring__Series *series = registration->series;
+    json_t *arguments = json_object();
+    set_text(arguments, "PatientID", series->patient_id, CUBE_PATIENT_ID_MAX);
+    set_text(arguments, "StudyDate", series->study_date, UNCUT);
+    set_text(arguments, "StudyInstanceUID", series->study_instance_uid, UNCUT);
+    set_text(arguments, "SeriesInstanceUID", series->series_instance_uid, UNCUT);
+    set_text(arguments, "pacs_name", series->pacs_name, UNCUT);
+    set_text(arguments, "path", series->folder, UNCUT);
+    json_object_set_new(arguments, "ndicom", json_integer(registration->ndicom));
+    set_text(arguments, "PatientName", series->patient_name, CUBE_PATIENT_NAME_MAX);
+    set_text(arguments, "PatientBirthDate", series->patient_birth_date, UNCUT);
+    json_object_set_new(arguments, "PatientAge",
+                        series->has_patient_age_days ? json_integer(series->patient_age_days) : json_null());
+    set_text(arguments, "PatientSex", series->patient_sex, UNCUT);
+    set_text(arguments, "AccessionNumber", series->accession_number, CUBE_ACCESSION_NUMBER_MAX);
+    set_text(arguments, "Modality", series->modality, CUBE_MODALITY_MAX);
+    set_text(arguments, "ProtocolName", series->protocol_name, CUBE_PROTOCOL_NAME_MAX);
+    set_text(arguments, "StudyDescription", series->study_description, CUBE_DESCRIPTION_MAX);
+    set_text(arguments, "SeriesDescription", series->series_description, CUBE_DESCRIPTION_MAX);
+    return arguments;
+}

@@ -1,0 +1,57 @@
+/* What CUBE is told about a series: the rules of its models, the keyword arguments of its task, and the number of
+ * files that it will find. Owns neither the Celery envelope (celery.h) nor the way to the broker (broker.h). */
+#ifndef NOTIFIER_CUBE_REGISTRATION_H
+#define NOTIFIER_CUBE_REGISTRATION_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uuid/uuid.h>
+
+#include "common/telemetry/trace.h"
+#include "proto/ring.h"
+
+/* What became of a registration at the broker. */
+typedef enum outcome {
+    OUTCOME_UNSENT,     /* the connection failed: the same again as soon as there is one */
+    OUTCOME_CONFIRMED,  /* the broker has it, for good */
+    OUTCOME_REJECTED,   /* not now: again after a pause, others go first */
+    OUTCOME_IMPOSSIBLE, /* never */
+} outcome_t;
+
+/* A due registration on its way to the broker and back. */
+typedef struct registration {
+    int64_t reception, began_at; /* row of the journal */
+    int64_t number;              /* of the reception in the journal that it began in */
+    char *calling_ae;            /* owned */
+    int64_t attempts;            /* rejected before */
+    Ring__Series *series;        /* owned */
+    outcome_t outcome;
+    char *why;      /* owned; NULL where confirmed */
+    int64_t ndicom; /* files in the folder when the task was made */
+    char task_id[UUID_STR_LEN];
+    trace_context_t parent; /* of the association that began it; zeroed: none */
+    trace_context_t trace;  /* of this attempt; its traceparent goes with the task */
+    int64_t sent_ns;
+} registration_t;
+
+void registration_destroy(registration_t **self_p);
+/* Sets outcome and why. */
+void registration_fail(registration_t *registration, outcome_t outcome, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Why CUBE could never register this series, whatever its files; free it. NULL: it can. No patient's data in it. */
+char *registration_problem(const Ring__Series *series);
+
+/* Counts the `.dcm` files of the series' folder into ndicom. On failure, outcome and why are set: a folder that is
+ * gone or empty makes the registration impossible, one that can't be read rejected. */
+bool registration_count_files(registration_t *registration, const char *files_root);
+
+/* A UUID (version 5) of series, folder, count and reception: a task that is sent again has the same. */
+void registration_set_task_id(registration_t *registration);
+
+/* The task's keyword arguments, in CUBE's order, absent ones null; texts longer than CUBE's columns are cut, with a
+ * warning. Free with json_decref. */
+json_t *registration_arguments(const registration_t *registration);
+
+#endif

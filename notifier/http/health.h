@@ -1,0 +1,38 @@
+/* Whether the receiver lives and is ready, for those who ask over HTTP: what the loop says of itself, and the
+ * board. */
+#ifndef NOTIFIER_HTTP_HEALTH_H
+#define NOTIFIER_HTTP_HEALTH_H
+
+#include <stdatomic.h>
+
+#include "common/link_state.h"
+#include "notifier/metrics/board.h"
+
+typedef struct health {
+    board_t *board;
+    link_state_t *broker;
+    link_state_t *nats;           /* NULL: none is configured */
+    _Atomic int64_t loop_ms;      /* when the loop last came round (clock_ms) */
+    atomic_bool journal_writable; /* the last transaction of events was committed */
+} health_t;
+
+/* The loop came round. */
+void health_beat(health_t *health);
+
+/* Whether the loop of this process comes round. */
+bool health_alive(health_t *health, int64_t now_ms);
+
+typedef enum readiness { UNREADY, DEGRADED, READY } readiness_t;
+
+/* Room for what a health_report says. */
+#define HEALTH_WHY_BYTES 1024
+
+/* Whether new associations are served: a listener accepts, a writer is there, the journal takes events. Without
+ * broker or NATS it is degraded: nothing gets lost, registrations and progress wait. `why` is "" where it is ready.
+ */
+readiness_t health_ready(health_t *health, int64_t now_ms, char why[HEALTH_WHY_BYTES]);
+
+/* The same with all there is to know, as JSON to free. */
+char *health_json(health_t *health, int64_t now_ms);
+
+#endif

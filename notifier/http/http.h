@@ -1,0 +1,31 @@
+/* The live page, health and metrics over HTTP, in a thread of libmicrohttpd's own: whatever clients do, the loop
+ * does not wait.
+ *
+ *   /          the page (page.html)
+ *   /events    what it shows, as an event stream
+ *   /series    ?q=: what it looks for, as JSON
+ *   /metrics   the board for Prometheus
+ *   /livez     200 while the loop comes round
+ *   /readyz    200 while new associations are served, 503 otherwise; what is missing in plain words
+ *   ?verbose   of the last two: JSON
+ *
+ * Clients are bounded in number, in what they may send, and in the time that a request and an answer may take. */
+#ifndef NOTIFIER_HTTP_HTTP_H
+#define NOTIFIER_HTTP_HTTP_H
+
+#include "common/settings.h"
+#include "notifier/http/health.h"
+#include "notifier/http/live.h"
+
+typedef struct http http_t;
+
+/* Serves on settings->http_port of settings->http_address; all three must outlive it. NULL where the port is 0.
+ * Where it can't be bound, that is logged and tried again: nobody's reception depends on it. */
+http_t *http_new(const settings_t *settings, health_t *health, live_t *live);
+/* Ends `live`, too: nobody is shown anything any more. */
+void http_destroy(http_t **self_p);
+
+/* To be called every ALIVE_INTERVAL_MS or so: ends connections of clients that are too slow. */
+void http_tick(http_t *http, int64_t now_ms);
+
+#endif

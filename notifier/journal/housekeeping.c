@@ -1,0 +1,21 @@
+#include "notifier/journal/housekeeping.h"
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+
+void housekeeping_beat(housekeeping_t *housekeeping, journal_t *journal, int64_t keep_ms) {
+    int64_t now_ms = clock_ms(), old = journal_now() - keep_ms;
+    if (now_ms < housekeeping->next_ms)
+        return;
+    int events = journal_run(journal, SQL_EVENT_EXPIRE, VALUES(NUMBER(old), NUMBER(JOURNAL_EXPIRE_ROWS)));
+    journal_run(journal, SQL_ASSOCIATION_EXPIRE, VALUES(NUMBER(old)));
+    journal_run(journal, SQL_LISTENER_EXPIRE, VALUES(NUMBER(old)));
+    int receptions = journal_run(journal, SQL_RECEPTION_EXPIRE, VALUES(NUMBER(old)));
+    bool committed = journal_commit(journal) == 0;
+    if (committed && (events > 0 || receptions > 0))
+        log_debug(NULL, "journal: %d objects and %d receptions have expired", events, receptions);
+    /* A full slice: there is more. It follows at the next beat, so that events get their turn. */
+    if (!committed || events < JOURNAL_EXPIRE_ROWS)
+        housekeeping->next_ms = now_ms + JOURNAL_EXPIRE_INTERVAL_MS;
+}

@@ -1,0 +1,332 @@
+#include "notifier/journal/journal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "notifier/journal/journal_file.h"
+
+/* --- opening ------------------------------------------------------------------------------------------- */
+
+/* Takes note of the last error of SQLite where it means that the content of the file is not what SQLite wrote. */
+static void note_damage(journal_t *journal) {
+    int reason = sqlite3_errcode(journal->db) & 0xFF;
+    journal->damaged |= reason == SQLITE_CORRUPT || reason == SQLITE_NOTADB;
+}
+
+static bool execute(journal_t *journal, const char *sql) {
+    if (sqlite3_exec(journal->db, sql, NULL, NULL, NULL) == SQLITE_OK)
+        return true;
+    note_damage(journal);
+    log_error(NULL, "journal: %s", sqlite3_errmsg(journal->db));
+    return false;
+}
+
+/* SQLite answers a mode that it can't have with the one that it keeps, not with an error. */
+static bool set_mode(journal_t *journal, const char *pragma, const char *wanted) {
+    sqlite3_stmt *statement = NULL;
+    bool set = sqlite3_prepare_v2(journal->db, pragma, -1, &statement, NULL) == SQLITE_OK &&
+               sqlite3_step(statement) == SQLITE_ROW &&
+               sqlite3_stricmp((const char *)sqlite3_column_text(statement, 0), wanted) == 0;
+    if (!set) {
+        note_damage(journal);
+        log_error(NULL, "journal: %s failed: %s", pragma, sqlite3_errmsg(journal->db));
+    }
+    sqlite3_finalize(statement);
+    return set;
+}
+
+/* Takes the lock for as long as the file is open. Whoever had it before may have removed the file meanwhile (see
+ * adoption.h): what would be written to it then, nobody would ever find. */
+static bool lock_exclusively(journal_t *journal) {
+    if (!set_mode(journal, "PRAGMA locking_mode = EXCLUSIVE", "exclusive") ||
+        !set_mode(journal, "PRAGMA journal_mode = TRUNCATE", "truncate") ||
+        !execute(journal, "BEGIN EXCLUSIVE; COMMIT"))
+        return false;
+    if (journal_is_there(journal))
+        return true;
+    log_error(NULL, "the journal %s was removed while it was opened", journal->path);
+    return false;
+}
+
+static bool configure(journal_t *journal, bool network, bool fsync) {
+    sqlite3_busy_timeout(journal->db, JOURNAL_BUSY_TIMEOUT_MS);
+    sqlite3_extended_result_codes(journal->db, 1);
+    bool modes = network ? lock_exclusively(journal) : set_mode(journal, "PRAGMA journal_mode = WAL", "wal");
+    /* The sandbox has no folder for temporary files. */
+    return modes && execute(journal, "PRAGMA temp_store = MEMORY") &&
+           execute(journal, fsync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+}
+
+/* Looks through the pages of the file. One that is too large for that is used as it is: damage that is found later
+ * has the same end (journal_commit). */
+static bool check(journal_t *journal) {
+    struct stat s;
+    sqlite3_stmt *statement = NULL;
+    if (stat(journal->path, &s) == 0 && s.st_size > JOURNAL_CHECK_MAX_BYTES) {
+        log_info(NULL, "the journal has %lld bytes and is not checked at once", (long long)s.st_size);
+        return true;
+    }
+    bool sound = sqlite3_prepare_v2(journal->db, "PRAGMA quick_check(1)", -1, &statement, NULL) == SQLITE_OK &&
+                 sqlite3_step(statement) == SQLITE_ROW;
+    if (!sound) {
+        note_damage(journal);
+        log_error(NULL, "journal: can't be checked: %s", sqlite3_errmsg(journal->db));
+    } else if (strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0) {
+        sound = false;
+        journal->damaged = true;
+        log_error(NULL, "journal: %s", (const char *)sqlite3_column_text(statement, 0));
+    }
+    sqlite3_finalize(statement);
+    return sound;
+}
+
+static int schema_version(journal_t *journal) {
+    sqlite3_stmt *statement = NULL;
+    int version = -1;
+    if (sqlite3_prepare_v2(journal->db, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        version = sqlite3_column_int(statement, 0);
+    else
+        note_damage(journal);
+    if (version < 0)
+        log_error(NULL, "journal: %s", sqlite3_errmsg(journal->db));
+    sqlite3_finalize(statement);
+    return version;
+}
+
+/* One step and its new version in one transaction: a crash leaves the old version whole. */
+static bool migrate_step(journal_t *journal, int version) {
+    char set_version[64];
+    snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", version + 1);
+    if (execute(journal, "BEGIN IMMEDIATE") && execute(journal, JOURNAL_MIGRATIONS[version]) &&
+        execute(journal, set_version) && execute(journal, "COMMIT"))
+        return true;
+    sqlite3_exec(journal->db, "ROLLBACK", NULL, NULL, NULL); /* why it failed has been logged */
+    return false;
+}
+
+static bool migrate(journal_t *journal) {
+    int version = schema_version(journal);
+    if (version > (int)JOURNAL_MIGRATIONS_COUNT) {
+        log_error(NULL, "the journal has schema version %d; this release knows up to %zu", version,
+                  JOURNAL_MIGRATIONS_COUNT);
+        return false;
+    }
+    for (; version >= 0 && version < (int)JOURNAL_MIGRATIONS_COUNT; version++)
+        if (!migrate_step(journal, version))
+            return false;
+    return version >= 0;
+}
+
+static bool prepare(journal_t *journal) {
+    for (int i = 0; i < SQL_COUNT; i++)
+        if (sqlite3_prepare_v3(journal->db, JOURNAL_SQL[i], -1, SQLITE_PREPARE_PERSISTENT, &journal->statements[i],
+                               NULL) != SQLITE_OK) {
+            note_damage(journal);
+            log_error(NULL, "journal, statement %d: %s", i, sqlite3_errmsg(journal->db));
+            return false;
+        }
+    return true;
+}
+
+/* Makes the file, which holds patients' names, for this user only. */
+static bool open_file(journal_t *journal) {
+    mode_t old = umask(0077);
+    /* One thread uses it. */
+    int result = sqlite3_open_v2(journal->path, &journal->db,
+                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    umask(old);
+    if (result != SQLITE_OK)
+        log_error(NULL, "can't open the journal %s: %s", journal->path,
+                  journal->db ? sqlite3_errmsg(journal->db) : "no memory");
+    return result == SQLITE_OK;
+}
+
+static void close_file(journal_t *journal) {
+    for (int i = 0; i < SQL_COUNT; i++) {
+        sqlite3_finalize(journal->statements[i]);
+        journal->statements[i] = NULL;
+    }
+    sqlite3_close(journal->db);
+    journal->db = NULL;
+}
+
+/* A new folder, socket or whatever would never become a journal, either. */
+static bool is_no_file(const char *path) {
+    struct stat s;
+    return stat(path, &s) == 0 && !S_ISREG(s.st_mode);
+}
+
+static bool open_and_prepare(journal_t *journal, bool network, bool fsync) {
+    journal->damaged = is_no_file(journal->path);
+    return !journal->damaged && open_file(journal) && configure(journal, network, fsync) && check(journal) &&
+           migrate(journal) && prepare(journal);
+}
+
+bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use) {
+    *journal = (journal_t){.path = strdup(path)};
+    if (!journal->path)
+        abort();
+    /* Without waiting: most often its owner lives. */
+    *in_use = sqlite3_open_v2(path, &journal->db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+              sqlite3_exec(journal->db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT", NULL, NULL,
+                           NULL) == SQLITE_BUSY;
+    if (*in_use)
+        return false;
+    note_damage(journal);
+    return !journal->damaged && configure(journal, true, true) && check(journal) && migrate(journal) &&
+           prepare(journal);
+}
+
+int journal_open(journal_t *journal, const settings_t *settings) {
+    *journal = (journal_t){.series_quiet_ms = settings->series_quiet_ms};
+    bool network;
+    char *folder = journal_folder(settings, &network);
+    if (!folder)
+        return EX_CANTCREAT;
+    if (asprintf(&journal->path, "%s/" JOURNAL_FILE_NAME, folder) < 0)
+        abort();
+    free(folder);
+    bool opened = open_and_prepare(journal, network, settings->fsync);
+    if (!opened && journal->damaged) {
+        bool aside = journal_file_set_aside(journal->path);
+        close_file(journal); /* not before: SQLite would remove the log, which still can be of use */
+        opened = aside && open_and_prepare(journal, network, settings->fsync);
+    }
+    opened = opened && (!settings->fsync || journal_file_sync_folders(journal->path));
+    if (opened)
+        log_info(NULL, "the journal is %s (%s)", journal->path,
+                 network ? "exclusive, rollback journal" : "write-ahead log");
+    else
+        log_error(NULL, "the journal %s can't be used", journal->path);
+    return opened ? 0 : EX_IOERR;
+}
+
+bool journal_is_there(const journal_t *journal) {
+    int moved = 0;
+    return sqlite3_file_control(journal->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved;
+}
+
+void journal_forget_joined(journal_t *journal) {
+    for (size_t i = 0; i < journal->joined_count; i++) {
+        free(journal->joined[i].calling_ae);
+        free(journal->joined[i].series_uid);
+    }
+    journal->joined_count = journal->joined_next = 0;
+}
+
+void journal_close(journal_t *journal) {
+    journal_forget_joined(journal);
+    close_file(journal);
+    free(journal->path);
+    *journal = (journal_t){0};
+}
+
+/* --- transactions -------------------------------------------------------------------------------------- */
+
+static void break_transaction(journal_t *journal) {
+    note_damage(journal);
+    if (!journal->broken && log_seldom(&journal->complained, NULL))
+        log_error(NULL, "journal: %s (%d); nothing of this batch is acknowledged", sqlite3_errmsg(journal->db),
+                  sqlite3_extended_errcode(journal->db));
+    journal->broken = true;
+}
+
+static bool step_to_end(journal_t *journal, sql_t sql) {
+    bool done = sqlite3_step(journal->statements[sql]) == SQLITE_DONE;
+    sqlite3_reset(journal->statements[sql]); /* repeats an error, which sqlite3_errmsg tells of as before */
+    return done;
+}
+
+static void begin(journal_t *journal) {
+    journal->open = true;
+    if (journal->lost)
+        journal->broken = true;
+    else if (!step_to_end(journal, SQL_BEGIN))
+        break_transaction(journal);
+}
+
+/* What is damaged is not written to again, and is out of the way before the next start. */
+static void lose(journal_t *journal) {
+    journal->lost = true;
+    if (!journal_file_set_aside(journal->path))
+        log_error(NULL, "the damaged journal stays where it is");
+}
+
+int journal_commit(journal_t *journal) {
+    if (!journal->open)
+        return 0;
+    if (!journal->broken && !step_to_end(journal, SQL_COMMIT))
+        break_transaction(journal);
+    int status = journal->broken ? -1 : 0;
+    if (status != 0)
+        journal_forget_joined(journal);
+    /* Some failures (a full disk, for one) have rolled back already; then there is nothing to do. */
+    if (journal->broken && !sqlite3_get_autocommit(journal->db) &&
+        sqlite3_exec(journal->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
+        log_error(NULL, "journal: can't roll back: %s", sqlite3_errmsg(journal->db));
+    journal->open = journal->broken = false;
+    if (journal->damaged && !journal->lost)
+        lose(journal);
+    return status;
+}
+
+static int bind(sqlite3_stmt *statement, int index, const value_t *value) {
+    if (value->kind == VALUE_NUMBER)
+        return sqlite3_bind_int64(statement, index, value->number);
+    if (!value->bytes)
+        return sqlite3_bind_null(statement, index);
+    if (value->kind == VALUE_TEXT)
+        return sqlite3_bind_text(statement, index, value->bytes, -1, SQLITE_STATIC);
+    return sqlite3_bind_blob64(statement, index, value->bytes, value->size, SQLITE_STATIC);
+}
+
+sqlite3_stmt *journal_query(journal_t *journal, sql_t sql, const value_t *values, size_t count) {
+    if (!journal->open)
+        begin(journal);
+    if (journal->broken)
+        return NULL;
+    sqlite3_stmt *statement = journal->statements[sql];
+    for (size_t i = 0; i < count; i++)
+        if (bind(statement, (int)i + 1, &values[i]) != SQLITE_OK) {
+            break_transaction(journal);
+            return NULL;
+        }
+    return statement;
+}
+
+bool journal_row(journal_t *journal, sqlite3_stmt *statement) {
+    if (!statement)
+        return false;
+    int result = journal->broken ? SQLITE_ABORT : sqlite3_step(statement);
+    if (result == SQLITE_ROW)
+        return true;
+    if (result != SQLITE_DONE)
+        break_transaction(journal);
+    sqlite3_reset(statement); /* repeats the error of the last step, which has been seen */
+    sqlite3_clear_bindings(statement);
+    return false;
+}
+
+int journal_run(journal_t *journal, sql_t sql, const value_t *values, size_t count) {
+    sqlite3_stmt *statement = journal_query(journal, sql, values, count);
+    while (journal_row(journal, statement))
+        ;
+    return journal->broken ? -1 : sqlite3_changes(journal->db);
+}
+
+int64_t journal_number(journal_t *journal, sql_t sql, const value_t *values, size_t count, int64_t absent) {
+    sqlite3_stmt *statement = journal_query(journal, sql, values, count);
+    while (journal_row(journal, statement))
+        absent = sqlite3_column_int64(statement, 0);
+    return absent;
+}
+
+int64_t journal_now(void) {
+    return clock_wall_ms();
+}

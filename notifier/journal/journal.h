@@ -1,0 +1,88 @@
+/* The journal: one SQLite file that survives every crash. This part owns the file, its schema and transactions, and
+ * prepared statements; what the rows mean is in reception.c and registrar.c.
+ *
+ * Failures never spread: the first one breaks the open transaction, everything after it in that transaction is
+ * skipped, and journal_commit rolls back and says so. Whatever follows from a transaction (acknowledgements,
+ * messages) waits for its commit, so that nothing in memory has to be taken back. */
+#ifndef NOTIFIER_JOURNAL_JOURNAL_H
+#define NOTIFIER_JOURNAL_JOURNAL_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/settings.h"
+#include "notifier/journal/journal_sql.h"
+
+/* An association that is known to send to an open reception which has a file: reception.c need not look it up for
+ * each of its objects. */
+typedef struct joined {
+    uint64_t listener, association;
+    char *calling_ae, *series_uid; /* owned */
+    int64_t reception;
+} joined_t;
+
+typedef struct journal {
+    sqlite3 *db;
+    sqlite3_stmt *statements[SQL_COUNT];
+    char *path;              /* owned */
+    bool open;               /* a transaction is open */
+    bool broken;             /* it has failed and will be rolled back */
+    bool damaged;            /* SQLite has found that the file is not what it wrote */
+    bool lost;               /* so it was set aside: no transaction succeeds any more */
+    int64_t series_quiet_ms; /* as set; for reception.c */
+    log_limit_t complained;
+    joined_t joined[JOINED_MAX];
+    size_t joined_count, joined_next;
+} journal_t;
+
+/* Opens the journal where journal_folder has it, made if it is not there; on what may be a network file system with
+ * exclusive locking and a rollback journal, since there is no shared memory. A damaged one is set aside and begun
+ * anew. Returns 0, or an exit status (sysexits.h) after logging why. Close it in any case. */
+int journal_open(journal_t *journal, const settings_t *settings) __attribute__((warn_unused_result));
+/* Opens one that another host has left in the fallback place, locked and brought to the latest schema. False: it is
+ * `in_use` by somebody, or can't be used, which was logged. Close it in any case. */
+bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use)
+    __attribute__((warn_unused_result));
+void journal_close(journal_t *journal);
+
+/* Whether the file still has its name. What is written to one that was removed is lost with this process. */
+bool journal_is_there(const journal_t *journal);
+
+/* Ends the transaction that the first statement opened. 0: all of it is durable (as far as OXIDICOM_FSYNC has it).
+ * -1: nothing of it happened; with journal->lost, and nothing will: then the process should end and begin anew. */
+int journal_commit(journal_t *journal) __attribute__((warn_unused_result));
+
+/* A value for one parameter of a statement. Texts and bytes must live until the statement has run. */
+typedef struct value {
+    enum { VALUE_NUMBER, VALUE_TEXT, VALUE_BYTES } kind;
+    int64_t number;
+    const void *bytes; /* NULL: SQL's NULL */
+    size_t size;
+} value_t;
+
+#define NUMBER(n)   ((value_t){.kind = VALUE_NUMBER, .number = (int64_t)(n)})
+#define TEXT(t)     ((value_t){.kind = VALUE_TEXT, .bytes = (t)})
+#define BYTES(b, n) ((value_t){.kind = VALUE_BYTES, .bytes = (b), .size = (n)})
+#define VALUES(...) (const value_t[]){__VA_ARGS__}, sizeof((const value_t[]){__VA_ARGS__}) / sizeof(value_t)
+
+/* Runs a statement that returns no rows, in the open transaction. Returns how many rows it changed; -1: broken. */
+int journal_run(journal_t *journal, sql_t sql, const value_t *values, size_t count);
+
+/* Begins a statement that returns rows; get them with journal_row. NULL: broken. */
+sqlite3_stmt *journal_query(journal_t *journal, sql_t sql, const value_t *values, size_t count);
+/* Steps to the next row. False at the end, or where the transaction broke; the statement is then done with. */
+bool journal_row(journal_t *journal, sqlite3_stmt *statement);
+/* The first column of the only row; `absent` where there is none or the transaction broke. */
+int64_t journal_number(journal_t *journal, sql_t sql, const value_t *values, size_t count, int64_t absent);
+
+/* What is in `joined` holds no more. Called by a commit that fails, too. */
+void journal_forget_joined(journal_t *journal);
+
+/* Milliseconds since 1970, for rows that people read. */
+int64_t journal_now(void);
+
+#endif

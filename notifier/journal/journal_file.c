@@ -1,0 +1,151 @@
+#include "notifier/journal/journal_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/host.h"
+#include "common/log.h"
+
+/* --- where it lies ------------------------------------------------------------------------------------- */
+
+/* Makes the folder and those above it; only this user may look into it, since a journal names patients. */
+static bool make_folder(const char *folder) {
+    char path[PATH_MAX];
+    if (strlen(folder) >= sizeof path) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    memcpy(path, folder, strlen(folder) + 1);
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        if (mkdir(path, 0755) != 0 && errno != EEXIST && access(path, F_OK) != 0)
+            return false;
+        *slash = '/';
+    }
+    return (mkdir(path, 0700) == 0 || errno == EEXIST) && access(path, W_OK | X_OK) == 0;
+}
+
+/* The folder that replaces a state_dir that can't be written; free it. NULL where there is no memory. */
+static char *fallback_folder(const settings_t *settings) {
+    char host[HOST_NAME_MAX + 1], *folder;
+    host_read_name(host);
+    return asprintf(&folder, "%s/" JOURNAL_FALLBACK "/%s", settings->files_root, host) < 0 ? NULL : folder;
+}
+
+char *journal_folder(const settings_t *settings, bool *network) {
+    *network = false;
+    if (make_folder(settings->state_dir))
+        return strdup(settings->state_dir);
+    int reason = errno;
+    char *folder = fallback_folder(settings);
+    *network = true;
+    if (folder && make_folder(folder)) {
+        log_warn(NULL, "OXIDICOM_STATE_DIR %s can't be written (%s): the journal is in %s", settings->state_dir,
+                 strerror(reason), folder);
+        return folder;
+    }
+    log_error(NULL, "no place for the journal: OXIDICOM_STATE_DIR %s: %s; %s: %s", settings->state_dir,
+              strerror(reason), folder ? folder : "", strerror(errno));
+    free(folder);
+    return NULL;
+}
+
+/* Where a host may leave its journal while this process runs. A files root that is not there is nobody's. */
+static void make_fallback_place(const char *files_root) {
+    char *place;
+    if (asprintf(&place, "%s/" JOURNAL_FALLBACK, files_root) < 0)
+        abort();
+    char *last = strrchr(place, '/');
+    *last = 0;
+    bool made = mkdir(place, 0755) == 0 || errno == EEXIST;
+    *last = '/';
+    if (!made || (mkdir(place, 0755) != 0 && errno != EEXIST))
+        log_debug(NULL, "can't make %s: %s", place, strerror(errno));
+    free(place);
+}
+
+void journal_file_make_folders(const settings_t *settings) {
+    char *folder = fallback_folder(settings);
+    make_fallback_place(settings->files_root);
+    if (!make_folder(settings->state_dir) && (!folder || !make_folder(folder)))
+        log_debug(NULL, "no folder for the journal yet: %s", strerror(errno));
+    free(folder);
+}
+
+/* --- a damaged one --------------------------------------------------------------------------------------- */
+
+/* Whether the name is gone from `path`: renamed, or never there. */
+static bool move(const char *path, const char *aside, const char *suffix) {
+    char *from, *to;
+    if (asprintf(&from, "%s%s", path, suffix) < 0 || asprintf(&to, "%s%s", aside, suffix) < 0)
+        abort();
+    bool moved = rename(from, to) == 0 || errno == ENOENT;
+    if (!moved)
+        log_error(NULL, "can't rename %s: %s", from, strerror(errno));
+    free(from);
+    free(to);
+    return moved;
+}
+
+/* Without it, a power cut could bring the old name back. */
+static void make_durable(const char *path) {
+    char *folder = strndup(path, (size_t)(strrchr(path, '/') - path));
+    int descriptor = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (descriptor < 0 || fsync(descriptor) != 0)
+        log_warn(NULL, "can't force the journal's folder to the disk: %s", strerror(errno));
+    if (descriptor >= 0)
+        close(descriptor);
+    free(folder);
+}
+
+bool journal_file_set_aside(const char *path) {
+    struct timespec now;
+    struct tm utc;
+    char when[32], *aside;
+    clock_gettime(CLOCK_REALTIME, &now);
+    strftime(when, sizeof when, "%Y%m%dT%H%M%S", gmtime_r(&now.tv_sec, &utc));
+    if (asprintf(&aside, "%s.damaged-%s.%03ldZ", path, when, now.tv_nsec / 1000000) < 0)
+        abort();
+    /* The file first: SQLite takes no notice of logs that no file of theirs is beside. With its logs under the same
+     * name, SQLite's shell can still recover what is in it. */
+    bool moved = move(path, aside, "") && move(path, aside, "-wal") && move(path, aside, "-shm") &&
+                 move(path, aside, "-journal");
+    if (moved)
+        log_error(
+            NULL,
+            "THE JOURNAL WAS DAMAGED and is now %s. Series that were not registered yet are known only there and "
+            "by their folders",
+            aside);
+    make_durable(path);
+    free(aside);
+    return moved;
+}
+
+/* --- durability ---------------------------------------------------------------------------------------- */
+
+/* SQLite forces the journal's own entry to the disk, but not the folder's, nor those above it: a power loss could
+ * take them away with everything that was acknowledged. One that is there already may have been made a moment ago
+ * by a notifier that was killed before it got here. A folder that this user may not read is not of our making. */
+bool journal_file_sync_folders(const char *path) {
+    char folder[PATH_MAX];
+    bool synced = true;
+    snprintf(folder, sizeof folder, "%s", path);
+    for (char *slash; synced && (slash = strrchr(folder, '/'));) {
+        *slash = 0;
+        int descriptor = open(*folder ? folder : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (descriptor < 0)
+            continue;
+        synced = fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS;
+        if (!synced)
+            log_error(NULL, "can't force %s to the disk: %s", *folder ? folder : "/", strerror(errno));
+        close(descriptor);
+    }
+    return synced;
+}

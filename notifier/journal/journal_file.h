@@ -1,0 +1,28 @@
+/* Where the journal's file lies, and how a damaged one is put out of the way. */
+#ifndef NOTIFIER_JOURNAL_JOURNAL_FILE_H
+#define NOTIFIER_JOURNAL_JOURNAL_FILE_H
+
+#include <stdbool.h>
+
+#include "common/settings.h"
+
+#define JOURNAL_FILE_NAME "journal.sqlite3"
+/* Below the files root: a folder for each host that can't write its OXIDICOM_STATE_DIR. */
+#define JOURNAL_FALLBACK ".oxidicom/state"
+
+/* The folder to use, made if need be: settings->state_dir, or where that can't be written, the host's one below the
+ * files root, which may be on a network file system (`network`). Free it. NULL after logging that there is none. */
+char *journal_folder(const settings_t *settings, bool *network);
+
+/* Makes the folders that journal_folder may choose, and the one that other hosts keep theirs in, as far as they can
+ * be made; says nothing. */
+void journal_file_make_folders(const settings_t *settings);
+
+/* Renames the file and SQLite's files beside it: a suffix says when. False, after logging why, where the name is
+ * still taken. */
+bool journal_file_set_aside(const char *path);
+
+/* Forces the entry of the journal and of the folders above it to the disk. False after logging why that failed. */
+bool journal_file_sync_folders(const char *path) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,167 @@
+#include "notifier/journal/journal_sql.h"
+
+const char *const JOURNAL_MIGRATIONS[] = {
+    /* Version 1. Times are milliseconds since 1970; a listener is its incarnation.
+     *   event      objects that were acknowledged, with what was said
+     *   ended      associations that ended: an event of one that comes later is one of its own
+     *   listener   incarnations; of a closed one no association is open
+     *   reception  what came of one series from one calling AE until all associations that sent it had ended:
+     *              receiving → due → registered | refused | merged (into a later one's registration)
+     *   sending    associations that sent to an open reception and have not ended
+     *   file       distinct files of an open reception */
+    "CREATE TABLE listener (incarnation INTEGER PRIMARY KEY, seen_at INTEGER NOT NULL, closed_at INTEGER);"
+    "CREATE TABLE event (id INTEGER PRIMARY KEY, listener INTEGER NOT NULL, object INTEGER NOT NULL,"
+    "  reception INTEGER, status INTEGER NOT NULL, offending_element INTEGER NOT NULL,"
+    "  error_comment TEXT NOT NULL, seen_at INTEGER NOT NULL, UNIQUE (listener, object));"
+    "CREATE TABLE ended (listener INTEGER, association INTEGER, ended_at INTEGER NOT NULL,"
+    "  PRIMARY KEY (listener, association)) WITHOUT ROWID;"
+    "CREATE TABLE reception (id INTEGER PRIMARY KEY, calling_ae TEXT NOT NULL, series_uid TEXT NOT NULL,"
+    "  state TEXT NOT NULL DEFAULT 'receiving', folder TEXT, series BLOB, files INTEGER NOT NULL DEFAULT 0,"
+    "  elsewhere INTEGER NOT NULL DEFAULT 0, errors INTEGER NOT NULL DEFAULT 0, began_at INTEGER NOT NULL,"
+    "  ended_at INTEGER, settled_at INTEGER, attempts INTEGER NOT NULL DEFAULT 0,"
+    "  retry_ms INTEGER NOT NULL DEFAULT 0, task_id TEXT, ndicom INTEGER, why TEXT,"
+    "  CHECK (state IN ('receiving', 'due', 'registered', 'refused', 'merged')));"
+    "CREATE UNIQUE INDEX reception_open ON reception (calling_ae, series_uid) WHERE state = 'receiving';"
+    "CREATE INDEX reception_due ON reception (series_uid, id) WHERE state = 'due';"
+    "CREATE TABLE sending (reception INTEGER, listener INTEGER, association INTEGER,"
+    "  PRIMARY KEY (reception, listener, association)) WITHOUT ROWID;"
+    "CREATE INDEX sending_association ON sending (listener, association);"
+    "CREATE TABLE file (reception INTEGER, folder TEXT, name TEXT, PRIMARY KEY (reception, folder, name))"
+    "  WITHOUT ROWID;",
+    /* Version 2: what became of a series is asked by its UID. */
+    "CREATE INDEX reception_series ON reception (series_uid, id);",
+    /* Version 3.
+     *   quiet_at      since when nothing has come of a reception that no association sends to; NULL: one sends
+     *   adopted_from  host whose journal it was taken over from, and its number there, which its task id is made
+     * of; a second attempt at taking it over finds it here */
+    "ALTER TABLE reception ADD COLUMN quiet_at INTEGER;"
+    "ALTER TABLE reception ADD COLUMN adopted_from TEXT;"
+    "ALTER TABLE reception ADD COLUMN adopted_id INTEGER;"
+    "CREATE INDEX reception_quiet ON reception (quiet_at) WHERE state = 'receiving' AND quiet_at IS NOT NULL;"
+    "CREATE UNIQUE INDEX reception_adopted ON reception (adopted_from, adopted_id, began_at)"
+    "  WHERE adopted_from IS NOT NULL;",
+    /* Version 4: of the span of the association that began the reception (W3C Trace Context); NULL: not traced. */
+    "ALTER TABLE reception ADD COLUMN traceparent TEXT;",
+    /* Version 5: what is due is found without a look at a week of what is registered. */
+    "CREATE INDEX reception_state ON reception (state);",
+};
+
+const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;
+
+/* A page of receptions, newest first: below number ?1, from ?2 on, of the AE title ?3 (empty: any), that began,
+ * ended or were settled at ?4 or later, ?5 rows at most; ?6: with the folder; ?7: clock_ms. */
+#define RECEPTION_PAGE(AND_WHERE)                                                                                  \
+    "SELECT id, series_uid, calling_ae, state, files, errors, began_at, ended_at, settled_at,"                     \
+    " (SELECT count(*) FROM sending WHERE reception = page.id),"                                                   \
+    " state = 'due' AND EXISTS (SELECT 1 FROM reception WHERE state = 'receiving'"                                 \
+    "  AND calling_ae = page.calling_ae AND series_uid = page.series_uid),"                                        \
+    " attempts, max(0, retry_ms - ?7), task_id, ndicom, why, iif(?6, folder, NULL), iif(?6, series, NULL)"         \
+    " FROM reception AS page"                                                                                      \
+    " WHERE id < ?1 AND id >= ?2 AND (?3 = '' OR calling_ae = ?3)"                                                 \
+    " AND max(began_at, ifnull(ended_at, 0), ifnull(settled_at, 0)) >= ?4" AND_WHERE " ORDER BY id DESC LIMIT ?5"
+
+const char *const JOURNAL_SQL[SQL_COUNT] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+
+    [SQL_EVENT_FIND] =
+        "SELECT status, offending_element, error_comment FROM event WHERE listener = ?1 AND object = ?2",
+    [SQL_EVENT_ADD] =
+        "INSERT INTO event (listener, object, reception, status, offending_element, error_comment, seen_at)"
+        " VALUES (?1, ?2, nullif(?3, 0), ?4, ?5, ?6, ?7)",
+
+    [SQL_LISTENER_ADD] = "INSERT OR IGNORE INTO listener (incarnation, seen_at) VALUES (?1, ?2)",
+    [SQL_LISTENERS_CLOSE_OTHERS] =
+        "UPDATE listener SET closed_at = ?2 WHERE incarnation <> ?1 AND closed_at IS NULL",
+    [SQL_ASSOCIATION_END] = "INSERT OR IGNORE INTO ended (listener, association, ended_at) VALUES (?1, ?2, ?3)",
+    [SQL_ASSOCIATION_IS_OVER] =
+        "SELECT EXISTS (SELECT 1 FROM ended WHERE listener = ?1 AND association = ?2)"
+        " OR EXISTS (SELECT 1 FROM listener WHERE incarnation = ?1 AND closed_at IS NOT NULL)",
+    [SQL_SENDING_ADD] = "INSERT OR IGNORE INTO sending (reception, listener, association) VALUES (?1, ?2, ?3)",
+    [SQL_SENDING_ANY] = "SELECT 1 FROM sending WHERE reception = ?1 LIMIT 1",
+    [SQL_SENDING_END] = "DELETE FROM sending WHERE listener = ?1 AND association = ?2 RETURNING reception",
+    [SQL_SENDING_END_OTHERS] = "DELETE FROM sending WHERE listener <> ?1 RETURNING reception",
+
+    [SQL_RECEPTION_FIND_OPEN] = "SELECT id, folder, quiet_at FROM reception"
+                                " WHERE calling_ae = ?1 AND series_uid = ?2 AND state = 'receiving'",
+    [SQL_RECEPTION_BEGIN] = "INSERT INTO reception (calling_ae, series_uid, began_at, traceparent)"
+                            " VALUES (?1, ?2, ?3, nullif(?4, ''))",
+    [SQL_RECEPTION_SET_FIRST] = "UPDATE reception SET folder = ?2, series = ?3 WHERE id = ?1",
+    [SQL_RECEPTION_ADD_FILE] = "UPDATE reception SET files = files + 1, elsewhere = elsewhere + (folder <> ?2) "
+                               "WHERE id = ?1 RETURNING files",
+    [SQL_RECEPTION_ADD_ERROR] = "UPDATE reception SET errors = errors + 1 WHERE id = ?1",
+    [SQL_RECEPTION_FIND_ABANDONED] =
+        "SELECT id FROM reception WHERE state = 'receiving' AND quiet_at IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM sending WHERE reception = reception.id) LIMIT 1",
+    [SQL_RECEPTION_QUIET] = "UPDATE reception SET quiet_at = ?2 WHERE id = ?1 AND state = 'receiving'",
+    [SQL_RECEPTION_STIR] = "UPDATE reception SET quiet_at = NULL WHERE id = ?1",
+    /* Times lie in the future where the clock was set back; nobody should wait for that. */
+    [SQL_RECEPTION_FIND_QUIET] = "SELECT id FROM reception WHERE state = 'receiving' AND quiet_at IS NOT NULL"
+                                 " AND (quiet_at <= ?1 - ?2 OR quiet_at > ?1) LIMIT 1",
+    [SQL_RECEPTION_READ] = "SELECT calling_ae, series_uid, series, files, elsewhere, errors FROM reception"
+                           " WHERE id = ?1 AND state = 'receiving'",
+    [SQL_RECEPTION_SETTLE] = "UPDATE reception SET state = iif(?2 IS NULL, 'due', 'refused'), why = ?2,"
+                             " ended_at = ?3, settled_at = iif(?2 IS NULL, NULL, ?3) WHERE id = ?1",
+    [SQL_FILE_ADD] = "INSERT OR IGNORE INTO file (reception, folder, name) VALUES (?1, ?2, ?3)",
+    [SQL_FILES_FORGET] = "DELETE FROM file WHERE reception = ?1",
+
+    /* The oldest after ?1 that may be sent: its time (?2, clock_ms of this run) has come, its series is not being
+     * received again, and no later one of the same folder is due, which it will be merged into. */
+    [SQL_DUE_FIND] =
+        "SELECT id FROM reception AS due WHERE state = 'due' AND id > ?1 AND retry_ms <= ?2"
+        " AND NOT EXISTS (SELECT 1 FROM reception WHERE state = 'receiving' AND calling_ae = due.calling_ae"
+        "  AND series_uid = due.series_uid)"
+        " AND NOT EXISTS (SELECT 1 FROM reception WHERE state = 'due' AND id > due.id"
+        "  AND series_uid = due.series_uid AND calling_ae = due.calling_ae AND folder = due.folder)"
+        " ORDER BY id LIMIT 1",
+    [SQL_DUE_FIND_OLDER] = "SELECT older.id FROM reception AS older JOIN reception AS newer"
+                           " USING (calling_ae, series_uid, folder)"
+                           " WHERE newer.id = ?1 AND older.id < ?1 AND older.state = 'due' ORDER BY older.id DESC",
+    [SQL_DUE_READ] = "SELECT series, began_at, attempts, calling_ae, coalesce(adopted_id, id), traceparent"
+                     " FROM reception WHERE id = ?1",
+    [SQL_DUE_MERGE] =
+        "UPDATE reception SET state = 'merged', settled_at = ?3, why = 'merged into ' || ?2 WHERE id = ?1",
+    [SQL_DUE_TAKE_SERIES] =
+        "UPDATE reception SET series = (SELECT series FROM reception WHERE id = ?2) WHERE id = ?1",
+    [SQL_DUE_REGISTERED] = "UPDATE reception SET state = 'registered', settled_at = ?2, task_id = ?3, ndicom = ?4, "
+                           "why = NULL WHERE id = ?1",
+    [SQL_DUE_REFUSED] = "UPDATE reception SET state = 'refused', settled_at = ?2, why = ?3 WHERE id = ?1",
+    [SQL_DUE_REJECTED] = "UPDATE reception SET attempts = ?2, retry_ms = ?3, why = ?4 WHERE id = ?1",
+    [SQL_DUE_FORGET_RETRIES] = "UPDATE reception SET retry_ms = 0 WHERE state = 'due'",
+
+    [SQL_STATUS_STATES] = "SELECT state, count(*) FROM reception GROUP BY state LIMIT ?1",
+    [SQL_STATUS_OLDEST_DUE] = "SELECT series_uid, ended_at FROM reception WHERE state = 'due' ORDER BY id LIMIT 1",
+    [SQL_RECEPTION_LAST] = "SELECT max(id) FROM reception",
+    [SQL_PAGE_IN_RANGE] = RECEPTION_PAGE(" AND ?8 = ''"),
+    [SQL_PAGE_OF_SERIES] = RECEPTION_PAGE(" AND series_uid = ?8"),
+    [SQL_PAGE_MATCHING] = RECEPTION_PAGE(" AND (instr(series_uid, ?8) > 0 OR calling_ae = ?8 COLLATE NOCASE"
+                                         " OR task_id = ?8 OR CAST(id AS TEXT) = ?8)"),
+    [SQL_RESEND_FIND] = "SELECT max(id) FROM reception WHERE series_uid = ?1 AND (?2 = '' OR calling_ae = ?2)"
+                        " AND folder IS NOT NULL AND state <> 'merged' GROUP BY calling_ae, folder LIMIT ?3",
+    [SQL_RESEND_READ] = "SELECT calling_ae, series_uid, folder, series, files FROM reception WHERE id = ?1",
+    [SQL_REGISTER_FIND] =
+        "SELECT ifnull(max(state IN ('receiving', 'due')), 0), ifnull(max(state = 'registered'), 0)"
+        " FROM reception WHERE series_uid = ?1 AND (folder = ?2 OR folder IS NULL)",
+    [SQL_REGISTER_ADD] = "INSERT INTO reception (calling_ae, series_uid, state, folder, series, files, began_at,"
+                         " ended_at) VALUES (?1, ?2, 'due', ?3, ?4, ?5, ?6, ?6)",
+
+    /* Of no listener: it closes nothing and expires by itself. */
+    [SQL_JOURNAL_TRY] = "INSERT OR REPLACE INTO listener (incarnation, seen_at, closed_at) VALUES (0, ?1, ?1)",
+
+    /* Rows of events are numbered as they came, so the oldest come first and a slice is found without a search. */
+    [SQL_EVENT_EXPIRE] =
+        "DELETE FROM event WHERE seen_at < ?1 AND id IN (SELECT id FROM event ORDER BY id LIMIT ?2)",
+    [SQL_ASSOCIATION_EXPIRE] = "DELETE FROM ended WHERE ended_at < ?1",
+    [SQL_LISTENER_EXPIRE] = "DELETE FROM listener WHERE closed_at < ?1",
+    [SQL_RECEPTION_EXPIRE] = "DELETE FROM reception WHERE settled_at < ?1",
+
+    [SQL_LEFT_READ] = "SELECT calling_ae, series_uid, state, folder, series, files, elsewhere, errors, began_at,"
+                      " ended_at, attempts, coalesce(adopted_from, ?1), coalesce(adopted_id, id) FROM reception"
+                      " WHERE state IN ('receiving', 'due') ORDER BY id",
+    [SQL_LEFT_FORGET] = "DELETE FROM reception WHERE state IN ('receiving', 'due')",
+    [SQL_ADOPT] =
+        "INSERT OR IGNORE INTO reception (calling_ae, series_uid, state, folder, series, files, elsewhere, errors,"
+        " began_at, ended_at, attempts, adopted_from, adopted_id, why, settled_at)"
+        " VALUES (?1, ?2, iif(?13 IS NULL, 'due', 'refused'), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
+        " iif(?13 IS NULL, NULL, ?9))",
+};

@@ -1,0 +1,294 @@
+#include "notifier/metrics/board.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+
+/* Longest name of an inbox: "writer-" and 64 characters. */
+#define STAGE_ID_BYTES 80
+#define RELEASE_BYTES  32
+
+/* Values in the order in which they came, which is the table's. */
+typedef struct values {
+    struct value {
+        metric_t metric;
+        char label[METRIC_LABEL_MAX_BYTES + 1];
+        int64_t value, since_us;
+        uint64_t buckets[METRIC_BUCKETS];
+    } * items;
+    size_t count, room;
+} values_t;
+
+typedef struct known_stage {
+    TAILQ_ENTRY(known_stage) next;
+    char id[STAGE_ID_BYTES], release[RELEASE_BYTES];
+    Ring__Stage kind;
+    uint32_t process;
+    int64_t started_at, counted_since, heard_ms;
+    bool lost;
+    values_t now, before; /* of the process that is there; counters of those before it */
+} known_stage_t;
+
+struct board {
+    pthread_mutex_t lock;
+    TAILQ_HEAD(known_stages, known_stage) stages;
+    size_t stages_count;
+    values_t forgotten; /* counters of stages that had to make room */
+    values_t sums;      /* of one visit */
+    log_limit_t complained;
+};
+
+/* --- values ---------------------------------------------------------------------------------------------- */
+
+static struct value *find(values_t *values, metric_t metric, const char *label) {
+    for (size_t i = 0; i < values->count; i++)
+        if (values->items[i].metric == metric && strcmp(values->items[i].label, label) == 0)
+            return &values->items[i];
+    return NULL;
+}
+
+static struct value *append(values_t *values, metric_t metric, const char *label) {
+    if (values->count == values->room) {
+        values->room = values->room ? 2 * values->room : 64;
+        values->items = realloc(values->items, values->room * sizeof *values->items);
+        if (!values->items)
+            abort();
+    }
+    struct value *value = &values->items[values->count++];
+    *value = (struct value){.metric = metric};
+    strncpy(value->label, label, METRIC_LABEL_MAX_BYTES);
+    return value;
+}
+
+/* Peers must not make it grow without end: counters of writers that come and go have few labels, and the same. */
+static void add(values_t *values, const struct value *more) {
+    struct value *sum = find(values, more->metric, more->label);
+    if (!sum && values->count >= BOARD_VALUES_MAX)
+        return;
+    if (!sum)
+        sum = append(values, more->metric, more->label);
+    sum->value = (int64_t)((uint64_t)sum->value + (uint64_t)more->value); /* a stranger's numbers may overflow */
+    if (!sum->since_us || more->since_us < sum->since_us)
+        sum->since_us = more->since_us;
+    for (size_t i = 0; i < METRIC_BUCKETS; i++)
+        sum->buckets[i] += more->buckets[i];
+}
+
+static bool is_counted(metric_t metric) {
+    return METRICS[metric].type != METRIC_GAUGE;
+}
+
+static void add_counters(values_t *values, const values_t *more) {
+    for (size_t i = 0; i < more->count; i++)
+        if (is_counted(more->items[i].metric))
+            add(values, &more->items[i]);
+}
+
+static void take_values(values_t *values, const Ring__Figures *figures) {
+    values->count = 0;
+    for (size_t i = 0; i < figures->n_figures && values->count < BOARD_VALUES_MAX; i++) {
+        const Ring__Figure *figure = figures->figures[i];
+        metric_t metric = metric_named(figure->name);
+        size_t buckets = metric < METRICS_COUNT && METRICS[metric].type == METRIC_HISTOGRAM ? METRIC_BUCKETS : 0;
+        /* Another release has other metrics, or other buckets. */
+        if (metric == METRICS_COUNT || figure->n_buckets != buckets || !METRICS[metric].label != !*figure->label)
+            continue;
+        struct value *value = append(values, metric, figure->label);
+        value->value = figure->value;
+        value->since_us = figures->counted_since;
+        if (buckets)
+            memcpy(value->buckets, figure->buckets, sizeof value->buckets);
+    }
+}
+
+/* --- stages ---------------------------------------------------------------------------------------------- */
+
+board_t *board_new(void) {
+    board_t *board = calloc(1, sizeof *board);
+    if (!board)
+        abort();
+    pthread_mutex_init(&board->lock, NULL);
+    TAILQ_INIT(&board->stages);
+    return board;
+}
+
+static void forget(board_t *board, known_stage_t *stage) {
+    TAILQ_REMOVE(&board->stages, stage, next);
+    board->stages_count--;
+    free(stage->now.items);
+    free(stage->before.items);
+    free(stage);
+}
+
+void board_destroy(board_t **self_p) {
+    board_t *board = *self_p;
+    if (!board)
+        return;
+    while (!TAILQ_EMPTY(&board->stages))
+        forget(board, TAILQ_FIRST(&board->stages)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
+    free(board->forgotten.items);
+    free(board->sums.items);
+    pthread_mutex_destroy(&board->lock);
+    free(board);
+    *self_p = NULL;
+}
+
+static known_stage_t *find_stage(board_t *board, const char *id) {
+    known_stage_t *stage;
+    TAILQ_FOREACH(stage, &board->stages, next) {
+        if (strcmp(stage->id, id) == 0)
+            break;
+    }
+    return stage;
+}
+
+static void make_room(board_t *board) {
+    known_stage_t *stage, *oldest = TAILQ_FIRST(&board->stages);
+    if (!oldest || board->stages_count < BOARD_STAGES_MAX)
+        return;
+    TAILQ_FOREACH(stage, &board->stages, next) {
+        if (stage->heard_ms < oldest->heard_ms)
+            oldest = stage;
+    }
+    add_counters(&board->forgotten, &oldest->before);
+    add_counters(&board->forgotten, &oldest->now);
+    forget(board, oldest);
+}
+
+static known_stage_t *add_stage(board_t *board, const Ring__Alive *self) {
+    make_room(board);
+    known_stage_t *stage = calloc(1, sizeof *stage);
+    if (!stage)
+        abort();
+    snprintf(stage->id, sizeof stage->id, "%s", self->id);
+    TAILQ_INSERT_TAIL(&board->stages, stage, next);
+    board->stages_count++;
+    return stage;
+}
+
+/* What stages call their inboxes; it becomes a label and a text in JSON. */
+static bool is_stage(const Ring__Alive *self) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    return self && *self->id && strlen(self->id) < STAGE_ID_BYTES &&
+           strspn(self->id, letters) == strlen(self->id) && self->stage >= RING__STAGE__STAGE_LISTENER &&
+           self->stage <= RING__STAGE__STAGE_NOTIFIER;
+}
+
+void board_on_figures(board_t *board, const Ring__Figures *figures, int64_t now_ms) {
+    const Ring__Alive *self = figures->self;
+    if (!is_stage(self)) {
+        if (log_seldom(&board->complained, NULL))
+            log_warn(NULL, "a Figures message that does not say whose they are is not used");
+        return;
+    }
+    pthread_mutex_lock(&board->lock);
+    known_stage_t *stage = find_stage(board, self->id);
+    if (!stage)
+        stage = add_stage(board, self);
+    if (stage->counted_since != figures->counted_since)
+        add_counters(&stage->before, &stage->now);
+    snprintf(stage->release, sizeof stage->release, "%s", self->release);
+    stage->kind = self->stage;
+    stage->process = self->process;
+    stage->started_at = self->started_at;
+    stage->counted_since = figures->counted_since;
+    stage->heard_ms = now_ms;
+    stage->lost = false;
+    take_values(&stage->now, figures);
+    pthread_mutex_unlock(&board->lock);
+}
+
+void board_lost(board_t *board, const char *id) {
+    pthread_mutex_lock(&board->lock);
+    known_stage_t *stage = find_stage(board, id);
+    if (stage)
+        stage->lost = true;
+    pthread_mutex_unlock(&board->lock);
+}
+
+/* --- what they add up to ----------------------------------------------------------------------------------- */
+
+static bool is_up(const known_stage_t *stage, int64_t now_ms) {
+    return !stage->lost && now_ms - stage->heard_ms < STAGE_SILENCE_MS;
+}
+
+/* Values of this stage that count: gauges only of one that is there. */
+static void sum_stage(values_t *sums, metric_t metric, const known_stage_t *stage, bool up) {
+    for (size_t i = 0; i < stage->now.count; i++)
+        if (stage->now.items[i].metric == metric && (up || is_counted(metric)))
+            add(sums, &stage->now.items[i]);
+    for (size_t i = 0; i < stage->before.count; i++)
+        if (stage->before.items[i].metric == metric)
+            add(sums, &stage->before.items[i]);
+}
+
+static void show(values_t *sums, const char *stage, void (*visit)(void *, const board_value_t *), void *self) {
+    for (size_t i = 0; i < sums->count; i++) {
+        board_value_t value = {.metric = sums->items[i].metric,
+                               .label = sums->items[i].label,
+                               .stage = stage,
+                               .value = sums->items[i].value,
+                               .since_us = sums->items[i].since_us};
+        memcpy(value.buckets, sums->items[i].buckets, sizeof value.buckets);
+        visit(self, &value);
+    }
+    sums->count = 0;
+}
+
+static void visit_metric(board_t *board, metric_t metric, int64_t now_ms,
+                         void (*visit)(void *, const board_value_t *), void *self) {
+    const known_stage_t *stage;
+    values_t *sums = &board->sums;
+    sums->count = 0;
+    TAILQ_FOREACH(stage, &board->stages, next) {
+        bool shown = now_ms - stage->heard_ms < STAGE_SHOWN_MS;
+        if (!METRICS[metric].by_stage || shown)
+            sum_stage(sums, metric, stage, is_up(stage, now_ms));
+        if (METRICS[metric].by_stage)
+            show(sums, stage->id, visit, self);
+    }
+    if (METRICS[metric].by_stage)
+        return;
+    for (size_t i = 0; i < board->forgotten.count; i++)
+        if (board->forgotten.items[i].metric == metric)
+            add(sums, &board->forgotten.items[i]);
+    show(sums, NULL, visit, self);
+}
+
+void board_visit(board_t *board, int64_t now_ms, void (*visit)(void *self, const board_value_t *value),
+                 void *self) {
+    pthread_mutex_lock(&board->lock);
+    for (int metric = 0; metric < METRICS_COUNT; metric++)
+        visit_metric(board, (metric_t)metric, now_ms, visit, self);
+    pthread_mutex_unlock(&board->lock);
+}
+
+int64_t board_gauge(board_t *board, metric_t metric, int64_t now_ms, int64_t absent) {
+    const known_stage_t *stage;
+    bool found = false;
+    int64_t sum = 0;
+    pthread_mutex_lock(&board->lock);
+    TAILQ_FOREACH(stage, &board->stages, next)
+    for (size_t i = 0; i < stage->now.count && is_up(stage, now_ms); i++)
+        if (stage->now.items[i].metric == metric) {
+            sum = (int64_t)((uint64_t)sum + (uint64_t)stage->now.items[i].value);
+            found = true;
+        }
+    pthread_mutex_unlock(&board->lock);
+    return found ? sum : absent;
+}
+
+void board_visit_stages(board_t *board, int64_t now_ms, void (*visit)(void *self, const board_stage_t *stage),
+                        void *self) {
+    const known_stage_t *stage;
+    pthread_mutex_lock(&board->lock);
+    TAILQ_FOREACH(stage, &board->stages, next)
+    if (now_ms - stage->heard_ms < STAGE_SHOWN_MS)
+        visit(self, &(board_stage_t){stage->id, stage->release, stage->kind, stage->process, stage->started_at,
+                                     now_ms - stage->heard_ms, is_up(stage, now_ms)});
+    pthread_mutex_unlock(&board->lock);
+}

@@ -1,0 +1,79 @@
+#include "notifier/metrics/gauges.h"
+
+#include <sys/stat.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/metrics.h"
+
+static int64_t size_of(const char *path) {
+    struct stat s;
+    return path && stat(path, &s) == 0 ? s.st_size : 0;
+}
+
+static void measure_size(const journal_t *journal) {
+    const char *path = sqlite3_db_filename(journal->db, "main");
+    if (path && *path)
+        metric_set(METRIC_JOURNAL_SIZE, NULL, size_of(path) + size_of(sqlite3_filename_wal(path)));
+}
+
+static void count_states(journal_t *journal) {
+    static const char *const always[] = {"receiving", "due", "registered", "refused"};
+    metric_forget(METRIC_JOURNAL_RECEPTIONS);
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+        metric_set(METRIC_JOURNAL_RECEPTIONS, always[i], 0);
+    sqlite3_stmt *row = journal_query(journal, SQL_STATUS_STATES, VALUES(NUMBER(RECEPTION_STATES_MAX)));
+    while (journal_row(journal, row))
+        metric_set(METRIC_JOURNAL_RECEPTIONS, (const char *)sqlite3_column_text(row, 0),
+                   sqlite3_column_int64(row, 1));
+}
+
+static void measure_oldest(journal_t *journal) {
+    int64_t ended_at = 0;
+    sqlite3_stmt *row = journal_query(journal, SQL_STATUS_OLDEST_DUE, NULL, 0);
+    while (journal_row(journal, row))
+        ended_at = sqlite3_column_int64(row, 1);
+    int64_t waits_ms = ended_at ? journal_now() - ended_at : 0;
+    metric_set(METRIC_OLDEST_UNREGISTERED, NULL, waits_ms > 0 ? waits_ms * 1000 : 0);
+}
+
+/* A week of receptions takes a moment to be counted: the larger the journal, the more rarely. */
+static void measure_journal(gauges_t *gauges, journal_t *journal, int64_t now_ms) {
+    measure_size(journal);
+    if (now_ms < gauges->next_states_ms)
+        return;
+    int64_t begun_us = clock_us();
+    count_states(journal);
+    measure_oldest(journal);
+    (void)!journal_commit(journal); /* of nothing; a failure was logged */
+    int64_t took_ms = (clock_us() - begun_us) / 1000;
+    gauges->next_states_ms = now_ms + MEASURE_INTERVAL_MS + took_ms * JOURNAL_COUNT_PAUSE;
+}
+
+static void measure_connection(metric_t metric, link_state_t *state) {
+    bool connected;
+    int64_t since;
+    char why[LINK_WHY_BYTES];
+    link_state_read(state, &connected, &since, why);
+    metric_set(metric, NULL, connected);
+}
+
+static void measure_progress(gauges_t *gauges, publisher_t *publisher) {
+    uint64_t waiting, dropped;
+    publisher_count(publisher, &waiting, &dropped);
+    metric_set(METRIC_PROGRESS_WAITING, NULL, (int64_t)waiting);
+    metric_add(METRIC_PROGRESS_DROPPED, NULL, dropped - gauges->dropped);
+    gauges->dropped = dropped;
+}
+
+void gauges_measure(gauges_t *gauges, const gauges_sources_t *sources, int64_t now_ms) {
+    if (now_ms < gauges->next_ms)
+        return;
+    gauges->next_ms = now_ms + MEASURE_INTERVAL_MS;
+    measure_journal(gauges, sources->journal, now_ms);
+    measure_connection(METRIC_BROKER_CONNECTED, sources->broker);
+    if (sources->has_nats)
+        measure_connection(METRIC_NATS_CONNECTED, sources->nats);
+    measure_progress(gauges, sources->publisher);
+    metric_set(METRIC_REGISTRATIONS_UNDER_WAY, NULL, (int64_t)registrar_under_way(sources->registrar));
+}

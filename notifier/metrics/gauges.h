@@ -1,0 +1,26 @@
+/* What the notifier measures about once a second: the journal, the broker's and NATS's state, queues. */
+#ifndef NOTIFIER_METRICS_GAUGES_H
+#define NOTIFIER_METRICS_GAUGES_H
+
+#include "common/link_state.h"
+#include "notifier/broker/registrar.h"
+#include "notifier/journal/journal.h"
+#include "notifier/progress/publisher.h"
+
+typedef struct gauges {
+    int64_t next_ms, next_states_ms;
+    uint64_t dropped; /* progress messages, so far */
+} gauges_t;
+
+typedef struct gauges_sources {
+    journal_t *journal;
+    const registrar_t *registrar;
+    publisher_t *publisher;
+    link_state_t *broker, *nats;
+    bool has_nats;
+} gauges_sources_t;
+
+/* Outside of a transaction. */
+void gauges_measure(gauges_t *gauges, const gauges_sources_t *sources, int64_t now_ms);
+
+#endif

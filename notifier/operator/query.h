@@ -1,0 +1,48 @@
+/* What the notifier tells the operator's tool, and what it does for it. Answers wait for the commit of the
+ * transaction that they are about, like everything else that follows from one. */
+#ifndef NOTIFIER_OPERATOR_QUERY_H
+#define NOTIFIER_OPERATOR_QUERY_H
+
+#include <stdbool.h>
+
+#include "common/link_state.h"
+#include "common/stage.h"
+#include "notifier/broker/registrar.h"
+#include "notifier/journal/journal.h"
+#include "notifier/progress/publisher.h"
+#include "proto/ring.h"
+
+typedef struct query query_t;
+
+/* All of it must outlive the query. */
+typedef struct query_sources {
+    const stage_t *stage;
+    journal_t *journal;
+    const registrar_t *registrar;
+    publisher_t *publisher;
+    link_state_t *broker, *nats;
+} query_sources_t;
+
+query_t *query_new(const query_sources_t *sources);
+void query_destroy(query_t **self_p);
+
+/* Messages of the ring. Those without a usable inbox are ignored. */
+void query_on_status(query_t *query, const Ring__StatusQuery *message);
+void query_on_series(query_t *query, const Ring__SeriesQuery *message);
+void query_on_resend(query_t *query, const Ring__Resend *message);
+void query_on_register(query_t *query, const Ring__Register *message);
+
+/* The transaction has ended: the answers go out, or, where it has failed, an error in place of each. */
+void query_settle(query_t *query, bool committed);
+
+/* --- shared by query.c, resend.c and view.c --- */
+
+/* An answer to go out after the commit, to fill with what malloc gave. NULL where nobody is to be answered. */
+Ring__Answer *query_answer(query_t *query, const Ring__ReplyTo *reply_to);
+journal_t *query_journal(query_t *query);
+/* Columns as RECEPTION_PAGE (journal_sql.c) has them; free with ring__reception__free_unpacked. */
+Ring__Reception *query_reception(sqlite3_stmt *row);
+/* As for the fields of a message that is freed with free_unpacked. */
+char *query_text(const char *text);
+
+#endif

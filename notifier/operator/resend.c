@@ -1,0 +1,136 @@
+/* Registrations that an operator asks for: a series once more, or one that lies in storage and that the journal
+ * does not know. Each is a reception of its own that is over and due; the registrar does the rest. */
+#include <stdlib.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+#include "notifier/cube/registration.h"
+#include "notifier/operator/query.h"
+
+/* What is asked for. `packed` as the journal keeps it. */
+typedef struct wish {
+    const char *calling_ae, *series_uid, *folder;
+    const void *packed;
+    size_t packed_size;
+    int64_t files;
+} wish_t;
+
+static Ring__Registration *add_result(Ring__Registrations *results, const char *calling_ae) {
+    Ring__Registration *result = malloc(sizeof *result);
+    if (!result)
+        abort();
+    ring__registration__init(result);
+    result->calling_ae = query_text(calling_ae);
+    results->registrations[results->n_registrations++] = result;
+    return result;
+}
+
+static Ring__Registrations *results_new(size_t room) {
+    Ring__Registrations *results = malloc(sizeof *results);
+    if (!results)
+        abort();
+    ring__registrations__init(results);
+    results->registrations = calloc(room, sizeof *results->registrations);
+    if (!results->registrations)
+        abort();
+    return results;
+}
+
+/* --- both ---------------------------------------------------------------------------------------------- */
+
+/* What the journal knows of the folder: one that is received or due will be registered with what it holds then. */
+static Ring__Outcome known(journal_t *journal, const char *series_uid, const char *folder) {
+    Ring__Outcome outcome = RING__OUTCOME__OUTCOME_NONE;
+    sqlite3_stmt *row = journal_query(journal, SQL_REGISTER_FIND, VALUES(TEXT(series_uid), TEXT(folder)));
+    while (journal_row(journal, row))
+        outcome = sqlite3_column_int64(row, 0)   ? RING__OUTCOME__OUTCOME_UNDER_WAY
+                  : sqlite3_column_int64(row, 1) ? RING__OUTCOME__OUTCOME_REGISTERED
+                                                 : RING__OUTCOME__OUTCOME_NONE;
+    return outcome;
+}
+
+static void add_due(journal_t *journal, const wish_t *wish, Ring__Registration *result) {
+    int64_t now = journal_now();
+    if (journal_run(journal, SQL_REGISTER_ADD,
+                    VALUES(TEXT(wish->calling_ae), TEXT(wish->series_uid), TEXT(wish->folder),
+                           BYTES(wish->packed, wish->packed_size), NUMBER(wish->files), NUMBER(now))) == 1)
+        result->reception = sqlite3_last_insert_rowid(journal->db);
+    log_info(NULL, "series %s is registered because an operator asks for it", wish->series_uid);
+}
+
+/* Decides what comes of it; `again`: though it is registered. */
+static void decide(journal_t *journal, const wish_t *wish, const Ring__Series *series, bool again, bool dry_run,
+                   Ring__Registration *result) {
+    char *problem =
+        series ? registration_problem(series) : query_text("its tags can't be read back from the journal");
+    result->outcome = known(journal, wish->series_uid, wish->folder);
+    if (result->outcome == RING__OUTCOME__OUTCOME_UNDER_WAY ||
+        (result->outcome == RING__OUTCOME__OUTCOME_REGISTERED && !again)) {
+        free(problem);
+    } else if (problem) {
+        result->outcome = RING__OUTCOME__OUTCOME_REFUSED;
+        result->why = problem;
+    } else {
+        result->outcome = RING__OUTCOME__OUTCOME_DUE;
+        if (!dry_run)
+            add_due(journal, wish, result);
+    }
+}
+
+/* --- Register ------------------------------------------------------------------------------------------ */
+
+void query_on_register(query_t *query, const Ring__Register *message) {
+    const Ring__Series *series = message->series;
+    Ring__Answer *answer = query_answer(query, message->reply_to);
+    if (!answer)
+        return;
+    if (!series || !*series->series_instance_uid || !*series->folder) {
+        answer->error = query_text("the request names no series and folder");
+        return;
+    }
+    size_t size = ring__series__get_packed_size(series);
+    uint8_t *packed = malloc(size + 1);
+    if (!packed)
+        abort();
+    ring__series__pack(series, packed);
+    wish_t wish = {message->calling_ae, series->series_instance_uid, series->folder, packed, size, message->files};
+    answer->registrations = results_new(1);
+    decide(query_journal(query), &wish, series, message->again, message->dry_run,
+           add_result(answer->registrations, message->calling_ae));
+    free(packed);
+}
+
+/* --- Resend -------------------------------------------------------------------------------------------- */
+
+static void resend_reception(journal_t *journal, int64_t reception, Ring__Registrations *results) {
+    sqlite3_stmt *row = journal_query(journal, SQL_RESEND_READ, VALUES(NUMBER(reception)));
+    while (journal_row(journal, row)) {
+        wish_t wish = {.calling_ae = (const char *)sqlite3_column_text(row, 0),
+                       .series_uid = (const char *)sqlite3_column_text(row, 1),
+                       .folder = (const char *)sqlite3_column_text(row, 2),
+                       .packed = sqlite3_column_blob(row, 3),
+                       .packed_size = (size_t)sqlite3_column_bytes(row, 3),
+                       .files = sqlite3_column_int64(row, 4)};
+        Ring__Series *series = ring__series__unpack(NULL, wish.packed_size, wish.packed);
+        decide(journal, &wish, series, true, false, add_result(results, wish.calling_ae));
+        ring__series__free_unpacked(series, NULL);
+    }
+}
+
+/* The last reception of each folder of the series. They are collected first: what is added must not be found. */
+void query_on_resend(query_t *query, const Ring__Resend *message) {
+    Ring__Answer *answer = query_answer(query, message->reply_to);
+    journal_t *journal = query_journal(query);
+    int64_t receptions[RESEND_FOLDERS_MAX];
+    size_t count = 0;
+    if (!answer)
+        return;
+    sqlite3_stmt *row = journal_query(
+        journal, SQL_RESEND_FIND,
+        VALUES(TEXT(message->series_instance_uid), TEXT(message->calling_ae), NUMBER(RESEND_FOLDERS_MAX)));
+    while (journal_row(journal, row))
+        receptions[count++] = sqlite3_column_int64(row, 0);
+    answer->registrations = results_new(RESEND_FOLDERS_MAX);
+    for (size_t i = 0; i < count; i++)
+        resend_reception(journal, receptions[i], answer->registrations);
+}

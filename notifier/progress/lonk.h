@@ -1,0 +1,26 @@
+/* LONK, the "light oxidicom notifications encoding": subjects and payloads as bytes. */
+#ifndef NOTIFIER_PROGRESS_LONK_H
+#define NOTIFIER_PROGRESS_LONK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The first byte of each payload. */
+#define LONK_DONE        0x00
+#define LONK_COUNT       0x01
+#define LONK_ERROR       0x02
+
+#define LONK_COUNT_BYTES 5
+
+/* "{root}.{calling AE}.{SeriesInstanceUID}"; what would end a token, match several or break NATS' line (space, `.`,
+ * `*`, `>`, control characters) becomes `_` in the last two parts, an empty AE title too; an empty UID is UNKNOWN.
+ * Free it. */
+char *lonk_subject(const char *root, const char *calling_ae, const char *series_uid);
+
+/* 01 and the count, little endian. */
+void lonk_count(uint8_t payload[LONK_COUNT_BYTES], uint32_t count);
+
+/* 02 and the text. Free it. */
+uint8_t *lonk_error(const char *text, size_t *size);
+
+#endif

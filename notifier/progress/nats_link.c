@@ -1,0 +1,293 @@
+#include "notifier/progress/nats_link.h"
+
+#include <nats/nats.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "notifier/progress/lonk.h"
+#include "notifier/progress/nats_options.h"
+
+/* The end of a series that NATS may not have. */
+typedef struct final {
+    TAILQ_ENTRY(final) next;
+    char *subject;
+    uint32_t count;
+    int64_t since_ms;
+    uint64_t said;       /* the connection over which it was said; 0: none */
+    int64_t answered_ms; /* when NATS answered after that; 0: not yet */
+} final_t;
+
+struct nats_link {
+    const settings_t *settings;
+    link_state_t *state;
+    natsOptions *options;       /* NULL: the address is of no use */
+    natsConnection *connection; /* NULL: none */
+    uint64_t number;            /* of the connection, from 1 */
+    bool broken;                /* something of what it should have said is lost */
+    int64_t retry_at_ms, pause_ms, complained_ms;
+    natsStatus complaint;   /* what was complained about last */
+    int64_t asked_ms;       /* when NATS was last asked whether it has everything */
+    int64_t interrupted_ms; /* when there was no connection last; 0: never */
+    uint64_t lost;          /* messages */
+    log_limit_t complained_lost;
+    TAILQ_HEAD(finals, final) finals; /* oldest first */
+    size_t finals_count;
+};
+
+/* --- connecting ------------------------------------------------------------------------------------------ */
+
+/* cnats throws away what it could not write before NATS_WRITE_TIMEOUT_MS, and keeps the connection. */
+static bool is_of_the_wire(natsStatus status) {
+    return status == NATS_TIMEOUT || status == NATS_IO_ERROR || status == NATS_SSL_ERROR;
+}
+
+static bool is_connected(const nats_link_t *link) {
+    const char *text;
+    return link->connection && !link->broken &&
+           natsConnection_Status(link->connection) == NATS_CONN_STATUS_CONNECTED &&
+           !is_of_the_wire(natsConnection_GetLastError(link->connection, &text));
+}
+
+/* Says once why there is no connection, and again when the reason is another or a minute has gone by. */
+static void complain(nats_link_t *link, natsStatus status, const char *why) {
+    int64_t now = clock_ms();
+    if (link->complained_ms && status == link->complaint && now - link->complained_ms < NATS_COMPLAINT_INTERVAL_MS)
+        return;
+    link->complained_ms = now;
+    link->complaint = status;
+    if (status == NATS_CONNECTION_AUTH_FAILED)
+        log_error(NULL, "NATS does not let this user in; progress is dropped, reception goes on");
+    else
+        log_warn(NULL, "NATS is not there yet (%s); progress is dropped, reception goes on", why);
+}
+
+/* The CA is read each time, so that it may come later or be replaced. Of cnats' own texts only those about TLS are
+ * repeated: others may hold the address. */
+static natsStatus connect_to(nats_link_t *link, const char **why) {
+    const char *ca = link->settings->nats_ca;
+    natsStatus status = ca ? natsOptions_LoadCATrustedCertificates(link->options, ca) : NATS_OK;
+    if (status != NATS_OK) {
+        *why = "OXIDICOM_NATS_CA can't be read";
+        return status;
+    }
+    status = natsConnection_Connect(&link->connection, link->options);
+    *why = status == NATS_SSL_ERROR ? nats_GetLastError(NULL) : NULL;
+    const char *place_end = *why ? strstr(*why, "): ") : NULL; /* in cnats' source */
+    if (place_end)
+        *why = place_end + strlen("): ");
+    if (!*why)
+        *why = natsStatus_GetText(status);
+    return status;
+}
+
+static void try_to_connect(nats_link_t *link) {
+    natsConnection_Destroy(link->connection);
+    link->connection = NULL;
+    const char *why;
+    natsStatus status = connect_to(link, &why);
+    if (status == NATS_OK) {
+        log_info(NULL, "connected to NATS");
+        link_state_up(link->state);
+        link->number++;
+        link->broken = false;
+        link->pause_ms = link->complained_ms = link->asked_ms = 0;
+        return;
+    }
+    link->pause_ms = link->pause_ms ? link->pause_ms * 2 : NATS_RETRY_FIRST_MS;
+    if (link->pause_ms > NATS_RETRY_LONGEST_MS)
+        link->pause_ms = NATS_RETRY_LONGEST_MS;
+    link->interrupted_ms = clock_ms();
+    link->retry_at_ms =
+        link->interrupted_ms + link->pause_ms / 2 + arc4random_uniform((uint32_t)link->pause_ms / 2);
+    link_state_down(link->state, why);
+    complain(link, status, why);
+}
+
+nats_link_t *nats_link_new(const settings_t *settings, link_state_t *state) {
+    nats_link_t *link = calloc(1, sizeof *link);
+    if (!link)
+        abort();
+    link->settings = settings;
+    link->state = state;
+    TAILQ_INIT(&link->finals);
+    link->options = nats_options_new(settings, state);
+    if (link->options)
+        try_to_connect(link);
+    return link;
+}
+
+/* --- what is kept ---------------------------------------------------------------------------------------- */
+
+static void lose(nats_link_t *link, const char *why) {
+    link->lost++;
+    if (link->options && log_seldom(&link->complained_lost, NULL))
+        log_warn(NULL, "progress messages that NATS did not take so far: %llu (%s)", (unsigned long long)link->lost,
+                 why);
+}
+
+static void forget(nats_link_t *link, final_t *final) {
+    TAILQ_REMOVE(&link->finals, final, next);
+    link->finals_count--;
+    free(final->subject);
+    free(final);
+}
+
+static final_t *keep(nats_link_t *link, const char *subject, uint32_t count) {
+    if (link->finals_count == LONK_DONES_MAX) {
+        lose(link, "too many series have ended");
+        forget(link, TAILQ_FIRST(&link->finals));
+    }
+    final_t *final = calloc(1, sizeof *final);
+    if (!final || !(final->subject = strdup(subject)))
+        abort();
+    final->count = count;
+    final->since_ms = clock_ms();
+    TAILQ_INSERT_TAIL(&link->finals, final, next);
+    link->finals_count++;
+    return final;
+}
+
+static void forget_old(nats_link_t *link) {
+    int64_t oldest_ms = clock_ms() - LONK_DONE_KEEP_MS;
+    while (!TAILQ_EMPTY(&link->finals) && TAILQ_FIRST(&link->finals)->since_ms < oldest_ms) {
+        lose(link, "NATS stays away");
+        forget(link, TAILQ_FIRST(&link->finals)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
+    }
+}
+
+/* Forgets what NATS has answered for, if the connection has outlived the answer: cnats also takes it for one that
+ * it could not ask any more. */
+static void forget_answered(nats_link_t *link) {
+    if (!is_connected(link))
+        return;
+    int64_t settled_ms = clock_ms() - NATS_SETTLE_MS;
+    final_t *next;
+    for (final_t *final = TAILQ_FIRST(&link->finals); final; final = next) {
+        next = TAILQ_NEXT(final, next);
+        if (final->said == link->number && final->answered_ms && final->answered_ms <= settled_ms)
+            forget(link, final);
+    }
+}
+
+static bool waits_for_answer(const nats_link_t *link) {
+    const final_t *final = TAILQ_LAST(&link->finals, finals);
+    return final && (final->said != link->number || !final->answered_ms);
+}
+
+/* --- saying ---------------------------------------------------------------------------------------------- */
+
+static bool say(nats_link_t *link, const char *subject, const void *payload, size_t size) {
+    if (!is_connected(link))
+        return false;
+    natsStatus status = natsConnection_Publish(link->connection, subject, payload, (int)size);
+    link->broken = is_of_the_wire(status);
+    return status == NATS_OK;
+}
+
+/* The last count may have been lost in an interruption; to say it again does no harm. */
+static bool say_final(nats_link_t *link, final_t *final) {
+    static const uint8_t done[] = {LONK_DONE};
+    uint8_t count[LONK_COUNT_BYTES];
+    bool interrupted = link->interrupted_ms && clock_ms() - link->interrupted_ms < LONK_DONE_KEEP_MS;
+    lonk_count(count, final->count);
+    if ((final->count > 0 && interrupted && !say(link, final->subject, count, sizeof count)) ||
+        !say(link, final->subject, done, sizeof done))
+        return false;
+    final->said = link->number;
+    final->answered_ms = 0;
+    return true;
+}
+
+void nats_link_publish(nats_link_t *link, const char *subject, const void *payload, size_t size) {
+    if (!say(link, subject, payload, size))
+        lose(link, "there is no connection");
+}
+
+void nats_link_publish_done(nats_link_t *link, const char *subject, uint32_t count) {
+    if (link->options)
+        say_final(link, keep(link, subject, count));
+}
+
+static void say_finals(nats_link_t *link) {
+    final_t *final;
+    TAILQ_FOREACH(final, &link->finals, next) {
+        if (final->said != link->number && !say_final(link, final))
+            return;
+    }
+}
+
+/* --- service --------------------------------------------------------------------------------------------- */
+
+/* NATS handles what one connection says in order, so its answer to a PING is one to all before. An answer that took
+ * longer than allowed may be none: the PING could not be written. */
+static void ask(nats_link_t *link, int64_t ms) {
+    int64_t since_ms = clock_ms();
+    natsStatus status = natsConnection_FlushTimeout(link->connection, ms);
+    link->asked_ms = clock_ms();
+    if (status != NATS_OK || link->asked_ms - since_ms >= ms)
+        return;
+    final_t *final;
+    TAILQ_FOREACH(final, &link->finals, next) {
+        if (final->said == link->number && !final->answered_ms) /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
+            final->answered_ms = link->asked_ms;
+    }
+}
+
+int64_t nats_link_service(nats_link_t *link) {
+    if (!link->options)
+        return -1;
+    forget_old(link);
+    if (!is_connected(link)) {
+        link->interrupted_ms = clock_ms();
+        int64_t left_ms = link->retry_at_ms - clock_ms();
+        if (left_ms > 0)
+            return left_ms;
+        try_to_connect(link);
+        if (!is_connected(link))
+            return 0;
+    }
+    forget_answered(link);
+    if (TAILQ_EMPTY(&link->finals))
+        return NATS_LOOK_INTERVAL_MS;
+    int64_t left_ms = link->asked_ms + NATS_ASK_INTERVAL_MS - clock_ms();
+    if (left_ms > 0)
+        return left_ms;
+    say_finals(link);
+    if (waits_for_answer(link))
+        ask(link, NATS_ANSWER_TIMEOUT_MS);
+    return NATS_ASK_INTERVAL_MS;
+}
+
+void nats_link_flush(nats_link_t *link, int64_t ms) {
+    int64_t deadline_ms = clock_ms() + ms;
+    for (int64_t left_ms = ms; is_connected(link) && !TAILQ_EMPTY(&link->finals) && left_ms > 0;
+         left_ms = deadline_ms - clock_ms()) {
+        if (waits_for_answer(link))
+            ask(link, left_ms < NATS_ANSWER_TIMEOUT_MS ? left_ms : NATS_ANSWER_TIMEOUT_MS);
+        poll(NULL, 0, NATS_LAST_LOOK_MS);
+        forget_answered(link);
+    }
+    if (!TAILQ_EMPTY(&link->finals))
+        log_warn(NULL, "the last progress messages may be lost");
+}
+
+void nats_link_destroy(nats_link_t **self_p) {
+    nats_link_t *link = *self_p;
+    if (!link)
+        return;
+    while (!TAILQ_EMPTY(&link->finals))
+        forget(link, TAILQ_FIRST(&link->finals)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
+    natsConnection_Destroy(link->connection);
+    natsOptions_Destroy(link->options);
+    /* cnats' threads may still be about to say that the connection is lost. */
+    if (nats_CloseAndWait(NATS_CLOSE_MS) != NATS_OK)
+        log_debug(NULL, "cnats does not end");
+    free(link);
+    *self_p = NULL;
+}

@@ -1,0 +1,107 @@
+#include "notifier/progress/nats_options.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/percent.h"
+
+static void on_disconnected(natsConnection *connection, void *closure) {
+    (void)connection;
+    link_state_down(closure, "the connection was lost");
+    log_warn(NULL, "the connection to NATS is lost; progress is dropped, reception goes on");
+}
+
+/* cnats prints errors of the connection on stderr unless somebody takes them. */
+static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *closure) {
+    (void)connection;
+    (void)subscription;
+    (void)closure;
+    log_warn(NULL, "NATS: %s", natsStatus_GetText(status));
+}
+
+/* cnats takes user and password of an address as they are. Where they are percent-encoded, they are cut out and
+ * told it decoded, for all servers that have none of their own. */
+static natsStatus take_encoded_user(natsOptions *options, char *address) {
+    char *scheme = strstr(address, "://"), *user = scheme ? scheme + strlen("://") : address;
+    char *at = strrchr(user, '@');
+    if (!at || !memchr(user, '%', (size_t)(at - user)))
+        return NATS_OK;
+    *at = 0;
+    char *copy = strdup(user), *password;
+    if (!copy)
+        abort();
+    memmove(user, at + 1, strlen(at + 1) + 1);
+    if ((password = strchr(copy, ':')))
+        *password++ = 0;
+    natsStatus status = NATS_INVALID_ARG;
+    if (percent_decode(copy) && (!password || percent_decode(password)))
+        status = password ? natsOptions_SetUserInfo(options, copy, password) : natsOptions_SetToken(options, copy);
+    free(copy);
+    return status;
+}
+
+/* The servers of the address, tried in their order, over TLS where one of them or a CA says so; and who we are. */
+static natsStatus set_servers(natsOptions *options, const settings_t *settings) {
+    const char *servers[NATS_SERVERS_MAX];
+    int count = 0;
+    bool secure = settings->nats_ca != NULL;
+    char *addresses = strdup(settings->nats_address), *rest = addresses;
+    if (!addresses)
+        abort();
+    natsStatus status = NATS_OK;
+    for (char *address; status == NATS_OK && count < NATS_SERVERS_MAX && (address = strsep(&rest, ","));) {
+        secure = secure || strncmp(address, "tls://", strlen("tls://")) == 0;
+        status = take_encoded_user(options, address);
+        servers[count++] = address;
+    }
+    if (status == NATS_OK)
+        status = natsOptions_SetServers(options, servers, count);
+    free(addresses);
+    if (status == NATS_OK)
+        status = natsOptions_SetNoRandomize(options, true);
+    if (status == NATS_OK && secure)
+        status = natsOptions_SetSecure(options, true);
+    if (status == NATS_OK && settings->nats_credentials)
+        status = natsOptions_SetUserCredentialsFromFiles(options, settings->nats_credentials, NULL);
+    return status;
+}
+
+/* Never logs the address, which may hold a password. cnats does not reconnect by itself: it would keep what was not
+ * sent out of our sight, and give up for good after a refusal. */
+static natsStatus set_options(natsOptions *options, const settings_t *settings, link_state_t *state) {
+    natsStatus status = set_servers(options, settings);
+    if (status == NATS_OK)
+        status = natsOptions_SetName(options, "oxidicom-notifier");
+    if (status == NATS_OK)
+        status = natsOptions_SetTimeout(options, NATS_CONNECT_TIMEOUT_MS);
+    if (status == NATS_OK)
+        status = natsOptions_SetAllowReconnect(options, false);
+    if (status == NATS_OK)
+        status = natsOptions_SetWriteDeadline(options, NATS_WRITE_TIMEOUT_MS);
+    if (status == NATS_OK)
+        status = natsOptions_SetPingInterval(options, NATS_PING_INTERVAL_MS);
+    if (status == NATS_OK)
+        status = natsOptions_SetMaxPingsOut(options, NATS_PINGS_MAX);
+    if (status == NATS_OK)
+        status = natsOptions_SetDisconnectedCB(options, on_disconnected, state);
+    if (status == NATS_OK)
+        status = natsOptions_SetErrorHandler(options, on_error, NULL);
+    return status;
+}
+
+natsOptions *nats_options_new(const settings_t *settings, link_state_t *state) {
+    natsOptions *options = NULL;
+    natsStatus status = natsOptions_Create(&options);
+    if (status == NATS_OK)
+        status = set_options(options, settings, state);
+    if (status == NATS_OK)
+        return options;
+    link_state_down(state, natsStatus_GetText(status));
+    log_error(NULL, "OXIDICOM_NATS_ADDRESS can't be used: %s; no progress is published",
+              natsStatus_GetText(status));
+    natsOptions_Destroy(options);
+    return NULL;
+}

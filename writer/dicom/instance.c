@@ -1,0 +1,155 @@
+#include "writer/dicom/instance.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "writer/dicom/forms.h"
+#include "writer/dicom/path.h"
+#include "writer/dicom/text.h"
+
+/* First values of the head as text; NULL: absent or empty. */
+typedef char *texts_t[HEAD_TAGS];
+
+static char *copy_text(const char *text) {
+    char *copy = strdup(text ? text : "");
+    if (!copy)
+        abort();
+    return copy;
+}
+
+static void read_texts(const head_t *head, texts_t texts) {
+    size_t size;
+    const char *bytes = head_value(head, HEAD_SPECIFIC_CHARACTER_SET, &size);
+    character_set_t set = character_set_read(bytes, size);
+    for (int tag = 0; tag < HEAD_TAGS; tag++) {
+        bytes = head_value(head, (head_tag_t)tag, &size);
+        texts[tag] = bytes && size ? text_first_value(&set, bytes, size, tag == HEAD_PATIENT_NAME) : NULL;
+    }
+}
+
+static bool is_blank(const char *text) {
+    return !text || !*text;
+}
+
+/* Where the data set does not name its SOP class or instance, the command does. */
+static void complete_from_command(texts_t texts, head_tag_t tag, const char *of_command) {
+    if (!is_blank(texts[tag]))
+        return;
+    free(texts[tag]);
+    texts[tag] = copy_text(of_command);
+}
+
+void refusal_set(refusal_t *refusal, store_status_t status, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    refusal->status = status;
+    refusal->offending_element = 0;
+    vsnprintf(refusal->comment, sizeof refusal->comment, format, arguments);
+    va_end(arguments);
+}
+
+static bool refuse_tag(refusal_t *refusal, head_tag_t tag, const char *name, const char *why) {
+    uint32_t number = head_tag_number(tag);
+    refusal_set(refusal, STATUS_CANNOT_UNDERSTAND, "%s (%04X,%04X) %s", name, number >> 16, number & 0xFFFF, why);
+    refusal->offending_element = number;
+    return false;
+}
+
+/* What CUBE's registration can't do without (DESIGN, Path). */
+static bool has_required(texts_t texts, refusal_t *refusal) {
+    static const struct {
+        head_tag_t tag;
+        const char *name;
+    } required[] = {
+        {HEAD_STUDY_INSTANCE_UID, "StudyInstanceUID"},
+        {HEAD_SERIES_INSTANCE_UID, "SeriesInstanceUID"},
+        {HEAD_PATIENT_ID, "PatientID"},
+        {HEAD_STUDY_DATE, "StudyDate"},
+        {HEAD_SOP_CLASS_UID, "SOPClassUID"},
+        {HEAD_SOP_INSTANCE_UID, "SOPInstanceUID"},
+    };
+    for (size_t i = 0; i < sizeof required / sizeof *required; i++)
+        if (is_blank(texts[required[i].tag]))
+            return refuse_tag(refusal, required[i].tag, required[i].name, "is missing");
+    char date[ISO_DATE_BYTES + 1];
+    if (!date_read(texts[HEAD_STUDY_DATE], date))
+        return refuse_tag(refusal, HEAD_STUDY_DATE, "StudyDate", "is not a date");
+    return true;
+}
+
+static char *iso_date(const char *text) {
+    char date[ISO_DATE_BYTES + 1];
+    return copy_text(text && date_read(text, date) ? date : "");
+}
+
+static Ring__Series *series_new(texts_t texts) {
+    Ring__Series *series = malloc(sizeof *series);
+    if (!series)
+        abort();
+    ring__series__init(series);
+    series->series_instance_uid = copy_text(texts[HEAD_SERIES_INSTANCE_UID]);
+    series->study_instance_uid = copy_text(texts[HEAD_STUDY_INSTANCE_UID]);
+    series->patient_id = copy_text(texts[HEAD_PATIENT_ID]);
+    series->study_date = iso_date(texts[HEAD_STUDY_DATE]);
+    series->patient_name = copy_text(texts[HEAD_PATIENT_NAME]);
+    series->patient_birth_date = iso_date(texts[HEAD_PATIENT_BIRTH_DATE]);
+    const char *sex = texts[HEAD_PATIENT_SEX];
+    series->patient_sex = copy_text(sex && sex_valid(sex) ? sex : "");
+    series->has_patient_age_days =
+        texts[HEAD_PATIENT_AGE] && age_read(texts[HEAD_PATIENT_AGE], &series->patient_age_days);
+    series->accession_number = copy_text(texts[HEAD_ACCESSION_NUMBER]);
+    series->modality = copy_text(texts[HEAD_MODALITY]);
+    series->protocol_name = copy_text(texts[HEAD_PROTOCOL_NAME]);
+    series->study_description = copy_text(texts[HEAD_STUDY_DESCRIPTION]);
+    series->series_description = copy_text(texts[HEAD_SERIES_DESCRIPTION]);
+    return series;
+}
+
+static void find_place(instance_t *instance, texts_t texts, const char *calling_ae) {
+    path_parts_t parts = {
+        .calling_ae = calling_ae,
+        .patient_id = texts[HEAD_PATIENT_ID],
+        .patient_name = texts[HEAD_PATIENT_NAME],
+        .patient_birth_date = texts[HEAD_PATIENT_BIRTH_DATE],
+        .study_description = texts[HEAD_STUDY_DESCRIPTION],
+        .accession_number = texts[HEAD_ACCESSION_NUMBER],
+        .study_date = texts[HEAD_STUDY_DATE],
+        .series_number = texts[HEAD_SERIES_NUMBER],
+        .series_description = texts[HEAD_SERIES_DESCRIPTION],
+        .series_instance_uid = texts[HEAD_SERIES_INSTANCE_UID],
+        .instance_number = texts[HEAD_INSTANCE_NUMBER],
+        .sop_instance_uid = texts[HEAD_SOP_INSTANCE_UID],
+    };
+    instance->series->folder = path_folder(&parts);
+    instance->series->pacs_name = path_pacs_name(calling_ae);
+    instance->file = path_file(&parts);
+}
+
+bool instance_read(instance_t *instance, const head_t *head, const Ring__ObjectHeader *command,
+                   refusal_t *refusal) {
+    texts_t texts;
+    read_texts(head, texts);
+    complete_from_command(texts, HEAD_SOP_CLASS_UID, command->sop_class_uid);
+    complete_from_command(texts, HEAD_SOP_INSTANCE_UID, command->sop_instance_uid);
+    *instance = (instance_t){.series = series_new(texts)};
+    bool stored = has_required(texts, refusal);
+    if (stored) {
+        find_place(instance, texts, command->calling_ae);
+        instance->sop_class_uid = copy_text(texts[HEAD_SOP_CLASS_UID]);
+        instance->sop_instance_uid = copy_text(texts[HEAD_SOP_INSTANCE_UID]);
+    }
+    for (int tag = 0; tag < HEAD_TAGS; tag++)
+        free(texts[tag]);
+    return stored;
+}
+
+void instance_clear(instance_t *instance) {
+    if (instance->series)
+        ring__series__free_unpacked(instance->series, NULL);
+    free(instance->file);
+    free(instance->sop_class_uid);
+    free(instance->sop_instance_uid);
+    *instance = (instance_t){0};
+}

@@ -1,0 +1,143 @@
+/* The layout that CUBE knows: one folder per calling AE, patient, study and series. Owns the form of every name;
+ * knows nothing of files. */
+#include "writer/dicom/path.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/limits.h"
+#include "writer/dicom/seahash.h"
+
+#define SERIES_NUMBER_WIDTH   5
+#define INSTANCE_NUMBER_WIDTH 4
+
+static char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *text_of(const char *format, ...) {
+    char *text;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        abort();
+    va_end(arguments);
+    return text;
+}
+
+/* Not isalnum: a locale must not change a path. */
+static bool is_kept(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' || c == '-';
+}
+
+char *path_sanitize(const char *text) {
+    char *result = malloc(strlen(text) + 1), *to = result;
+    if (!result)
+        abort();
+    for (; *text; text++)
+        if (is_kept(*text))
+            *to++ = *text;
+        else if (to == result || to[-1] != '_')
+            *to++ = '_';
+    *to = 0;
+    return result;
+}
+
+char *path_component(const char *name, const char *suffix) {
+    char *whole = text_of("%s%s", name, suffix);
+    size_t size = strlen(whole);
+    if (size > PATH_COMPONENT_MAX_BYTES) {
+        char hash[HASH7_BYTES + 1];
+        hash7(whole, size, hash);
+        size_t kept = PATH_COMPONENT_MAX_BYTES - 1 - HASH7_BYTES - strlen(suffix);
+        char *cut = text_of("%.*s_%s%s", (int)kept, name, hash, suffix);
+        free(whole);
+        return cut;
+    }
+    if (strcmp(whole, "..") == 0)
+        memcpy(whole, "__", 2);
+    else if (strcmp(whole, ".") == 0)
+        *whole = '_';
+    if (*whole)
+        return whole;
+    free(whole);
+    return text_of("_");
+}
+
+/* "[+]digits" below 2^32. */
+static bool is_number(const char *text, unsigned long long *number) {
+    text += *text == '+';
+    if (!isdigit((unsigned char)*text) || text[strspn(text, "0123456789")])
+        return false;
+    errno = 0;
+    *number = strtoull(text, NULL, 10);
+    return errno == 0 && *number <= UINT32_MAX;
+}
+
+/* A number in at least `width` characters. */
+static char *padded(const char *text, const char *absent, int width) {
+    unsigned long long number;
+    if (!text)
+        return text_of("%s", absent);
+    if (is_number(text, &number))
+        return text_of("%0*llu", width, number);
+    char *clean = path_sanitize(text);
+    size_t size = strlen(clean), zeros = size < (size_t)width ? (size_t)width - size : 0;
+    char *result = text_of("%.*s%s", (int)zeros, "00000", clean);
+    free(clean);
+    return result;
+}
+
+static char *sanitized(const char *text, const char *absent) {
+    return text ? path_sanitize(text) : text_of("%s", absent);
+}
+
+/* One component of three parts; frees them. */
+static char *joined(char *first, char *second, char *third) {
+    char *whole = text_of("%s-%s-%s", first, second, third);
+    char *component = path_component(whole, "");
+    free(whole);
+    free(first);
+    free(second);
+    free(third);
+    return component;
+}
+
+char *path_pacs_name(const char *calling_ae) {
+    char *clean = path_sanitize(calling_ae);
+    char *component = path_component(clean, "");
+    free(clean);
+    return component;
+}
+
+char *path_folder(const path_parts_t *parts) {
+    char hash[HASH7_BYTES + 1];
+    hash7(parts->series_instance_uid, strlen(parts->series_instance_uid), hash);
+    char *pacs = path_pacs_name(parts->calling_ae);
+    char *patient = joined(sanitized(parts->patient_id, ""), sanitized(parts->patient_name, ""),
+                           sanitized(parts->patient_birth_date, ""));
+    char *study = joined(sanitized(parts->study_description, "StudyDescription"),
+                         sanitized(parts->accession_number, "AccessionNumber"), sanitized(parts->study_date, ""));
+    char *series = joined(padded(parts->series_number, "SeriesNumber", SERIES_NUMBER_WIDTH),
+                          sanitized(parts->series_description, "SeriesDescription"), text_of("%s", hash));
+    char *folder = text_of("SERVICES/PACS/%s/%s/%s/%s", pacs, patient, study, series);
+    free(pacs);
+    free(patient);
+    free(study);
+    free(series);
+    return folder;
+}
+
+char *path_file(const path_parts_t *parts) {
+    char *number = padded(parts->instance_number, "InstanceNumber", INSTANCE_NUMBER_WIDTH);
+    char *uid = path_sanitize(parts->sop_instance_uid);
+    char *name = text_of("%s-%s", number, uid);
+    char *file = path_component(name, ".dcm");
+    free(number);
+    free(uid);
+    free(name);
+    return file;
+}

@@ -1,0 +1,137 @@
+#include "writer/storage/base.h"
+
+#include <sys/file.h>
+
+#include "common/limits.h"
+#include "writer/storage/temporary.h"
+
+void bases_init(bases_t *self, const char *files_root, const char *id, uint64_t incarnation) {
+    *self = (bases_t){.id = strdup(id), .incarnation = incarnation};
+    if (!self->id)
+        abort();
+    root_init(&self->root, files_root);
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_mutex_init(&self->opening, NULL);
+}
+
+static void base_close(base_t *base) {
+    close(base->temporary);
+    close(base->root);
+    zhashx_destroy(&base->durable);
+    free(base);
+}
+
+void bases_clear(bases_t *self) {
+    base_t *base = self->now;
+    if (base) {
+        temporary_close(base->root, base->temporary, self->id, self->incarnation);
+        base->temporary = -1;
+        base_close(base);
+    }
+    pthread_mutex_destroy(&self->opening);
+    pthread_mutex_destroy(&self->lock);
+    root_clear(&self->root);
+    free(self->id);
+}
+
+/* --- borrowing ---------------------------------------------------------------------------------------- */
+
+base_t *bases_borrow(bases_t *self) {
+    pthread_mutex_lock(&self->lock);
+    base_t *base = self->now;
+    if (base)
+        base->users++;
+    pthread_mutex_unlock(&self->lock);
+    return base;
+}
+
+void bases_give_back(bases_t *self, base_t **base_p) {
+    base_t *base = *base_p;
+    *base_p = NULL;
+    if (!base)
+        return;
+    pthread_mutex_lock(&self->lock);
+    bool is_last = --base->users == 0 && base != self->now;
+    pthread_mutex_unlock(&self->lock);
+    if (is_last)
+        base_close(base);
+}
+
+bool bases_is_now(bases_t *self, const base_t *base) {
+    pthread_mutex_lock(&self->lock);
+    bool is_now = base == self->now;
+    pthread_mutex_unlock(&self->lock);
+    return is_now;
+}
+
+/* --- opening ------------------------------------------------------------------------------------------ */
+
+static int base_open(bases_t *self, base_t **base_p) {
+    int root, reason = root_open(&self->root, &root);
+    if (reason != 0)
+        return reason;
+    int temporary = temporary_open(root, self->id, self->incarnation);
+    if (temporary < 0) {
+        reason = errno;
+        close(root);
+        return reason;
+    }
+    base_t *base = calloc(1, sizeof *base);
+    if (!base)
+        abort();
+    *base = (base_t){root, temporary, zhashx_new(), 0};
+    *base_p = base;
+    return 0;
+}
+
+/* Nobody borrows it any more. Its lock goes at once, also while others still use it: it may be the same folder that
+ * is opened next, whose lock would be waited for. */
+static void retire(bases_t *self) {
+    pthread_mutex_lock(&self->lock);
+    base_t *old = self->now;
+    self->now = NULL;
+    if (old)
+        old->users++;
+    pthread_mutex_unlock(&self->lock);
+    if (old)
+        flock(old->temporary, LOCK_UN);
+    bases_give_back(self, &old);
+}
+
+int bases_reopen(bases_t *self, base_t **base_p) {
+    base_t *opened = NULL;
+    int reason = 0;
+    pthread_mutex_lock(&self->opening);
+    if (bases_is_now(self, *base_p)) {
+        bases_give_back(self, base_p);
+        retire(self);
+        reason = base_open(self, &opened);
+        if (reason == 0) {
+            pthread_mutex_lock(&self->lock);
+            self->now = opened;
+            pthread_mutex_unlock(&self->lock);
+        }
+    }
+    pthread_mutex_unlock(&self->opening);
+    bases_give_back(self, base_p);
+    if (reason == 0)
+        *base_p = bases_borrow(self);
+    return reason == 0 && !*base_p ? ENOENT : reason;
+}
+
+/* --- what is durable ---------------------------------------------------------------------------------- */
+
+bool bases_is_durable(bases_t *self, const base_t *base, const char *folder) {
+    pthread_mutex_lock(&self->lock);
+    bool is_durable = zhashx_lookup(base->durable, folder) != NULL;
+    pthread_mutex_unlock(&self->lock);
+    return is_durable;
+}
+
+void bases_made_durable(bases_t *self, base_t *base, const char *folder) {
+    pthread_mutex_lock(&self->lock);
+    if (zhashx_size(base->durable) >= DURABLE_FOLDERS_MAX)
+        zhashx_purge(base->durable);
+    zhashx_insert(base->durable, folder, self);
+    pthread_mutex_unlock(&self->lock);
+}

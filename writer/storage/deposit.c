@@ -1,0 +1,292 @@
+#include "writer/storage/deposit.h"
+
+#include <poll.h>
+#include <stddef.h>
+#include <sys/resource.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+
+typedef struct piece {
+    struct piece *next;
+    void *bytes; /* owned, NULL where the message has them */
+    size_t size;
+    zmq_msg_t message;
+    uint64_t credit;
+} piece_t;
+
+typedef struct pieces {
+    piece_t *first, **end;
+} pieces_t;
+
+/* What one go does: filled before it begins, read when it is over. */
+typedef struct go {
+    job_t job;
+    piece_t *pieces;
+    bool commits;
+    uint64_t credit;             /* of what it has written */
+    int64_t took_us[POOL_KINDS]; /* -1: was not done */
+} go_t;
+
+struct deposit {
+    store_t *store;
+    pool_t *pool;
+    void *owner; /* NULL: nobody wants it any more */
+    char *folder, *name;
+    /* The loop's. */
+    pieces_t waiting;
+    bool ended;   /* all bytes have come */
+    bool is_away; /* with the pool, whose thread has all that follows */
+    uint64_t credit;
+    atomic_bool given_up; /* set by the loop, read by anybody */
+    go_t go;
+    store_file_t file;
+    bool begun, stored;
+    uint64_t bytes;
+    int reason; /* errno value of the failure, 0: none */
+    const char *step;
+};
+
+/* --- bytes -------------------------------------------------------------------------------------------- */
+
+static piece_t *add_piece(deposit_t *self) {
+    piece_t *piece = calloc(1, sizeof *piece);
+    if (!piece)
+        abort();
+    zmq_msg_init(&piece->message);
+    *self->waiting.end = piece;
+    self->waiting.end = &piece->next;
+    return piece;
+}
+
+void deposit_take(deposit_t *self, void *bytes, size_t size) {
+    piece_t *piece = add_piece(self);
+    piece->bytes = bytes;
+    piece->size = size;
+}
+
+void deposit_take_message(deposit_t *self, zmq_msg_t *message, uint64_t credit) {
+    piece_t *piece = add_piece(self);
+    piece->credit = credit;
+    if (zmq_msg_move(&piece->message, message) != 0)
+        abort(); /* only where one of them is no message */
+}
+
+void deposit_end(deposit_t *self) {
+    self->ended = true;
+}
+
+static struct iovec bytes_of(piece_t *piece) {
+    if (piece->bytes)
+        return (struct iovec){piece->bytes, piece->size};
+    return (struct iovec){zmq_msg_data(&piece->message), zmq_msg_size(&piece->message)};
+}
+
+/* Frees the first of them, up to `end`. Returns the highest credit that they had. */
+static uint64_t free_pieces(piece_t **pieces, const piece_t *end) {
+    uint64_t credit = 0;
+    while (*pieces != end) {
+        piece_t *piece = *pieces;
+        *pieces = piece->next;
+        if (piece->credit > credit)
+            credit = piece->credit;
+        zmq_msg_close(&piece->message);
+        free(piece->bytes);
+        free(piece);
+    }
+    return credit;
+}
+
+static piece_t *take_waiting(deposit_t *self) {
+    piece_t *pieces = self->waiting.first;
+    self->waiting.first = NULL;
+    self->waiting.end = &self->waiting.first;
+    return pieces;
+}
+
+/* --- the work: by the loop or a thread of the pool ---------------------------------------------------- */
+
+static void fail(deposit_t *self, int reason, const char *step) {
+    self->reason = reason;
+    self->step = step;
+}
+
+static bool begin_file(deposit_t *self) {
+    int reason = self->begun ? 0 : store_begin(self->store, &self->file);
+    if (reason != 0) {
+        fail(self, reason, "create");
+        return false;
+    }
+    self->begun = true;
+    self->file.given_up = &self->given_up;
+    return true;
+}
+
+/* Writes what there is, so many pieces at once, and lets go of their memory as it goes. */
+static void write_pieces(deposit_t *self) {
+    go_t *go = &self->go;
+    if (!begin_file(self))
+        return;
+    while (go->pieces && !atomic_load(&self->given_up)) {
+        struct iovec parts[DEPOSIT_PIECES_AT_ONCE];
+        int count = 0;
+        piece_t *end = go->pieces;
+        for (; end && count < DEPOSIT_PIECES_AT_ONCE; end = end->next)
+            parts[count++] = bytes_of(end);
+        int reason = store_append(self->store, &self->file, parts, count);
+        if (reason != 0) {
+            fail(self, reason, "write");
+            return;
+        }
+        uint64_t credit = free_pieces(&go->pieces, end);
+        if (credit)
+            go->credit = credit;
+    }
+}
+
+static void commit(deposit_t *self) {
+    self->bytes = self->file.bytes;
+    int reason = store_commit(self->store, &self->file, self->folder, self->name);
+    if (reason != 0)
+        fail(self, reason, "complete");
+    self->stored = reason == 0;
+}
+
+/* How often this thread has given its core away because it waited for something. */
+static long waits(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : 0;
+}
+
+/* What it took is storage's only where the thread waited: one that merely had to share its core would have to do so
+ * anywhere, and to hand its work over would cost more still. */
+static void timed(deposit_t *self, void (*step)(deposit_t *), pool_kind_t kind) {
+    int64_t begin_us = clock_us();
+    long before = waits();
+    step(self);
+    self->go.took_us[kind] = waits() == before ? 0 : clock_us() - begin_us;
+}
+
+static void run(deposit_t *self) {
+    if (self->go.pieces)
+        timed(self, write_pieces, POOL_WRITE);
+    if (self->go.commits && self->reason == 0 && !atomic_load(&self->given_up))
+        timed(self, commit, POOL_COMMIT);
+    if (atomic_load(&self->given_up))
+        store_discard(self->store, &self->file);
+    free_pieces(&self->go.pieces, NULL); /* of one that failed or was given up */
+}
+
+static deposit_t *deposit_of(job_t *job) {
+    return (deposit_t *)(void *)((char *)job - offsetof(deposit_t, go.job));
+}
+
+static void run_job(job_t *job) {
+    run(deposit_of(job));
+}
+
+/* --- who does it -------------------------------------------------------------------------------------- */
+
+static void note_end(deposit_t *self) {
+    for (int kind = 0; kind < POOL_KINDS; kind++)
+        if (self->pool && self->go.took_us[kind] >= 0)
+            pool_note(self->pool, (pool_kind_t)kind, self->go.took_us[kind]);
+    if (self->go.credit)
+        self->credit = self->go.credit;
+}
+
+/* One go of the work, done when this returns or handed over. */
+static void go(deposit_t *self, piece_t *pieces, bool commits, pool_kind_t kind) {
+    self->go = (go_t){.job = {.run = run_job}, .pieces = pieces, .commits = commits, .took_us = {-1, -1}};
+    self->is_away = pool_is_worth_it(self->pool, kind) && pool_submit(self->pool, &self->go.job);
+    if (self->is_away)
+        return;
+    run(self);
+    note_end(self);
+}
+
+static deposit_state_t state_of(const deposit_t *self) {
+    if (self->is_away)
+        return DEPOSIT_OPEN;
+    return self->reason != 0 ? DEPOSIT_FAILED : self->stored ? DEPOSIT_STORED : DEPOSIT_OPEN;
+}
+
+deposit_state_t deposit_advance(deposit_t *self) {
+    if (self->is_away || self->reason != 0 || self->stored)
+        return state_of(self);
+    /* Whoever writes slowly may as well complete the file; what is written fast may still wait to be completed. */
+    if (self->waiting.first)
+        go(self, take_waiting(self), self->ended && pool_is_worth_it(self->pool, POOL_WRITE), POOL_WRITE);
+    if (self->ended && !self->is_away && self->reason == 0 && !self->stored)
+        go(self, NULL, true, POOL_COMMIT);
+    return state_of(self);
+}
+
+void *deposit_on_done(job_t *job) {
+    deposit_t *self = deposit_of(job);
+    self->is_away = false;
+    note_end(self);
+    void *owner = self->owner;
+    if (!owner)
+        deposit_destroy(&self);
+    return owner;
+}
+
+bool deposits_await(pool_t *pool, int64_t wait_ms) {
+    for (int64_t end_ms = clock_ms() + wait_ms; pool_outstanding(pool) > 0;) {
+        int64_t left_ms = end_ms - clock_ms();
+        struct pollfd done = {.fd = pool_descriptor(pool), .events = POLLIN};
+        if (left_ms <= 0 || (poll(&done, 1, (int)left_ms) < 0 && errno != EINTR))
+            return false;
+        for (job_t *job; (job = pool_take_done(pool));)
+            (void)deposit_on_done(job);
+    }
+    return true;
+}
+
+/* --- life --------------------------------------------------------------------------------------------- */
+
+deposit_t *deposit_new(store_t *store, pool_t *pool, void *owner, const deposit_place_t *place) {
+    deposit_t *self = calloc(1, sizeof *self);
+    if (!self || !(self->folder = strdup(place->folder)) || !(self->name = strdup(place->file)))
+        abort();
+    self->store = store;
+    self->pool = pool;
+    self->owner = owner;
+    self->waiting.end = &self->waiting.first;
+    self->file.descriptor = -1;
+    return self;
+}
+
+void deposit_destroy(deposit_t **self_p) {
+    deposit_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    self->owner = NULL;
+    atomic_store(&self->given_up, true);
+    piece_t *pieces = take_waiting(self);
+    free_pieces(&pieces, NULL);
+    if (!self->is_away && *self->file.name)
+        go(self, NULL, false, POOL_WRITE); /* removes it */
+    if (self->is_away)
+        return; /* comes back to deposit_on_done */
+    free(self->folder);
+    free(self->name);
+    free(self);
+}
+
+uint64_t deposit_take_credit(deposit_t *self) {
+    uint64_t credit = self->credit;
+    self->credit = 0;
+    return credit;
+}
+
+uint64_t deposit_bytes(const deposit_t *self) {
+    return self->bytes;
+}
+
+int deposit_failure(const deposit_t *self, const char **step) {
+    *step = self->step;
+    return self->reason;
+}

@@ -1,0 +1,60 @@
+/* The file of one object on its way into storage: its bytes and its end are taken as they come, and written in
+ * order, by the loop's thread or by one of the pool, never by two at once. All functions are called by the loop's
+ * thread. */
+#ifndef WRITER_STORAGE_DEPOSIT_H
+#define WRITER_STORAGE_DEPOSIT_H
+
+#include <czmq.h>
+
+#include "writer/storage/pool.h"
+#include "writer/storage/store.h"
+
+typedef struct deposit deposit_t;
+
+/* Where the file belongs. */
+typedef struct deposit_place {
+    const char *folder, *file;
+} deposit_place_t;
+
+typedef enum deposit_state {
+    DEPOSIT_OPEN,   /* more is to come, or storage is at work */
+    DEPOSIT_STORED, /* the file has its final place */
+    DEPOSIT_FAILED, /* deposit_failure says why, and nothing is left of the file */
+} deposit_state_t;
+
+/* `store` and `pool` (NULL: the loop does all) must outlive it, or what is left of it in the pool; `place` is
+ * copied. `owner` is for whoever is told of the work's end. */
+deposit_t *deposit_new(store_t *store, pool_t *pool, void *owner, const deposit_place_t *place);
+
+/* Nobody wants it any more: a file that has no final place yet is removed, now or when storage is done with it. */
+void deposit_destroy(deposit_t **self_p);
+
+/* The next bytes of the file. Both take what they are given: `bytes` is freed, `message` is left empty. `credit`:
+ * is to be given when these are written, 0 for none. */
+void deposit_take(deposit_t *self, void *bytes, size_t size);
+void deposit_take_message(deposit_t *self, zmq_msg_t *message, uint64_t credit);
+/* These were all. */
+void deposit_end(deposit_t *self);
+
+/* Does what is to be done, or has it done by the pool. */
+deposit_state_t deposit_advance(deposit_t *self);
+
+/* A job of the pool has come back. Returns the owner of the deposit that it was of, who shall advance it; NULL
+ * where nobody wants that any more. */
+void *deposit_on_done(job_t *job);
+
+/* For the end, when nobody owns a deposit any more: takes back what is with the pool (NULL: nothing is) and waits
+ * for it, at most so long. Returns false where storage still works on some of it, which then must be left as it is,
+ * pool and store included. */
+bool deposits_await(pool_t *pool, int64_t wait_ms) __attribute__((warn_unused_result));
+
+/* The credit of what is written, once; 0: none. */
+uint64_t deposit_take_credit(deposit_t *self);
+
+uint64_t deposit_bytes(const deposit_t *self); /* written */
+
+/* Of DEPOSIT_FAILED: an errno value, and in `step` what failed ("create", "write", "complete"). ECANCELED: it came
+ * too late to have its place. */
+int deposit_failure(const deposit_t *self, const char **step);
+
+#endif

@@ -1,0 +1,118 @@
+#include "writer/storage/leftovers.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+#include "writer/storage/temporary.h"
+
+typedef struct sweep {
+    const sweeper_t *sweeper;
+    bool own_host;
+    size_t removed;
+} sweep_t;
+
+static bool is_full(const sweep_t *sweep) {
+    return sweep->removed >= LEFTOVERS_AT_ONCE;
+}
+
+/* Calls `each` for the entries of a folder, which stays open, until it returns false. */
+static void for_each(int folder, sweep_t *sweep, bool (*each)(sweep_t *, int folder, const char *name)) {
+    int own = open_beneath(folder, ".", O_RDONLY | O_DIRECTORY, 0);
+    DIR *list = own < 0 ? NULL : fdopendir(own);
+    if (!list) {
+        log_warn(NULL, "can't look for temporary files of dead writers: %s", strerror(errno));
+        if (own >= 0)
+            close(own);
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(list));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            !each(sweep, folder, entry->d_name))
+            break;
+    closedir(list);
+}
+
+/* --- one run ----------------------------------------------------------------------------------------- */
+
+static bool was_touched(int folder, const char *name) {
+    struct stat s;
+    if (fstatat(folder, name, &s, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno != ENOENT;
+    return time(NULL) - s.st_mtime < LEFTOVER_UNTOUCHED_S;
+}
+
+static bool remove_file(sweep_t *sweep, int folder, const char *name) {
+    if (unlinkat(folder, name, 0) == 0)
+        sweep->removed++;
+    else if (errno != ENOENT)
+        log_warn(NULL, "can't remove the temporary file %s of a dead writer: %s", name, strerror(errno));
+    return !is_full(sweep);
+}
+
+static bool remove_untouched_file(sweep_t *sweep, int folder, const char *name) {
+    return was_touched(folder, name) || remove_file(sweep, folder, name);
+}
+
+/* Goes through one run's folder while it holds its lock, so that nobody becomes its owner meanwhile. */
+static bool sweep_run(sweep_t *sweep, int writer, const char *name) {
+    if (!is_run_name(name) || (sweep->own_host && strcmp(name, sweep->sweeper->run) == 0))
+        return true;
+    int folder = open_beneath(writer, name, O_RDONLY | O_DIRECTORY, 0);
+    if (folder < 0)
+        return true;
+    bool locked = flock(folder, LOCK_EX | LOCK_NB) == 0;
+    if (!locked && errno == EWOULDBLOCK) {
+        close(folder);
+        return true;
+    }
+    bool is_dead = locked && sweep->own_host;
+    /* A folder that was made a moment ago has no files yet. */
+    bool goes = is_dead || !was_touched(folder, ".");
+    for_each(folder, sweep, is_dead ? remove_file : remove_untouched_file);
+    if (goes) /* if it is empty */
+        (void)unlinkat(writer, name, AT_REMOVEDIR);
+    close(folder);
+    return !is_full(sweep);
+}
+
+/* --- writers and hosts ------------------------------------------------------------------------------- */
+
+static bool sweep_writer(sweep_t *sweep, int host, const char *name) {
+    int folder = open_beneath(host, name, O_RDONLY | O_DIRECTORY, 0);
+    if (folder < 0)
+        return true;
+    for_each(folder, sweep, sweep_run);
+    close(folder);
+    (void)unlinkat(host, name, AT_REMOVEDIR); /* goes only where it is empty */
+    return !is_full(sweep);
+}
+
+static bool sweep_host(sweep_t *sweep, int hosts, const char *name) {
+    int folder = open_beneath(hosts, name, O_RDONLY | O_DIRECTORY, 0);
+    if (folder < 0)
+        return true;
+    sweep->own_host = strcmp(name, sweep->sweeper->host) == 0;
+    for_each(folder, sweep, sweep_writer);
+    close(folder);
+    (void)unlinkat(hosts, name, AT_REMOVEDIR); /* pods have a new name each time */
+    return !is_full(sweep);
+}
+
+size_t leftovers_sweep(int root, const sweeper_t *sweeper) {
+    sweep_t sweep = {.sweeper = sweeper};
+    int hosts = open_beneath(root, TEMPORARY_FOLDERS, O_RDONLY | O_DIRECTORY, 0);
+    if (hosts < 0)
+        return 0;
+    for_each(hosts, &sweep, sweep_host);
+    close(hosts);
+    return sweep.removed;
+}

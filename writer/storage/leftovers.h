@@ -1,0 +1,18 @@
+/* What dead writers left below .oxidicom/tmp/HOST/ID/RUN of a files root. */
+#ifndef WRITER_STORAGE_LEFTOVERS_H
+#define WRITER_STORAGE_LEFTOVERS_H
+
+#include <stddef.h>
+
+/* The run that sweeps, which is left alone. */
+typedef struct sweeper {
+    const char *host, *run; /* names of folders */
+} sweeper_t;
+
+/* Removes the temporary files of runs that are dead, and the folders that become empty, at most LEFTOVERS_AT_ONCE
+ * files. Dead is one of this host whose lock is free. Of other hosts, whose locks a network file system may not
+ * show here, and where there are no locks, what nobody has touched for LEFTOVER_UNTOUCHED_S. Returns how many files
+ * it removed. */
+size_t leftovers_sweep(int root, const sweeper_t *sweeper);
+
+#endif

@@ -1,0 +1,49 @@
+/* Threads that wait for storage in the place of the loop, where it is worth it: on storage that answers within a
+ * moment the loop does the work itself, since a hand-over would cost more than it saves. All functions but a job's
+ * own are called by the loop's thread. */
+#ifndef WRITER_STORAGE_POOL_H
+#define WRITER_STORAGE_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct pool pool_t;
+
+/* What is to be done, part of something larger; its owner keeps it until it comes back. */
+typedef struct job {
+    void (*run)(struct job *job); /* in a thread of the pool */
+    struct job *next;             /* the pool's */
+} job_t;
+
+/* What storage is asked to do, each of which is fast or slow on its own: many a file system takes bytes at once and
+ * waits when they are to be durable. */
+typedef enum pool_kind { POOL_WRITE, POOL_COMMIT, POOL_KINDS } pool_kind_t;
+
+/* At most so many jobs run at once, `threads` of 1 to WRITER_OPERATIONS_MAX, which start with the first jobs. NULL
+ * after logging why. */
+pool_t *pool_new(size_t threads);
+/* All jobs have been taken back. */
+void pool_destroy(pool_t **self_p);
+
+/* Something of this kind kept a thread waiting for so long, whichever thread it was. */
+void pool_note(pool_t *self, pool_kind_t kind, int64_t took_us);
+/* Whether such things take so long that a thread shall wait for them. `self` may be NULL: never. */
+bool pool_is_worth_it(const pool_t *self, pool_kind_t kind);
+
+/* Hands a job over. False: no thread could be started, and the caller does it itself. */
+bool pool_submit(pool_t *self, job_t *job) __attribute__((warn_unused_result));
+
+/* The next job that has been run, NULL for none; it is the caller's again. */
+job_t *pool_take_done(pool_t *self);
+
+/* To be polled: can be read while jobs have come back. */
+int pool_descriptor(const pool_t *self);
+
+/* Jobs that were submitted and not taken. */
+size_t pool_outstanding(const pool_t *self);
+
+/* How long all threads have been at work without one job beginning or ending; 0: one is free. */
+int64_t pool_held_up_ms(pool_t *self);
+
+#endif

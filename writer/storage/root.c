@@ -1,0 +1,114 @@
+#include "writer/storage/root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+
+void root_init(root_t *root, const char *path) {
+    *root = (root_t){.path = strdup(path), .looked_ms = -1};
+    if (!root->path)
+        abort();
+    pthread_mutex_init(&root->lock, NULL);
+}
+
+void root_clear(root_t *root) {
+    pthread_mutex_destroy(&root->lock);
+    free(root->path);
+    root->path = NULL;
+}
+
+/* --- what is mounted --------------------------------------------------------------------------------- */
+
+/* STATX_MNT_ID needs Linux 5.8; before, device and inode have to do. */
+static int look_at(int folder, const char *path, struct statx *what) {
+    return statx(folder, path, AT_EMPTY_PATH, STATX_INO | STATX_TYPE | STATX_MNT_ID, what) == 0 ? 0 : errno;
+}
+
+static bool is_mount(const struct statx *what) {
+    return what->stx_attributes & what->stx_attributes_mask & STATX_ATTR_MOUNT_ROOT;
+}
+
+/* Why it could not be opened. Landlock allows the folder that was there at the start, whatever is there now, while
+ * access(2) asks for permissions alone. */
+static int why_closed(root_t *root, int reason) {
+    struct statx named = {0};
+    if (reason != EACCES || faccessat(AT_FDCWD, root->path, R_OK | W_OK | X_OK, AT_EACCESS) != 0)
+        return reason;
+    if (root->was_mount && look_at(AT_FDCWD, root->path, &named) == 0 && !is_mount(&named))
+        return ENODEV;
+    atomic_store(&root->locked_out, true);
+    return ESTALE;
+}
+
+static void forget_room(root_t *root) {
+    pthread_mutex_lock(&root->lock);
+    root->looked_ms = -1;
+    pthread_mutex_unlock(&root->lock);
+}
+
+int root_open(root_t *root, int *folder) {
+    struct statx what = {0};
+    forget_room(root);
+    *folder = open(root->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int reason = *folder < 0 ? why_closed(root, errno) : look_at(*folder, "", &what);
+    if (reason == 0 && root->was_mount && !is_mount(&what))
+        reason = ENODEV;
+    if (reason != 0) {
+        if (*folder >= 0)
+            close(*folder);
+        *folder = -1;
+        return reason;
+    }
+    root->was_mount |= is_mount(&what);
+    return 0;
+}
+
+bool root_is_current(const root_t *root, int folder) {
+    struct statx open_now = {0}, named = {0};
+    if (look_at(folder, "", &open_now) != 0 || look_at(AT_FDCWD, root->path, &named) != 0)
+        return false;
+    return open_now.stx_ino == named.stx_ino && open_now.stx_dev_major == named.stx_dev_major &&
+           open_now.stx_dev_minor == named.stx_dev_minor && open_now.stx_mnt_id == named.stx_mnt_id;
+}
+
+/* --- room -------------------------------------------------------------------------------------------- */
+
+/* Takes the bytes off what may be written before the file system is asked again; false: it must be asked. */
+static bool take_allowance(root_t *root, uint64_t size, int64_t now_ms) {
+    pthread_mutex_lock(&root->lock);
+    bool taken = root->looked_ms >= 0 && now_ms - root->looked_ms < FREE_CHECK_MS && size <= root->allowance;
+    if (taken)
+        root->allowance -= size;
+    else
+        root->looked_ms = -1;
+    pthread_mutex_unlock(&root->lock);
+    return taken;
+}
+
+int root_room(root_t *root, int folder, uint64_t size) {
+    struct statvfs room;
+    if (root->min_free_bytes == 0)
+        return 0;
+    int64_t now = clock_ms();
+    if (take_allowance(root, size, now))
+        return 0;
+    /* A file system that can't say it, or has no such measure, says ENOSPC when it comes to it. */
+    if (fstatvfs(folder, &room) != 0 || room.f_blocks == 0)
+        return 0;
+    uint64_t free_bytes = (uint64_t)room.f_bavail * room.f_frsize;
+    if (free_bytes < root->min_free_bytes || free_bytes - root->min_free_bytes < size)
+        return ENOSPC;
+    pthread_mutex_lock(&root->lock);
+    root->looked_ms = now;
+    /* Other writers take theirs meanwhile. */
+    root->allowance = (free_bytes - root->min_free_bytes - size) / FREE_CHECK_SHARE;
+    pthread_mutex_unlock(&root->lock);
+    return 0;
+}

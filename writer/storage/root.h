@@ -1,0 +1,39 @@
+/* The files root: the folder that everything of the store is opened relative to. Opens it, and knows whether what
+ * is open is still what the path names and how much room there is. */
+#ifndef WRITER_STORAGE_ROOT_H
+#define WRITER_STORAGE_ROOT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct root {
+    char *path;              /* owned */
+    atomic_bool locked_out;  /* this process may not use the folder that the path names now */
+    bool was_mount;          /* it has been a mount point while this process lived */
+    uint64_t min_free_bytes; /* 0: any room will do */
+    pthread_mutex_t lock;    /* of the two below */
+    int64_t looked_ms;       /* when the file system was asked for its room; -1: it must be */
+    uint64_t allowance;      /* bytes that may be written before it is asked again */
+} root_t;
+
+/* Free with root_clear. */
+void root_init(root_t *root, const char *path);
+void root_clear(root_t *root);
+
+/* Opens it; not by two threads at once. Puts the descriptor, the caller's, into `folder`. Returns 0 or an errno
+ * value; ENODEV: it has been a mount point and is none now, so what lies there is not the storage but the folder
+ * below it. ESTALE with locked_out set: another folder or volume is there than when the process was given
+ * its sandbox, so that only a new process can use it. */
+int root_open(root_t *root, int *folder) __attribute__((warn_unused_result));
+
+/* Whether the path still names the open `folder`: not where a volume was unmounted, mounted again or replaced. */
+bool root_is_current(const root_t *root, int folder);
+
+/* Whether min_free_bytes are left where `folder` lies, `size` bytes being written now. Asks the file system at most
+ * once a second and each time that a share of the room has been written: it is a call to the server for a network
+ * file system. Returns 0 or ENOSPC. */
+int root_room(root_t *root, int folder, uint64_t size) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,385 @@
+/* The one durable write sequence of the writer, and the folders that it needs. */
+#include "writer/storage/store.h"
+
+#include <czmq.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "writer/storage/base.h"
+#include "writer/storage/leftovers.h"
+#include "writer/storage/temporary.h"
+#include "writer/storage/trouble.h"
+
+struct store {
+    bases_t bases;
+    bool durable;
+    atomic_ullong begun;         /* files, for their names */
+    _Atomic int64_t deadline_ms; /* of final places */
+    pthread_mutex_t lock;        /* of all that follows; never held during a storage call */
+    zlist_t *stuck;              /* names of temporary files that could not be removed */
+    log_limit_t said_stuck;
+    trouble_t trouble;
+};
+
+store_calls_t store_calls = {writev, fsync, close, renameat, unlinkat};
+
+static int force_to_disk(int descriptor) {
+    int64_t begun_us = clock_us();
+    int result = store_calls.fsync(descriptor);
+    metric_observe(METRIC_FSYNC_TIME, clock_us() - begun_us);
+    return result;
+}
+
+/* --- life ------------------------------------------------------------------------------------------- */
+
+/* What may be over in a moment, or by an operator's hand, without a new start. */
+static bool may_pass(int reason) {
+    return reason == ENOSPC || reason == EDQUOT || reason == EIO || reason == EROFS || reason == ESTALE ||
+           reason == ENOTCONN || reason == ETIMEDOUT || reason == EHOSTDOWN;
+}
+
+store_t *store_new(const char *files_root, const char *id, uint64_t incarnation, bool durable) {
+    store_t *self = calloc(1, sizeof *self);
+    if (!self)
+        abort();
+    bases_init(&self->bases, files_root, id, incarnation);
+    pthread_mutex_init(&self->lock, NULL);
+    self->durable = durable;
+    self->deadline_ms = INT64_MAX;
+    self->stuck = zlist_new();
+    zlist_autofree(self->stuck);
+    base_t *base = NULL;
+    int reason = bases_reopen(&self->bases, &base);
+    bases_give_back(&self->bases, &base);
+    if (reason == 0) {
+        store_sweep(self);
+        return self;
+    }
+    log_error(NULL, "can't use OXIDICOM_FILES_ROOT \"%s\": %s%s", files_root, strerror(reason),
+              reason == ENOSYS ? " (openat2 is needed, Linux 5.6)" : "");
+    if (may_pass(reason))
+        return self; /* objects are answered A700 until it works */
+    store_destroy(&self);
+    return NULL;
+}
+
+void store_destroy(store_t **self_p) {
+    store_t *self = *self_p;
+    if (!self)
+        return;
+    bases_clear(&self->bases);
+    pthread_mutex_destroy(&self->lock);
+    zlist_destroy(&self->stuck);
+    free(self);
+    *self_p = NULL;
+}
+
+bool store_locked_out(const store_t *self) {
+    return atomic_load(&self->bases.root.locked_out);
+}
+
+void store_keep_free(store_t *self, uint64_t bytes) {
+    self->bases.root.min_free_bytes = bytes;
+}
+
+void store_complain(store_t *self, const log_context_t *object, const char *step, int reason) {
+    char hint[64] = "";
+    const char *name = strerrorname_np(reason);
+    metric_add(METRIC_STORAGE_FAILURES, name ? name : "unknown", 1);
+    if (reason == ENOSPC && self->bases.root.min_free_bytes > 0)
+        snprintf(hint, sizeof hint, " (OXIDICOM_MIN_FREE keeps %llu MiB)",
+                 (unsigned long long)self->bases.root.min_free_bytes >> 20);
+    else if (reason == ENODEV)
+        snprintf(hint, sizeof hint, " (OXIDICOM_FILES_ROOT is not mounted)");
+    pthread_mutex_lock(&self->lock);
+    trouble_say(&self->trouble, object, step, reason, hint);
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* --- what is left over ------------------------------------------------------------------------------ */
+
+/* A file that can't be removed now (EIO, EROFS) is when storage works again. */
+static void remember_stuck(store_t *self, const char *name, int reason) {
+    uint64_t left_out;
+    pthread_mutex_lock(&self->lock);
+    if (log_rarely(&self->said_stuck, &left_out))
+        log_error(NULL, "can't remove the temporary file %s: %s", name, strerror(reason));
+    if (zlist_size(self->stuck) < LEFTOVERS_AT_ONCE)
+        zlist_append(self->stuck, (void *)(uintptr_t)name);
+    pthread_mutex_unlock(&self->lock);
+}
+
+static size_t count_stuck(store_t *self) {
+    pthread_mutex_lock(&self->lock);
+    size_t count = zlist_size(self->stuck);
+    pthread_mutex_unlock(&self->lock);
+    return count;
+}
+
+static char *take_stuck(store_t *self) {
+    pthread_mutex_lock(&self->lock);
+    char *name = zlist_pop(self->stuck);
+    pthread_mutex_unlock(&self->lock);
+    return name;
+}
+
+static void remove_named(store_t *self, const base_t *base, const char *name) {
+    if (store_calls.unlinkat(base->temporary, name, 0) != 0 && errno != ENOENT)
+        remember_stuck(self, name, errno);
+}
+
+static void remove_stuck(store_t *self, const base_t *base) {
+    for (size_t left = count_stuck(self); left > 0; left--) {
+        char *name = take_stuck(self);
+        if (name)
+            remove_named(self, base, name);
+        freen(name);
+    }
+}
+
+void store_sweep(store_t *self) {
+    base_t *base = bases_borrow(&self->bases);
+    char *host = host_folder(), run[RUN_NAME_BYTES + 1];
+    if (base && root_is_current(&self->bases.root, base->root)) {
+        remove_stuck(self, base);
+        run_name(self->bases.incarnation, run);
+        size_t removed = leftovers_sweep(base->root, &(sweeper_t){host, run});
+        if (removed > 0)
+            log_info(NULL, "removed %zu temporary files that dead writers left", removed);
+    }
+    free(host);
+    bases_give_back(&self->bases, &base);
+}
+
+/* --- temporary files -------------------------------------------------------------------------------- */
+
+static void forget(store_file_t *file) {
+    *file = (store_file_t){.descriptor = -1};
+}
+
+static int create(store_t *self, const base_t *base, store_file_t *file) {
+    int reason = root_room(&self->bases.root, base->root, 0);
+    if (reason != 0)
+        return reason;
+    file->descriptor = open_beneath(base->temporary, file->name, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    return file->descriptor < 0 ? errno : 0;
+}
+
+/* Somebody has removed the folder, or the root and made it again, or has mounted it anew, or a server has forgotten
+ * it: what is open is of no use. */
+static bool is_gone(int reason) {
+    return reason == ENOENT || reason == ESTALE || reason == EBADF || reason == EIO || reason == ENOTCONN ||
+           reason == ENODEV;
+}
+
+int store_begin(store_t *self, store_file_t *file) {
+    int64_t begun_us = clock_us();
+    forget(file);
+    snprintf(file->name, sizeof file->name, "%llu", atomic_fetch_add(&self->begun, 1) + 1);
+    base_t *base = bases_borrow(&self->bases);
+    int reason = base && root_is_current(&self->bases.root, base->root) ? create(self, base, file) : ESTALE;
+    if (is_gone(reason)) {
+        reason = bases_reopen(&self->bases, &base);
+        if (reason == 0)
+            reason = create(self, base, file);
+    }
+    if (reason != 0)
+        forget(file);
+    else if (count_stuck(self) > 0)
+        remove_stuck(self, base);
+    if (reason == 0)
+        file->spent_us = clock_us() - begun_us;
+    bases_give_back(&self->bases, &base);
+    return reason;
+}
+
+/* Keeps the fsync at the end short: otherwise all pages of a large file would be left to it, and this writer would
+ * be silent for so long that it is taken for hung. An error that is reported here would not be again by fsync. */
+static int write_back(const store_t *self, store_file_t *file) {
+    if (!self->durable || file->bytes - file->written_back < WRITEBACK_BYTES)
+        return 0;
+    off_t from = (off_t)file->written_back, size = (off_t)(file->bytes - file->written_back);
+    file->written_back = file->bytes;
+    off_t previous = from < WRITEBACK_BYTES ? from : WRITEBACK_BYTES;
+    unsigned wait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    if (sync_file_range(file->descriptor, from, size, SYNC_FILE_RANGE_WRITE) == 0 &&
+        (previous == 0 || sync_file_range(file->descriptor, from - previous, previous, wait) == 0))
+        return 0;
+    return errno == ESPIPE || errno == EINVAL || errno == ENOSYS ? 0 : errno; /* a file system that can't */
+}
+
+/* Takes what has been written off the parts. Returns the index of the first that has bytes left. */
+static int advance(struct iovec *parts, int at, int count, size_t written) {
+    while (at < count && written >= parts[at].iov_len)
+        written -= parts[at++].iov_len;
+    if (at < count) {
+        parts[at].iov_base = (char *)parts[at].iov_base + written;
+        parts[at].iov_len -= written;
+    }
+    return at;
+}
+
+static uint64_t size_of(const struct iovec *parts, int parts_count) {
+    uint64_t size = 0;
+    for (int i = 0; i < parts_count; i++)
+        size += parts[i].iov_len;
+    return size;
+}
+
+int store_append(store_t *self, store_file_t *file, struct iovec *parts, int parts_count) {
+    int64_t begun_us = clock_us();
+    int reason = root_room(&self->bases.root, file->descriptor, size_of(parts, parts_count));
+    /* A write may be short, on a disk that fills up above all: the next one says why. */
+    for (int at = advance(parts, 0, parts_count, 0); at < parts_count && reason == 0;) {
+        int count = parts_count - at < IOV_MAX ? parts_count - at : IOV_MAX;
+        ssize_t written = store_calls.writev(file->descriptor, parts + at, count);
+        if (written > 0) {
+            file->bytes += (uint64_t)written;
+            at = advance(parts, at, parts_count, (size_t)written);
+        } else if (written == 0) {
+            reason = EIO;
+        } else if (errno != EINTR) {
+            reason = errno;
+        }
+    }
+    if (reason == 0)
+        reason = write_back(self, file);
+    file->spent_us += clock_us() - begun_us;
+    if (reason != 0)
+        store_discard(self, file);
+    return reason;
+}
+
+void store_discard(store_t *self, store_file_t *file) {
+    if (file->descriptor >= 0)
+        close(file->descriptor);
+    base_t *base = *file->name ? bases_borrow(&self->bases) : NULL;
+    if (base)
+        remove_named(self, base, file->name);
+    bases_give_back(&self->bases, &base);
+    forget(file);
+}
+
+/* --- folders ---------------------------------------------------------------------------------------- */
+
+/* Goes from `folder`, which is closed, to `name` in it, making that where it is missing. Returns its descriptor, or
+ * -1 with errno. */
+static int enter_folder(const store_t *self, int folder, const char *name, bool is_durable) {
+    int next = -1;
+    bool made = mkdirat(folder, name, 0755) == 0;
+    /* A power loss must not take the folder's entry away from a file in it. One that was there already may have
+     * been made a moment ago by another writer, or by one that was killed before it got here. */
+    bool ok = made || errno == EEXIST;
+    if (ok && self->durable && (made || !is_durable))
+        ok = force_to_disk(folder) == 0;
+    if (ok)
+        next = open_beneath(folder, name, O_RDONLY | O_DIRECTORY, 0);
+    int reason = errno;
+    close(folder);
+    errno = reason;
+    return next;
+}
+
+static int open_folder(store_t *self, base_t *base, const char *folder) {
+    bool is_durable = bases_is_durable(&self->bases, base, folder);
+    if (is_durable || !self->durable) {
+        int known = open_beneath(base->root, folder, O_RDONLY | O_DIRECTORY, 0);
+        if (known >= 0 || errno != ENOENT)
+            return known;
+    }
+    char *path = strdup(folder), *rest = path;
+    if (!path)
+        abort();
+    int descriptor = open_beneath(base->root, ".", O_RDONLY | O_DIRECTORY, 0);
+    for (char *name; descriptor >= 0 && (name = strsep(&rest, "/"));)
+        descriptor = enter_folder(self, descriptor, name, is_durable);
+    free(path);
+    if (descriptor >= 0 && !is_durable)
+        bases_made_durable(&self->bases, base, folder);
+    return descriptor;
+}
+
+int store_open_folder(store_t *self, const char *folder) {
+    base_t *base = bases_borrow(&self->bases);
+    int descriptor = base ? open_folder(self, base, folder) : -1, reason = base ? errno : ENOENT;
+    bases_give_back(&self->bases, &base);
+    errno = reason;
+    return descriptor;
+}
+
+void store_set_deadline(store_t *self, int64_t deadline_ms) {
+    self->deadline_ms = deadline_ms;
+}
+
+/* --- the durable write ------------------------------------------------------------------------------ */
+
+/* Whether the file may have its final place: 0 or an errno value. Storage may have stalled for so long that the
+ * listener has given this object up, or to somebody else; or other storage may have taken the root's place. */
+static int may_be_placed(store_t *self, const base_t *base, const store_file_t *file) {
+    if ((file->given_up && atomic_load(file->given_up)) || clock_ms() >= self->deadline_ms)
+        return ECANCELED;
+    return bases_is_now(&self->bases, base) || root_is_current(&self->bases.root, base->root) ? 0 : ESTALE;
+}
+
+static void say_works(store_t *self) {
+    pthread_mutex_lock(&self->lock);
+    trouble_over(&self->trouble);
+    pthread_mutex_unlock(&self->lock);
+}
+
+int store_commit(store_t *self, store_file_t *file, const char *folder, const char *name) {
+    int target = -1, closed;
+    int64_t begun_us = clock_us();
+    base_t *base = bases_borrow(&self->bases);
+
+    /* Before the rename: a power loss after it must not leave a final name with missing content. */
+    if (self->durable && force_to_disk(file->descriptor) != 0)
+        goto failed;
+
+    /* A network file system may say only now that it could not write. */
+    closed = store_calls.close(file->descriptor);
+    file->descriptor = -1;
+    if (closed != 0)
+        goto failed;
+
+    /* With their entries durable: a power loss must not take the folder away from an acknowledged file. */
+    errno = ENOENT;
+    target = base ? open_folder(self, base, folder) : -1;
+    if (target < 0)
+        goto failed;
+
+    /* As late as can be: what is given up after this can't be called back. */
+    errno = may_be_placed(self, base, file);
+    if (errno != 0)
+        goto failed;
+
+    /* At once or not at all: whoever is killed here leaves the old file or the new one, never a part. */
+    if (store_calls.renameat(base->temporary, file->name, target, name) != 0)
+        goto failed;
+    *file->name = 0;
+
+    /* The acknowledgement goes out after this: a power loss must not bring the old name back. Should it fail, the
+     * file is whole and stays, for it may have replaced one that was acknowledged; the peer sends it again. */
+    if (self->durable && force_to_disk(target) != 0)
+        goto failed;
+    close(target);
+    bases_give_back(&self->bases, &base);
+    say_works(self);
+    metric_add(METRIC_FILES_WRITTEN, NULL, 1);
+    metric_add(METRIC_FILE_BYTES_WRITTEN, NULL, file->bytes);
+    metric_observe(METRIC_WRITE_TIME, file->spent_us + clock_us() - begun_us);
+    return 0;
+
+failed:;
+    int reason = errno;
+    if (target >= 0)
+        close(target);
+    bases_give_back(&self->bases, &base);
+    store_discard(self, file);
+    return reason;
+}

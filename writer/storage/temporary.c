@@ -1,0 +1,114 @@
+/* Temporary files lie outside the series' folders, since CUBE registers every file that it finds there, but on the
+ * same file system, since they are renamed. A folder of its own per host, writer and run means that whatever lies
+ * in it belongs to somebody known to be alive or dead. */
+#include "writer/storage/temporary.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/host.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "writer/dicom/path.h"
+
+int open_beneath(int root, const char *path, int flags, unsigned mode) {
+    struct open_how how = {
+        .flags = (uint64_t)(flags | O_CLOEXEC),
+        .mode = mode,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
+    };
+    long descriptor;
+    do
+        descriptor = syscall(SYS_openat2, root, path, &how, sizeof how);
+    while (descriptor < 0 &&
+           (errno == EINTR || errno == EAGAIN)); /* EAGAIN: a folder above was renamed meanwhile */
+    return (int)descriptor;
+}
+
+/* Opens the folder `name` in `parent`, which is closed, making it where it is missing. Returns a descriptor, or -1
+ * with errno. */
+static int enter(int parent, const char *name) {
+    int folder = -1;
+    if (parent < 0)
+        return -1;
+    if (mkdirat(parent, name, 0755) == 0 || errno == EEXIST)
+        folder = open_beneath(parent, name, O_RDONLY | O_DIRECTORY, 0);
+    int reason = errno;
+    close(parent);
+    errno = reason;
+    return folder;
+}
+
+char *host_folder(void) {
+    char host[HOST_NAME_MAX + 1];
+    host_read_name(host);
+    char *clean = path_sanitize(host), *name = path_component(clean, "");
+    free(clean);
+    return name;
+}
+
+void run_name(uint64_t incarnation, char name[RUN_NAME_BYTES + 1]) {
+    snprintf(name, RUN_NAME_BYTES + 1, "%016llx", (unsigned long long)incarnation);
+}
+
+bool is_run_name(const char *name) {
+    return strlen(name) == RUN_NAME_BYTES && strspn(name, "0123456789abcdef") == RUN_NAME_BYTES;
+}
+
+static int open_writer_folder(int root, const char *id) {
+    char *host = host_folder();
+    int folder = fcntl(root, F_DUPFD_CLOEXEC, 0);
+    folder = enter(folder, ".oxidicom");
+    folder = enter(folder, "tmp");
+    folder = enter(folder, host);
+    folder = enter(folder, id);
+    free(host);
+    return folder;
+}
+
+/* Somebody who tidies up may have taken an empty folder for a dead one's between two of these steps, or hold its
+ * lock just now: then its entry is gone afterwards. */
+static int open_locked(int root, const char *id, const char *name) {
+    int writer = open_writer_folder(root, id);
+    int folder = writer < 0 ? -1 : enter(writer, name);
+    if (folder < 0)
+        return -1;
+    if (flock(folder, LOCK_EX) != 0)
+        log_debug(NULL, "no lock on the temporary folder: %s", strerror(errno));
+    struct stat s;
+    if (fstat(folder, &s) == 0 && s.st_nlink > 0)
+        return folder;
+    close(folder);
+    errno = ENOENT;
+    return -1;
+}
+
+int temporary_open(int root, const char *id, uint64_t incarnation) {
+    char name[RUN_NAME_BYTES + 1];
+    run_name(incarnation, name);
+    int folder = -1;
+    for (int try = 0; folder < 0 && try < FOLDER_TRIES && (try == 0 || errno == ENOENT); try++)
+        folder = open_locked(root, id, name);
+    return folder;
+}
+
+void temporary_close(int root, int folder, const char *id, uint64_t incarnation) {
+    char name[RUN_NAME_BYTES + 1];
+    run_name(incarnation, name);
+    close(folder);
+    int writer_folder = open_writer_folder(root, id);
+    if (writer_folder < 0)
+        return;
+    /* Not there or not empty: whoever comes next looks after it. */
+    if (unlinkat(writer_folder, name, AT_REMOVEDIR) != 0)
+        log_debug(NULL, "the temporary folder %s stays: %s", name, strerror(errno));
+    close(writer_folder);
+}
