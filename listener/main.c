@@ -1,4 +1,5 @@
 /* oxidicom-listener: DICOM over TCP on one side, the ring on the other. */
+#include <curl/curl.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -209,6 +210,7 @@ static void destroy(stage_t *stage) {
 
 static void print_libraries(FILE *out) {
     libraries_print(out);
+    libraries_print_one(out, "curl", curl_version_info(CURLVERSION_NOW)->version);
     libraries_print_one(out, "openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
 }
 

@@ -70,11 +70,11 @@ static void on_alive(void *self, const Ring__Envelope *envelope, zmq_msg_t *data
     if (alive->stage != RING__STAGE__STAGE_LISTENER || !alive->incarnation)
         return;
     if (alive->incarnation == notifier->current_listener) {
-        notifier->listener_heard_ns = span_now();
+        notifier->listener_heard_ns = clock_wall_ns();
         return;
     }
-    notifier->listener_died_ns = notifier->listener_heard_ns ? notifier->listener_heard_ns : span_now();
-    notifier->listener_heard_ns = span_now();
+    notifier->listener_died_ns = notifier->listener_heard_ns ? notifier->listener_heard_ns : clock_wall_ns();
+    notifier->listener_heard_ns = clock_wall_ns();
     log_info(NULL, "the listener is there, release %s", alive->release);
     notifier->current_listener = alive->incarnation;
     settle_renew_grace(notifier);

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/telemetry/span.h"
 #include "writer/dicom/part10.h"
@@ -62,7 +63,7 @@ object_t *object_new(const object_environment_t *environment, const Ring__Chunk 
     self->id.object = first->object->object;
     self->attempt = first->attempt;
     self->sent_ns = first->sent_at_ns;
-    self->began_ns = first->sent_at_ns ? span_now() : 0;
+    self->began_ns = first->sent_at_ns ? clock_wall_ns() : 0;
     self->header = copy_header(first->header);
     self->head = head_new(self->header->transfer_syntax_uid);
     self->kept.descriptor = -1;
@@ -127,7 +128,7 @@ static Ring__WriterSpans *spans_of(const object_t *self, Ring__WriterSpans *span
     ring__writer_spans__init(spans);
     spans->sent_at_ns = self->sent_ns;
     spans->begun_at_ns = self->began_ns;
-    spans->ended_at_ns = span_now();
+    spans->ended_at_ns = clock_wall_ns();
     spans->bytes = self->taken;
     return spans;
 }

@@ -29,14 +29,4 @@ bool otlp_samples(const trace_context_t *trace);
 /* Takes the span. `instance`: service.instance.id of the process that it is of, copied; NULL: this one. */
 void otlp_take(Otlp__Span *span, const char *instance);
 
-/* --- for whoever makes messages: what they hold is allocated as protobuf-c unpacks it, so that it can free it ---
- */
-
-/* An attribute without a value. */
-Otlp__KeyValue *otlp_attribute(const char *key);
-/* Makes it a text. One that is not UTF-8 is taken for Latin-1: no collector takes the request otherwise. */
-void otlp_set_text(Otlp__AnyValue *value, const char *text);
-/* Who says it, which each request names. Valid for ever, nothing to free. */
-Otlp__InstrumentationScope otlp_scope(void);
-
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/memory.h"
-#include "common/telemetry/otlp.h"
+#include "common/telemetry/otlp_message.h"
 
 /* What is said of one process. */
 typedef struct group {
@@ -74,7 +74,7 @@ static void begin_group(draft_t *draft, size_t first) {
 otlp_result_t otlp_batch_post(otlp_link_t *link, const char *instance, otlp_item_t *items, size_t count,
                               char why[OTLP_WHY_BYTES]) {
     Otlp__Resource *own = otlp_link_target(link)->resource;
-    draft_t draft = {.scope = otlp_scope(),
+    draft_t draft = {.scope = otlp_message_scope(),
                      .spans = must(calloc(count, sizeof *draft.spans)),
                      .groups = must(calloc(count, sizeof *draft.groups)),
                      .pointers = must(calloc(count, sizeof *draft.pointers))};

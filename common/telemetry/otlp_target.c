@@ -10,7 +10,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
-#include "common/telemetry/otlp.h"
+#include "common/telemetry/otlp_message.h"
 #include "common/utf8.h"
 #include "common/version.h"
 
@@ -103,7 +103,7 @@ static void set_text(Otlp__Resource *resource, const char *key, const char *valu
     if (!attribute) {
         if (resource->n_attributes == RESOURCE_ATTRIBUTES_MAX)
             return;
-        attribute = resource->attributes[resource->n_attributes++] = otlp_attribute(key);
+        attribute = resource->attributes[resource->n_attributes++] = otlp_message_attribute(key);
     } else {
         free(attribute->value->string_value);
     }

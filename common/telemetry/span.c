@@ -3,18 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "common/limits.h"
 #include "common/memory.h"
 #include "common/telemetry/otlp.h"
+#include "common/telemetry/otlp_message.h"
 #include "common/utf8.h"
-
-int64_t span_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* --- contexts ---------------------------------------------------------------------------------------- */
 
@@ -84,7 +78,7 @@ span_t *span_new(const trace_context_t *trace, const trace_context_t *parent, co
 static Otlp__AnyValue *add(span_t *span, const char *key) {
     if (!span || span->n_attributes == SPAN_ATTRIBUTES_MAX)
         return NULL;
-    Otlp__KeyValue *attribute = otlp_attribute(key);
+    Otlp__KeyValue *attribute = otlp_message_attribute(key);
     span->attributes[span->n_attributes++] = attribute;
     return attribute->value;
 }
@@ -92,7 +86,7 @@ static Otlp__AnyValue *add(span_t *span, const char *key) {
 void span_text(span_t *span, const char *key, const char *value) {
     Otlp__AnyValue *added = value ? add(span, key) : NULL;
     if (added)
-        otlp_set_text(added, value);
+        otlp_message_set_text(added, value);
 }
 
 void span_number(span_t *span, const char *key, int64_t value) {

@@ -12,9 +12,6 @@ typedef Otlp__Span span_t;
 #define SPAN_SERVER   OTLP__SPAN_KIND__SPAN_KIND_SERVER
 #define SPAN_PRODUCER OTLP__SPAN_KIND__SPAN_KIND_PRODUCER
 
-/* Nanoseconds since 1970, in which spans count. */
-int64_t span_now(void);
-
 /* The root of a new trace, sampled or not as OTEL_TRACES_SAMPLER has it. Zeroed where tracing is off. */
 trace_context_t trace_begin(void);
 /* A new span of the same trace. Zeroed where the parent is, or tracing is off. */

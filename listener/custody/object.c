@@ -303,7 +303,7 @@ static int send_chunk(object_t *object, chunk_t *chunk) {
     message.writer = object->writer->incarnation;
     message.last = object->complete && !TAILQ_NEXT(chunk, next);
     message.header = chunk->offset == 0 ? &object->header : NULL;
-    message.sent_at_ns = message.header && object->header.span ? span_now() : 0;
+    message.sent_at_ns = message.header && object->header.span ? clock_wall_ns() : 0;
     uint64_t end = chunk->offset + chunk->size;
     message.credit_wanted = !message.last && (object->streaming || end - object->asked >= CREDIT_BYTES);
     zmq_msg_t data;

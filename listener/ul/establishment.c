@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/telemetry/span.h"
@@ -115,7 +116,7 @@ void establishment_on_request(association_t *a, const stream_event_t *event) {
         association_abort(a, ABORT_PROVIDER, ABORT_INVALID_PARAMETER, "a malformed A-ASSOCIATE-RQ");
         return;
     }
-    a->traced.requested_ns = span_now();
+    a->traced.requested_ns = clock_wall_ns();
     a->called_ae = associate_rq_title(&a->rq, 0);
     a->calling_ae = associate_rq_title(&a->rq, 1);
     a->only_verification = proposes_only_verification(&a->rq);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/telemetry/span.h"
 #include "listener/server.h"
 
@@ -25,7 +26,7 @@ static bool is_traced(const association_t *a) {
 void tracing_begin(association_t *a) {
     a->context.trace = trace_begin();
     if (is_traced(a))
-        a->traced.begun_ns = span_now();
+        a->traced.begun_ns = clock_wall_ns();
 }
 
 static void tell_notifier(association_t *a, bool over) {
@@ -50,7 +51,7 @@ void tracing_accepted(association_t *a, size_t proposed, size_t accepted) {
     span_number(span, "dicom.presentation_contexts.proposed", (int64_t)proposed);
     span_number(span, "dicom.presentation_contexts.accepted", (int64_t)accepted);
     span_text(span, "oxidicom.security", connection_security(&a->connection));
-    span_end(&span, span_now());
+    span_end(&span, clock_wall_ns());
     a->traced.told = true;
     tell_notifier(a, false);
 }
@@ -64,7 +65,7 @@ void tracing_outcome(association_t *a, outcome_t outcome, const char *how) {
     if (!is_traced(a) || a->traced.outcome != OUTCOME_OPEN)
         return;
     a->traced.outcome = a->timed_out ? OUTCOME_TIMED_OUT : outcome;
-    a->traced.ended_ns = span_now();
+    a->traced.ended_ns = clock_wall_ns();
     if (!a->traced.why && outcome != OUTCOME_RELEASED && !(a->traced.why = strdup(how)))
         abort();
 }
@@ -112,7 +113,7 @@ void tracing_end(association_t *a) {
 void tracing_begin_object(association_t *a, message_t *message) {
     if (!a->context.trace.sampled)
         return;
-    message->begun_ns = span_now();
+    message->begun_ns = clock_wall_ns();
     if (a->traced.object_spans < (uint64_t)a->server->stage->settings.otel_object_spans) {
         a->traced.object_spans++;
         message->trace = trace_child(&a->context.trace);
@@ -121,7 +122,7 @@ void tracing_begin_object(association_t *a, message_t *message) {
 
 void tracing_received(message_t *message) {
     if (message->begun_ns)
-        message->received_ns = span_now();
+        message->received_ns = clock_wall_ns();
 }
 
 void tracing_answered(message_t *message, uint16_t status) {
@@ -129,7 +130,7 @@ void tracing_answered(message_t *message, uint16_t status) {
     message->status = status;
     /* The last response may come after the end of the connection. */
     if (message->begun_ns && message->association->traced.outcome != OUTCOME_OPEN)
-        message->association->traced.ended_ns = span_now();
+        message->association->traced.ended_ns = clock_wall_ns();
 }
 
 static void say_object(const message_t *message, int64_t now_ns) {
@@ -157,7 +158,7 @@ void tracing_end_object(message_t *message) {
     association_t *a = message->association;
     if (!message->begun_ns)
         return;
-    int64_t now_ns = span_now();
+    int64_t now_ns = clock_wall_ns();
     if (trace_is_set(&message->trace)) {
         say_object(message, now_ns);
     } else {

@@ -147,7 +147,7 @@ static void hand_over(registrar_t *registrar, registration_t *registration) {
     item->reception = registration->reception;
     /* One that an operator asked for is a trace of its own. */
     registration->trace = trace_is_set(&registration->parent) ? trace_child(&registration->parent) : trace_begin();
-    registration->sent_ns = span_now();
+    registration->sent_ns = clock_wall_ns();
     TAILQ_INSERT_TAIL(&registrar->under_way, item, next);
     registrar->under_way_count++;
     broker_send(registrar->broker, &registration);
@@ -257,7 +257,7 @@ static void say_span(const registrar_t *registrar, const registration_t *settled
     span_number(span, "oxidicom.files", settled->ndicom);
     if (settled->outcome != OUTCOME_CONFIRMED)
         span_fail(span, errors[settled->outcome], settled->why);
-    span_end(&span, span_now());
+    span_end(&span, clock_wall_ns());
 }
 
 /* Records what came back, all in one transaction. Where that fails it stays under way, so that it is not sent again

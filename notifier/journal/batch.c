@@ -1,5 +1,6 @@
 #include "notifier/journal/batch.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/telemetry/span.h"
@@ -85,7 +86,7 @@ void batch_trace(batch_t *batch, const char *traceparent, uint64_t span) {
     if (!trace_of_object(&object, traceparent, span))
         return;
     batch->journaled = grown(batch->journaled, batch->journaled_count, sizeof *batch->journaled);
-    batch->journaled[batch->journaled_count++] = (journaled_t){object, span_now()};
+    batch->journaled[batch->journaled_count++] = (journaled_t){object, clock_wall_ns()};
 }
 
 void batch_mark_late(batch_t *batch) {
@@ -182,7 +183,7 @@ static void say(const owed_message_t *owed, progress_t *progress, int64_t now_ms
 }
 
 void batch_settle(batch_t *batch, zsock_t *listener, progress_t *progress, int64_t now_ms) {
-    int64_t committed_ns = batch->journaled_count ? span_now() : 0;
+    int64_t committed_ns = batch->journaled_count ? clock_wall_ns() : 0;
     acknowledge(batch, listener);
     for (size_t i = 0; i < batch->journaled_count; i++)
         span_say(&batch->journaled[i].object, "journal", batch->journaled[i].began_ns, committed_ns);

@@ -26,7 +26,7 @@ static void export_once(metrics_export_t *self) {
     char why[OTLP_WHY_BYTES];
     uint64_t left_out;
     Otlp__ExportMetricsServiceRequest *request =
-        metrics_request_new(self->board, otlp_link_target(self->link)->resource, clock_ms(), span_now());
+        metrics_request_new(self->board, otlp_link_target(self->link)->resource, clock_ms(), clock_wall_ns());
     otlp_result_t result = otlp_link_post(self->link, &request->base, why);
     metrics_request_destroy(&request);
     if (result == OTLP_TAKEN)

@@ -5,6 +5,7 @@
 
 #include "common/memory.h"
 #include "common/telemetry/otlp.h"
+#include "common/telemetry/otlp_message.h"
 
 typedef Otlp__ExportMetricsServiceRequest request_t;
 
@@ -36,8 +37,8 @@ static size_t attributes_of(const board_value_t *value, Otlp__KeyValue ***attrib
     for (size_t i = 0; i < 2; i++) {
         if (!names[i] || !texts[i])
             continue;
-        (*attributes)[count] = otlp_attribute(names[i]);
-        otlp_set_text((*attributes)[count++]->value, texts[i]);
+        (*attributes)[count] = otlp_message_attribute(names[i]);
+        otlp_message_set_text((*attributes)[count++]->value, texts[i]);
     }
     return count;
 }
@@ -144,8 +145,8 @@ static void add_stage(void *draft, const board_stage_t *stage) {
 static Otlp__ScopeMetrics *scope_metrics_of(const draft_t *draft) {
     Otlp__ScopeMetrics *self = message_new(&otlp__scope_metrics__descriptor);
     self->scope = message_new(&otlp__instrumentation_scope__descriptor);
-    self->scope->name = must(strdup(otlp_scope().name));
-    self->scope->version = must(strdup(otlp_scope().version));
+    self->scope->name = must(strdup(otlp_message_scope().name));
+    self->scope->version = must(strdup(otlp_message_scope().version));
     self->metrics = must(calloc(METRICS_COUNT, sizeof(Otlp__Metric *)));
     for (int metric = 0; metric < METRICS_COUNT; metric++)
         if (draft->metrics[metric])

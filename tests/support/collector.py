@@ -17,7 +17,7 @@ lock = threading.Lock()
 
 
 def load_messages():
-    proto = pathlib.Path(__file__).parents[2] / 'proto'
+    proto = pathlib.Path(__file__).parents[2] / 'common' / 'telemetry'
     subprocess.run(['protoc', f'--proto_path={proto}', f'--python_out={folder}', 'otlp.proto'], check=True)
     sys.path.insert(0, str(folder))
     import otlp_pb2
