@@ -1,6 +1,6 @@
 # make             build the four executables into build/bin/
 # make demo        show the main job, from a bare Debian 12 on
-# make test        everything that can be checked, sanitizers included
+# make test        everything that can be checked, sanitizers included; make check: the same, and nothing is installed
 # make SANITIZE=1  the same with AddressSanitizer and UndefinedBehaviorSanitizer, into build/sanitize/
 # make fuzz        every parser under libFuzzer for FUZZ_SECONDS (60) each; make fuzz-long: hours of it, and of peers
 # make fuzz-peer   SESSIONS (10000) mutated sessions against a receiver, from SEED on
@@ -36,84 +36,107 @@ SUITES := $(patsubst tests/%/,%,$(filter-out tests/support/ tests/preload/ tests
 
 CC ?= gcc
 CXX ?= g++
-CPPFLAGS += -D_GNU_SOURCE -I. -isystem $(B)/gen -MMD -MP
+# CPPFLAGS, CFLAGS, CXXFLAGS and LDFLAGS from outside come behind these, so that they win.
+OUR_CPPFLAGS := -D_GNU_SOURCE -I. -isystem $(B)/gen -MD -MP
 # The same executables come out of any folder.
-CPPFLAGS += -ffile-prefix-map=$(CURDIR)=.
-WARNINGS := -Wall -Wextra -Werror -Wshadow -Wvla -Wformat=2 -Wundef -Wpointer-arith -Wwrite-strings
-CFLAGS += -std=gnu11 -g -O2 -fno-strict-aliasing -fstack-protector-strong $(WARNINGS) -Wstrict-prototypes \
+OUR_CPPFLAGS += -ffile-prefix-map=$(CURDIR)=.
+# Warnings are errors for those who develop it, not for those who build it with a later compiler.
+WERROR ?=
+WARNINGS := -Wall -Wextra $(if $(WERROR),-Werror) -Wshadow -Wvla -Wformat=2 -Wundef -Wpointer-arith -Wwrite-strings
+# Aliasing: sys/queue.h's TAILQ_LAST and TAILQ_PREV read an entry as the head of a list.
+OUR_CFLAGS := -std=gnu11 -g -O2 -fno-strict-aliasing -fstack-protector-strong $(WARNINGS) -Wstrict-prototypes \
 	-Wmissing-prototypes
-CXXFLAGS += -std=c++17 -g -O2 -fstack-protector-strong $(filter-out -Wundef,$(WARNINGS))
+OUR_CXXFLAGS := -std=c++17 -g -O2 -fstack-protector-strong $(filter-out -Wundef,$(WARNINGS))
+# Of what a program is offered, it is linked with what it uses.
+OUR_LDFLAGS := -Wl,--as-needed
 ifneq ($(SANITIZE)$(FUZZ),)
-CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-CXXFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-LDFLAGS += -fsanitize=address,undefined
-else
-CPPFLAGS += -D_FORTIFY_SOURCE=2
+SANITIZER := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OUR_CFLAGS += $(SANITIZER)
+OUR_CXXFLAGS += $(SANITIZER)
+OUR_LDFLAGS += -fsanitize=address,undefined
+else ifeq ($(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
+OUR_CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
+COMPILE_C = $(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS)
+COMPILE_CXX = $(CXX) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CXXFLAGS) $(CXXFLAGS)
 
-LIBS_common := -lprotobuf-c -lcurl -lczmq -lzmq -luuid -ljansson -lseccomp -lpthread
-LIBS_proto := $(LIBS_common)
-LIBS_listener := -lssl -lcrypto $(LIBS_proto)
-LIBS_writer := -ldcmdata -lofstd -loflog -lz -ljansson $(LIBS_proto)
-LIBS_notifier := -lmicrohttpd -lsqlite3 -lnats -lrabbitmq -lhiredis -ljansson -lssl -lcrypto $(LIBS_proto)
-LIBS_launcher := $(LIBS_proto) -ljansson
-LIBS_tool := $(LIBS_launcher)
-LIBS_deploy := $(LIBS_proto)
-LIBS_interop := -ldcmdata -lofstd $(LIBS_listener)
-LIBS_tests := -lcriterion -lnats -lrabbitmq -lhiredis -ljansson -lsqlite3 -lssl -lcrypto -lz $(LIBS_proto) -lpthread
+# --- libraries, by their names in pkg-config -----------------------------------------------------------
 
-# Of a folder and those in it: a stage's folders are its layers.
-objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c)) $(patsubst %.cc,$(B)/obj/%.o,$(wildcard $(1)/*.cc $(1)/*/*.cc))
-COMMON := $(B)/obj/gen/common/telemetry/otlp.pb-c.o $(call objects,common)
-PROTO := $(B)/obj/gen/proto/ring.pb-c.o $(call objects,proto) $(COMMON)
-# What a test of a folder is linked with: all of it but main().
+PKG_CONFIG ?= pkg-config
+MODULES_common := libczmq libzmq jansson libseccomp libprotobuf-c
+MODULES_proto := $(MODULES_common)
+MODULES_listener := $(MODULES_common) openssl libcurl
+MODULES_writer := $(MODULES_common) dcmtk zlib
+MODULES_notifier := $(MODULES_common) libmicrohttpd sqlite3 libnats librabbitmq hiredis openssl libcurl uuid
+MODULES_tests := $(sort criterion libnats librabbitmq hiredis sqlite3 openssl zlib dcmtk $(MODULES_notifier))
+# Asked once for each, when it is first used.
+libraries = $(or $(LIBS_$(1)),$(eval LIBS_$(1) := $(shell $(PKG_CONFIG) --libs $(MODULES_$(1))) -lpthread)$(LIBS_$(1)))
+
+# --- archives: one per folder, of all in it but main() -------------------------------------------------
+
+folders = $(patsubst %/,%,$(sort $(dir $(wildcard $(1)/*.c $(1)/*.cc $(1)/*/*.c $(1)/*/*.cc))))
+objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.cc,$(B)/obj/%.o,$(wildcard $(1)/*.cc))
+archives = $(patsubst %,$(B)/lib/%.a,$(call folders,$(1)))
+COMMON := $(call archives,common)
+PROTO := $(call archives,proto) $(COMMON)
+LAUNCHER := $(call archives,deploy/launcher) $(call archives,deploy/tool) $(PROTO)
 PARTS_common := $(COMMON)
 PARTS_proto := $(PROTO)
-$(foreach s,$(STAGES),$(eval PARTS_$(s) := $(filter-out %/main.o,$(call objects,$(s))) $(PROTO)))
-PARTS_notifier += $(B)/obj/notifier/http/page.html.o
-LAUNCHER := $(call objects,deploy/launcher) $(call objects,deploy/tool) $(PROTO)
-PARTS_launcher := $(filter-out %/main.o,$(LAUNCHER))
-# Its tests use the ring that the tests of the ring set up.
-PARTS_tool := $(PARTS_launcher) $(B)/obj/tests/ring/ring.o
-PARTS_environments := $(PROTO) $(B)/obj/tests/ring/ring.o
-PARTS_ring := $(PROTO)
-PARTS_http := $(PROTO) $(B)/obj/tests/ring/ring.o
+$(foreach s,$(STAGES),$(eval PARTS_$(s) := $(call archives,$(s)) $(PROTO)))
+PARTS_launcher := $(LAUNCHER)
+
+# What belongs to a folder besides its sources.
+MORE_common/telemetry := $(B)/obj/gen/common/telemetry/otlp.pb-c.o
+MORE_proto := $(B)/obj/gen/proto/ring.pb-c.o
+MORE_notifier/http := $(B)/obj/notifier/http/page.html.o
+$(foreach f,common proto $(STAGES) deploy/launcher deploy/tool,$(foreach g,$(call folders,$(f)),$(eval \
+	$(B)/lib/$(g).a: $(filter-out %/main.o,$(call objects,$(g))) $(MORE_$(g)))))
+$(B)/lib/%.a:
+	@mkdir -p $(@D)
+	@echo AR $@; rm -f $@; $(AR) rcs $@ $^
+
+# Archives that name one another are searched until nothing is missing.
+LINK = $(CXX) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $(filter-out %.a,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+
+# What tests of a folder are linked with besides tests/support: some use fixtures of others.
 PARTS_deploy := $(PROTO)
-PARTS_otel := $(PROTO) $(B)/obj/tests/ring/ring.o
-PARTS_page := $(PARTS_http) $(B)/obj/tests/http/endpoint.o
-PARTS_interop = $(PARTS_listener)
 PARTS_hostile := $(PROTO)
-# With the same servers.
-PARTS_faults := $(PROTO) $(B)/obj/tests/ring/ring.o
+PARTS_ring := $(PROTO)
 PARTS_sandbox := $(PROTO)
+PARTS_interop := $(PARTS_listener)
+PARTS_environments := $(PROTO) $(B)/obj/tests/ring/ring.o
+PARTS_faults := $(PARTS_environments)
+PARTS_http := $(PARTS_environments)
+PARTS_otel := $(PARTS_environments)
+PARTS_page := $(PARTS_http) $(B)/obj/tests/http/endpoint.o
+PARTS_tool := $(PARTS_launcher) $(B)/obj/tests/ring/ring.o
 
 all: $(PROGRAMS)
 
-$(STAGES:%=$(B)/bin/oxidicom-%): $(B)/bin/oxidicom-%: $(B)/obj/%/main.o
-$(foreach s,$(STAGES),$(eval $(B)/bin/oxidicom-$(s): $(PARTS_$(s))))
+$(foreach s,$(STAGES),$(eval $(B)/bin/oxidicom-$(s): $(B)/obj/$(s)/main.o $(PARTS_$(s))))
 $(STAGES:%=$(B)/bin/oxidicom-%):
 	@mkdir -p $(@D)
-	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_$(@:$(B)/bin/oxidicom-%=%))
+	@echo LINK $@; $(LINK) $(call libraries,$(@:$(B)/bin/oxidicom-%=%))
 
-$(B)/bin/oxidicom: $(LAUNCHER)
+$(B)/bin/oxidicom: $(B)/obj/deploy/launcher/main.o $(LAUNCHER)
 	@mkdir -p $(@D)
-	@echo LINK $@; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_launcher)
+	@echo LINK $@; $(LINK) $(call libraries,common)
 
 $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h: %.proto
 	@mkdir -p $(@D)
 	@echo PROTOC $<; protoc-c --c_out=$(B)/gen $<
 
-# Everything that includes them needs the generated headers first; -MMD takes over after the first build.
+# Everything that includes them needs the generated headers first; -MD takes over after the first build.
 GENERATED := $(B)/gen/proto/ring.pb-c.h $(B)/gen/common/telemetry/otlp.pb-c.h
 .SECONDARY: $(GENERATED) $(GENERATED:.h=.c)
 
 $(B)/obj/%.o: %.c | $(GENERATED)
 	@mkdir -p $(@D)
-	@echo CC $<; $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	@echo CC $<; $(COMPILE_C) -c -o $@ $<
 
 $(B)/obj/%.o: %.cc | $(GENERATED)
 	@mkdir -p $(@D)
-	@echo CXX $<; $(CXX) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
+	@echo CXX $<; $(COMPILE_CXX) -c -o $@ $<
 
 # Linked in as it is, under a name that begins with _binary_.
 $(B)/obj/%.html.o: %.html
@@ -122,7 +145,7 @@ $(B)/obj/%.html.o: %.html
 
 $(B)/obj/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
-	@echo CC $<; $(CC) $(CPPFLAGS) $(filter-out $(WARNINGS),$(CFLAGS)) -c -o $@ $<
+	@echo CC $<; $(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(filter-out $(WARNINGS),$(OUR_CFLAGS)) $(CFLAGS) -c -o $@ $<
 
 # --- tests: one Criterion program per folder of tests/ ---
 
@@ -130,7 +153,7 @@ SUPPORT := $(call objects,tests/support)
 $(foreach s,$(SUITES),$(eval $(B)/tests/$(s): $(call objects,tests/$(s)) $(SUPPORT) $(PARTS_$(s))))
 $(SUITES:%=$(B)/tests/%):
 	@mkdir -p $(@D)
-	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_$(@:$(B)/tests/%=%)) $(LIBS_tests)
+	@echo LINK $@; $(LINK) $(call libraries,tests)
 
 $(B)/tests/sandbox: | $(B)/probe.so $(PROGRAMS)
 $(B)/tests/interop: | $(B)/demo/phantom $(B)/loopback.so
@@ -151,10 +174,15 @@ $(B)/preload.so: $(PRELOADED:%=tests/preload/%.c) tests/preload/preload.h $(B)/g
 tests: $(PROGRAMS) $(SUITES:%=$(B)/tests/%) $(B)/preload.so fuzz-targets man
 
 # A failed build of one kind must not hide the tests of the other, so both are built first.
-test: test-deps
+check:
 	+$(MAKE) $(JOBS) tests
 	+$(MAKE) $(JOBS) tests SANITIZE=1
 	tests/run
+
+# Somebody's own machine is asked first.
+test:
+	+$(MAKE) test-deps $(if $(CI)$(filter 0,$(shell id -u)),,ASK=--ask)
+	+$(MAKE) check
 
 kill-loop: test-deps
 	+$(MAKE) $(JOBS) all $(B)/tests/faults
@@ -166,8 +194,8 @@ deps:
 	deploy/deps.sh build
 
 test-deps:
-	deploy/deps.sh build test package
-	@deploy/deps.sh browser || echo "There is no Chromium: the tests of the live page in a browser will be skipped."
+	deploy/deps.sh $(ASK) build test package
+	@deploy/deps.sh $(ASK) browser || echo "There is no Chromium: the tests of the live page in a browser will be skipped."
 
 SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc')
 
@@ -193,9 +221,9 @@ clean:
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
--include deploy/demo/rules.mk deploy/install.mk deploy/image/rules.mk tests/bench/rules.mk tests/environments/rules.mk \
+include deploy/demo/rules.mk deploy/install.mk deploy/image/rules.mk tests/bench/rules.mk tests/environments/rules.mk \
 	tests/fuzz/rules.mk
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all tests test kill-loop deps test-deps lint format readme clean help
+.PHONY: all tests test check kill-loop deps test-deps lint format readme clean help

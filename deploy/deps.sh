@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # deps.sh SET…: installs from Debian what is missing of the named sets of packages, and only that. Does nothing, and
 # needs no network, when all is there. No service that comes with a package is started.
+# deps.sh --ask SET…: asks first, and installs nothing unless the answer is yes.
 # deps.sh --list SET…: only prints their names.
 set -euo pipefail
 
@@ -18,11 +19,12 @@ demo="dcmtk nats-server"
 lint="git clang-format clang-tidy"
 fuzz="clang libclang-rt-14-dev llvm"
 
-list=false
-if [ "${1:-}" = --list ]; then
-    list=true
-    shift
-fi
+list=false ask=false
+case ${1:-} in
+--list) list=true ;;
+--ask) ask=true ;;
+esac
+[[ ${1:-} != --* ]] || shift
 wanted=
 for set in "$@"; do
     case $set in
@@ -46,6 +48,13 @@ for package in $wanted; do
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
+if $ask; then
+    read -r -p "Install from Debian: ${missing[*]}? [y/N] " answer || answer=
+    [[ $answer == [yY]* ]] || {
+        echo "deps.sh: not installed; \`make check\` tests without installing anything" >&2
+        exit 77
+    }
+fi
 echo "Installing from Debian: ${missing[*]}"
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then

@@ -1,6 +1,7 @@
 #include "notifier/libraries.h"
 
 #include <amqp.h>
+#include <curl/curl.h>
 #include <hiredis/hiredis.h>
 #include <microhttpd.h>
 #include <nats/nats.h>
@@ -11,6 +12,7 @@
 
 void notifier_print_libraries(FILE *out) {
     libraries_print(out);
+    libraries_print_one(out, "curl", curl_version_info(CURLVERSION_NOW)->version);
     libraries_print_one(out, "sqlite", sqlite3_libversion());
     libraries_print_one(out, "cnats", nats_GetVersion());
     libraries_print_one(out, "rabbitmq-c", amqp_version());

@@ -1,6 +1,5 @@
 #include "proto/libraries.h"
 
-#include <curl/curl.h>
 #include <czmq.h>
 #include <jansson.h>
 #include <protobuf-c/protobuf-c.h>
@@ -18,7 +17,6 @@ void libraries_print(FILE *out) {
     fprintf(out, "  zmq %d.%d.%d\n", major, minor, patch);
     libraries_print_one(out, "protobuf-c", protobuf_c_version());
     libraries_print_one(out, "jansson", jansson_version_str());
-    libraries_print_one(out, "curl", curl_version_info(CURLVERSION_NOW)->version);
     const struct scmp_version *seccomp = seccomp_version();
     if (seccomp)
         fprintf(out, "  seccomp %u.%u.%u\n", seccomp->major, seccomp->minor, seccomp->micro);

@@ -1,11 +1,11 @@
 # make demo: everything it needs and nothing more.
 $(B)/demo/phantom: deploy/demo/phantom.cc
 	@mkdir -p $(@D)
-	@echo CXX $<; $(CXX) $(CPPFLAGS) $(CXXFLAGS) -o $@ $< -ldcmdata -lofstd
+	@echo CXX $<; $(COMPILE_CXX) -o $@ $< -ldcmdata -lofstd
 
 $(B)/demo/progress: deploy/demo/progress.c
 	@mkdir -p $(@D)
-	@echo CC $<; $(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< -lnats
+	@echo CC $<; $(COMPILE_C) -o $@ $< -lnats
 
 demo:
 	deploy/deps.sh build demo

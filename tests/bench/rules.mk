@@ -1,7 +1,7 @@
 # make bench: figures beside those of storescp, see tests/bench/README.md.
 $(B)/bench/sender $(B)/bench/bare_ring: $(B)/bench/%: $(B)/obj/tests/bench/%.o $(SUPPORT) $(PROTO)
 	@mkdir -p $(@D)
-	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_tests)
+	@echo LINK $@; $(LINK) $(call libraries,tests)
 
 bench: test-deps
 	+$(MAKE) $(JOBS) all $(B)/bench/sender $(B)/bench/bare_ring $(B)/demo/phantom $(B)/preload.so

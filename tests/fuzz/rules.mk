@@ -10,8 +10,8 @@ FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(B)/fuzz/%)
 stage_of = $(firstword $(subst _, ,$(notdir $(1))))
 
 ifdef FUZZ
-CFLAGS += -fsanitize=fuzzer-no-link
-CXXFLAGS += -fsanitize=fuzzer-no-link
+OUR_CFLAGS += -fsanitize=fuzzer-no-link
+OUR_CXXFLAGS += -fsanitize=fuzzer-no-link
 FUZZ_LINK := -fsanitize=fuzzer
 else
 FUZZ_MAIN := $(B)/obj/tests/fuzz/replay.o
@@ -20,19 +20,19 @@ endif
 $(foreach t,$(FUZZ_TARGETS),$(eval $(B)/fuzz/$(t): $(B)/obj/tests/fuzz/$(t).o $(PARTS_$(call stage_of,$(t)))))
 $(FUZZ_PROGRAMS): $(B)/obj/tests/fuzz/scratch.o $(FUZZ_MAIN)
 	@mkdir -p $(@D)
-	@echo LINK $@; $(CXX) $(LDFLAGS) $(FUZZ_LINK) -o $@ $^ $(LIBS_$(call stage_of,$@))
+	@echo LINK $@; $(LINK) $(FUZZ_LINK) $(call libraries,$(call stage_of,$@))
 
 fuzz-targets: $(FUZZ_PROGRAMS)
 
 $(B)/fuzz/seed: $(B)/obj/tests/fuzz/seed.o $(SUPPORT) $(PROTO)
 	@mkdir -p $(@D)
-	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_tests)
+	@echo LINK $@; $(LINK) $(call libraries,tests)
 
 # --- hostile peers ---
 
 $(B)/fuzz/peer: $(B)/obj/tests/fuzz/peer.o $(SUPPORT) $(PROTO)
 	@mkdir -p $(@D)
-	@echo LINK $@; $(CXX) $(LDFLAGS) -o $@ $^ $(LIBS_tests)
+	@echo LINK $@; $(LINK) $(call libraries,tests)
 
 fuzz-peer: test-deps
 	+$(MAKE) $(JOBS) all $(B)/fuzz/peer

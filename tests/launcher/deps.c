@@ -105,6 +105,24 @@ Test(deps, fails_with_apt_and_leaves_nothing_behind) {
     machine_clear(&machine);
 }
 
+Test(deps, are_not_installed_where_they_are_asked_for_and_nobody_says_yes) {
+    machine_t machine;
+    machine_make(&machine, "exit 0");
+    lose_a_package(&machine);
+    /* With an end of input for an answer. */
+    cr_assert_eq(process_run(machine.log, (const char *const[]){"PATH", machine.path, NULL},
+                             (const char *const[]){"bash", "-c", "deploy/deps.sh --ask test </dev/null", NULL},
+                             30000),
+                 77);
+    size_t size;
+    char *said = file_content(machine.log, &size), *calls = recorded(&machine);
+    cr_expect(strstr(said, "make check"), "%s", said);
+    cr_expect_null(strstr(calls, "apt-get"), "%s", calls);
+    free(said);
+    free(calls);
+    machine_clear(&machine);
+}
+
 Test(deps, names_an_unknown_set) {
     machine_t machine;
     machine_make(&machine, "exit 100");
