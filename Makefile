@@ -204,6 +204,8 @@ lint:
 	clang-format --dry-run --Werror $(SOURCES)
 	+$(MAKE) $(GENERATED)
 	deploy/lint.sh
+	+$(MAKE) $(JOBS) all
+	deploy/layers.sh
 
 format:
 	clang-format -i $(SOURCES)

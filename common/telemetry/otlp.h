@@ -7,7 +7,7 @@
 #include "common/sandbox.h"
 #include "common/settings.h"
 #include "common/telemetry/otlp.pb-c.h"
-#include "common/telemetry/trace.h"
+#include "common/trace.h"
 
 /* Allows the listener what the exporter needs of the network and of files, where the settings name a collector. */
 void otlp_confine(const settings_t *settings, sandbox_t *sandbox);

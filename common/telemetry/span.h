@@ -4,7 +4,7 @@
 #define COMMON_TELEMETRY_SPAN_H
 
 #include "common/telemetry/otlp.pb-c.h"
-#include "common/telemetry/trace.h"
+#include "common/trace.h"
 
 typedef Otlp__Span span_t;
 

@@ -11,8 +11,8 @@
 
 #include "common/log.h"
 #include "common/version.h"
-#include "deploy/launcher/place.h"
 #include "deploy/launcher/supervisor.h"
+#include "deploy/tool/place.h"
 #include "deploy/tool/tool.h"
 #include "proto/libraries.h"
 

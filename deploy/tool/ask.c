@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/stage.h"
-#include "deploy/launcher/place.h"
+#include "deploy/tool/place.h"
 
 /* --- where it runs ------------------------------------------------------------------------------------- */
 

@@ -5,8 +5,8 @@
 #include <sys/wait.h>
 #include <sysexits.h>
 
-#include "deploy/launcher/place.h"
 #include "deploy/tool/outcome.h"
+#include "deploy/tool/place.h"
 #include "deploy/tool/tool.h"
 
 typedef struct reconcile {

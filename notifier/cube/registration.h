@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <uuid/uuid.h>
 
-#include "common/telemetry/trace.h"
+#include "common/trace.h"
 #include "proto/ring.h"
 
 /* What became of a registration at the broker. */

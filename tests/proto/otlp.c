@@ -6,7 +6,7 @@
 #include "common/telemetry/otlp.h"
 #include "common/telemetry/otlp_target.h"
 #include "common/telemetry/span.h"
-#include "common/telemetry/trace.h"
+#include "common/trace.h"
 #include "tests/support/process.h"
 
 #define GRPC_PATH         "/opentelemetry.proto.collector.trace.v1.TraceService/Export"

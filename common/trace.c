@@ -1,4 +1,4 @@
-#include "common/telemetry/trace.h"
+#include "common/trace.h"
 
 #include <string.h>
 

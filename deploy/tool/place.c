@@ -1,4 +1,4 @@
-#include "deploy/launcher/place.h"
+#include "deploy/tool/place.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* Where things lie: the executables, and the run folder where neither the environment nor the machine has one. */
-#ifndef LAUNCHER_PLACE_H
-#define LAUNCHER_PLACE_H
+#ifndef TOOL_PLACE_H
+#define TOOL_PLACE_H
 
 #include <limits.h>
 #include <stdbool.h>

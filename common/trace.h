@@ -1,6 +1,6 @@
 /* Which span of which trace something belongs to (W3C Trace Context, https://www.w3.org/TR/trace-context/). */
-#ifndef COMMON_TELEMETRY_TRACE_H
-#define COMMON_TELEMETRY_TRACE_H
+#ifndef COMMON_TRACE_H
+#define COMMON_TRACE_H
 
 #include <stdbool.h>
 #include <stddef.h>
