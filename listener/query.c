@@ -27,10 +27,10 @@ static void count_queues(Ring__ListenerStatus *status, const server_t *server, c
     const association_t *a;
     TAILQ_FOREACH(a, &server->attended[ATTENTION_PLACE], attended)
     status->associations_waiting++;
-    status->objects = zhashx_size(custody->by_number);
+    status->objects_unacknowledged = zhashx_size(custody->by_number);
     const ended_t *ended;
     TAILQ_FOREACH(ended, &custody->ended, next)
-    status->ends++;
+    status->ends_unacknowledged++;
     status->associations_open = server->served_count;
     status->associations_most = (uint64_t)server->stage->settings.associations_max;
     status->bytes_held = atomic_load(&custody->budget->held_bytes);

@@ -1,5 +1,7 @@
 #include "deploy/tool/outcome.h"
 
+#include "proto/message_json.h"
+
 const char *outcome_name(Ring__Outcome outcome, bool dry_run) {
     switch (outcome) {
     case RING__OUTCOME__OUTCOME_DUE:
@@ -26,7 +28,7 @@ static const char *or_dash(const char *text) {
 }
 
 static json_t *or_null(const char *text) {
-    return text ? json_text(text) : json_null();
+    return message_json_text(text, MESSAGE_JSON_READABLE);
 }
 
 void outcome_add(outcomes_t *outcomes, const outcome_line_t *line) {

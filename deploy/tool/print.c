@@ -8,7 +8,7 @@
 
 #include "common/clock.h"
 #include "common/duration.h"
-#include "common/utf8.h"
+#include "common/memory.h"
 
 #define COLUMNS_MAX 12
 #define CELLS_KEPT  32
@@ -20,15 +20,6 @@ struct table {
     char *(*cells)[COLUMNS_MAX]; /* owned */
     bool has_headings;
 };
-
-static void *grown(void *items, size_t count, size_t size) {
-    if (count & (count - 1))
-        return items;
-    void *more = realloc(items, (count ? 2 * count : 1) * size);
-    if (!more)
-        abort();
-    return more;
-}
 
 /* C0, DEL, and C1 as UTF-8 has it (C2 80 to C2 9F). */
 static char *without_controls(const char *text) {
@@ -155,24 +146,6 @@ const char *cell_bytes(uint64_t bytes) {
 }
 
 /* --- JSON ---------------------------------------------------------------------------------------------- */
-
-json_t *json_text(const char *text) {
-    if (!*text)
-        return json_null();
-    char *latin1 = utf8_valid(text, strlen(text)) ? NULL : utf8_from_latin1(text, strlen(text), NULL);
-    json_t *json = json_string(latin1 ? latin1 : text);
-    free(latin1);
-    return json;
-}
-
-json_t *json_time(int64_t wall_ms) {
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm utc;
-    char text[64];
-    if (wall_ms <= 0 || !gmtime_r(&seconds, &utc) || strftime(text, sizeof text, "%FT%T", &utc) == 0)
-        return json_null();
-    return json_sprintf("%s.%03dZ", text, (int)(wall_ms % 1000));
-}
 
 void json_print(json_t *json, FILE *out) {
     json_dumpf(json, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER);

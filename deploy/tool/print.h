@@ -27,10 +27,6 @@ const char *cell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *cell_time(int64_t wall_ms);
 const char *cell_bytes(uint64_t bytes);
 
-/* A text as JSON: null where it is empty, and always valid UTF-8. */
-json_t *json_text(const char *text);
-/* ISO 8601 in UTC; null for 0. */
-json_t *json_time(int64_t wall_ms);
 /* Prints and frees it. */
 void json_print(json_t *json, FILE *out);
 

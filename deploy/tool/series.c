@@ -7,6 +7,7 @@
 #include "deploy/tool/outcome.h"
 #include "deploy/tool/print.h"
 #include "deploy/tool/tool.h"
+#include "proto/message_json.h"
 
 /* --- one reception ------------------------------------------------------------------------------------- */
 
@@ -42,25 +43,20 @@ static void print_line(table_t *table, const Ring__Reception *r, bool with_folde
               with_folder ? r->folder : NULL, NULL);
 }
 
-static json_t *number_or_null(int64_t number) {
-    return number ? json_integer(number) : json_null();
+static void rename_key(json_t *json, const char *from, const char *to) {
+    json_object_set(json, to, json_object_get(json, from));
+    json_object_del(json, from);
 }
 
 static json_t *reception_json(const Ring__Reception *r, bool with_folder) {
-    json_t *json = json_pack("{s:I, s:o, s:o, s:s, s:I, s:I, s:I}", "number", (json_int_t)r->number,
-                             "SeriesInstanceUID", json_text(r->series_instance_uid), "calling_ae",
-                             json_text(r->calling_ae), "state", reception_state(r), "files", (json_int_t)r->files,
-                             "errors", (json_int_t)r->errors, "associations", (json_int_t)r->associations);
-    json_object_set_new(json, "began_at", json_time(r->began_at));
-    json_object_set_new(json, "ended_at", json_time(r->ended_at));
-    json_object_set_new(json, "settled_at", json_time(r->settled_at));
-    json_object_set_new(json, "held", json_boolean(r->held));
-    json_object_set_new(json, "rejected", json_integer((json_int_t)r->attempts));
-    json_object_set_new(json, "task_id", json_text(r->task_id));
-    json_object_set_new(json, "ndicom", number_or_null(r->ndicom));
-    json_object_set_new(json, "why", json_text(r->why));
-    if (with_folder)
-        json_object_set_new(json, "folder", json_text(r->folder));
+    json_t *json = message_json(&r->base, MESSAGE_JSON_READABLE);
+    rename_key(json, "series_instance_uid", "SeriesInstanceUID");
+    rename_key(json, "attempts", "rejected");
+    json_object_set_new(json, "state", json_string(reception_state(r)));
+    if (!r->ndicom)
+        json_object_set_new(json, "ndicom", json_null());
+    if (!with_folder)
+        json_object_del(json, "folder");
     return json;
 }
 

@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "deploy/tool/print.h"
 #include "deploy/tool/tool.h"
+#include "proto/message_json.h"
 
 /* A writer says every 250 ms that it lives. */
 #define SILENT_MS 2000
@@ -79,11 +80,11 @@ static void add_stage(stages_t *stages, const stage_line_t *line) {
     table_add(stages->table, line->id, line->state, self ? cell("%u", self->process) : "-",
               self ? self->release : "-", self ? cell_time(self->started_at) : "-",
               self ? cell("%llx", (unsigned long long)self->incarnation) : "-", details_of(line), NULL);
-    json_t *json = json_pack("{s:o, s:s}", "id", json_text(line->id), "state", line->state);
+    json_t *json = json_pack("{s:s, s:s}", "id", line->id, "state", line->state);
     if (self) {
         json_object_set_new(json, "process", json_integer(self->process));
-        json_object_set_new(json, "release", json_text(self->release));
-        json_object_set_new(json, "started_at", json_time(self->started_at));
+        json_object_set_new(json, "release", message_json_text(self->release, MESSAGE_JSON_READABLE));
+        json_object_set_new(json, "started_at", message_json_time(self->started_at, MESSAGE_JSON_READABLE));
         json_object_set_new(json, "incarnation", json_sprintf("%llx", (unsigned long long)self->incarnation));
     }
     if (line->writer) {
@@ -163,8 +164,8 @@ static void print_listener(table_t *table, const Ring__ListenerStatus *l) {
                    (unsigned long long)l->associations_most, (unsigned long long)l->associations_waiting),
               NULL);
     table_add(table, "objects",
-              cell("%llu not acknowledged, %llu ends of associations", (unsigned long long)l->objects,
-                   (unsigned long long)l->ends),
+              cell("%llu not acknowledged, %llu ends of associations",
+                   (unsigned long long)l->objects_unacknowledged, (unsigned long long)l->ends_unacknowledged),
               NULL);
     table_add(table, "buffer", cell("%s of %s held", cell_bytes(l->bytes_held), cell_bytes(l->bytes_most)), NULL);
 }
@@ -211,41 +212,26 @@ static void print_for_people(const status_t *s, stages_t *stages) {
 /* --- for machines -------------------------------------------------------------------------------------- */
 
 static json_t *connection_json(const Ring__Connection *connection) {
-    if (!connection->wanted)
-        return json_null();
-    return json_pack("{s:b, s:o, s:o}", "connected", connection->connected, "since", json_time(connection->since),
-                     "why", json_text(connection->why));
+    return message_json(connection->wanted ? &connection->base : NULL, MESSAGE_JSON_READABLE);
 }
 
 static json_t *journal_json(const Ring__JournalStatus *j) {
-    json_t *states = json_object();
+    json_t *json = message_json(&j->base, MESSAGE_JSON_READABLE), *states = json_object();
     for (size_t i = 0; i < j->n_states; i++)
         json_object_set_new(states, j->states[i]->state, json_integer((json_int_t)j->states[i]->receptions));
-    return json_pack("{s:o, s:I, s:I, s:o, s:o, s:o}", "path", json_text(j->path), "bytes", (json_int_t)j->bytes,
-                     "schema", (json_int_t)j->schema, "receptions", states, "oldest_due_series",
-                     json_text(j->oldest_due_series), "oldest_due_at", json_time(j->oldest_due_at));
-}
-
-static json_t *listener_json(const Ring__ListenerStatus *l) {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "associations_open", (json_int_t)l->associations_open,
-                     "associations_waiting", (json_int_t)l->associations_waiting, "associations_most",
-                     (json_int_t)l->associations_most, "objects_unacknowledged", (json_int_t)l->objects,
-                     "ends_unacknowledged", (json_int_t)l->ends, "bytes_held", (json_int_t)l->bytes_held,
-                     "bytes_most", (json_int_t)l->bytes_most);
-}
-
-static json_t *notifier_json(const Ring__NotifierStatus *n) {
-    return json_pack("{s:I, s:I, s:I}", "registrations_under_way", (json_int_t)n->registrations_under_way,
-                     "progress_waiting", (json_int_t)n->progress_waiting, "progress_dropped",
-                     (json_int_t)n->progress_dropped);
+    json_object_del(json, "states");
+    json_object_set_new(json, "receptions", states);
+    return json;
 }
 
 static void print_json(const status_t *s, json_t *stages) {
+    const Ring__ListenerStatus *l = of_listener(s);
     const Ring__NotifierStatus *n = of_notifier(s);
-    json_t *json = json_pack("{s:o, s:b, s:O}", "run_dir", json_text(s->ask->run_dir), "well", is_all_well(s),
-                             "stages", stages);
-    json_object_set_new(json, "listener", of_listener(s) ? listener_json(of_listener(s)) : json_null());
-    json_object_set_new(json, "notifier", n ? notifier_json(n) : json_null());
+    json_t *json =
+        json_pack("{s:o, s:b, s:O}", "run_dir", message_json_text(s->ask->run_dir, MESSAGE_JSON_READABLE), "well",
+                  is_all_well(s), "stages", stages);
+    json_object_set_new(json, "listener", message_json(l ? &l->base : NULL, MESSAGE_JSON_READABLE));
+    json_object_set_new(json, "notifier", message_json(n ? &n->base : NULL, MESSAGE_JSON_READABLE));
     json_object_set_new(json, "journal", n ? journal_json(n->journal) : json_null());
     json_object_set_new(json, "broker", n ? connection_json(n->broker) : json_null());
     json_object_set_new(json, "nats", n ? connection_json(n->nats) : json_null());

@@ -79,7 +79,7 @@ static void print_ring(const look_t *last, const look_t *look, FILE *out) {
         table_add(table, "listener", l->draining ? "drains" : "runs",
                   cell("%s, %.1f objects/s", cell_rate(rate(before->bytes_received, l->bytes_received, last, look)),
                        rate(before->objects_stored, l->objects_stored, last, look)),
-                  cell("%" PRIu64 " objects held, %s of %s", l->objects, cell_bytes(l->bytes_held),
+                  cell("%" PRIu64 " objects held, %s of %s", l->objects_unacknowledged, cell_bytes(l->bytes_held),
                        cell_bytes(l->bytes_most)),
                   NULL);
     else

@@ -99,7 +99,7 @@ Test(viewers, find_series_by_any_text_and_break_nothing_with_it, .timeout = 180)
     char *said = http_get(endpoint_port(), "/series?q=o%27hara", NULL, &status);
     json_t *json = json_loads(said, 0, NULL), *found = json_array_get(json_object_get(json, "series"), 0);
     cr_expect_eq(status, 200);
-    cr_expect_str_eq(json_string_value(json_object_get(found, "series")), "1.2.3.4.5", "%s", said);
+    cr_expect_str_eq(json_string_value(json_object_get(found, "series_instance_uid")), "1.2.3.4.5", "%s", said);
     json_decref(json);
     free(said);
     said = http_get(endpoint_port(), "/series?q=%25%27%20OR%201=1--%00%ff", NULL, &status);
