@@ -147,10 +147,10 @@ $(B)/obj/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
 	@echo CC $<; $(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(filter-out $(WARNINGS),$(OUR_CFLAGS)) $(CFLAGS) -c -o $@ $<
 
-# --- tests: one Criterion program per folder of tests/ ---
+# --- tests: one Criterion program per folder of tests/, whose folders are those of what it tests ---
 
 SUPPORT := $(call objects,tests/support)
-$(foreach s,$(SUITES),$(eval $(B)/tests/$(s): $(call objects,tests/$(s)) $(SUPPORT) $(PARTS_$(s))))
+$(foreach s,$(SUITES),$(eval $(B)/tests/$(s): $(foreach f,$(call folders,tests/$(s)),$(call objects,$(f))) $(SUPPORT) $(PARTS_$(s))))
 $(SUITES:%=$(B)/tests/%):
 	@mkdir -p $(@D)
 	@echo LINK $@; $(LINK) $(call libraries,tests)

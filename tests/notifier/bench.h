@@ -5,7 +5,7 @@
 
 #include "notifier/journal/batch.h"
 #include "notifier/journal/journal.h"
-#include "tests/notifier/events.h"
+#include "tests/notifier/journal/events.h"
 
 typedef struct bench {
     char *folder; /* with state/ and root/ in it */

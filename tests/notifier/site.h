@@ -5,7 +5,7 @@
 #include <czmq.h>
 #include <jansson.h>
 
-#include "tests/notifier/events.h"
+#include "tests/notifier/journal/events.h"
 #include "tests/support/process.h"
 
 typedef struct site {

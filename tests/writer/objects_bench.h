@@ -2,7 +2,7 @@
 #ifndef TESTS_WRITER_OBJECTS_BENCH_H
 #define TESTS_WRITER_OBJECTS_BENCH_H
 
-#include "tests/writer/data_set.h"
+#include "tests/writer/dicom/data_set.h"
 #include "writer/objects.h"
 
 #define LISTENER 77

@@ -5,7 +5,7 @@
 
 #include "common/clock.h"
 #include "tests/writer/objects_bench.h"
-#include "tests/writer/storage.h"
+#include "tests/writer/storage/storage.h"
 
 static void init(void) {
     bench_init();

@@ -12,7 +12,7 @@
 #include "proto/ring.h"
 #include "tests/support/process.h"
 #include "tests/support/receiver.h"
-#include "tests/writer/data_set.h"
+#include "tests/writer/dicom/data_set.h"
 #include "writer/storage/temporary.h"
 
 #define LISTENER 77

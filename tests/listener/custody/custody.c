@@ -1,0 +1,417 @@
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "tests/listener/custody/custody_bench.h"
+#include "tests/support/process.h"
+
+static bench_t *bench;
+
+static void set_up(void) {
+    bench = bench_new();
+}
+
+static void tear_down(void) {
+    if (bench)
+        bench_free(bench);
+}
+
+TestSuite(custody, .init = set_up, .fini = tear_down);
+
+/* A whole object of the bench's association. */
+static void send_object(size_t size) {
+    object_t *object = bench_begin(bench);
+    bench_append(object, size);
+    object_finish(object);
+}
+
+/* Takes what a writer was sent of an object that has not ended. */
+static void take(int inbox) {
+    bool ended;
+    uint32_t attempt;
+    bench_take_object(bench->inboxes[inbox], &ended, &attempt);
+    cr_assert_not(ended);
+}
+
+/* A writer is sent an object to its end. */
+static void expect_object(int inbox, size_t size, uint32_t attempt) {
+    bool ended;
+    uint32_t last_attempt;
+    cr_assert_eq(bench_take_object(bench->inboxes[inbox], &ended, &last_attempt), size);
+    cr_assert(ended);
+    cr_assert_eq(last_attempt, attempt);
+}
+
+static void expect_body(int inbox, Ring__Envelope__BodyCase body) {
+    Ring__Envelope *e = bench_next(bench->inboxes[inbox], 500, NULL);
+    cr_assert(e && e->body_case == body);
+    ring__envelope__free_unpacked(e, NULL);
+}
+
+/* The writer of this incarnation says that it leaves. */
+static void leave(uint64_t incarnation) {
+    Ring__Leaving leaving = RING__LEAVING__INIT;
+    leaving.incarnation = incarnation;
+    custody_on_leaving(&bench->custody, &leaving);
+}
+
+Test(custody, answers_an_object_only_when_it_is_acknowledged) {
+    bench_writer_alive(bench, "writer-a", 1);
+    send_object(20000);
+    expect_object(0, 20000, 1);
+    cr_assert_eq(bench->answers, 0);
+    bench_acknowledge(bench, 1, STATUS_SUCCESS);
+    cr_assert_eq(bench->answers, 1);
+    cr_assert(custody_idle(&bench->custody));
+    bench_acknowledge(bench, 1, STATUS_SUCCESS);
+    cr_assert_eq(bench->answers, 1, "a second acknowledgement is nothing new");
+}
+
+Test(custody, sends_an_empty_last_chunk_when_the_data_set_ends_with_a_full_one) {
+    bench_writer_alive(bench, "writer-a", 1);
+    send_object(2 * CHUNK_BYTES);
+    expect_object(0, 2 * CHUNK_BYTES, 1);
+}
+
+Test(custody, sends_an_object_to_another_writer_when_its_own_is_replaced) {
+    bench_writer_alive(bench, "writer-a", 1);
+    object_t *object = bench_begin(bench);
+    bench_append(object, 300000);
+    take(0);
+    bench_writer_alive(bench, "writer-b", 2);
+    writer_lost(&bench->custody, object->writer, "killed by the test");
+    object_finish(object);
+    expect_object(1, 300000, 2);
+    cr_assert_eq(bench->answers, 0);
+}
+
+Test(custody, takes_no_more_writers_than_a_launcher_can_start) {
+    char id[32];
+    for (uint64_t i = 0; i < WRITERS_MAX + 100; i++) {
+        snprintf(id, sizeof id, "writer-%d", (int)i);
+        bench_writer_alive(bench, id, i + 1);
+    }
+    size_t count = 0;
+    writer_t *writer;
+    TAILQ_FOREACH(writer, &bench->custody.writers, next)
+    count++;
+    cr_assert_eq(count, WRITERS_MAX);
+    bench_writer_alive(bench, "writer-0", 1000);
+    cr_assert_eq(bench_begin(bench)->writer->outstanding_objects, 1, "one that is replaced has its place");
+    while (!TAILQ_EMPTY(&bench->custody.writers))
+        writer_lost(&bench->custody, TAILQ_FIRST(&bench->custody.writers), "the test ends");
+}
+
+Test(custody, keeps_objects_for_a_writer_that_appears_later) {
+    send_object(1000);
+    bench_writer_alive(bench, "writer-b", 2);
+    expect_object(1, 1000, 2);
+}
+
+Test(custody, gives_objects_to_the_writer_with_the_least_outstanding) {
+    bench_writer_alive(bench, "writer-a", 1);
+    bench_writer_alive(bench, "writer-b", 2);
+    object_t *large = bench_begin(bench), *small, *third;
+    bench_append(large, 100000);
+    small = bench_begin(bench);
+    bench_append(small, 10);
+    third = bench_begin(bench);
+    cr_assert_neq(large->writer, small->writer);
+    cr_assert_eq(third->writer, small->writer);
+}
+
+Test(custody, gives_a_leaving_writer_nothing_new_and_releases_it_when_it_is_done) {
+    bench_writer_alive(bench, "writer-a", 1);
+    send_object(10);
+    bench_writer_alive(bench, "writer-b", 2);
+    leave(1);
+    cr_assert_str_eq(bench_begin(bench)->writer->id, "writer-b");
+    expect_body(0, RING__ENVELOPE__BODY_CHUNK);
+    cr_assert_null(bench_next(bench->inboxes[0], 100, NULL), "not before its object is acknowledged");
+    bench_acknowledge(bench, 1, STATUS_SUCCESS);
+    Ring__Envelope *e = bench_next(bench->inboxes[0], 500, NULL);
+    cr_assert_eq(e->body_case, RING__ENVELOPE__BODY_RELEASED);
+    cr_assert_eq(e->released->incarnation, 1);
+    ring__envelope__free_unpacked(e, NULL);
+}
+
+Test(custody, sends_everything_again_when_the_notifier_was_replaced) {
+    bench_writer_alive(bench, "writer-a", 1);
+    bench_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
+    send_object(500);
+    expect_object(0, 500, 1);
+    bench_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
+    cr_assert_null(bench_next(bench->inboxes[0], 100, NULL));
+    bench_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
+    expect_body(0, RING__ENVELOPE__BODY_CANCEL);
+    expect_object(0, 500, 2);
+}
+
+Test(custody, sends_everything_again_when_the_notifier_was_replaced_before_this_listener_heard_of_one) {
+    bench_writer_alive(bench, "writer-a", 1);
+    send_object(500);
+    expect_object(0, 500, 1);
+    bench_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
+    expect_body(0, RING__ENVELOPE__BODY_CANCEL);
+    expect_object(0, 500, 2);
+}
+
+Test(custody, cancels_the_old_attempt_at_a_writer_that_lives_when_another_gets_the_next) {
+    bench_writer_alive(bench, "writer-a", 1);
+    bench_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
+    object_t *object = bench_begin(bench);
+    bench_append(object, CHUNK_BYTES);
+    take(0);
+    bench_writer_alive(bench, "writer-b", 2);
+    leave(1);
+    bench_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
+    cr_assert_str_eq(object->writer->id, "writer-b");
+    Ring__Envelope *e = bench_next(bench->inboxes[0], 500, NULL);
+    cr_assert_not_null(e, "it keeps what it has for ever");
+    cr_assert_eq(e->body_case, RING__ENVELOPE__BODY_CANCEL);
+    cr_assert_eq(e->cancel->object->object, 1);
+    cr_assert_eq(e->cancel->attempt, 1);
+    ring__envelope__free_unpacked(e, NULL);
+}
+
+/* --- what comes twice, out of order, or late --- */
+
+Test(custody, takes_each_message_twice) {
+    for (int i = 0; i < 2; i++) {
+        bench_writer_alive(bench, "writer-a", 1);
+        bench_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
+    }
+    object_t *object = bench_begin(bench);
+    bench_append(object, CREDIT_BYTES);
+    take(0);
+    for (int i = 0; i < 2; i++)
+        bench_credit(bench, object, CREDIT_BYTES);
+    cr_assert_eq(object->taken, CREDIT_BYTES);
+    object_finish(object);
+    for (int i = 0; i < 2; i++)
+        leave(1);
+    for (int i = 0; i < 2; i++)
+        bench_acknowledge(bench, 1, STATUS_SUCCESS);
+    cr_assert_eq(bench->answers, 1);
+    cr_assert_eq(bench->last.status, STATUS_SUCCESS);
+    cr_assert(custody_idle(&bench->custody));
+    cr_assert_eq(bench->custody.budget->held_bytes, 0);
+}
+
+Test(custody, keeps_to_the_newest_attempt_whatever_credits_and_writers_of_earlier_ones_come_late) {
+    bench_writer_alive(bench, "writer-a", 1);
+    object_t *object = bench_begin(bench);
+    bench_append(object, CREDIT_BYTES);
+    bench_writer_alive(bench, "writer-b", 2);
+    writer_lost(&bench->custody, object->writer, "thought dead by the test");
+    cr_assert_eq(object->attempt, 2);
+    Ring__ObjectId id = RING__OBJECT_ID__INIT;
+    id.listener = bench->stage.incarnation;
+    id.object = 1;
+    Ring__Credit late = RING__CREDIT__INIT;
+    late.object = &id;
+    late.attempt = 1;
+    late.taken = CREDIT_BYTES;
+    custody_on_credit(&bench->custody, &late);
+    cr_assert_eq(object->taken, 0, "what the dead one took must still be sent");
+    late.attempt = 2;
+    custody_on_credit(&bench->custody, &late);
+    late.taken = 1000;
+    custody_on_credit(&bench->custody, &late);
+    cr_assert_eq(object->taken, CREDIT_BYTES, "an older credit of the same attempt takes nothing back");
+    /* The one that was thought dead says that it leaves, then that it lives. */
+    leave(1);
+    bench_writer_alive(bench, "writer-a", 1);
+    cr_assert_str_eq(object->writer->id, "writer-b");
+    object_finish(object);
+    bench_acknowledge(bench, 1, STATUS_SUCCESS);
+    cr_assert_eq(bench->answers, 1);
+}
+
+Test(custody, does_not_release_a_writer_that_it_takes_for_gone) {
+    bench_writer_alive(bench, "writer-a", 1);
+    object_t *object = bench_begin(bench);
+    bench_append(object, CHUNK_BYTES);
+    take(0);
+    custody_tick(&bench->custody, clock_ms() + WRITER_SILENCE_MS + 1);
+    cr_assert_null(object->writer);
+    for (Ring__Envelope *e; (e = bench_next(bench->inboxes[0], 200, NULL));) {
+        cr_expect_neq(e->body_case, RING__ENVELOPE__BODY_RELEASED,
+                      "it would drop what it is given when it is back");
+        ring__envelope__free_unpacked(e, NULL);
+    }
+}
+
+Test(custody, takes_the_acknowledgement_of_an_object_that_was_just_given_to_another_writer) {
+    bench_writer_alive(bench, "writer-a", 1);
+    bench_writer_alive(bench, "writer-b", 2);
+    object_t *object = bench_begin(bench);
+    bench_append(object, 100);
+    object_finish(object);
+    writer_lost(&bench->custody, object->writer, "thought dead by the test");
+    bench_acknowledge(bench, 1, STATUS_SUCCESS); /* of what the dead one had stored before */
+    cr_assert_eq(bench->answers, 1);
+    bench_acknowledge(bench, 1, STATUS_OUT_OF_RESOURCES);
+    cr_assert_eq(bench->answers, 1);
+    cr_assert_eq(bench->last.status, STATUS_SUCCESS);
+}
+
+Test(custody, frees_a_large_object_as_it_is_credited_and_never_holds_more_than_its_window) {
+    bench_writer_alive(bench, "writer-a", 1);
+    object_t *object = bench_begin(bench);
+    size_t most = 0, sent = 0;
+    while (sent < 4 * (size_t)RETAIN_MAX_BYTES) {
+        while (custody_room(&bench->custody, bench->share, object) > 0) {
+            bench_append(object, CHUNK_BYTES);
+            sent += CHUNK_BYTES;
+        }
+        size_t bytes;
+        Ring__Envelope *e = bench_next(bench->inboxes[0], 1000, &bytes);
+        cr_assert_not_null(e);
+        uint64_t taken = e->chunk->offset + bytes;
+        if (e->chunk->credit_wanted)
+            bench_credit(bench, object, taken);
+        ring__envelope__free_unpacked(e, NULL);
+        if (object->streaming && bench->custody.budget->held_bytes > most)
+            most = bench->custody.budget->held_bytes;
+    }
+    cr_assert_lt(most, RETAIN_MAX_BYTES + 2 * OBJECT_WINDOW_BYTES);
+    cr_assert_lt(bench->custody.budget->held_bytes, 2 * OBJECT_WINDOW_BYTES);
+    cr_assert_not(object->whole);
+}
+
+static bool nothing_held(void *argument) {
+    return ((const bench_t *)argument)->custody.budget->held_bytes == 0;
+}
+
+Test(custody, answers_a700_for_a_large_object_whose_writer_is_gone) {
+    bench_writer_alive(bench, "writer-a", 1);
+    object_t *object = bench_begin(bench);
+    bench_append(object, CHUNK_BYTES);
+    object_stream(object);
+    expect_body(0, RING__ENVELOPE__BODY_CHUNK);
+    bench_credit(bench, object, CHUNK_BYTES);
+    bench_writer_alive(bench, "writer-a", 2);
+    cr_assert_eq(bench->answers, 0, "the peer is still sending");
+    bench_append(object, CHUNK_BYTES);
+    cr_assert_eq(custody_room(&bench->custody, bench->share, object), RECEIVE_BYTES,
+                 "the rest is taken and thrown away");
+    cr_assert(await(nothing_held, bench, 5000), "ZeroMQ gives up what it was to send to the writer");
+    object_finish(object);
+    cr_assert_eq(bench->answers, 1);
+    cr_assert_eq(bench->last.status, STATUS_OUT_OF_RESOURCES);
+}
+
+static bool held_by_the_test_alone(void *budget) {
+    return ((budget_t *)budget)->holders == 1;
+}
+
+Test(custody, may_end_while_zeromq_still_holds_chunks_for_a_writer_that_is_not_there) {
+    bench_writer_alive(bench, "writer-absent", 3);
+    send_object(1000);
+    budget_t *budget = bench->custody.budget;
+    budget->holders++;
+    cr_assert_eq(budget->holders, 3, "the custody, the chunk and the test");
+    bench_free(bench);
+    bench = NULL;
+    cr_assert(await(held_by_the_test_alone, budget, 20000));
+    cr_assert_eq(budget->held_bytes, 0);
+    budget_drop(budget);
+}
+
+Test(custody, stops_taking_bytes_when_the_buffer_is_used_up_and_goes_on_when_there_is_room) {
+    bench->stage.settings.buffer_size_bytes = 4 << 20;
+    for (int i = 0; i < 8; i++) {
+        object_t *object = bench_begin(bench);
+        for (int j = 0; j < 8 && custody_room(&bench->custody, bench->share, object) >= CHUNK_BYTES; j++)
+            bench_append(object, CHUNK_BYTES);
+    }
+    cr_assert_leq(bench->custody.budget->held_bytes, 4 << 20);
+    cr_assert_eq(custody_room(&bench->custody, bench->share, NULL), 0);
+    object_t *first = TAILQ_FIRST(&bench->custody.objects);
+    object_abandon(first);
+    cr_assert_gt(custody_room(&bench->custody, bench->share, NULL), 0);
+}
+
+Test(custody, answers_a700_when_nothing_stores_the_object_in_time) {
+    send_object(100);
+    int64_t now = clock_ms();
+    custody_tick(&bench->custody, now + 59000);
+    cr_assert_eq(bench->answers, 0);
+    custody_tick(&bench->custody, now + 61000);
+    cr_assert_eq(bench->answers, 1);
+    cr_assert_eq(bench->last.status, STATUS_OUT_OF_RESOURCES);
+}
+
+Test(custody, survives_an_answer_that_ends_the_objects_behind_it) {
+    bench_writer_alive(bench, "writer-a", 1);
+    object_t *answered = bench_begin(bench);
+    bench_append(answered, CHUNK_BYTES);
+    object_stream(answered);
+    expect_body(0, RING__ENVELOPE__BODY_CHUNK);
+    bench_credit(bench, answered, CHUNK_BYTES);
+    object_finish(answered);
+    bench->abandoned = bench_begin(bench);
+    bench_append(bench->abandoned, 100);
+    bench_writer_alive(bench, "writer-a", 2);
+    cr_assert_eq(bench->answers, 1);
+    cr_assert(custody_idle(&bench->custody));
+    /* The same when it has waited for too long. */
+    send_object(100);
+    bench->abandoned = bench_begin(bench);
+    bench_append(bench->abandoned, 100);
+    custody_tick(&bench->custody, clock_ms() + 61000);
+    cr_assert_eq(bench->answers, 2);
+    cr_assert(custody_idle(&bench->custody));
+}
+
+Test(custody, takes_a_silent_writer_for_gone) {
+    bench_writer_alive(bench, "writer-a", 1);
+    object_t *object = bench_begin(bench);
+    cr_assert_not_null(object->writer);
+    custody_tick(&bench->custody, clock_ms() + WRITER_SILENCE_MS + 1);
+    cr_assert_null(object->writer);
+    cr_assert_eq(bench->answers, 0);
+}
+
+Test(custody, repeats_the_end_of_an_association_until_it_is_acknowledged) {
+    custody_association_ended(&bench->custody, 5);
+    int64_t now = clock_ms();
+    custody_tick(&bench->custody, now + END_REPEAT_MS + 1);
+    for (int i = 0; i < 2; i++) {
+        Ring__Envelope *e = bench_next(bench->notifier, 500, NULL);
+        cr_assert_not_null(e);
+        cr_assert_eq(e->body_case, RING__ENVELOPE__BODY_ASSOCIATION_ENDED);
+        cr_assert_eq(e->association_ended->association, 5);
+        ring__envelope__free_unpacked(e, NULL);
+    }
+    uint64_t ends[] = {5};
+    Ring__Acknowledged message = RING__ACKNOWLEDGED__INIT;
+    message.listener = 7;
+    message.associations = ends;
+    message.n_associations = 1;
+    custody_on_acknowledged(&bench->custody, &message);
+    cr_assert(custody_idle(&bench->custody));
+}
+
+Test(custody, ignores_what_is_meant_for_an_earlier_listener) {
+    bench_writer_alive(bench, "writer-a", 1);
+    send_object(10);
+    bench->stage.incarnation = 8;
+    Ring__ObjectAck ack = RING__OBJECT_ACK__INIT, *acks[] = {&ack};
+    ack.object = 1;
+    Ring__Acknowledged message = RING__ACKNOWLEDGED__INIT;
+    message.listener = 7;
+    message.objects = acks;
+    message.n_objects = 1;
+    custody_on_acknowledged(&bench->custody, &message);
+    cr_assert_eq(bench->answers, 0);
+}
+
+Test(custody, ignores_writers_with_names_that_are_no_inboxes) {
+    bench_writer_alive(bench, "writer-../../x", 1);
+    bench_writer_alive(bench, "listener", 1);
+    bench_writer_alive(bench, "", 1);
+    cr_assert(TAILQ_EMPTY(&bench->custody.writers));
+}
