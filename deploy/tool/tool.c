@@ -86,7 +86,7 @@ static void print_help(const command_t *command) {
     fputs(command->help, stdout);
     if (is_known_to(command, 'j'))
         puts("\n  --json          for machines");
-    puts("  --timeout TIME  how long to wait for an answer (2s)\n"
+    puts("  --timeout TIME  how long the run folder and each answer may take (2s)\n"
          "  --help\n\n"
          "Exit status: 0 all is well; 1 something is missing, was not found or was not done; 64 a bad argument;\n"
          "69 nothing runs, or it does not answer; 78 a setting is bad.\n\n"

@@ -11,8 +11,8 @@
  *     STAGE CALL ACTION [after=N] [count=N] [path=TEXT] [from=STAGE]
  *
  *   STAGE    listener, writer, notifier, or tool: the operator's
- *   CALL     open, write, fsync, rename, mkdir, unlink or truncate, whichever function of the C library it is; or
- *            send/MESSAGE, take/MESSAGE for a message of the ring (ring.proto)
+ *   CALL     open, write, fsync, rename, mkdir, unlink, truncate, stat or connect (to a Unix socket), whichever
+ *            function of the C library it is; or send/MESSAGE, take/MESSAGE for a message of the ring (ring.proto)
  *   ACTION   the name of an error (ENOSPC, EIO …), with which the call fails;
  *            short: a write takes half of what it is given;
  *            stall=MS: the call waits first;
