@@ -26,6 +26,19 @@ void connection_down(connection_state_t *state, const char *why) {
     set(state, false, why);
 }
 
+void connection_end(connection_state_t *state) {
+    pthread_mutex_lock(&state->lock);
+    state->ending = true;
+    pthread_mutex_unlock(&state->lock);
+}
+
+bool connection_is_ending(connection_state_t *state) {
+    pthread_mutex_lock(&state->lock);
+    bool ending = state->ending;
+    pthread_mutex_unlock(&state->lock);
+    return ending;
+}
+
 void connection_read(connection_state_t *state, bool *connected, int64_t *since, char why[CONNECTION_WHY_BYTES]) {
     pthread_mutex_lock(&state->lock);
     *connected = state->connected;
