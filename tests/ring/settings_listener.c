@@ -1,5 +1,6 @@
 /* The effect of each setting of the listener, on the wire. None of these tests needs a server: registrations go
  * into a folder. */
+#include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -199,6 +200,41 @@ Test(settings, listen_on_the_port_over_ipv4_and_ipv6, .timeout = 60) {
     cr_assert(scu_release(&scu));
     bytes_free(&rq);
     end(&receiver);
+}
+
+/* Whether anybody listens there. */
+static bool listens_at(const char *address, int port) {
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM}, *found;
+    char *service = text_of("%d", port);
+    cr_assert_eq(getaddrinfo(address, service, &hints, &found), 0);
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool listens = fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) == 0;
+    if (fd >= 0)
+        close(fd);
+    freeaddrinfo(found);
+    free(service);
+    return listens;
+}
+
+/* On a receiver that has that address; "port of ADDRESS" is in its log. */
+static void expect_at(const char *address, const char *there, const char *const *not_there) {
+    receiver_t receiver;
+    start_with(&receiver, WITH("OXIDICOM_LISTENER_ADDRESS", address));
+    cr_expect(listens_at(there, receiver.port), "%s: not at %s", address, there);
+    for (; *not_there; not_there++)
+        cr_expect_not(listens_at(*not_there, receiver.port), "%s: at %s, too", address, *not_there);
+    end(&receiver);
+}
+
+Test(settings, listen_at_the_one_address_that_is_named, .timeout = 120) {
+    expect_at("127.0.0.2", "127.0.0.2", (const char *const[]){"127.0.0.1", "127.0.0.3", NULL});
+    receiver_t receiver;
+    start_with(&receiver, WITH("OXIDICOM_LISTENER_ADDRESS", ""));
+    bool has_v6 = listens_at("::1", receiver.port);
+    cr_expect(listens_at("127.0.0.2", receiver.port), "empty is all");
+    end(&receiver);
+    if (has_v6)
+        expect_at("::1", "::1", (const char *const[]){"127.0.0.1", NULL});
 }
 
 /* --- patience ---------------------------------------------------------------------------------------------- */
