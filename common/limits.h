@@ -10,6 +10,8 @@
 #define ALIVE_INTERVAL_MS 250
 /* A writer that owes answers and has been silent this long is taken for hung. */
 #define WRITER_SILENCE_MS 10000
+/* One that has been silent this long is held up: all of it waits for storage, or it hangs. */
+#define WRITER_HELD_UP_MS 2000
 /* Messages handled before the loop looks at its other sources again. */
 #define INBOX_BURST_MESSAGES 256
 /* A message head (protobuf) longer than this is corrupt: the longest legal one holds a few texts. */
