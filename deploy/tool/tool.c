@@ -52,7 +52,7 @@ static const command_t COMMANDS[] = {
      "  --show-phi      the folder, too, which names the patient\n"},
     {"resend", resend_command, OPTION_AE, 1, SIZE_MAX,
      "oxidicom resend UID…: registers what the folders of these series hold now once more, each with a new "
-     "task.\n\n"
+     "task.\nCUBE refuses a series that it has already.\n\n"
      "  --ae AE         only what this AE title sent\n"},
     {"reconcile", reconcile_command, OPTION_SINCE | OPTION_DRY_RUN | OPTION_FORCE | OPTION_SHOW_PHI, 0, SIZE_MAX,
      "oxidicom reconcile [--since SINCE] [UID…]: looks through $OXIDICOM_FILES_ROOT/SERVICES/PACS and registers "
