@@ -334,14 +334,14 @@ static void forget(server_t *server, association_t *a) {
     association_destroy(&a);
 }
 
-/* The end waits for associations that are served, and for nobody else: those that came too late are told so while
- * there are any, and who has not said what it wants by then is not waited for. */
+/* The end waits for associations on which something is under way, and for nobody else: those that came too late are
+ * told so while there are any, and who has not said what it wants by then is not waited for. */
 static void drain_on(server_t *server, int64_t now_ms) {
     bool over = now_ms >= server->drained_at_ms;
     size_t served = 0;
     association_t *a;
     TAILQ_FOREACH(a, &server->associations, next) {
-        if (over && association_is_served(a->state))
+        if (association_is_served(a->state) && (over || deadlines_quiet_ms(a, now_ms) >= DRAIN_IDLE_MS))
             association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, "oxidicom ends");
         served += association_is_served(a->state) || a->unanswered_count > 0;
     }
