@@ -164,7 +164,7 @@ $(B)/%.so: tests/preload/%.c
 	@mkdir -p $(@D)
 	@echo CC $<; $(CC) -D_GNU_SOURCE -shared -fPIC -O1 $(WARNINGS) -o $@ $< -ldl
 
-PRELOADED := calls faults messages record
+PRELOADED := calls faults looks messages record
 # Preloaded into stages by tests that count, spoil or record what they do, and kill them at chosen points.
 $(B)/preload.so: $(PRELOADED:%=tests/preload/%.c) tests/preload/preload.h $(B)/gen/proto/ring.pb-c.c
 	@mkdir -p $(@D)

@@ -10,6 +10,8 @@
 #define ALIVE_INTERVAL_MS 250
 /* A writer that owes answers and has been silent this long is taken for hung. */
 #define WRITER_SILENCE_MS 10000
+/* One that has been silent this long is held up: all of it waits for storage, or it hangs. */
+#define WRITER_HELD_UP_MS 2000
 /* Messages handled before the loop looks at its other sources again. */
 #define INBOX_BURST_MESSAGES 256
 /* A message head (protobuf) longer than this is corrupt: the longest legal one holds a few texts. */
@@ -62,8 +64,7 @@
 #define SECRET_FILE_MAX_BYTES (64 * 1024)
 /* Listening sockets that a supervisor may hand over; there is one for plain DICOM and one for TLS. */
 #define SUPERVISION_SOCKETS_MAX 8
-/* A stage that drains may take OXIDICOM_DRAIN_TIMEOUT, the listener OXIDICOM_RELEASE_TIMEOUT besides, then this to
- * send its last messages. */
+/* Told to end, the ring as a whole, and a stage without the others, may take OXIDICOM_DRAIN_TIMEOUT and this. */
 #define END_MARGIN_MS 5000
 
 /* What a stage's sandbox can hold of paths, and of TCP ports to listen on. */
@@ -145,6 +146,10 @@
 /* From the TCP accept to the end of an A-ASSOCIATE-RQ once the listener was told to end and nobody is served any
  * more: a request under way is rejected in form. */
 #define DRAIN_HANDSHAKE_MS 1000
+/* An association on which nothing has been under way for so long is between two objects no more: told to end, the
+ * listener aborts it. And so long peers have to close what is aborted at the end of OXIDICOM_DRAIN_TIMEOUT. */
+#define DRAIN_IDLE_MS  1000
+#define DRAIN_CLOSE_MS 500
 /* How often deadlines are looked at. */
 #define TIMER_TICK_MS 100
 /* While nothing is held, memory that malloc keeps goes back to the system, at most this often. */
@@ -187,7 +192,8 @@
 #define STORAGE_SLOW_US 1000
 /* Pieces of an object that are given to storage by one call. */
 #define DEPOSIT_PIECES_AT_ONCE 64
-/* Told to end at once, a writer waits so long for what storage is doing. */
+/* A writer that nobody waits for any more, or that is told to end at once, waits so long for what storage is doing.
+ */
 #define STORAGE_END_WAIT_MS 1000
 /* Messages waiting for a listener or notifier that is away. */
 #define WRITER_OUTBOX_MESSAGES 1000
@@ -350,6 +356,17 @@
 #define RESTART_LONGEST_MS 10000
 /* A stage that lived this long did not die young. */
 #define RESTART_YOUNG_MS 5000
+/* In a drain, the kinds of stages are told to end at once so long after OXIDICOM_DRAIN_TIMEOUT: the listener has
+ * aborted what was open by then, each of the others has some time after the one before it. */
+#define END_AT_ONCE_LISTENER_MS 1250
+#define END_AT_ONCE_WRITERS_MS  1750
+#define END_AT_ONCE_NOTIFIER_MS 2750
+/* Told so, a stage is killed after this; killed, it is left behind after this: the kernel may keep it in storage.
+ */
+#define END_KILL_MS  1250
+#define END_LEAVE_MS 500
+/* What the removal of the run folder may take, which may lie in storage, too. */
+#define END_REMOVE_MS 500
 /* A stage that waits for storage may be silent so many times OXIDICOM_WATCHDOG. */
 #define WATCHDOG_STORAGE_FACTOR 5
 

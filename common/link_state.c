@@ -26,6 +26,19 @@ void link_state_down(link_state_t *state, const char *why) {
     set(state, false, why);
 }
 
+void link_state_end(link_state_t *state) {
+    pthread_mutex_lock(&state->lock);
+    state->ending = true;
+    pthread_mutex_unlock(&state->lock);
+}
+
+bool link_state_is_ending(link_state_t *state) {
+    pthread_mutex_lock(&state->lock);
+    bool ending = state->ending;
+    pthread_mutex_unlock(&state->lock);
+    return ending;
+}
+
 void link_state_read(link_state_t *state, bool *connected, int64_t *since, char why[LINK_WHY_BYTES]) {
     pthread_mutex_lock(&state->lock);
     *connected = state->connected;

@@ -89,6 +89,14 @@ bool log_seldom(log_limit_t *limit, uint64_t *left_out) {
     return once_in(LOG_SELDOM_MS, limit, left_out);
 }
 
+const char *log_more(uint64_t left_out) {
+    static _Thread_local char text[64];
+    *text = 0;
+    if (left_out > 0)
+        snprintf(text, sizeof text, "; %llu more since that was last said", (unsigned long long)left_out);
+    return text;
+}
+
 /* Whether a line may come from the site now: each moves the time until which lines are spent one interval on, and
  * it must not be more than a burst ahead. */
 static bool spend(log_site_t *site, log_level_t level, int64_t now_ms) {

@@ -36,6 +36,10 @@ bool log_seldom(log_limit_t *limit, uint64_t *left_out);
 /* The same for complaints that could come with every object, at most once in LOG_RARELY_MS. */
 bool log_rarely(log_limit_t *limit, uint64_t *left_out);
 
+/* What such a complaint says of those before it that were not said: "" of none. Valid until this thread's next
+ * call. */
+const char *log_more(uint64_t left_out);
+
 /* One place in the source that writes lines. However often it is passed, no more lines come from it than
  * LOG_BURST_LINES at once and then one each LOG_INTERVAL_MS (ten times that at info); debug and trace have no
  * limit. Private to log.c but for its creation by the macros below. */

@@ -39,6 +39,7 @@ typedef struct settings {
     bool scp_uncompressed_only;
     bool scp_promiscuous;
     int64_t scp_max_pdu_length;               /* bytes */
+    char *listener_address;                   /* IPv4 or IPv6; NULL: all */
     int64_t listener_port;                    /* 0: none */
     int64_t tls_port;                         /* 0: none */
     char *tls_certificate, *tls_key, *tls_ca; /* absolute paths of PEM files, or NULL */

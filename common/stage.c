@@ -97,9 +97,7 @@ static int on_signal(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     struct signalfd_siginfo info;
     while (!stage->ended && read(item->fd, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo != SIGHUP) {
-            /* Of stages but the listener the second is 0. */
-            supervision_stopping(stage->settings.drain_timeout_ms + stage->settings.release_timeout_ms +
-                                 END_MARGIN_MS);
+            supervision_stopping(stage->settings.drain_timeout_ms + END_MARGIN_MS);
             stage->spec->on_terminate(stage);
         } else if (stage->spec->on_hangup) {
             stage->spec->on_hangup(stage);
@@ -285,6 +283,8 @@ int stage_main(const stage_spec_t *spec, int argc, char **argv) {
     }
     log_say_left_out(true);
     stage_clear(&stage);
+    if (stage.leaves_threads)
+        _exit(status); /* exit(3) would take away what they use */
     return status;
 }
 

@@ -49,6 +49,7 @@ struct stage {
     int lock;   /* file held while this stage runs under this id */
     int signals;
     bool ended;
+    bool leaves_threads; /* set by spec->destroy: some can't be awaited, and the process ends over them */
 };
 
 /* The whole life of a stage process; main returns what this returns. Options: --help, --version, --conformance. */

@@ -135,18 +135,19 @@ static int on_drain_timeout(zloop_t *loop, int timer, void *argument) {
     (void)loop;
     (void)timer;
     stage_t *stage = argument;
-    log_warn(NULL, "OXIDICOM_DRAIN_TIMEOUT is over: ends with objects unacknowledged");
-    custody_release_writers(&((listener_t *)stage->self)->custody);
+    listener_t *listener = stage->self;
+    if (!custody_idle(&listener->custody))
+        log_warn(NULL, "OXIDICOM_DRAIN_TIMEOUT is over: ends with objects unacknowledged");
+    custody_release_writers(&listener->custody);
     stage_end(stage, 0);
     return -1;
 }
 
 static void on_terminate(stage_t *stage) {
     listener_t *listener = stage->self;
-    if (!listener->server.draining &&
-        /* The aborts at the timeout need their half close before the process ends. */
-        zloop_timer(stage->loop, (size_t)(stage->settings.drain_timeout_ms + stage->settings.release_timeout_ms), 1,
-                    on_drain_timeout, stage) < 0)
+    int64_t left_ms = listener->server.draining ? 0 : stage->settings.drain_timeout_ms; /* told again: at once */
+    /* The aborts at the timeout need their half close before the process ends. */
+    if (zloop_timer(stage->loop, (size_t)(left_ms + DRAIN_CLOSE_MS), 1, on_drain_timeout, stage) < 0)
         stage_end(stage, EX_OSERR);
     log_info(NULL, "told to end: no new associations");
     server_drain(&listener->server);

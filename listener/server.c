@@ -1,5 +1,6 @@
 #include "listener/server.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -22,12 +23,15 @@
 
 /* --- listening --------------------------------------------------------------------------------------- */
 
-static int bind_socket(int fd, int family, int port) {
+/* `address` NULL: all of the family; of IPv6 those of IPv4, too. */
+static int bind_socket(int fd, int family, const char *address, int port) {
     int on = 1, off = 0;
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     struct sockaddr_in6 v6 = {
         .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = in6addr_any};
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
+    void *field = family == AF_INET6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        (address && inet_pton(family, address, field) != 1))
         return -1;
     if (family == AF_INET6) {
         if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0)
@@ -46,11 +50,12 @@ static int watch(server_t *server, int fd, bool tls) {
     return 0;
 }
 
-static int listen_on(server_t *server, int family, int64_t port, bool tls) {
+static int listen_on(server_t *server, int family, const char *address, int64_t port, bool tls) {
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    if (bind_socket(fd, family, (int)port) != 0 || listen(fd, LISTEN_BACKLOG) != 0 || watch(server, fd, tls) != 0) {
+    if (bind_socket(fd, family, address, (int)port) != 0 || listen(fd, LISTEN_BACKLOG) != 0 ||
+        watch(server, fd, tls) != 0) {
         int reason = errno;
         close(fd);
         errno = reason;
@@ -90,17 +95,26 @@ static int take_over(server_t *server, bool *plain, bool *tls) {
     return 0;
 }
 
-/* One socket for both families; where the kernel has no IPv6, IPv4 alone. Port 0: none. */
+/* One socket for both families, or for the one address; where the kernel has no IPv6, IPv4 alone. */
+static int listen_on_any(server_t *server, const char *address, int64_t port, bool tls) {
+    if (address)
+        return listen_on(server, strchr(address, ':') ? AF_INET6 : AF_INET, address, port, tls);
+    int status = listen_on(server, AF_INET6, NULL, port, tls);
+    return status == 0 || errno == EADDRINUSE ? status : listen_on(server, AF_INET, NULL, port, tls);
+}
+
+/* Port 0: none. */
 static int open_port(server_t *server, int64_t port, bool tls) {
+    const char *address = server->stage->settings.listener_address;
     if (port == 0)
         return 0;
-    if (listen_on(server, AF_INET6, port, tls) != 0 &&
-        (errno == EADDRINUSE || listen_on(server, AF_INET, port, tls) != 0)) {
-        log_error(NULL, "can't listen on port %lld: %s", (long long)port, strerror(errno));
+    if (listen_on_any(server, address, port, tls) != 0) {
+        log_error(NULL, "can't listen on port %lld%s%s: %s", (long long)port, address ? " of " : "",
+                  address ? address : "", strerror(errno));
         return EX_OSERR;
     }
-    log_info(NULL, "%s listens on port %lld%s", server->stage->settings.scp_aet, (long long)port,
-             tls ? " with TLS" : "");
+    log_info(NULL, "%s listens on port %lld%s%s%s", server->stage->settings.scp_aet, (long long)port,
+             address ? " of " : "", address ? address : "", tls ? " with TLS" : "");
     return 0;
 }
 
@@ -205,10 +219,7 @@ static void welcome(server_t *server, const listening_t *listening, int fd, cons
     uint64_t left_out;
     if (limit && count > 2 * limit) {
         if (log_seldom(&server->crowded, &left_out))
-            log_warn(NULL,
-                     "%s has twice OXIDICOM_CONNECTIONS_PER_ADDRESS: closed, as were %llu others since the last "
-                     "such line",
-                     name, (unsigned long long)left_out);
+            log_warn(NULL, "%s has twice OXIDICOM_CONNECTIONS_PER_ADDRESS: closed%s", name, log_more(left_out));
         close(fd);
     } else {
         a = association_new(server, fd, ++server->accepted_count, &address, name);
@@ -323,14 +334,14 @@ static void forget(server_t *server, association_t *a) {
     association_destroy(&a);
 }
 
-/* The end waits for associations that are served, and for nobody else: those that came too late are told so while
- * there are any, and who has not said what it wants by then is not waited for. */
+/* The end waits for associations on which something is under way, and for nobody else: those that came too late are
+ * told so while there are any, and who has not said what it wants by then is not waited for. */
 static void drain_on(server_t *server, int64_t now_ms) {
     bool over = now_ms >= server->drained_at_ms;
     size_t served = 0;
     association_t *a;
     TAILQ_FOREACH(a, &server->associations, next) {
-        if (over && association_is_served(a->state))
+        if (association_is_served(a->state) && (over || deadlines_quiet_ms(a, now_ms) >= DRAIN_IDLE_MS))
             association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, "oxidicom ends");
         served += association_is_served(a->state) || a->unanswered_count > 0;
     }

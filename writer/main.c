@@ -30,6 +30,7 @@ typedef struct writer {
     figures_t *figures;
     int64_t beat_ms;
     bool leaving;
+    int storage_timer;       /* only storage keeps it from its end; -1: it does not */
     bool released;           /* by the listener that is there */
     uint64_t ended_listener; /* has ended, so that nothing is to be waited for; 0: none */
 } writer_t;
@@ -113,15 +114,29 @@ static void forget_gone_listener(writer_t *self) {
     self->released = true;
 }
 
+/* Nobody waits any more for what storage is still doing. */
+static int on_storage_timeout(zloop_t *loop, int timer, void *argument) {
+    (void)loop;
+    (void)timer;
+    writer_t *self = argument;
+    log_warn(NULL, "storage does not answer: ends with %zu objects open", objects_open(self->objects));
+    stage_end(self->stage, EXIT_SUCCESS);
+    return -1;
+}
+
 static void end_if_free(writer_t *self) {
-    if (!self->leaving)
+    if (!self->leaving || self->stage->ended)
         return;
     forget_gone_listener(self);
     uint64_t listener = objects_listener(self->objects);
     bool nobody_there = self->ended_listener && (!listener || listener == self->ended_listener);
     bool is_idle = objects_open(self->objects) == 0 && pool_outstanding(self->environment.pool) == 0;
-    if ((self->released || nobody_there) && is_idle)
+    if (!self->released && !nobody_there)
+        return;
+    if (is_idle)
         stage_end(self->stage, EXIT_SUCCESS);
+    else if (self->storage_timer < 0)
+        self->storage_timer = zloop_timer(self->stage->loop, STORAGE_END_WAIT_MS, 1, on_storage_timeout, self);
 }
 
 static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
@@ -257,6 +272,7 @@ static int start(stage_t *stage) {
         abort();
     stage->self = self;
     self->stage = stage;
+    self->storage_timer = -1;
     const settings_t *settings = &stage->settings;
     self->inbox =
         (ring_inbox_t){.handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = self};
@@ -284,8 +300,10 @@ static int start(stage_t *stage) {
 /* Threads that storage keeps end with the process; what they use is left to them. */
 static void stop_storage(writer_t *self) {
     object_environment_t *environment = &self->environment;
-    if (!deposits_await(environment->pool, STORAGE_END_WAIT_MS)) {
+    /* Whoever has waited for storage already does not wait again. */
+    if (!deposits_await(environment->pool, self->storage_timer < 0 ? STORAGE_END_WAIT_MS : 0)) {
         log_warn(NULL, "storage does not answer: ends without waiting for it");
+        self->stage->leaves_threads = true;
         return;
     }
     if (environment->pool) {

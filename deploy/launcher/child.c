@@ -117,3 +117,16 @@ int child_spawn(child_t *child, const char *folder) {
     child->started_ms = clock_ms();
     return 0;
 }
+
+char child_kernel_state(const child_t *child) {
+    char path[64], text[256] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)child->pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    size_t size = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    /* "PID (NAME) STATE …", whatever the name has in it. */
+    const char *end = size > 0 ? strrchr(text, ')') : NULL;
+    return end && end[1] == ' ' ? end[2] : 0;
+}

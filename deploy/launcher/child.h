@@ -14,7 +14,9 @@ typedef enum child_state {
     CHILD_STARTING, /* runs, has not said that it is ready */
     CHILD_READY,    /* is killed at `due_ms`, which each beat puts off */
     CHILD_WAITING,  /* died; is started again at `due_ms` */
-    CHILD_ENDING,   /* was told to end; is killed at `due_ms` */
+    CHILD_ENDING,   /* was told to end; is told to end at once at `due_ms` */
+    CHILD_HURRIED,  /* was told so; is killed at `due_ms` */
+    CHILD_KILLED,   /* was killed; is left behind at `due_ms` */
     CHILD_GONE,     /* ended as it was told to; is removed */
     CHILD_STATES
 } child_state_t;
@@ -38,6 +40,9 @@ void child_destroy(child_t **self_p);
 
 /* Runs the executable `oxidicom-<kind>` in `folder`. Returns 0, or -1 after logging why. */
 int child_spawn(child_t *child, const char *folder);
+
+/* What the kernel says that it does: 'D' waits and can't be disturbed, 'Z' is dead (proc(5)); 0: it is gone. */
+char child_kernel_state(const child_t *child);
 
 /* Closes our end of a pipe from it, which is -1 then. */
 void child_close_end(int *fd);

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/version.h"
 #include "deploy/launcher/supervisor.h"
@@ -102,7 +103,8 @@ int main(int argc, char **argv) {
         log_info(NULL, "ends with status %d", status);
     }
     if (made)
-        place_remove_run_dir(made, lock);
+        /* Where stages had to be killed, little of the time is left. */
+        place_remove_run_dir(made, lock, status == LAUNCHER_DRAINED ? END_MARGIN_MS : END_REMOVE_MS);
     free(made);
     settings_clear(&settings);
     return status;

@@ -54,23 +54,51 @@ static void become_ready(supervisor_t *supervisor, child_t *child) {
     log_debug(NULL, "%s is ready", child->name);
 }
 
+/* How long after OXIDICOM_DRAIN_TIMEOUT. */
+static const int64_t AT_ONCE_MS[KINDS] = {[KIND_LISTENER] = END_AT_ONCE_LISTENER_MS,
+                                          [KIND_WRITER] = END_AT_ONCE_WRITERS_MS,
+                                          [KIND_NOTIFIER] = END_AT_ONCE_NOTIFIER_MS};
+
 static void tell_to_end(supervisor_t *supervisor, child_t *child) {
+    /* One writer may be removed from a ring that goes on. */
+    int64_t drained_at_ms =
+        supervisor->draining ? supervisor->drained_at_ms : clock_ms() + supervisor->settings->drain_timeout_ms;
     child->state = CHILD_ENDING;
-    const settings_t *settings = supervisor->settings;
-    child->due_ms = clock_ms() + settings->drain_timeout_ms + settings->release_timeout_ms + END_MARGIN_MS;
+    child->due_ms = drained_at_ms + AT_ONCE_MS[child->kind];
     kill(child->pid, SIGTERM);
 }
 
+/* A second TERM: this one's time is over, or the operator has told all to end again. */
 static void hurry(supervisor_t *supervisor, child_t *child) {
     (void)supervisor;
+    int64_t now = clock_ms();
+    child->state = CHILD_HURRIED;
+    child->due_ms = now + (now >= child->due_ms ? 0 : AT_ONCE_MS[child->kind]) + END_KILL_MS;
     kill(child->pid, SIGTERM);
 }
 
 static void kill_overdue(supervisor_t *supervisor, child_t *child) {
     log_error(NULL, "%s did not end in time: killed", child->name);
     supervisor->status = LAUNCHER_KILLED_SOME;
-    child->due_ms = INT64_MAX;
+    child->state = CHILD_KILLED;
+    child->due_ms = clock_ms() + END_LEAVE_MS;
     kill(child->pid, SIGKILL);
+}
+
+/* A signal reaches a process that waits for storage only if the kernel lets it; others die as soon as they run. */
+static void leave_behind(supervisor_t *supervisor, child_t *child) {
+    char state = child_kernel_state(child);
+    if (state != 'D' && state != 'Z') {
+        child->due_ms = clock_ms() + END_LEAVE_MS;
+        return;
+    }
+    log_error(
+        NULL,
+        "%s, process %d, was killed and does not end: the kernel keeps it in state %c, as it does while storage "
+        "is away; it is left behind",
+        child->name, (int)child->pid, state);
+    supervisor->status = LAUNCHER_LEFT_SOME;
+    child->state = CHILD_GONE;
 }
 
 static void kill_hung(supervisor_t *supervisor, child_t *child) {
@@ -90,7 +118,9 @@ static action_fn *const ACTIONS[CHILD_STATES][EVENTS] = {
     [CHILD_STARTING] = {become_ready, wait_to_restart, NULL, tell_to_end},
     [CHILD_READY] = {NULL, wait_to_restart, kill_hung, tell_to_end},
     [CHILD_WAITING] = {NULL, NULL, start, be_gone},
-    [CHILD_ENDING] = {NULL, be_gone, kill_overdue, hurry},
+    [CHILD_ENDING] = {NULL, be_gone, hurry, hurry},
+    [CHILD_HURRIED] = {NULL, be_gone, kill_overdue, NULL},
+    [CHILD_KILLED] = {NULL, be_gone, leave_behind, NULL},
     [CHILD_GONE] = {NULL, NULL, NULL, NULL},
 };
 
@@ -142,7 +172,7 @@ static void remove_writer(supervisor_t *supervisor) {
     child_t *child, *last = NULL;
     int count = 0;
     TAILQ_FOREACH(child, &supervisor->children, next) {
-        if (child->kind != KIND_WRITER || child->state == CHILD_ENDING || child->state == CHILD_GONE)
+        if (child->kind != KIND_WRITER || child->state >= CHILD_ENDING)
             continue;
         count++;
         if (!last || child->number > last->number)
@@ -186,15 +216,15 @@ static void drain(supervisor_t *supervisor) {
     if (!supervisor->draining) {
         log_info(NULL, "drains: listener, then writers, then notifier");
         supervisor->draining = true;
-        /* Each kind in turn has its time. */
-        const settings_t *settings = supervisor->settings;
-        supervision_stopping(KINDS * (settings->drain_timeout_ms + settings->release_timeout_ms + END_MARGIN_MS));
+        supervisor->drained_at_ms = clock_ms() + supervisor->settings->drain_timeout_ms;
+        supervision_stopping(supervisor->settings->drain_timeout_ms + END_MARGIN_MS);
         supervisor->draining_kind = KIND_LISTENER;
         end_kind(supervisor, KIND_LISTENER);
         drain_on(supervisor);
         return;
     }
     log_info(NULL, "told to end again: all stages end at once");
+    supervisor->drained_at_ms = clock_ms();
     for (int kind = 0; kind < KINDS; kind++)
         end_kind(supervisor, kind);
 }
@@ -206,11 +236,11 @@ static void on_death(supervisor_t *supervisor, child_t *child, int how) {
     child->pid = -1;
     if (WIFSIGNALED(how))
         log_warn(NULL, "%s died of signal %d (%s)", child->name, WTERMSIG(how), strsignal(WTERMSIG(how)));
-    else if (child->state != CHILD_ENDING || WEXITSTATUS(how) != 0)
+    else if (child->state < CHILD_ENDING || WEXITSTATUS(how) != 0)
         log_warn(NULL, "%s ended with status %d", child->name, WEXITSTATUS(how));
     else
         log_info(NULL, "%s has ended", child->name);
-    if (WIFEXITED(how) && WEXITSTATUS(how) == EXIT_SETTINGS && child->state != CHILD_ENDING) {
+    if (WIFEXITED(how) && WEXITSTATUS(how) == EXIT_SETTINGS && child->state < CHILD_ENDING) {
         /* No restart changes the environment. */
         supervisor->status = EXIT_SETTINGS;
         child->state = CHILD_GONE;
@@ -297,6 +327,8 @@ static void on_time(supervisor_t *supervisor) {
     TAILQ_FOREACH(child, &supervisor->children, next)
     if (now >= child->due_ms)
         happen(supervisor, child, EVENT_DUE);
+    remove_gone(supervisor);
+    drain_on(supervisor);
 }
 
 /* Milliseconds until something is due; -1: nothing is. */

@@ -11,6 +11,7 @@
 enum {
     LAUNCHER_DRAINED = 0,
     LAUNCHER_KILLED_SOME = 1, /* a stage did not end in time */
+    LAUNCHER_LEFT_SOME = 2,   /* and one not even when it was killed */
     /* EXIT_SETTINGS: a stage refused its settings */
 };
 
@@ -20,7 +21,8 @@ typedef struct supervisor {
     TAILQ_HEAD(child_list, child) children;
     int signals; /* signalfd */
     bool draining;
-    int draining_kind; /* those before it have ended */
+    int draining_kind;     /* those before it have ended */
+    int64_t drained_at_ms; /* OXIDICOM_DRAIN_TIMEOUT is over */
     bool said_ready;
     int status;
 } supervisor_t;

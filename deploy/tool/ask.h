@@ -12,23 +12,36 @@ typedef struct ask {
     char inbox_name[TOOL_INBOX_BYTES];
     zsock_t *inbox;
     Ring__ReplyTo reply_to;
-    int64_t timeout_ms;
+    int64_t timeout_ms;  /* of each question */
+    int64_t deadline_ms; /* when it has passed since the start */
 } ask_t;
 
+/* A question to a stage, and what came of it. */
+typedef struct question {
+    const char *stage;
+    Ring__Answer *answer; /* NULL: none came in time */
+    bool there;           /* somebody has its inbox */
+    int64_t took_ms;      /* to answer: what was before the question in the inbox, above all */
+    uint64_t number;      /* ask.c's own, as all that follow */
+    int64_t asked_ms;
+    zsock_t *outbox;
+} question_t;
+
 /* Finds the run folder of an oxidicom that runs (`run_dir` of the settings, else where a launcher would have it)
- * and binds an inbox in it. Returns 0, or EX_UNAVAILABLE after saying on stderr that nothing runs. Close it in any
- * case. */
+ * and binds an inbox in it. Returns 0, or EX_UNAVAILABLE after saying on stderr that nothing runs, or which folder
+ * does not answer within the timeout. Close it in any case. */
 int ask_open(ask_t *ask, const char *run_dir, int64_t timeout_ms) __attribute__((warn_unused_result));
 void ask_close(ask_t *ask);
-
-/* Whether somebody has the inbox `id`. A socket file alone may be what a killed process left. */
-bool ask_reaches(const char *run_dir, const char *id);
 
 /* What the next question must have in it; it belongs to `ask`. */
 Ring__ReplyTo *ask_reply_to(ask_t *ask);
 
+/* Asks all of these stages at once how they are, and waits for their answers until the deadline (clock_ms). Free
+ * those with ring__answer__free_unpacked. */
+void ask_status(ask_t *ask, question_t *questions, size_t count, int64_t deadline_ms);
+
 /* Asks the stage. NULL where no answer comes in time, or a signal does. Free with ring__answer__free_unpacked. */
-Ring__Answer *ask_stage(ask_t *ask, const char *stage, const Ring__Envelope *question);
+Ring__Answer *ask_stage(ask_t *ask, const char *stage, const Ring__Envelope *envelope);
 
 /* Asks the notifier for series or registrations. NULL after saying on stderr what went wrong: no answer, or one
  * that is an error. */

@@ -3,10 +3,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -120,7 +123,7 @@ static bool is_of_the_ring(const char *name) {
     return dot && (strcmp(dot, ".sock") == 0 || strcmp(dot, ".lock") == 0);
 }
 
-void place_remove_run_dir(const char *path, int lock) {
+static void remove_run_dir(const char *path) {
     DIR *folder = opendir(path);
     for (struct dirent *entry; folder && (entry = readdir(folder));)
         if (is_of_the_ring(entry->d_name) && unlinkat(dirfd(folder), entry->d_name, 0) != 0)
@@ -129,6 +132,24 @@ void place_remove_run_dir(const char *path, int lock) {
         closedir(folder);
     if (rmdir(path) != 0)
         log_warn(NULL, "can't remove the run folder %s: %s", path, strerror(errno));
+}
+
+/* By a process of its own, which is left behind where it hangs. */
+void place_remove_run_dir(const char *path, int lock, int ms) {
+    pid_t remover = fork();
+    if (remover == 0) {
+        remove_run_dir(path);
+        _exit(EXIT_SUCCESS);
+    }
+    struct pollfd ends = {.fd = remover > 0 ? pidfd_open(remover, 0) : -1, .events = POLLIN};
+    if (ends.fd < 0 || poll(&ends, 1, ms) != 1) {
+        log_warn(NULL, "can't remove the run folder %s: %s", path,
+                 ends.fd < 0 ? strerror(errno) : "its storage does not answer");
+        if (remover > 0)
+            kill(remover, SIGKILL);
+    }
+    if (ends.fd >= 0)
+        close(ends.fd);
     if (lock >= 0)
         close(lock);
 }

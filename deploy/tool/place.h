@@ -30,7 +30,7 @@ bool place_is_private(const char *path);
  * or somebody else has put something in its place, one with a random name; `lock` holds it while it is open. NULL
  * after logging why; else free the path. */
 char *place_make_run_dir(const char *files_root, int *lock);
-/* Removes it with the sockets and locks in it. */
-void place_remove_run_dir(const char *path, int lock);
+/* Removes it with the sockets and locks in it; gives it up after `ms`, since it may lie in storage that is away. */
+void place_remove_run_dir(const char *path, int lock, int ms);
 
 #endif

@@ -3,24 +3,17 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "common/clock.h"
 #include "deploy/tool/print.h"
+#include "deploy/tool/run_dir.h"
 #include "deploy/tool/tool.h"
 #include "proto/message_json.h"
 
 /* A writer says every 250 ms that it lives. */
 #define SILENT_MS 2000
 
-/* One stage that was asked. */
-typedef struct asked {
-    Ring__Answer *answer; /* NULL: none */
-    bool there;           /* somebody has its inbox */
-    int64_t took_ms;      /* to answer: what was before the question in the inbox, above all */
-} asked_t;
-
 typedef struct status {
     const ask_t *ask;
-    asked_t listener, notifier;
+    question_t listener, notifier;
 } status_t;
 
 /* --- what is missing ----------------------------------------------------------------------------------- */
@@ -45,7 +38,7 @@ static bool is_all_well(const status_t *s) {
     return are_stages_well(s) && !is_absent(of_notifier(s)->broker) && !is_absent(of_notifier(s)->nats);
 }
 
-static const char *state_of(const asked_t *asked) {
+static const char *state_of(const question_t *asked) {
     if (!asked->answer)
         return asked->there ? "does not answer" : "does not run";
     if (*asked->answer->error)
@@ -64,7 +57,7 @@ typedef struct stages {
 typedef struct stage_line {
     const char *id, *state;
     const Ring__Alive *self;          /* NULL: not known */
-    const asked_t *asked;             /* of those that were asked */
+    const question_t *asked;          /* of those that were asked */
     const Ring__WriterStatus *writer; /* of writers that the listener knows */
 } stage_line_t;
 
@@ -111,7 +104,7 @@ static void add_other_writers(stages_t *stages, const status_t *s) {
         char *name = entries[i]->d_name, *dot = strrchr(name, '.');
         if (strncmp(name, "writer-", 7) == 0 && dot && strcmp(dot, ".sock") == 0) {
             *dot = 0;
-            const char *state = ask_reaches(s->ask->run_dir, name) ? "unknown to the listener" : "does not run";
+            const char *state = run_dir_reaches(s->ask->run_dir, name) ? "unknown to the listener" : "does not run";
             if (!is_known_writer(s, name))
                 add_stage(stages, &(stage_line_t){.id = name, .state = state});
         }
@@ -240,12 +233,6 @@ static void print_json(const status_t *s, json_t *stages) {
 
 /* --- the command --------------------------------------------------------------------------------------- */
 
-static Ring__Answer *ask_status(ask_t *ask, const char *stage) {
-    Ring__StatusQuery query = RING__STATUS_QUERY__INIT;
-    query.reply_to = ask_reply_to(ask);
-    return ask_stage(ask, stage, &RING_ENVELOPE(STATUS_QUERY, status_query, &query));
-}
-
 /* Whether the answer has all that it must have; one of another release may not. */
 static bool is_whole(const Ring__Answer *a) {
     for (size_t i = 0; a->listener && i < a->listener->n_writers; i++)
@@ -255,26 +242,21 @@ static bool is_whole(const Ring__Answer *a) {
            (a->notifier && a->notifier->self && a->notifier->journal && a->notifier->broker && a->notifier->nats);
 }
 
-Ring__Answer *status_ask(ask_t *ask, const char *stage) {
-    Ring__Answer *answer = ask_status(ask, stage);
-    if (!answer || is_whole(answer))
-        return answer;
-    ring__answer__free_unpacked(answer, NULL);
-    return NULL;
-}
-
-static asked_t ask_whole(ask_t *ask, const char *stage) {
-    int64_t begin = clock_ms();
-    asked_t asked = {.answer = status_ask(ask, stage)};
-    asked.took_ms = clock_ms() - begin;
-    asked.there = ask_reaches(ask->run_dir, stage);
-    return asked;
+void status_ask(ask_t *ask, question_t *listener, question_t *notifier, int64_t deadline_ms) {
+    question_t asked[] = {{.stage = "listener"}, {.stage = "notifier"}};
+    ask_status(ask, asked, 2, deadline_ms);
+    for (size_t i = 0; i < 2; i++)
+        if (asked[i].answer && !is_whole(asked[i].answer)) {
+            ring__answer__free_unpacked(asked[i].answer, NULL);
+            asked[i].answer = NULL;
+        }
+    *listener = asked[0];
+    *notifier = asked[1];
 }
 
 int status_command(const options_t *options, ask_t *ask) {
     status_t s = {.ask = ask};
-    s.listener = ask_whole(ask, "listener");
-    s.notifier = ask_whole(ask, "notifier");
+    status_ask(ask, &s.listener, &s.notifier, ask->deadline_ms);
     bool anybody = s.listener.answer || s.notifier.answer;
     bool well = options->stages ? are_stages_well(&s) : is_all_well(&s);
     int status = well ? TOOL_FINE : anybody ? TOOL_LACKING : EX_UNAVAILABLE;

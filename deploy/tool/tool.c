@@ -52,7 +52,7 @@ static const command_t COMMANDS[] = {
      "  --show-phi      the folder, too, which names the patient\n"},
     {"resend", resend_command, OPTION_AE, 1, SIZE_MAX,
      "oxidicom resend UID…: registers what the folders of these series hold now once more, each with a new "
-     "task.\n\n"
+     "task.\nCUBE refuses a series that it has already.\n\n"
      "  --ae AE         only what this AE title sent\n"},
     {"reconcile", reconcile_command, OPTION_SINCE | OPTION_DRY_RUN | OPTION_FORCE | OPTION_SHOW_PHI, 0, SIZE_MAX,
      "oxidicom reconcile [--since SINCE] [UID…]: looks through $OXIDICOM_FILES_ROOT/SERVICES/PACS and registers "
@@ -86,7 +86,7 @@ static void print_help(const command_t *command) {
     fputs(command->help, stdout);
     if (is_known_to(command, 'j'))
         puts("\n  --json          for machines");
-    puts("  --timeout TIME  how long to wait for an answer (2s)\n"
+    puts("  --timeout TIME  how long the run folder and each answer may take (2s)\n"
          "  --help\n\n"
          "Exit status: 0 all is well; 1 something is missing, was not found or was not done; 64 a bad argument;\n"
          "69 nothing runs, or it does not answer; 78 a setting is bad.\n\n"

@@ -52,7 +52,7 @@ const char *reception_details(const Ring__Reception *reception);
 
 /* --- shared by status.c and top.c --- */
 
-/* The stage's answer to how it is, with all that it must have; NULL: none came. */
-Ring__Answer *status_ask(ask_t *ask, const char *stage);
+/* How the two are, asked at once; an answer has all that it must have. */
+void status_ask(ask_t *ask, question_t *listener, question_t *notifier, int64_t deadline_ms);
 
 #endif

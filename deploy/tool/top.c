@@ -25,8 +25,9 @@ static void look_clear(look_t *look) {
 }
 
 static look_t look_now(ask_t *ask) {
-    look_t look = {.listener = status_ask(ask, "listener"), .at_us = clock_us()};
-    look.notifier = status_ask(ask, "notifier");
+    question_t listener, notifier;
+    status_ask(ask, &listener, &notifier, clock_ms() + ask->timeout_ms);
+    look_t look = {.listener = listener.answer, .notifier = notifier.answer, .at_us = clock_us()};
     if (!look.notifier)
         return look;
     Ring__SeriesQuery query = RING__SERIES_QUERY__INIT;

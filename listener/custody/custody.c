@@ -188,21 +188,38 @@ static object_t *first_overdue(custody_t *custody, int64_t now_ms) {
     return object;
 }
 
+/* A writer is silent while all of it waits for storage, and where it hangs; one that died is not there. */
+static bool is_held_up(const custody_t *custody, const object_t *object, int64_t now_ms) {
+    return object->writer ? now_ms - object->writer->alive_ms >= WRITER_HELD_UP_MS : custody->writers_hang;
+}
+
+static void give_up_overdue(custody_t *custody, object_t *object, int64_t now_ms) {
+    const char *from = "any writer", *comment = "no writer was there in time";
+    if (is_held_up(custody, object, now_ms)) {
+        from = "storage, which keeps its writers,";
+        comment = "storage did not answer in time";
+    } else if (object->writer) {
+        from = "storage and journal";
+        comment = "storage or journal did not answer in time";
+    }
+    log_warn(&object->context, "no answer from %s within OXIDICOM_STORE_TIMEOUT: A700", from);
+    object_give_up(object, STATUS_OUT_OF_RESOURCES, comment);
+}
+
 /* From the begin each time: an answer may end an association, and with it any other object. */
 static void give_up_waiting(custody_t *custody, int64_t now_ms) {
-    for (object_t *object; (object = first_overdue(custody, now_ms));) {
-        log_warn(&object->context, "no answer from %s within OXIDICOM_STORE_TIMEOUT: A700",
-                 object->writer ? "storage and journal" : "any writer");
-        object_give_up(object, STATUS_OUT_OF_RESOURCES, "storage did not answer in time");
-    }
+    for (object_t *object; (object = first_overdue(custody, now_ms));)
+        give_up_overdue(custody, object, now_ms);
 }
 
 static void look_after_writers(custody_t *custody, int64_t now_ms) {
     writer_t *writer, *following;
     for (writer = TAILQ_FIRST(&custody->writers); writer; writer = following) {
         following = TAILQ_NEXT(writer, next);
-        if (now_ms - writer->alive_ms >= WRITER_SILENCE_MS)
-            writer_lost(custody, writer, "silent");
+        if (now_ms - writer->alive_ms >= WRITER_SILENCE_MS) {
+            custody->writers_hang = true;
+            writer_lost(custody, writer, "silent: storage keeps it, or it hangs");
+        }
     }
 }
 

@@ -96,6 +96,7 @@ typedef struct custody {
     TAILQ_HEAD(ended_list, ended) ended;
     uint64_t objects_begun;
     budget_t *budget;
+    bool writers_hang;      /* the last one was given up for its silence, and none has come since */
     log_limit_t complained; /* of too many writers */
     /* Called with `watcher` when a writer came, leaves or is gone; NULL: nobody wants to know. */
     void (*writers_changed)(void *watcher);

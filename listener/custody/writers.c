@@ -166,6 +166,7 @@ static void add_writer(custody_t *custody, const Ring__Alive *alive) {
         return;
     }
     TAILQ_INSERT_TAIL(&custody->writers, writer, next);
+    custody->writers_hang = false;
     if (!writer->monitor || watch_begin(custody->stage->loop, writer->monitor, on_monitor, custody) != 0)
         log_warn(NULL, "can't watch the connection to %s: its end is noticed by its silence only", writer->id);
     log_info(NULL, "%s is there, release %s", writer->id, alive->release);

@@ -56,13 +56,20 @@ static void time_out(association_t *a, const char *why) {
     association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, why);
 }
 
+int64_t deadlines_quiet_ms(const association_t *a, int64_t now_ms) {
+    const patience_t *p = &a->patience;
+    if (p->paused_since_ms || p->window_since_ms || a->unanswered_count > 0)
+        return 0;
+    return now_ms - p->quiet_since_ms;
+}
+
 static void check_open(association_t *a, int64_t now_ms) {
     if (a->patience.paused_since_ms || a->input_ended)
         return;
     if (a->patience.window_since_ms) {
         if (too_slow(a, now_ms))
             time_out(a, "within a message, slower than OXIDICOM_MIN_RATE for OXIDICOM_STALL_TIMEOUT");
-    } else if (a->unanswered_count == 0 && now_ms - a->patience.quiet_since_ms >= settings_of(a)->idle_timeout_ms) {
+    } else if (deadlines_quiet_ms(a, now_ms) >= settings_of(a)->idle_timeout_ms) {
         time_out(a, "no message within OXIDICOM_IDLE_TIMEOUT");
     }
 }
@@ -73,10 +80,8 @@ static void end_handshake(association_t *a) {
     if (!pdu_stream_inside(&a->stream))
         log_debug(&a->context, "%s sent nothing within OXIDICOM_HANDSHAKE_TIMEOUT: closed", a->peer);
     else if (log_seldom(&a->server->late, &left_out))
-        log_warn(&a->context,
-                 "%s sent no A-ASSOCIATE-RQ within OXIDICOM_HANDSHAKE_TIMEOUT: closed, as were %llu "
-                 "others since the last such line",
-                 a->peer, (unsigned long long)left_out);
+        log_warn(&a->context, "%s sent no A-ASSOCIATE-RQ within OXIDICOM_HANDSHAKE_TIMEOUT: closed%s", a->peer,
+                 log_more(left_out));
     association_close(a, OUTCOME_TIMED_OUT, "no A-ASSOCIATE-RQ in time");
 }
 

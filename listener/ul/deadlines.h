@@ -23,6 +23,10 @@ void deadlines_on_input(struct association *association, size_t size);
 void deadlines_on_pause(struct association *association);
 void deadlines_on_resume(struct association *association);
 
+/* For how long nothing has been under way on it: no message has begun, none waits for its response; 0: something
+ * is. */
+int64_t deadlines_quiet_ms(const struct association *association, int64_t now_ms);
+
 /* Aborts it, or closes its connection, where a deadline has passed. To be called every TIMER_TICK_MS. */
 void deadlines_check(struct association *association, int64_t now_ms);
 

@@ -21,11 +21,9 @@ static void log_rejection(association_t *a, const char *why) {
     uint64_t left_out;
     if (!log_seldom(&a->server->rejections, &left_out))
         log_debug(&a->context, "A-ASSOCIATE-RJ to %s: %s", a->peer, why);
-    else if (left_out)
-        log_warn(&a->context, "A-ASSOCIATE-RJ to %s, calling AE \"%s\": %s; %llu more since the last such line",
-                 a->peer, a->calling_ae, why, (unsigned long long)left_out);
     else
-        log_warn(&a->context, "A-ASSOCIATE-RJ to %s, calling AE \"%s\": %s", a->peer, a->calling_ae, why);
+        log_warn(&a->context, "A-ASSOCIATE-RJ to %s, calling AE \"%s\": %s%s", a->peer, a->calling_ae, why,
+                 log_more(left_out));
 }
 
 static void reject(association_t *a, const rejection_t *rejection) {

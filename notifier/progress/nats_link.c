@@ -283,6 +283,7 @@ void nats_link_destroy(nats_link_t **self_p) {
         return;
     while (!TAILQ_EMPTY(&link->finals))
         forget(link, TAILQ_FIRST(&link->finals)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
+    link_state_end(link->state);
     natsConnection_Destroy(link->connection);
     natsOptions_Destroy(link->options);
     /* cnats' threads may still be about to say that the connection is lost. */

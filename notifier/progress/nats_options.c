@@ -10,6 +10,8 @@
 
 static void on_disconnected(natsConnection *connection, void *closure) {
     (void)connection;
+    if (link_state_is_ending(closure))
+        return;
     link_state_down(closure, "the connection was lost");
     log_warn(NULL, "the connection to NATS is lost; progress is dropped, reception goes on");
 }

@@ -97,8 +97,9 @@ static void join_literals(char *source) {
 static char *all_sources(void) {
     glob_t sources;
     char *all = text_of("%s", "");
-    cr_assert_eq(
-        glob("{listener,writer,notifier,common,proto,deploy/launcher}{,/*}/*.c", GLOB_BRACE, NULL, &sources), 0);
+    cr_assert_eq(glob("{listener,writer,notifier,common,proto,deploy/launcher,deploy/tool}{,/*}/*.c", GLOB_BRACE,
+                      NULL, &sources),
+                 0);
     for (size_t i = 0; i < sources.gl_pathc; i++) {
         size_t size;
         char *source = file_content(sources.gl_pathv[i], &size), *more;

@@ -114,7 +114,7 @@ static const char *bad_value(const setting_t *s) {
     case SETTING_SIZE:
         return "big";
     default:
-        return s->may_be_empty ? "," : s->valid ? "" : NULL;
+        return !s->valid ? NULL : s->may_be_empty || s->empty_is_unset ? "," : "";
     }
 }
 
@@ -136,6 +136,8 @@ Test(settings, name_the_variable_the_value_and_what_is_allowed_when_one_is_bad) 
 Test(settings, refuse_values_that_are_out_of_range) {
     static const char *const bad[][2] = {{"OXIDICOM_LISTENER_PORT", "-1"},
                                          {"OXIDICOM_LISTENER_PORT", "65536"},
+                                         {"OXIDICOM_LISTENER_ADDRESS", "localhost"},
+                                         {"OXIDICOM_LISTENER_ADDRESS", "10.0.0.1:104"},
                                          {"OXIDICOM_WRITERS", "0"},
                                          {"OXIDICOM_WRITERS", "2x"},
                                          {"OXIDICOM_LISTENER_THREADS", "-1"},

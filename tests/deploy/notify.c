@@ -72,13 +72,13 @@ static void expect_life(const char *stage, const char *stopping) {
 }
 
 Test(notify, each_stage_says_ready_and_stopping_with_the_time_that_its_drain_may_take, .timeout = 120) {
-    expect_life("oxidicom-listener", "STOPPING=1\nEXTEND_TIMEOUT_USEC=17000000");
+    expect_life("oxidicom-listener", "STOPPING=1\nEXTEND_TIMEOUT_USEC=12000000");
     expect_life("oxidicom-writer", "STOPPING=1\nEXTEND_TIMEOUT_USEC=12000000");
     expect_life("oxidicom-notifier", "STOPPING=1\nEXTEND_TIMEOUT_USEC=12000000");
 }
 
 Test(notify, the_launcher_speaks_for_all_its_stages_once, .timeout = 120) {
-    expect_life("oxidicom", "STOPPING=1\nEXTEND_TIMEOUT_USEC=51000000");
+    expect_life("oxidicom", "STOPPING=1\nEXTEND_TIMEOUT_USEC=12000000");
 }
 
 Test(notify, a_socket_in_the_abstract_namespace_is_reached_and_one_that_is_gone_ends_nothing, .timeout = 120) {

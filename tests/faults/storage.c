@@ -68,6 +68,18 @@ Test(storage_faults, of_open_are_answered_a700_and_pass, .timeout = 120) {
     cr_expect_geq(d.out_of_resources, 1);
 }
 
+Test(storage_faults, that_lose_the_answer_to_a_create_leave_no_file_behind, .timeout = 300) {
+    static const char *const errors[] = {"EIO", "ESTALE", "EEXIST", "ETIMEDOUT"};
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        char *rules = text_of("writer create lost=%s after=1 count=3\n", errors[i]);
+        char *name = text_of("storage-lost-%s", errors[i]);
+        delivery_t d = deliver_under(name, rules);
+        cr_expect_leq(d.out_of_resources, 3, "%s", rules);
+        free(rules);
+        free(name);
+    }
+}
+
 Test(storage_faults, that_let_writes_be_short_are_not_seen, .timeout = 120) {
     delivery_t d = deliver_under("storage-short", "writer write short path=/.oxidicom/tmp/\n");
     cr_expect_eq(d.out_of_resources, 0);

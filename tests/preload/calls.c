@@ -121,8 +121,10 @@ int ftruncate64(int fd, off64_t size) {
 /* Opens by `real`, which is given what it needs in `arguments`. */
 static int open_as(int at, const char *path, int flags, int (*real)(int, const char *, int, const void *),
                    const void *arguments) {
-    const rule_t *rule;
-    if (!fault_begin("open", path, NULL, &rule))
+    const rule_t *rule = NULL;
+    if ((flags & O_EXCL) && !fault_begin("create", path, NULL, &rule))
+        return -1;
+    if (!rule && !fault_begin("open", path, NULL, &rule))
         return -1;
     bool makes = (flags & O_CREAT) && record_wanted() && faccessat(at, path, F_OK, 0) != 0;
     int fd = real(at, path, flags, arguments);
@@ -131,6 +133,12 @@ static int open_as(int at, const char *path, int flags, int (*real)(int, const c
     if (fd >= 0 && !makes && (flags & O_TRUNC))
         record_truncate(fd, 0);
     fault_end(rule);
+    if (fd >= 0 && fault_loses(rule)) {
+        int reason = errno;
+        close(fd);
+        errno = reason;
+        return -1;
+    }
     return fd;
 }
 

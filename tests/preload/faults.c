@@ -149,6 +149,13 @@ void fault_end(const rule_t *rule) {
     die_once(rule);
 }
 
+bool fault_loses(const rule_t *rule) {
+    if (!rule || strncmp(rule->action, "lost=", 5) != 0)
+        return false;
+    errno = error_number(rule->action + 5);
+    return true;
+}
+
 size_t fault_size(const rule_t *rule, size_t size) {
     return rule && strcmp(rule->action, "short") == 0 && size > 1 ? size / 2 : size;
 }

@@ -213,6 +213,9 @@ Test(settings, drain_timeout_bounds_how_long_an_open_association_keeps_the_end_w
     START(&receiver, "OXIDICOM_DRAIN_TIMEOUT", "500ms");
     scu_t scu = {0};
     store_some(&scu, receiver.port, "DRAIN", SERIES, 1, 1);
+    bytes_t command = scu_store_command(MR_STORAGE, instance_of(SERIES, 2), 2);
+    cr_assert(scu_p_data(&scu, 1, 3, command.at, command.size));
+    bytes_free(&command);
     kill(receiver.launcher, SIGTERM);
     cr_assert(scu_read(&scu));
     cr_assert_eq(scu.type, 7, "A-ABORT");

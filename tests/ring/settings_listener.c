@@ -1,5 +1,6 @@
 /* The effect of each setting of the listener, on the wire. None of these tests needs a server: registrations go
  * into a folder. */
+#include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -201,6 +202,41 @@ Test(settings, listen_on_the_port_over_ipv4_and_ipv6, .timeout = 60) {
     end(&receiver);
 }
 
+/* Whether anybody listens there. */
+static bool listens_at(const char *address, int port) {
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM}, *found;
+    char *service = text_of("%d", port);
+    cr_assert_eq(getaddrinfo(address, service, &hints, &found), 0);
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool listens = fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) == 0;
+    if (fd >= 0)
+        close(fd);
+    freeaddrinfo(found);
+    free(service);
+    return listens;
+}
+
+/* On a receiver that has that address; "port of ADDRESS" is in its log. */
+static void expect_at(const char *address, const char *there, const char *const *not_there) {
+    receiver_t receiver;
+    start_with(&receiver, WITH("OXIDICOM_LISTENER_ADDRESS", address));
+    cr_expect(listens_at(there, receiver.port), "%s: not at %s", address, there);
+    for (; *not_there; not_there++)
+        cr_expect_not(listens_at(*not_there, receiver.port), "%s: at %s, too", address, *not_there);
+    end(&receiver);
+}
+
+Test(settings, listen_at_the_one_address_that_is_named, .timeout = 120) {
+    expect_at("127.0.0.2", "127.0.0.2", (const char *const[]){"127.0.0.1", "127.0.0.3", NULL});
+    receiver_t receiver;
+    start_with(&receiver, WITH("OXIDICOM_LISTENER_ADDRESS", ""));
+    bool has_v6 = listens_at("::1", receiver.port);
+    cr_expect(listens_at("127.0.0.2", receiver.port), "empty is all");
+    end(&receiver);
+    if (has_v6)
+        expect_at("::1", "::1", (const char *const[]){"127.0.0.1", NULL});
+}
+
 /* --- patience ---------------------------------------------------------------------------------------------- */
 
 Test(settings, give_up_an_object_after_the_store_timeout_and_keep_the_association, .timeout = 60) {
@@ -221,29 +257,28 @@ Test(settings, give_up_an_object_after_the_store_timeout_and_keep_the_associatio
     end(&receiver);
 }
 
-/* Whether an association that is silent when the receiver is told to end can go on. */
+/* Whether an object that is under way when the receiver is told to end can be finished. */
 static bool survives_the_end(const char *drain_timeout) {
     receiver_t receiver;
     start_with(&receiver, WITH("OXIDICOM_DRAIN_TIMEOUT", drain_timeout));
     scu_t scu = {0};
     cr_assert(scu_associate_mr(&scu, receiver.port, "LATE", EXPLICIT_LE));
+    bytes_t set = instance(1, 1000), command = scu_store_command(MR_STORAGE, instance_of(SERIES, 1), 1);
+    cr_assert(scu_p_data(&scu, 1, 3, command.at, command.size));
     kill(receiver.launcher, SIGTERM);
     cr_assert(receiver_logged(&receiver, "drains", 5000));
     scu.timeout_ms = 1500;
     bool aborted = scu_read(&scu) && scu.type == PDU_ABORT;
-    bytes_t set = instance(1, 1000);
     scu.timeout_ms = 10000;
-    bool stored = !aborted && scu_store(&scu, 1, MR_STORAGE, instance_of(SERIES, 1), &set) == 0;
-    if (aborted)
-        scu_close(&scu);
-    else
-        cr_assert(scu_release(&scu));
+    bool stored = !aborted && scu_p_data(&scu, 1, 2, set.at, set.size) && scu_status(&scu) == 0;
+    scu_close(&scu);
     bytes_free(&set);
+    bytes_free(&command);
     end(&receiver);
     return stored;
 }
 
-Test(settings, let_open_associations_finish_within_the_drain_timeout, .timeout = 60) {
+Test(settings, let_objects_under_way_finish_within_the_drain_timeout, .timeout = 60) {
     cr_assert(survives_the_end("30s"));
     cr_assert_not(survives_the_end("200ms"));
 }

@@ -1,5 +1,6 @@
 /* TLS: who is let in, what is negotiated, what is said to those who are not let in, and which settings are refused.
  */
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -309,4 +310,25 @@ Test(tls, names_the_setting_the_value_and_the_reason_when_it_can_not_start, .tim
     free(said);
     remove_folder(tls.folder);
     free(tls.folder);
+}
+
+/* --- where ------------------------------------------------------------------------------------------------- */
+
+/* Whether anybody listens at 127.0.0.2. */
+static bool listens_at_another_address(int port) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool listens = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return listens;
+}
+
+Test(tls, is_spoken_at_the_one_address_that_is_named, .timeout = 120) {
+    tls_site_t tls = tls_site_start((const char *const[]){"OXIDICOM_LISTENER_ADDRESS", "127.0.0.1", NULL});
+    use_certificate(&tls, "client");
+    cr_expect(stores(&tls, 1));
+    cr_expect_not(listens_at_another_address(tls.site.receiver.port));
+    cr_expect_not(listens_at_another_address(tls.plain_port));
+    tls_site_end(&tls);
 }

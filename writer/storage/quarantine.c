@@ -20,8 +20,7 @@
 static void complain(quarantine_t *quarantine, const char *what, int reason) {
     uint64_t left_out;
     if (log_rarely(&quarantine->said, &left_out))
-        log_warn(NULL, "can't %s the quarantine: %s; %llu more since that was last said", what, strerror(reason),
-                 (unsigned long long)left_out);
+        log_warn(NULL, "can't %s the quarantine: %s%s", what, strerror(reason), log_more(left_out));
 }
 
 bool quarantine_append(quarantine_t *quarantine, store_file_t *file, struct iovec *parts, int parts_count) {

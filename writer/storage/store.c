@@ -103,11 +103,11 @@ void store_complain(store_t *self, const log_context_t *object, const char *step
 
 /* --- what is left over ------------------------------------------------------------------------------ */
 
-/* A file that can't be removed now (EIO, EROFS) is when storage works again. */
+/* A file that can't be removed now (EIO, EROFS) is when storage works again. `reason` 0: it may not be there. */
 static void remember_stuck(store_t *self, const char *name, int reason) {
     uint64_t left_out;
     pthread_mutex_lock(&self->lock);
-    if (log_rarely(&self->said_stuck, &left_out))
+    if (reason != 0 && log_rarely(&self->said_stuck, &left_out))
         log_error(NULL, "can't remove the temporary file %s: %s", name, strerror(reason));
     if (zlist_size(self->stuck) < LEFTOVERS_AT_ONCE)
         zlist_append(self->stuck, (void *)(uintptr_t)name);
@@ -162,12 +162,24 @@ static void forget(store_file_t *file) {
     *file = (store_file_t){.descriptor = -1};
 }
 
+/* Under a name that no file has had. A server may have made it when its answer is lost, or is another one's (NFS:
+ * EEXIST for a request that was repeated): it would stay for as long as this writer lives. */
+static int create_once(store_t *self, const base_t *base, store_file_t *file) {
+    snprintf(file->name, sizeof file->name, "%llu", atomic_fetch_add(&self->begun, 1) + 1);
+    file->descriptor = open_beneath(base->temporary, file->name, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    if (file->descriptor >= 0)
+        return 0;
+    int reason = errno;
+    if (store_calls.unlinkat(base->temporary, file->name, 0) != 0 && errno != ENOENT)
+        remember_stuck(self, file->name, 0);
+    return reason;
+}
+
 static int create(store_t *self, const base_t *base, store_file_t *file) {
     int reason = root_room(&self->bases.root, base->root, 0);
-    if (reason != 0)
-        return reason;
-    file->descriptor = open_beneath(base->temporary, file->name, O_WRONLY | O_CREAT | O_EXCL, 0644);
-    return file->descriptor < 0 ? errno : 0;
+    if (reason == 0 && (reason = create_once(self, base, file)) == EEXIST)
+        reason = create_once(self, base, file);
+    return reason;
 }
 
 /* Somebody has removed the folder, or the root and made it again, or has mounted it anew, or a server has forgotten
@@ -180,7 +192,6 @@ static bool is_gone(int reason) {
 int store_begin(store_t *self, store_file_t *file) {
     int64_t begun_us = clock_us();
     forget(file);
-    snprintf(file->name, sizeof file->name, "%llu", atomic_fetch_add(&self->begun, 1) + 1);
     base_t *base = bases_borrow(&self->bases);
     int reason = base && root_is_current(&self->bases.root, base->root) ? create(self, base, file) : ESTALE;
     if (is_gone(reason)) {

@@ -16,8 +16,7 @@ void trouble_say(trouble_t *trouble, const log_context_t *object, const char *st
     trouble->objects++;
     if (!log_rarely(limit_of(trouble, reason), &left_out))
         return;
-    log_error(object, "storage failed to %s a file: %s%s; %llu more since that was last said", step,
-              strerror(reason), hint, (unsigned long long)left_out);
+    log_error(object, "storage failed to %s a file: %s%s%s", step, strerror(reason), hint, log_more(left_out));
 }
 
 void trouble_over(trouble_t *trouble) {

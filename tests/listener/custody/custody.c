@@ -344,6 +344,44 @@ Test(custody, answers_a700_when_nothing_stores_the_object_in_time) {
     cr_assert_eq(bench->last.status, STATUS_OUT_OF_RESOURCES);
 }
 
+/* The comment with which an object is answered that waits too long; writer-a has taken it, or there is none. A
+ * writer that was heard of is silent for `silent_ms` before. */
+static const char *comment_of_waiting(bool has_writer, int64_t silent_ms) {
+    if (has_writer)
+        bench_writer_alive(bench, "writer-a", 1);
+    object_t *object = bench_begin(bench);
+    bench_append(object, 1000);
+    object_finish(object);
+    int64_t late = object->progress_ms + 61000;
+    writer_t *writer = TAILQ_FIRST(&bench->custody.writers);
+    if (writer)
+        writer->alive_ms = late - silent_ms;
+    if (silent_ms >= WRITER_SILENCE_MS)
+        custody_tick(&bench->custody, late - 2000); /* it is given up */
+    cr_assert_eq(bench->answers, 0);
+    custody_tick(&bench->custody, late);
+    cr_assert_eq(bench->answers, 1);
+    cr_assert_eq(bench->last.status, 0xA700);
+    return bench->comment;
+}
+
+Test(custody, names_storage_where_it_keeps_a_writer_until_an_object_has_waited_too_long) {
+    cr_expect_str_eq(comment_of_waiting(true, WRITER_HELD_UP_MS), "storage did not answer in time");
+}
+
+Test(custody, names_storage_where_the_writer_was_given_up_for_its_silence) {
+    cr_expect_str_eq(comment_of_waiting(true, WRITER_SILENCE_MS + 2000), "storage did not answer in time");
+    cr_expect(TAILQ_EMPTY(&bench->custody.writers));
+}
+
+Test(custody, names_storage_or_journal_where_the_writer_lives) {
+    cr_expect_str_eq(comment_of_waiting(true, 0), "storage or journal did not answer in time");
+}
+
+Test(custody, says_that_no_writer_was_there_where_none_was) {
+    cr_expect_str_eq(comment_of_waiting(false, 0), "no writer was there in time");
+}
+
 Test(custody, survives_an_answer_that_ends_the_objects_behind_it) {
     bench_writer_alive(bench, "writer-a", 1);
     object_t *answered = bench_begin(bench);

@@ -8,6 +8,7 @@ static void on_settled(void *owner, const response_t *response) {
     bench_t *bench = owner;
     bench->answers++;
     bench->last = *response;
+    snprintf(bench->comment, sizeof bench->comment, "%s", response->error_comment ? response->error_comment : "");
     if (bench->abandoned)
         object_abandon(bench->abandoned);
     bench->abandoned = NULL;

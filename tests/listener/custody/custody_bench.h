@@ -15,6 +15,7 @@ typedef struct bench {
     share_t *share; /* of the association that objects are begun on */
     int answers;
     response_t last;
+    char comment[65];    /* of the last, whose own is gone */
     object_t *abandoned; /* when the next answer is given, as by a peer that is found gone then */
 } bench_t;
 

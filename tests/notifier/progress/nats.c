@@ -123,6 +123,7 @@ Test(nats, hears_the_last_words_before_the_end) {
     send_files(1, 100);
     site_send_end(&site, 1, 1);
     cr_expect_eq(site_terminate(&site, 10000), 0);
+    cr_expect_not(site_await_log(&site, "the connection to NATS is lost", 0), "nobody lost what we ended");
     expect_complete(100, 0);
 }
 
