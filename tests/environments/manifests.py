@@ -55,7 +55,7 @@ def check_stage(name, container, settings):
 
 def check_pod(where, pod, maps):
     check(pod["securityContext"]["runAsNonRoot"] is True, f"{where}: may be root")
-    check(pod["terminationGracePeriodSeconds"] >= 65, f"{where}: killed before it can drain")
+    check(pod["terminationGracePeriodSeconds"] >= 25, f"{where}: killed before it can drain")
     volumes = {volume["name"] for volume in pod["volumes"]} | {"state"}
     for container in pod["containers"]:
         name = f"{where}/{container['name']}"

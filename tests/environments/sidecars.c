@@ -118,6 +118,9 @@ Test(sidecars, with_what_each_needs_receive_a_series_and_end_after_the_listener,
     cr_assert(await(probe_answers, &pod, PATIENCE_MS), "%s", file_content(pod.container.receiver.log, &size));
     scu_t scu = {.timeout_ms = PATIENCE_MS};
     store_some(&scu, pod.container.receiver.port, "SIDECARS", SERIES, 1, 10);
+    bytes_t command = scu_store_command(MR_STORAGE, instance_of(SERIES, 11), 11);
+    cr_assert(scu_p_data(&scu, 1, 3, command.at, command.size)); /* an idle association is not waited for */
+    bytes_free(&command);
 
     /* The cluster ends all of them at once; their preStop keeps the others until the listener has ended. */
     pid_t stop =
@@ -126,7 +129,7 @@ Test(sidecars, with_what_each_needs_receive_a_series_and_end_after_the_listener,
     kill(listener, SIGTERM);
     cr_assert(receiver_logged(&pod.container.receiver, "listener: told to end", PATIENCE_MS));
     cr_expect_not(process_wait(stop, 500, &status), "the preStop does not wait for the open association");
-    cr_assert(scu_release(&scu));
+    scu_close(&scu);
     expect_end(listener, "the listener");
     expect_end(stop, "the preStop");
     pid_t others[] = {writers[0], writers[1], notifier};

@@ -55,10 +55,13 @@ Test(ready, is_not_while_the_listener_is_dead_or_rejects_newcomers, .timeout = 1
     cr_expect_geq(await_status("/readyz", 200), 0, "the next listener is not heard");
     scu_t scu = {0};
     cr_assert(scu_associate_mr(&scu, receiver.port, "OPEN", EXPLICIT_LE));
+    bytes_t command = scu_store_command(MR_STORAGE, "1.2.3", 1);
+    cr_assert(scu_p_data(&scu, 1, 3, command.at, command.size)); /* an idle association is not waited for */
     kill(receiver.launcher, SIGTERM);
     cr_expect_geq(await_status("/readyz", 503), 0, "it drains");
     cr_expect_eq(status_of("/livez"), 200);
-    scu_release(&scu);
+    scu_close(&scu);
+    bytes_free(&command);
     int status;
     cr_assert(process_wait(receiver.launcher, PATIENCE_MS, &status));
     receiver.launcher = 0;
