@@ -288,6 +288,8 @@
 #define CUBE_DESCRIPTION_MAX      400
 #define CUBE_PATH_MAX             1024
 #define CUBE_PACS_NAME_MAX        20
+/* Of the series and the study; a longer one names nothing any more when it is cut. */
+#define CUBE_UID_MAX 100
 
 /* A stage whose figures stay away so long is taken for gone by those who look from outside … */
 #define STAGE_SILENCE_MS 2000
