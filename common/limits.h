@@ -157,14 +157,16 @@
 
 /* --- writer --------------------------------------------------------------------------------------- */
 
-/* The data set up to InstanceNumber (0020,0013) is held in memory until it can be read. */
-#define HEAD_MAX_BYTES (16 * 1024 * 1024)
+/* A data set whose place is not known by then goes to its temporary file; until then it is held in memory. */
+#define HEAD_GATHERED_MAX_BYTES (256 * 1024)
+/* A deflated data set can inflate a thousandfold: it is looked through so far for what is wanted. */
+#define HEAD_INFLATED_MAX_BYTES (256 * 1024 * 1024)
 /* NAME_MAX of every file system that matters. */
 #define PATH_COMPONENT_MAX_BYTES 255
 /* Of a value that is kept from the head: no text that means anything to CUBE is longer. */
 #define HEAD_VALUE_MAX_BYTES (16 * 1024)
-/* Sequences and items of undefined length within one another, before the head's end. */
-#define HEAD_DEPTH_MAX 64
+/* Sequences, and items of undefined length, within one another: each of 512 may have both. */
+#define WALK_DEPTH_MAX 1024
 /* A file's pages go to storage after so many bytes, so that the fsync at its end does not take as long as the file
  * took to come. */
 #define WRITEBACK_BYTES (8 * 1024 * 1024)
