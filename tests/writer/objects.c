@@ -178,21 +178,8 @@ Test(objects, whose_head_never_ends_are_refused_with_their_last_byte_and_leave_n
     free(set);
 }
 
-/* A long private value in the middle of its head. */
-static data_set_t *long_head(uint32_t but, const char *text) {
-    data_set_t *set = data_set_new(EXPLICIT_VR), *rest = typical_but(EXPLICIT_VR, but, text);
-    size_t begin = (size_t)((uint8_t *)memmem(rest->bytes, rest->size, "\x10\0\x10\0", 4) - rest->bytes);
-    add_bytes(set, rest->bytes, begin);
-    add_header(set, 0x00091010, "OB", HEAD_GATHERED_MAX_BYTES);
-    memset(set->bytes + set->size, 'x', HEAD_GATHERED_MAX_BYTES);
-    set->size += HEAD_GATHERED_MAX_BYTES;
-    add_bytes(set, rest->bytes + begin, rest->size - begin);
-    free(rest);
-    return set;
-}
-
 Test(objects, with_a_longer_head_than_memory_holds_are_stored_as_they_came) {
-    data_set_t *set = long_head(0, NULL);
+    data_set_t *set = typical_but_long(0, NULL);
     static const size_t steps[] = {0, 1000, 65536};
     for (uint64_t i = 0; i < 3; i++) {
         send_by((sent_t){.object = i + 1}, set, steps[i] ? steps[i] : set->size);
@@ -203,7 +190,7 @@ Test(objects, with_a_longer_head_than_memory_holds_are_stored_as_they_came) {
 }
 
 Test(objects, with_a_longer_head_than_memory_holds_get_credit_for_what_is_written) {
-    data_set_t *set = long_head(0, NULL);
+    data_set_t *set = typical_but_long(0, NULL);
     size_t half = set->size - 1000;
     send_chunk((sent_t){.credit_wanted = true}, set, 0, half, false);
     Ring__Envelope *envelope = received(bench.listener);
@@ -215,7 +202,7 @@ Test(objects, with_a_longer_head_than_memory_holds_get_credit_for_what_is_writte
 }
 
 Test(objects, with_a_longer_head_than_memory_holds_are_refused_like_others) {
-    data_set_t *set = long_head(0x00100020, NULL);
+    data_set_t *set = typical_but_long(0x00100020, NULL);
     send_by((sent_t){0}, set, 100000);
     expect_refused(0xC000, 0x00100020, SERIES_UID);
     cr_expect(is_temporary_folder_empty());

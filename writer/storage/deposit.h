@@ -56,8 +56,9 @@ uint64_t deposit_take_credit(deposit_t *self);
 
 uint64_t deposit_bytes(const deposit_t *self); /* written; once it is stored */
 
-/* Gives up the file, with all bytes that were taken, to the caller: it will have another place than this one's. False,
- * and later again, while storage is at work on it; a deposit that has failed or has no file leaves `file` empty. */
+/* Gives up the file, with all bytes that were taken, to the caller: it will have another place than this one's.
+ * False, and later again, while storage is at work on it; a deposit that has failed or has no file leaves `file`
+ * empty. */
 bool deposit_take_file(deposit_t *self, store_file_t *file) MUST_SUCCEED;
 
 /* Of DEPOSIT_FAILED: an errno value, and in `step` what failed ("create", "write", "complete"). ECANCELED: it came
