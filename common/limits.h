@@ -162,14 +162,16 @@
 
 /* --- writer --------------------------------------------------------------------------------------- */
 
-/* The data set up to InstanceNumber (0020,0013) is held in memory until it can be read. */
-#define HEAD_MAX_BYTES (16 * 1024 * 1024)
+/* A data set whose place is not known by then goes to its temporary file; until then it is held in memory. */
+#define HEAD_GATHERED_MAX_BYTES (256 * 1024)
+/* A deflated data set can inflate a thousandfold: it is looked through so far for what is wanted. */
+#define HEAD_INFLATED_MAX_BYTES (256 * 1024 * 1024)
 /* NAME_MAX of every file system that matters. */
 #define PATH_COMPONENT_MAX_BYTES 255
 /* Of a value that is kept from the head: no text that means anything to CUBE is longer. */
 #define HEAD_VALUE_MAX_BYTES (16 * 1024)
-/* Sequences and items of undefined length within one another, before the head's end. */
-#define HEAD_DEPTH_MAX 64
+/* Sequences, and items of undefined length, within one another: each of 512 may have both. */
+#define WALK_DEPTH_MAX 1024
 /* A file's pages go to storage after so many bytes, so that the fsync at its end does not take as long as the file
  * took to come. */
 #define WRITEBACK_BYTES (8 * 1024 * 1024)
@@ -294,6 +296,8 @@
 #define CUBE_DESCRIPTION_MAX      400
 #define CUBE_PATH_MAX             1024
 #define CUBE_PACS_NAME_MAX        20
+/* Of the series and the study; a longer one names nothing any more when it is cut. */
+#define CUBE_UID_MAX 100
 
 /* A stage whose figures stay away so long is taken for gone by those who look from outside … */
 #define STAGE_SILENCE_MS 2000

@@ -30,6 +30,14 @@ bool utf8_valid(const char *bytes, size_t size) {
     return true;
 }
 
+size_t utf8_cut(const char *text, size_t characters) {
+    size_t at = 0;
+    for (size_t seen = 0; text[at]; at++)
+        if ((text[at] & 0xC0) != 0x80 && seen++ == characters)
+            break;
+    return at;
+}
+
 char *utf8_from_latin1(const char *bytes, size_t size, size_t *size_out) {
     char *text = malloc(2 * size + 1), *to = text;
     if (!text)

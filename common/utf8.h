@@ -8,6 +8,9 @@
 /* Whether the bytes are well-formed UTF-8 (no surrogates, no overlong forms, nothing above U+10FFFF). */
 bool utf8_valid(const char *bytes, size_t size);
 
+/* How many bytes of a UTF-8 text are its first `characters` code points, or all of it. */
+size_t utf8_cut(const char *text, size_t characters);
+
 /* Latin-1 as UTF-8, NUL-terminated; free it. A NUL inside the bytes stays inside: `size_out`, if not NULL, is
  * the length without the terminator. */
 char *utf8_from_latin1(const char *bytes, size_t size, size_t *size_out);

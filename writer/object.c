@@ -21,10 +21,10 @@ struct object {
     bool is_whole;
     Ring__ObjectHeader *header; /* owned */
     head_t *head;               /* while OBJECT_HEAD */
-    uint8_t *gathered;          /* bytes of the head before this chunk, while OBJECT_HEAD */
+    uint8_t *gathered;          /* bytes of the head before this chunk, while there is no deposit */
     size_t gathered_bytes, gathered_capacity;
-    instance_t instance; /* from OBJECT_FILE on */
-    deposit_t *deposit;  /* from OBJECT_FILE on */
+    instance_t instance; /* from OBJECT_FILE on; before, what was known when the deposit began */
+    deposit_t *deposit;  /* from OBJECT_FILE on; before, where the head is long */
     store_file_t kept;   /* while OBJECT_KEPT */
     refusal_t refusal;   /* while OBJECT_KEPT */
     bool is_part10;      /* while OBJECT_KEPT: what is kept has a header */
@@ -219,108 +219,157 @@ static struct iovec file_header(const object_t *self) {
     return header;
 }
 
+/* What the head has told so far. */
+static bool read_instance(object_t *self, refusal_t *refusal) {
+    instance_clear(&self->instance);
+    return instance_read(&self->instance, self->head, self->header, refusal);
+}
+
+/* Its first bytes are the Part 10 header and what was gathered. */
+static void begin_deposit(object_t *self) {
+    if (self->deposit)
+        return;
+    struct iovec header = file_header(self);
+    self->deposit = deposit_new(self->environment->store, self->environment->pool, self);
+    deposit_take(self->deposit, header.iov_base, header.iov_len);
+    if (self->gathered)
+        deposit_take(self->deposit, self->gathered, self->gathered_bytes);
+    self->gathered = NULL;
+    self->gathered_bytes = self->gathered_capacity = 0;
+}
+
 /* --- refused data sets ------------------------------------------------------------------------------ */
 
 /* The answer does not wait for what is done to keep it. */
 static void end_kept(object_t *self) {
+    if (self->deposit && !deposit_take_file(self->deposit, &self->kept))
+        return; /* storage is at work on it: comes back by object_go_on */
     store_file_t file = self->kept;
     self->kept = (store_file_t){.descriptor = -1};
     refuse(self, &self->refusal);
     quarantine_label_t label = {&self->id, self->header, &self->refusal, self->is_part10};
-    quarantine_keep(self->environment->quarantine, &file, &label);
+    if (*file.name)
+        quarantine_keep(self->environment->quarantine, &file, &label);
 }
 
-static void keep(object_t *self, const void *bytes, size_t size) {
-    if (!quarantine_append(self->environment->quarantine, &self->kept, &(struct iovec){(void *)bytes, size}, 1))
+static void keep(object_t *self, zmq_msg_t *data, uint64_t credit) {
+    quarantine_t *quarantine = self->environment->quarantine;
+    struct iovec part = {zmq_msg_data(data), zmq_msg_size(data)};
+    bool fits = true;
+    if (self->deposit) {
+        fits = self->taken <= quarantine->size_bytes;
+        deposit_take_message(self->deposit, data, credit);
+    } else {
+        fits = quarantine_append(quarantine, &self->kept, &part, 1);
+        self->credit = credit;
+    }
+    if (!fits)
         refuse(self, &self->refusal);
 }
 
-/* What is gathered and this chunk are the first to be kept. */
-static void begin_kept(object_t *self, const refusal_t *refusal, bool is_part10, const void *bytes, size_t size) {
+/* What has come so far is the first to be kept. */
+static void begin_kept(object_t *self, const refusal_t *refusal, bool is_part10, zmq_msg_t *data, uint64_t credit) {
     self->refusal = *refusal;
-    self->is_part10 = is_part10;
+    self->is_part10 = is_part10 || self->deposit;
     self->state = OBJECT_KEPT;
-    struct iovec header = is_part10 ? file_header(self) : (struct iovec){0};
-    struct iovec parts[3] = {header, {self->gathered, self->gathered_bytes}, {(void *)bytes, size}};
-    if (!quarantine_append(self->environment->quarantine, &self->kept, parts, 3))
+    struct iovec header = is_part10 && !self->deposit ? file_header(self) : (struct iovec){0};
+    struct iovec parts[2] = {header, {self->gathered, self->gathered_bytes}};
+    if (self->deposit || quarantine_append(self->environment->quarantine, &self->kept, parts, 2))
+        keep(self, data, credit);
+    else
         refuse(self, refusal);
     free(header.iov_base);
     forget_head(self);
 }
 
 /* Its data set is not what it should be, while storage is well. */
-static void refuse_data_set(object_t *self, const refusal_t *refusal, bool is_part10, const void *bytes,
-                            size_t size) {
+static void refuse_data_set(object_t *self, const refusal_t *refusal, bool is_part10, zmq_msg_t *data,
+                            uint64_t credit) {
     log_warn(&self->context, "refused with %04X: %s", refusal->status, refusal->comment);
     if (self->environment->quarantine && refusal->status == STATUS_CANNOT_UNDERSTAND)
-        begin_kept(self, refusal, is_part10, bytes, size);
+        begin_kept(self, refusal, is_part10, data, credit);
     else
         refuse(self, refusal);
 }
 
 /* The series it belongs to may have been read nevertheless: its watchers shall hear of it. */
-static void refuse_unreadable(object_t *self, const char *why, const void *bytes, size_t size) {
+static void refuse_unreadable(object_t *self, const char *why, zmq_msg_t *data, uint64_t credit) {
     refusal_t refusal;
-    if (!instance_read(&self->instance, self->head, self->header, &refusal))
+    if (!read_instance(self, &refusal))
         log_debug(&self->context, "%s", refusal.comment);
     refusal_set(&refusal, STATUS_CANNOT_UNDERSTAND, "%s", why);
-    refuse_data_set(self, &refusal, false, bytes, size);
+    refuse_data_set(self, &refusal, false, data, credit);
 }
 
 /* --- the way to the file ---------------------------------------------------------------------------- */
 
-/* The head is known: Part 10 header, what was gathered and this chunk are the first write. */
+/* The head is known, and so is the place. */
 static void begin_file(object_t *self, zmq_msg_t *data, uint64_t credit) {
     refusal_t refusal;
-    if (!instance_read(&self->instance, self->head, self->header, &refusal)) {
-        refuse_data_set(self, &refusal, true, zmq_msg_data(data), zmq_msg_size(data));
+    if (!read_instance(self, &refusal)) {
+        refuse_data_set(self, &refusal, true, data, credit);
         return;
     }
-    const object_environment_t *environment = self->environment;
-    deposit_place_t place = {self->instance.series->folder, self->instance.file};
-    struct iovec header = file_header(self);
     self->state = OBJECT_FILE;
-    self->deposit = deposit_new(environment->store, environment->pool, self, &place);
-    deposit_take(self->deposit, header.iov_base, header.iov_len);
-    if (self->gathered)
-        deposit_take(self->deposit, self->gathered, self->gathered_bytes);
-    self->gathered = NULL;
+    begin_deposit(self);
+    deposit_set_place(self->deposit, &(deposit_place_t){self->instance.series->folder, self->instance.file});
     deposit_take_message(self->deposit, data, credit);
     forget_head(self);
 }
 
-static void take_head(object_t *self, zmq_msg_t *data, uint64_t credit) {
-    const void *bytes = zmq_msg_data(data);
-    size_t size = zmq_msg_size(data);
-    head_state_t state = head_feed(self->head, bytes, size);
-    if (self->is_whole)
-        state = head_finish(self->head);
-    if (state == HEAD_READY) {
-        begin_file(self, data, credit);
+/* The head goes on. What is too much for memory goes to the file, behind a header of what is known by now. */
+static void go_on_gathering(object_t *self, zmq_msg_t *data, uint64_t credit) {
+    if (!self->deposit && self->gathered_bytes + zmq_msg_size(data) <= HEAD_GATHERED_MAX_BYTES) {
+        gather(self, zmq_msg_data(data), zmq_msg_size(data));
+        self->credit = credit;
         return;
     }
-    if (state == HEAD_UNREADABLE)
-        refuse_unreadable(self, head_complaint(self->head), bytes, size);
-    else if (self->gathered_bytes + size > HEAD_MAX_BYTES)
-        refuse_unreadable(self, "head of the data set is too long", bytes, size);
+    refusal_t refusal;
+    if (!self->deposit && !read_instance(self, &refusal))
+        log_debug(&self->context, "so far, %s", refusal.comment);
+    begin_deposit(self);
+    deposit_take_message(self->deposit, data, credit);
+}
+
+static void take_head(object_t *self, zmq_msg_t *data, uint64_t credit) {
+    head_state_t state = head_feed(self->head, zmq_msg_data(data), zmq_msg_size(data));
+    if (self->is_whole)
+        state = head_finish(self->head);
+    if (state == HEAD_READY)
+        begin_file(self, data, credit);
+    else if (state == HEAD_UNREADABLE)
+        refuse_unreadable(self, head_complaint(self->head), data, credit);
     else
-        gather(self, bytes, size);
-    self->credit = credit;
+        go_on_gathering(self, data, credit);
 }
 
 static object_state_t end_failed(object_t *self) {
     const char *step;
     int reason = deposit_failure(self->deposit, &step);
+    refusal_t refusal;
     if (reason == ECANCELED) {
         self->state = OBJECT_DROPPED;
-    } else {
-        log_debug(&self->context, "its place is %s/%s", self->instance.series->folder, self->instance.file);
-        refuse_for_storage(self, reason, step);
+        return self->state;
     }
+    if (self->state == OBJECT_FILE)
+        log_debug(&self->context, "its place is %s/%s", self->instance.series->folder, self->instance.file);
+    else if (!read_instance(self, &refusal)) /* for the watchers of its series */
+        log_debug(&self->context, "so far, %s", refusal.comment);
+    refuse_for_storage(self, reason, step);
+    return self->state;
+}
+
+static object_state_t go_on_keeping(object_t *self) {
+    if (self->is_whole)
+        end_kept(self);
+    else if (self->deposit && deposit_advance(self->deposit) == DEPOSIT_FAILED)
+        refuse(self, &self->refusal); /* without being kept */
     return self->state;
 }
 
 object_state_t object_go_on(object_t *self) {
+    if (self->state == OBJECT_KEPT)
+        return go_on_keeping(self);
     deposit_state_t state = deposit_advance(self->deposit);
     if (state == DEPOSIT_FAILED)
         return end_failed(self);
@@ -336,19 +385,14 @@ object_state_t object_take(object_t *self, zmq_msg_t *data, bool last, bool cred
     self->taken += zmq_msg_size(data);
     self->is_whole = last;
     uint64_t credit = credit_wanted && !last ? self->taken : 0;
-    if (self->state == OBJECT_HEAD) {
+    if (self->state == OBJECT_HEAD)
         take_head(self, data, credit);
-    } else if (self->state == OBJECT_FILE) {
+    else if (self->state == OBJECT_FILE)
         deposit_take_message(self->deposit, data, credit);
-    } else {
-        keep(self, zmq_msg_data(data), zmq_msg_size(data));
-        self->credit = credit;
-    }
-    if (last && self->state == OBJECT_KEPT)
-        end_kept(self);
-    if (self->state != OBJECT_FILE)
-        return self->state;
-    if (last)
+    else
+        keep(self, data, credit);
+    if (last && self->state == OBJECT_FILE)
         deposit_end(self->deposit);
-    return object_go_on(self);
+    bool goes_on = self->deposit ? !object_state_is_end(self->state) : self->state == OBJECT_KEPT;
+    return goes_on ? object_go_on(self) : self->state;
 }

@@ -21,7 +21,7 @@ typedef struct object_environment {
 } object_environment_t;
 
 typedef enum object_state {
-    OBJECT_HEAD,   /* its head is not known yet: no file exists, what came is in memory */
+    OBJECT_HEAD,   /* its head is not known yet: what came is in memory, or in a file that has no place yet */
     OBJECT_FILE,   /* its bytes go to its file, or storage completes that */
     OBJECT_KEPT,   /* it will be refused; until then its bytes are gathered for the quarantine */
     OBJECT_STORED, /* ended: the event is said */

@@ -38,17 +38,8 @@ void registration_fail(registration_t *registration, outcome_t outcome, const ch
 
 /* --- CUBE's rules -------------------------------------------------------------------------------------- */
 
-/* Where a text of at most `characters` code points ends. The text is UTF-8. */
-static size_t cut_length(const char *text, size_t characters) {
-    size_t at = 0;
-    for (size_t seen = 0; text[at]; at++)
-        if ((text[at] & 0xC0) != 0x80 && seen++ == characters)
-            break;
-    return at;
-}
-
 static bool longer_than(const char *text, size_t characters) {
-    return text[cut_length(text, characters)] != 0;
+    return text[utf8_cut(text, characters)] != 0;
 }
 
 /* Whether one of the path's components is `..`. */
@@ -160,7 +151,7 @@ void registration_set_task_id(registration_t *registration) {
 static json_t *text_argument(const char *field, const char *text, size_t characters) {
     char *latin1 = utf8_valid(text, strlen(text)) ? NULL : utf8_from_latin1(text, strlen(text), NULL);
     const char *utf8 = latin1 ? latin1 : text;
-    size_t length = cut_length(utf8, characters);
+    size_t length = utf8_cut(utf8, characters);
     if (utf8[length])
         log_warn(NULL, "%s is longer than the %zu characters that CUBE keeps, and is cut", field, characters);
     json_t *argument = json_stringn(utf8, length);

@@ -1,4 +1,5 @@
 /* Storage that is full, and objects larger than memory should be. */
+#include <glob.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,5 +240,56 @@ Test(storage, of_one_gigabyte_passes_through_little_memory, .timeout = 300) {
     bytes_free(&command);
     bytes_free(&head);
     queue_destroy(&queue);
+    receiver_clear(&receiver);
+}
+
+/* The bytes of the only file below the folder of a calling AE. */
+static void expect_stored_as(const receiver_t *receiver, const char *calling_ae, const bytes_t *set) {
+    char *pattern = text_of("%s/SERVICES/PACS/%s/*/*/*/0007-*.dcm", receiver->root, calling_ae), syntax[65];
+    glob_t found_paths;
+    cr_assert_eq(glob(pattern, 0, NULL, &found_paths), 0, "%s", pattern);
+    const char *path = found_paths.gl_pathv[0];
+    size_t size;
+    char *content = file_content(path, &size);
+    cr_assert_not_null(content, "%s", path);
+    bytes_t found = part10_data_set(content, size, syntax);
+    cr_expect(found.size == set->size && memcmp(found.at, set->at, set->size) == 0, "%s is not what was sent",
+              path);
+    cr_expect_str_eq(syntax, EXPLICIT_LE);
+    free(content);
+    free(pattern);
+    globfree(&found_paths);
+}
+
+Test(storage, keeps_data_sets_that_are_not_encoded_or_ordered_as_they_should_as_they_came, .timeout = 60) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    receiver_start(&receiver, NULL);
+    bytes_t implicit = dataset_instance(IMPLICIT_LE, SERIES, instance_of(SERIES, 7), 7, 3000), early = {0};
+    bytes_t set = dataset_instance(EXPLICIT_LE, SERIES, instance_of(SERIES, 7), 7, 3000), private = {0};
+    uint8_t *zeros = calloc(1, 17 << 20);
+    dataset_add(&early, EXPLICIT_LE, 0x7FE00010, "OW", zeros, 3000);
+    bytes_add(&early, set.at, set.size - 3000 - 12);
+    dataset_add(&private, EXPLICIT_LE, 0x00070010, "OB", zeros, 17 << 20);
+    bytes_add(&private, set.at, set.size);
+    const struct {
+        const char *calling_ae;
+        const bytes_t *set;
+    } cases[] = {{"IMPLICIT", &implicit}, {"EARLY", &early}, {"PRIVATE", &private}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scu_t scu = {0};
+        cr_assert(scu_associate_mr(&scu, receiver.port, cases[i].calling_ae, EXPLICIT_LE));
+        cr_assert_eq(scu_store(&scu, 1, MR_STORAGE, instance_of(SERIES, 7), cases[i].set), 0, "%s",
+                     cases[i].calling_ae);
+        cr_assert(scu_release(&scu));
+        scu_close(&scu);
+        expect_stored_as(&receiver, cases[i].calling_ae, cases[i].set);
+    }
+    free(zeros);
+    bytes_free(&implicit);
+    bytes_free(&set);
+    bytes_free(&early);
+    bytes_free(&private);
+    receiver_stop(&receiver);
     receiver_clear(&receiver);
 }

@@ -162,14 +162,59 @@ Test(objects, whose_folder_is_something_else_are_refused_as_a_processing_failure
     free(set);
 }
 
-Test(objects, whose_head_never_ends_are_refused) {
+Test(objects, whose_head_never_ends_are_refused_with_their_last_byte_and_leave_nothing) {
     data_set_t *set = data_set_new(EXPLICIT_VR);
     add_header(set, 0x00091010, "OB", 0xFFFFFFF0);
     send_chunk((sent_t){0}, set, 0, set->size, false);
     static uint8_t zeros[512 * 1024];
-    for (uint64_t at = set->size; objects_open(bench.objects) == 1 && at < 2 * HEAD_MAX_BYTES; at += sizeof zeros)
+    uint64_t at = set->size;
+    for (; at < 16 * sizeof zeros; at += sizeof zeros)
         send_bytes((sent_t){0}, zeros, at, sizeof zeros, false);
+    cr_expect_eq(objects_open(bench.objects), 1);
+    cr_expect_not(is_temporary_folder_empty(), "it is in a file, not in memory");
+    send_bytes((sent_t){0}, zeros, at, 1, true);
     expect_refused(0xC000, 0, "");
+    cr_expect(is_temporary_folder_empty());
+    free(set);
+}
+
+Test(objects, with_a_longer_head_than_memory_holds_are_stored_as_they_came) {
+    data_set_t *set = typical_but_long(0, NULL);
+    static const size_t steps[] = {0, 1000, 65536};
+    for (uint64_t i = 0; i < 3; i++) {
+        send_by((sent_t){.object = i + 1}, set, steps[i] ? steps[i] : set->size);
+        expect_stored(i + 1, 1, expect_file(set));
+    }
+    cr_expect(is_temporary_folder_empty());
+    free(set);
+}
+
+Test(objects, with_a_longer_head_than_memory_holds_get_credit_for_what_is_written) {
+    data_set_t *set = typical_but_long(0, NULL);
+    size_t half = set->size - 1000;
+    send_chunk((sent_t){.credit_wanted = true}, set, 0, half, false);
+    Ring__Envelope *envelope = received(bench.listener);
+    cr_assert_not_null(envelope);
+    cr_assert_eq(envelope->body_case, RING__ENVELOPE__BODY_CREDIT);
+    cr_expect_eq(envelope->credit->taken, half);
+    ring__envelope__free_unpacked(envelope, NULL);
+    free(set);
+}
+
+Test(objects, with_a_longer_head_than_memory_holds_are_refused_like_others) {
+    data_set_t *set = typical_but_long(0x00100020, NULL);
+    send_by((sent_t){0}, set, 100000);
+    expect_refused(0xC000, 0x00100020, SERIES_UID);
+    cr_expect(is_temporary_folder_empty());
+    set->size -= 4; /* within its pixels: what is there is known */
+    send_by((sent_t){.object = 2}, set, 100000);
+    expect_refused(0xC000, 0x00100020, SERIES_UID);
+    store_calls.writev = full_disk;
+    send_chunk((sent_t){.object = 3}, set, 0, set->size - 1, false);
+    expect_refused(0xA700, 0, SERIES_UID);
+    cr_expect_eq(objects_open(bench.objects), 0);
+    store_calls.writev = writev;
+    cr_expect(is_temporary_folder_empty());
     free(set);
 }
 

@@ -199,3 +199,50 @@ Test(overlap, refuses_what_storage_fails_to_complete_with_out_of_resources) {
     cr_expect_eq(files_below(bench.root), 0);
     free(set);
 }
+
+/* --- heads that are longer than memory holds --- */
+
+Test(overlap, writes_a_long_head_before_it_knows_its_place) {
+    data_set_t *set = typical_but_long(0, NULL);
+    size_t first = set->size - 1000;
+    shut_before(false);
+    send_chunk((sent_t){.credit_wanted = true}, set, 0, first, false);
+    gate_await(1);
+    expect_silence(bench.listener);
+    send_chunk((sent_t){0}, set, first, 900, false);
+    send_chunk((sent_t){0}, set, first + 900, 100, true);
+    expect_silence(bench.notifier);
+    gate_set(false);
+    let_storage_finish();
+    expect_stored(1, 1, expect_file(set));
+    cr_expect(is_temporary_folder_empty());
+    free(set);
+}
+
+Test(overlap, of_a_long_head_that_is_canceled_leaves_nothing) {
+    data_set_t *set = typical_but_long(0, NULL);
+    shut_before(false);
+    send_chunk((sent_t){0}, set, 0, set->size - 1000, false);
+    gate_await(1);
+    cancel(1, 1);
+    expect_no_trace();
+    free(set);
+}
+
+Test(overlap, of_a_long_head_that_is_refused_waits_for_storage_to_keep_it) {
+    quarantine_t quarantine = {.store = bench.environment.store, .size_bytes = 1 << 20};
+    data_set_t *set = typical_but_long(0x00100020, NULL);
+    size_t first = set->size - 1000;
+    bench.environment.quarantine = &quarantine;
+    shut_before(false);
+    send_chunk((sent_t){0}, set, 0, first, false);
+    gate_await(1);
+    send_chunk((sent_t){0}, set, first, 1000, true);
+    expect_silence(bench.notifier);
+    gate_set(false);
+    let_storage_finish();
+    expect_refused(0xC000, 0x00100020, SERIES_UID);
+    cr_expect_eq(files_below(bench.root), 2, "the data set and why");
+    cr_expect_eq(objects_open(bench.objects), 0);
+    free(set);
+}

@@ -1,51 +1,55 @@
-// Reading the head of a data set with DCMTK: its input streams (suspension, inflating), its tags, VRs and elements.
+// The head of a data set: which elements count and when enough has been read. Its structure is walk.c's; DCMTK
+// knows the transfer syntaxes and inflates.
 //
-// Sequences are walked here and not by DcmDataset::read, which calls itself once per level: a data set of 128 KiB
-// that nests 8000 sequences overflows the stack of the process. Nothing that is wanted lies in a sequence, so its
-// content is only skipped.
+// DcmDataset::read is not used: it calls itself once per level, so that a data set of 128 KiB that nests 8000
+// sequences overflows the stack of the process, and it gives up where other receivers go on.
 #include "writer/dicom/head.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dcistrmb.h>
 #include <dcmtk/dcmdata/dctk.h>
 
 #include "common/limits.h"
+#include "writer/dicom/walk.h"
 
 namespace {
 
-// In the order of head_tag_t.
-const DcmTagKey WANTED[HEAD_TAGS] = {
-    DCM_SpecificCharacterSet, DCM_SOPClassUID,    DCM_SOPInstanceUID,   DCM_StudyDate,
-    DCM_AccessionNumber,      DCM_Modality,       DCM_StudyDescription, DCM_SeriesDescription,
-    DCM_PatientName,          DCM_PatientID,      DCM_PatientBirthDate, DCM_PatientSex,
-    DCM_PatientAge,           DCM_ProtocolName,   DCM_StudyInstanceUID, DCM_SeriesInstanceUID,
-    DCM_SeriesNumber,         DCM_InstanceNumber,
+// In the order of head_tag_t, which is that of the tags.
+constexpr uint32_t WANTED[HEAD_TAGS] = {
+    0x00080005, 0x00080016, 0x00080018, 0x00080020, 0x00080050, 0x00080060, 0x00081030, 0x0008103E, 0x00100010,
+    0x00100020, 0x00100030, 0x00100040, 0x00101010, 0x00181030, 0x0020000D, 0x0020000E, 0x00200011, 0x00200013,
 };
+constexpr uint32_t LAST = WANTED[HEAD_INSTANCE_NUMBER];
 
-// A sequence of undefined length, or an item of undefined length in one. Those of defined length are skipped whole.
-struct Level {
-    bool is_sequence;
-    E_TransferSyntax syntax; // of the elements in it
-};
+// Without these an instance is refused, so they are worth going on for.
+constexpr head_tag_t REQUIRED[] = {HEAD_STUDY_DATE, HEAD_PATIENT_ID, HEAD_STUDY_INSTANCE_UID,
+                                   HEAD_SERIES_INSTANCE_UID};
 
-enum class Step { HEADER, VALUE, SKIP };
+// Deflated like its elder of JPEG 2000 (PS3.5 annex A), and unknown to DCMTK 3.6.7; what else that does not know is
+// Explicit VR Little Endian around the pixels (PS3.5 A.4).
+constexpr char JPIP_HTJ2K_REFERENCED_DEFLATE[] = "1.2.840.10008.1.2.4.205";
 
-// Skipped at once. The limit of the head is looked at in between: few bytes can inflate to very many.
-const Uint32 SKIP_BYTES = 256 * 1024;
+const size_t INFLATED_AT_ONCE_BYTES = 64 * 1024;
+
+DcmXfer syntax_of(const char *uid) {
+    const bool is_younger = std::strcmp(uid, JPIP_HTJ2K_REFERENCED_DEFLATE) == 0;
+    DcmXfer xfer(is_younger ? UID_JPIPReferencedDeflateTransferSyntax : uid);
+    return xfer.getXfer() == EXS_Unknown ? DcmXfer(EXS_LittleEndianExplicit) : xfer;
+}
 
 } // namespace
 
-// A DcmDataset only to reach DCMTK's parser of element headers; it never holds an element.
-struct head : private DcmDataset {
+struct head {
     explicit head(const char *transfer_syntax_uid);
+    ~head();
     head_state_t feed(const void *bytes, size_t size);
     head_state_t finish();
 
@@ -53,238 +57,142 @@ struct head : private DcmDataset {
     std::string complaint;
 
   private:
-    head_state_t parse();
-    void read_header();
-    void read_value();
-    void skip();
-    void begin_element(DcmTag &tag, Uint32 length);
-    void begin_in_sequence(const DcmTag &tag, Uint32 length);
-    void begin_value(head_tag_t wanted, DcmTag &tag, Uint32 length);
-    void keep_value();
-    void begin_skip(Uint32 length);
-    void descend(bool is_sequence, E_TransferSyntax syntax);
+    bool on_element(const element_t &element, bool *is_wanted);
+    bool on_value(const uint8_t *bytes, size_t size, uint32_t left);
+    bool is_enough() const;
+    void walk_on(const uint8_t *bytes, size_t size, bool is_end);
+    void inflate();
     void fail(const char *why);
 
-    DcmInputBufferStream stream;
-    E_TransferSyntax syntax;
-    std::vector<Level> levels;
+    walk_t *walk;
+    std::unique_ptr<DcmInputBufferStream> deflated; // none: it is not
     head_state_t state = HEAD_NEED_MORE;
-    Step step = Step::HEADER;
-    bool is_suspended = false; // this step needs more bytes
-    bool has_any = false;      // an element of the head has been read
-    Uint32 skip_left = 0;
+    bool has_any = false;    // an element of the head has been read
+    bool disordered = false; // a tag of the top level is lower than the one before it
+    uint32_t tag_before = 0;
     head_tag_t value_tag = HEAD_TAGS;
-    std::unique_ptr<DcmElement> element;
+    element_t value_element{};
 };
 
-// Deflated like its elder of JPEG 2000 (PS3.5 annex A), and unknown to DCMTK 3.6.7; what else that does not know is
-// Explicit VR Little Endian around the pixels (PS3.5 A.4).
-constexpr char JPIP_HTJ2K_REFERENCED_DEFLATE[] = "1.2.840.10008.1.2.4.205";
-
-head::head(const char *transfer_syntax_uid) : syntax(EXS_LittleEndianExplicit) {
-    const bool is_younger = std::strcmp(transfer_syntax_uid, JPIP_HTJ2K_REFERENCED_DEFLATE) == 0;
-    DcmXfer xfer(is_younger ? UID_JPIPReferencedDeflateTransferSyntax : transfer_syntax_uid);
-    if (xfer.getXfer() == EXS_Unknown)
+head::head(const char *transfer_syntax_uid) {
+    const walk_listener_t listener = {
+        this,
+        [](void *self, const element_t *element, bool *is_wanted) {
+            return static_cast<head *>(self)->on_element(*element, is_wanted);
+        },
+        [](void *self, const uint8_t *bytes, size_t size, uint32_t left) {
+            return static_cast<head *>(self)->on_value(bytes, size, left);
+        },
+    };
+    const DcmXfer xfer = syntax_of(transfer_syntax_uid);
+    walk = walk_new({static_cast<bool>(xfer.isExplicitVR()), static_cast<bool>(xfer.isBigEndian())}, &listener);
+    if (xfer.getStreamCompression() == ESC_none)
         return;
-    syntax = xfer.getXfer();
-    if (xfer.getStreamCompression() != ESC_none &&
-        stream.installCompressionFilter(xfer.getStreamCompression()).bad())
+    deflated = std::make_unique<DcmInputBufferStream>();
+    if (deflated->installCompressionFilter(xfer.getStreamCompression()).bad())
         fail("compression of the transfer syntax is not supported");
 }
 
+head::~head() {
+    walk_destroy(&walk);
+}
+
+// What is behind the head need not be readable: then what it lacks is missing.
 void head::fail(const char *why) {
-    complaint = why;
+    if (has_any && tag_before > LAST) {
+        state = HEAD_READY;
+        return;
+    }
+    complaint = disordered ? std::string("elements are not in order, and ") + why : why;
     state = HEAD_UNREADABLE;
 }
 
 head_state_t head::feed(const void *bytes, size_t size) {
     if (state != HEAD_NEED_MORE || size == 0) // DCMTK's stream breaks on an empty buffer
         return state;
-    stream.setBuffer(bytes, static_cast<offile_off_t>(size));
-    parse();
-    // It keeps what has not been read, some bytes of an element's header.
-    stream.releaseBuffer();
+    if (!deflated) {
+        walk_on(static_cast<const uint8_t *>(bytes), size, false);
+        return state;
+    }
+    deflated->setBuffer(bytes, static_cast<offile_off_t>(size));
+    inflate();
+    deflated->releaseBuffer();
     return state;
 }
 
 head_state_t head::finish() {
+    if (state == HEAD_NEED_MORE && deflated) {
+        deflated->setEos();
+        inflate();
+    }
+    if (state == HEAD_NEED_MORE)
+        walk_on(reinterpret_cast<const uint8_t *>(""), 0, true);
     if (state != HEAD_NEED_MORE)
         return state;
-    stream.setEos();
-    if (parse() != HEAD_NEED_MORE)
-        return state;
     if (!has_any)
-        fail("no element could be read");
-    else if (step == Step::HEADER && levels.empty() && stream.avail() == 0)
+        fail(walk_bytes(walk) == 0 ? "no element could be read" : "no element of the head could be read");
+    else if (walk_is_between(walk))
         state = HEAD_READY;
     else
-        fail("data set ends within its head");
+        fail(walk_is_inside(walk) ? "data set ends within a sequence" : "data set ends within its head");
     return state;
 }
 
-head_state_t head::parse() {
-    is_suspended = false;
-    while (state == HEAD_NEED_MORE && !is_suspended) {
-        // An inflating stream says that nothing is available until something has been read from it.
-        stream.skip(0);
-        if (stream.status().bad())
-            fail("data set can't be inflated");
-        else if (stream.tell() > HEAD_MAX_BYTES)
-            fail("head of the data set is too long");
-        else if (step == Step::HEADER)
-            read_header();
-        else if (step == Step::VALUE)
-            read_value();
-        else
-            skip();
-    }
-    return state;
-}
-
-void head::read_header() {
-    DcmTag tag;
-    Uint32 length = 0, bytes_read = 0;
-    OFCondition condition =
-        readTagAndLength(stream, levels.empty() ? syntax : levels.back().syntax, tag, length, bytes_read);
-    if (condition == EC_StreamNotifyClient || condition == EC_EndOfStream)
-        is_suspended = true;
-    else if (condition.bad() || (tag.getEVR() == EVR_na && tag.getGTag() != DCM_Item.getGroup()))
-        // An element that gives DCMTK's own "na" as its VR: it takes the length for one of four bytes, without
-        // having looked whether they are there.
-        fail("malformed element");
-    else if (!levels.empty() && levels.back().is_sequence)
-        begin_in_sequence(tag, length);
-    else
-        begin_element(tag, length);
-}
-
-// An element of the data set or of an item.
-void head::begin_element(DcmTag &tag, Uint32 length) {
-    const DcmTagKey key = tag.getXTag();
-    if (levels.empty() && key > WANTED[HEAD_INSTANCE_NUMBER]) {
-        if (has_any)
-            state = HEAD_READY;
-        else
-            fail("no element of the head could be read");
-        return;
-    }
-    if (!levels.empty() && key == DCM_ItemDelimitationItem) {
-        levels.pop_back();
-        begin_skip(length);
-        return;
-    }
-    has_any = true;
-    if (length == DCM_UndefinedLength) {
-        // PS3.5 6.2.2, note 4: UN of undefined length is a sequence in Implicit VR Little Endian.
-        bool is_unknown = tag.getEVR() == EVR_UN || tag.getEVR() == EVR_UNKNOWN;
-        E_TransferSyntax outer = levels.empty() ? syntax : levels.back().syntax;
-        descend(true, is_unknown ? EXS_LittleEndianImplicit : outer);
-        return;
-    }
-    const DcmTagKey *wanted = levels.empty() ? std::find(WANTED, WANTED + HEAD_TAGS, key) : WANTED + HEAD_TAGS;
-    if (wanted != WANTED + HEAD_TAGS && tag.getEVR() != EVR_SQ)
-        begin_value(static_cast<head_tag_t>(wanted - WANTED), tag, length);
-    else
-        begin_skip(length);
-}
-
-// An item or the end of a sequence. Fragments of encapsulated data look like items of defined length.
-void head::begin_in_sequence(const DcmTag &tag, Uint32 length) {
-    if (tag.getXTag() == DCM_SequenceDelimitationItem) {
-        levels.pop_back();
-        begin_skip(length);
-    } else if (tag.getXTag() != DCM_Item) {
-        fail("malformed sequence");
-    } else if (length == DCM_UndefinedLength) {
-        descend(false, levels.back().syntax);
-    } else {
-        begin_skip(length);
-    }
-}
-
-void head::descend(bool is_sequence, E_TransferSyntax inner) {
-    if (levels.size() == HEAD_DEPTH_MAX)
+void head::walk_on(const uint8_t *bytes, size_t size, bool is_end) {
+    const walk_state_t walked = walk_feed(walk, bytes, size, is_end);
+    if (walked == WALK_STOPPED)
+        state = HEAD_READY;
+    else if (walked == WALK_TOO_DEEP)
         fail("sequences are nested too deeply");
-    else
-        levels.push_back({is_sequence, inner});
 }
 
-void head::begin_skip(Uint32 length) {
-    skip_left = length;
-    step = Step::SKIP;
-}
-
-void head::skip() {
-    const Uint32 wanted = std::min(skip_left, SKIP_BYTES);
-    const auto skipped = static_cast<Uint32>(stream.skip(wanted));
-    skip_left -= skipped;
-    if (skipped < wanted)
-        is_suspended = true;
-    else if (skip_left == 0)
-        step = Step::HEADER;
-}
-
-void head::begin_value(head_tag_t wanted, DcmTag &tag, Uint32 length) {
-    if (values[wanted]) { // a second element of the same tag: the first one counts
-        begin_skip(length);
-        return;
+void head::inflate() {
+    static uint8_t inflated[INFLATED_AT_ONCE_BYTES]; // the writer reads heads in one thread
+    offile_off_t size = 1;
+    while (state == HEAD_NEED_MORE && size > 0) {
+        size = deflated->read(inflated, sizeof inflated);
+        walk_on(inflated, static_cast<size_t>(size), false);
+        if (state == HEAD_NEED_MORE && deflated->status().bad() && deflated->status() != EC_EndOfStream)
+            fail("data set can't be inflated");
+        else if (state == HEAD_NEED_MORE && walk_bytes(walk) > HEAD_INFLATED_MAX_BYTES) {
+            complaint = "head of the data set is too long";
+            state = HEAD_UNREADABLE;
+        }
     }
-    if (length > HEAD_MAX_BYTES) { // DCMTK would take that much memory at once
-        fail("head of the data set is too long");
-        return;
-    }
-    DcmElement *made = nullptr;
-    DcmPrivateTagCache no_creators;
-    OFBool is_implicit = OFFalse;
-    OFCondition condition = newDicomElement(made, tag, length, &no_creators, is_implicit);
-    element.reset(made);
-    if (condition.bad() || !made) {
-        fail("malformed element");
-        return;
-    }
-    element->transferInit();
-    value_tag = wanted;
-    step = Step::VALUE;
 }
 
-void head::read_value() {
-    OFCondition condition = element->read(stream, syntax, EGL_noChange, DCM_MaxReadLength);
-    if (condition == EC_StreamNotifyClient)
-        is_suspended = true;
-    else if (condition.bad())
-        fail("malformed element");
-    else
-        keep_value();
+// Whether nothing that is wanted can be expected any more. In a data set that is in order that is known from the
+// last wanted tag on, so that nobody reads gigabytes of pixels for a tag that is not there.
+bool head::is_enough() const {
+    return std::all_of(std::begin(REQUIRED), std::end(REQUIRED), [&](head_tag_t tag) { return values[tag]; });
 }
 
-void head::keep_value() {
-    OFString number;
-    std::string text;
-    switch (element->ident()) {
-    case EVR_US:
-    case EVR_SS:
-    case EVR_UL:
-    case EVR_SL:
-    case EVR_UV:
-    case EVR_SV:
-    case EVR_FL:
-    case EVR_FD:
-    case EVR_AT:
-        if (element->getOFString(number, 0).good())
-            text.assign(number.data(), number.size());
-        break;
-    default:
-        text.resize(std::min<Uint32>(element->getLengthField(), HEAD_VALUE_MAX_BYTES));
-        DcmFileCache *no_file = nullptr;
-        if (!text.empty() &&
-            element->getPartialValue(text.data(), 0, static_cast<Uint32>(text.size()), no_file).bad())
-            text.clear();
-    }
-    values[value_tag] = std::move(text);
-    element.reset();
-    step = Step::HEADER;
-    if (value_tag == HEAD_INSTANCE_NUMBER)
-        state = HEAD_READY;
+bool head::on_element(const element_t &element, bool *is_wanted) {
+    disordered = disordered || element.tag < tag_before;
+    tag_before = element.tag;
+    if (element.tag > LAST)
+        return !is_enough();
+    has_any = true;
+    const uint32_t *wanted = std::lower_bound(WANTED, WANTED + HEAD_TAGS, element.tag);
+    value_tag = static_cast<head_tag_t>(wanted - WANTED);
+    value_element = element;
+    *is_wanted = *wanted == element.tag && !values[value_tag]; // of two elements the first one counts
+    return true;
+}
+
+bool head::on_value(const uint8_t *bytes, size_t size, uint32_t left) {
+    std::optional<std::string> &value = values[value_tag];
+    if (!value)
+        value.emplace();
+    value->append(reinterpret_cast<const char *>(bytes), std::min(size, HEAD_VALUE_MAX_BYTES - value->size()));
+    if (left > 0)
+        return true;
+    char number[ELEMENT_NUMBER_BYTES];
+    if (element_number(&value_element, value->data(), value->size(), number))
+        value = number;
+    if (disordered)
+        return !std::all_of(values.begin(), values.end(), [](const auto &known) { return known.has_value(); });
+    return value_tag != HEAD_INSTANCE_NUMBER || !is_enough();
 }
 
 // --- the C side: nothing throws out of it but for want of memory, which ends the process ---
@@ -322,7 +230,7 @@ const char *head_value(const head_t *self, head_tag_t tag, size_t *size) {
 }
 
 uint32_t head_tag_number(head_tag_t tag) {
-    return static_cast<uint32_t>(WANTED[tag].getGroup()) << 16 | WANTED[tag].getElement();
+    return WANTED[tag];
 }
 
 const char *head_dcmtk_version(void) {

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/limits.h"
+#include "common/utf8.h"
 #include "writer/dicom/forms.h"
 #include "writer/dicom/path.h"
 #include "writer/dicom/text.h"
@@ -62,17 +64,22 @@ static bool has_required(texts_t texts, refusal_t *refusal) {
     static const struct {
         head_tag_t tag;
         const char *name;
+        size_t characters; /* at most; 0: any */
     } required[] = {
-        {HEAD_STUDY_INSTANCE_UID, "StudyInstanceUID"},
-        {HEAD_SERIES_INSTANCE_UID, "SeriesInstanceUID"},
-        {HEAD_PATIENT_ID, "PatientID"},
-        {HEAD_STUDY_DATE, "StudyDate"},
-        {HEAD_SOP_CLASS_UID, "SOPClassUID"},
-        {HEAD_SOP_INSTANCE_UID, "SOPInstanceUID"},
+        {HEAD_STUDY_INSTANCE_UID, "StudyInstanceUID", CUBE_UID_MAX},
+        {HEAD_SERIES_INSTANCE_UID, "SeriesInstanceUID", CUBE_UID_MAX},
+        {HEAD_PATIENT_ID, "PatientID", 0},
+        {HEAD_STUDY_DATE, "StudyDate", 0},
+        {HEAD_SOP_CLASS_UID, "SOPClassUID", 0},
+        {HEAD_SOP_INSTANCE_UID, "SOPInstanceUID", 0},
     };
-    for (size_t i = 0; i < sizeof required / sizeof *required; i++)
-        if (is_blank(texts[required[i].tag]))
+    for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
+        const char *text = texts[required[i].tag];
+        if (is_blank(text))
             return refuse_tag(refusal, required[i].tag, required[i].name, "is missing");
+        if (required[i].characters && text[utf8_cut(text, required[i].characters)])
+            return refuse_tag(refusal, required[i].tag, required[i].name, "is too long");
+    }
     char date[ISO_DATE_BYTES + 1];
     if (!date_read(texts[HEAD_STUDY_DATE], date))
         return refuse_tag(refusal, HEAD_STUDY_DATE, "StudyDate", "is not a date");
@@ -134,12 +141,11 @@ bool instance_read(instance_t *instance, const head_t *head, const Ring__ObjectH
     complete_from_command(texts, HEAD_SOP_CLASS_UID, command->sop_class_uid);
     complete_from_command(texts, HEAD_SOP_INSTANCE_UID, command->sop_instance_uid);
     *instance = (instance_t){.series = series_new(texts)};
+    instance->sop_class_uid = copy_text(texts[HEAD_SOP_CLASS_UID]);
+    instance->sop_instance_uid = copy_text(texts[HEAD_SOP_INSTANCE_UID]);
     bool stored = has_required(texts, refusal);
-    if (stored) {
+    if (stored)
         find_place(instance, texts, command->calling_ae);
-        instance->sop_class_uid = copy_text(texts[HEAD_SOP_CLASS_UID]);
-        instance->sop_instance_uid = copy_text(texts[HEAD_SOP_INSTANCE_UID]);
-    }
     for (int tag = 0; tag < HEAD_TAGS; tag++)
         free(texts[tag]);
     return stored;

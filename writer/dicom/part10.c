@@ -8,6 +8,7 @@
 
 #include "common/reader.h"
 #include "common/version.h"
+#include "writer/dicom/element.h"
 
 #define PREAMBLE_BYTES 128
 /* Of the group length element: tag, VR, length, value. */
@@ -91,15 +92,6 @@ uint8_t *part10_header(const part10_t *part10, size_t *size) {
 
 /* --- reading ------------------------------------------------------------------------------------------ */
 
-/* VRs whose length has 32 bits (PS3.5 7.1.2). */
-static bool has_long_length(const uint8_t vr[2]) {
-    static const char *const vrs[] = {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"};
-    for (size_t i = 0; i < sizeof vrs / sizeof *vrs; i++)
-        if (memcmp(vr, vrs[i], 2) == 0)
-            return true;
-    return false;
-}
-
 /* One element of group 0002. False where none follows; then the reader stands where it stood. */
 static bool read_element(reader_t *reader, uint16_t *number, reader_t *value) {
     reader_t r = *reader;
@@ -108,8 +100,8 @@ static bool read_element(reader_t *reader, uint16_t *number, reader_t *value) {
     const uint8_t *vr;
     if (!reader_u16_le(&r, &group) || group != 0x0002 || !reader_u16_le(&r, number) || !(vr = reader_take(&r, 2)))
         return false;
-    if (has_long_length(vr) ? !reader_u16_le(&r, &reserved) || !reader_u32_le(&r, &length)
-                            : !reader_u16_le(&r, &short_length))
+    if (vr_kind(vr) == VR_LONG ? !reader_u16_le(&r, &reserved) || !reader_u32_le(&r, &length)
+                               : !reader_u16_le(&r, &short_length))
         return false;
     if (!reader_part(&r, length + short_length, value))
         return false;

@@ -162,8 +162,8 @@ static const code_set_t *escape_at(const decoder_t *d) {
     return NULL;
 }
 
-/* One character of a set. */
-static void decode_character(decoder_t *d, const code_set_t *set) {
+/* One character of a set; false, and nothing is taken, where the bytes are none. */
+static bool take_character(decoder_t *d, const code_set_t *set) {
     size_t size = set && set->is_double ? 2 : 1;
     bool is_whole = set && size <= left(d);
     char bytes[4] = {0};
@@ -174,15 +174,47 @@ static void decode_character(decoder_t *d, const code_set_t *set) {
             is_whole = false;
         bytes[prefix + i] = (char)(size == 2 ? low | 0x80 : d->at[i]);
     }
-    if (!is_whole) {
-        replace_byte(d);
-        return;
-    }
+    if (!is_whole)
+        return false;
     memcpy(bytes, set->prefix, prefix);
-    if (convert(d->out, set->iconv_name, bytes, prefix + size))
-        d->at += size;
-    else
+    if (!convert(d->out, set->iconv_name, bytes, prefix + size))
+        return false;
+    d->at += size;
+    return true;
+}
+
+static void decode_character(decoder_t *d, const code_set_t *set) {
+    if (!take_character(d, set))
         replace_byte(d);
+}
+
+/* Whether all of it is of the set; only then it is written. */
+static bool decode_whole(decoder_t *d, const code_set_t *set) {
+    char *text = NULL;
+    size_t size;
+    decoder_t trial = {d->at, d->end, open_memstream(&text, &size)};
+    if (!trial.out)
+        abort();
+    while (trial.at < trial.end && take_character(&trial, set))
+        ;
+    if (fclose(trial.out) != 0)
+        abort(); /* only for want of memory */
+    bool is_whole = trial.at == trial.end;
+    if (is_whole)
+        fwrite(text, 1, size, d->out);
+    free(text);
+    return is_whole;
+}
+
+/* Bytes above 0x7F that the first set does not have, without an escape sequence before them: pydicom 3 writes so.
+ */
+static void decode_unescaped(decoder_t *d, const character_set_t *set) {
+    decoder_t run = {d->at, d->at, d->out};
+    while (run.end < d->end && *run.end >= 0x80)
+        run.end++;
+    if (!set->g1_unescaped || !decode_whole(&run, set->g1_unescaped))
+        decode_undeclared(&run);
+    d->at = run.end;
 }
 
 /* JIS X 0201 has a yen sign and an overline where ASCII has a backslash, which is a delimiter, and a tilde. */
@@ -209,6 +241,8 @@ static void decode_iso_2022(decoder_t *d, const character_set_t *set, bool is_pe
             copy_byte(d);
         } else if (*d->at == ' ' || (is_plain && is_ascii(*d->at, active.g0))) {
             copy_byte(d);
+        } else if (*d->at >= 0x80 && !active.g1) {
+            decode_unescaped(d, set);
         } else {
             decode_character(d, *d->at < 0x80 ? active.g0 : active.g1);
         }
@@ -312,25 +346,47 @@ static const code_set_t *set_numbered(int number) {
 static character_set_t set_of_term(const char *term, bool has_more) {
     int number = term_number(term);
     if (number == 192 || strcmp(term, "UTF8") == 0)
-        return (character_set_t){CODING_UTF8, NULL, NULL};
+        return (character_set_t){.coding = CODING_UTF8};
     if (strcmp(term, "GB18030") == 0)
-        return (character_set_t){CODING_GB18030, NULL, NULL};
+        return (character_set_t){.coding = CODING_GB18030};
     if (strcmp(term, "GBK") == 0)
-        return (character_set_t){CODING_GBK, NULL, NULL};
+        return (character_set_t){.coding = CODING_GBK};
     const code_set_t *set = set_numbered(number);
     /* The default repertoire alone says nothing of bytes above 0x7F; with code extensions it is the first set. */
     bool is_default = !*term || number == 6;
     if (is_default ? !has_more : !set)
-        return (character_set_t){CODING_UNDECLARED, NULL, NULL};
-    return (character_set_t){CODING_ISO_2022, set_numbered(number == 13 ? 14 : 6),
-                             set && set->half == G1 ? set : NULL};
+        return (character_set_t){.coding = CODING_UNDECLARED};
+    return (character_set_t){.coding = CODING_ISO_2022,
+                             .g0 = set_numbered(number == 13 ? 14 : 6),
+                             .g1 = set && set->half == G1 ? set : NULL};
+}
+
+/* The only one of these terms that is a set for bytes above 0x7F, or NULL. */
+static const code_set_t *only_g1(const char *terms, const char *end) {
+    const code_set_t *only = NULL;
+    for (const char *at = terms, *next; at < end; at = next + 1) {
+        const char *backslash = memchr(at, '\\', (size_t)(end - at));
+        char term[32];
+        next = backslash ? backslash : end;
+        normalize(at, (size_t)(next - at), term, sizeof term);
+        const code_set_t *set = set_numbered(term_number(term));
+        if (!set || set->half != G1 || set == only)
+            continue;
+        if (only)
+            return NULL;
+        only = set;
+    }
+    return only;
 }
 
 character_set_t character_set_read(const char *bytes, size_t size) {
     const char *backslash = size ? memchr(bytes, '\\', size) : NULL;
     char term[32];
     normalize(bytes, backslash ? (size_t)(backslash - bytes) : size, term, sizeof term);
-    return set_of_term(term, backslash != NULL);
+    character_set_t set = set_of_term(term, backslash != NULL);
+    if (backslash && set.coding == CODING_ISO_2022 && !set.g1)
+        set.g1_unescaped = only_g1(backslash + 1, bytes + size);
+    return set;
 }
 
 /* The names of iconv say how it is decoded, not always what is in it. */

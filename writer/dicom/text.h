@@ -20,6 +20,9 @@ struct code_set;
 typedef struct character_set {
     character_coding_t coding;
     const struct code_set *g0, *g1; /* of bytes below and above 0x80 at the begin of a text; NULL: none */
+    /* Of bytes above 0x7F that no escape sequence has given to a set, where g1 is NULL: the only set that is
+     * declared for them. NULL: there are none or several. */
+    const struct code_set *g1_unescaped;
 } character_set_t;
 
 /* Reads the value of Specific Character Set as it stands in the data set. Absent, empty and unknown ones are

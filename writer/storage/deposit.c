@@ -1,5 +1,6 @@
 #include "writer/storage/deposit.h"
 
+#include <assert.h>
 #include <poll.h>
 #include <stddef.h>
 #include <sys/resource.h>
@@ -73,6 +74,7 @@ void deposit_take_message(deposit_t *self, zmq_msg_t *message, uint64_t credit) 
 }
 
 void deposit_end(deposit_t *self) {
+    assert(self->folder);
     self->ended = true;
 }
 
@@ -246,9 +248,9 @@ bool deposits_await(pool_t *pool, int64_t wait_ms) {
 
 /* --- life --------------------------------------------------------------------------------------------- */
 
-deposit_t *deposit_new(store_t *store, pool_t *pool, void *owner, const deposit_place_t *place) {
+deposit_t *deposit_new(store_t *store, pool_t *pool, void *owner) {
     deposit_t *self = calloc(1, sizeof *self);
-    if (!self || !(self->folder = strdup(place->folder)) || !(self->name = strdup(place->file)))
+    if (!self)
         abort();
     self->store = store;
     self->pool = pool;
@@ -256,6 +258,14 @@ deposit_t *deposit_new(store_t *store, pool_t *pool, void *owner, const deposit_
     self->waiting.end = &self->waiting.first;
     self->file.descriptor = -1;
     return self;
+}
+
+void deposit_set_place(deposit_t *self, const deposit_place_t *place) {
+    assert(!self->folder && !self->ended);
+    self->folder = strdup(place->folder);
+    self->name = strdup(place->file);
+    if (!self->folder || !self->name)
+        abort();
 }
 
 void deposit_destroy(deposit_t **self_p) {
@@ -284,6 +294,16 @@ uint64_t deposit_take_credit(deposit_t *self) {
 
 uint64_t deposit_bytes(const deposit_t *self) {
     return self->bytes;
+}
+
+bool deposit_take_file(deposit_t *self, store_file_t *file) {
+    assert(!self->ended);
+    if (deposit_advance(self) != DEPOSIT_FAILED && (self->is_away || self->waiting.first))
+        return false;
+    *file = self->file;
+    file->given_up = NULL;
+    self->file = (store_file_t){.descriptor = -1};
+    return true;
 }
 
 int deposit_failure(const deposit_t *self, const char **step) {

@@ -22,9 +22,12 @@ typedef enum deposit_state {
     DEPOSIT_FAILED, /* deposit_failure says why, and nothing is left of the file */
 } deposit_state_t;
 
-/* `store` and `pool` (NULL: the loop does all) must outlive it, or what is left of it in the pool; `place` is
- * copied. `owner` is for whoever is told of the work's end. */
-deposit_t *deposit_new(store_t *store, pool_t *pool, void *owner, const deposit_place_t *place);
+/* `store` and `pool` (NULL: the loop does all) must outlive it, or what is left of it in the pool. `owner` is for
+ * whoever is told of the work's end. */
+deposit_t *deposit_new(store_t *store, pool_t *pool, void *owner);
+
+/* Where it belongs, once and before its end; copied. Bytes may be taken before that. */
+void deposit_set_place(deposit_t *self, const deposit_place_t *place);
 
 /* Nobody wants it any more: a file that has no final place yet is removed, now or when storage is done with it. */
 void deposit_destroy(deposit_t **self_p);
@@ -51,7 +54,12 @@ bool deposits_await(pool_t *pool, int64_t wait_ms) __attribute__((warn_unused_re
 /* The credit of what is written, once; 0: none. */
 uint64_t deposit_take_credit(deposit_t *self);
 
-uint64_t deposit_bytes(const deposit_t *self); /* written */
+uint64_t deposit_bytes(const deposit_t *self); /* written; once it is stored */
+
+/* Gives up the file, with all bytes that were taken, to the caller: it will have another place than this one's.
+ * False, and later again, while storage is at work on it; a deposit that has failed or has no file leaves `file`
+ * empty. */
+bool deposit_take_file(deposit_t *self, store_file_t *file) MUST_SUCCEED;
 
 /* Of DEPOSIT_FAILED: an errno value, and in `step` what failed ("create", "write", "complete"). ECANCELED: it came
  * too late to have its place. */

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "common/limits.h"
+
 data_set_t *data_set_new(const char *transfer_syntax_uid) {
     data_set_t *set = calloc(1, sizeof *set);
     assert(set);
@@ -95,6 +97,19 @@ data_set_t *typical_but(const char *transfer_syntax_uid, uint32_t tag, const cha
     add_pixels(set, 8);
     if (strcmp(transfer_syntax_uid, DEFLATED_VR) == 0 || strcmp(transfer_syntax_uid, JPIP_DEFLATED_VR) == 0)
         data_set_deflate(set);
+    return set;
+}
+
+data_set_t *typical_but_long(uint32_t tag, const char *text) {
+    data_set_t *set = data_set_new(EXPLICIT_VR), *rest = typical_but(EXPLICIT_VR, tag, text);
+    const uint32_t size = HEAD_GATHERED_MAX_BYTES + 4096;
+    size_t begin = (size_t)((uint8_t *)memmem(rest->bytes, rest->size, "\x10\0\x10\0", 4) - rest->bytes);
+    add_bytes(set, rest->bytes, begin);
+    add_header(set, 0x00091010, "OB", size);
+    memset(set->bytes + set->size, 'x', size);
+    set->size += size;
+    add_bytes(set, rest->bytes + begin, rest->size - begin);
+    free(rest);
     return set;
 }
 

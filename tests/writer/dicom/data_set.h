@@ -40,6 +40,10 @@ void add_number(data_set_t *set, uint32_t tag, uint16_t value);
 data_set_t *typical_but(const char *transfer_syntax_uid, uint32_t tag, const char *text);
 data_set_t *typical(const char *transfer_syntax_uid);
 
+/* The same in Explicit VR Little Endian, with a private value in the middle that makes its head longer than a
+ * writer holds in memory. */
+data_set_t *typical_but_long(uint32_t tag, const char *text);
+
 /* A pixel data element of so many bytes, a multiple of 8. */
 void add_pixels(data_set_t *set, size_t size);
 

@@ -24,7 +24,8 @@ static Ring__ObjectHeader command(void) {
 static bool read_but(instance_t *instance, uint32_t tag, const char *text, refusal_t *refusal) {
     data_set_t *set = typical_but(EXPLICIT_VR, tag, text);
     head_t *head = head_new(EXPLICIT_VR);
-    cr_assert_eq(head_feed(head, set->bytes, set->size), HEAD_READY);
+    head_feed(head, set->bytes, set->size);
+    cr_assert_eq(head_finish(head), HEAD_READY);
     Ring__ObjectHeader header = command();
     bool stored = instance_read(instance, head, &header, refusal);
     head_destroy(&head);
@@ -118,6 +119,32 @@ Test(instance, without_a_required_tag_is_refused) {
     }
     expect_refused(0x00080020, "20131301", "StudyDate (0008,0020) is not a date");
     expect_refused(0x00080020, "20130308-20130309", "StudyDate (0008,0020) is not a date");
+}
+
+/* Of 100 characters each, which CUBE does not cut: such a series could never be registered. */
+Test(instance, whose_uids_are_longer_than_cube_has_room_for_is_refused) {
+    char uid[102];
+    memset(uid, '1', sizeof uid);
+    uid[100] = 0;
+    instance_t instance = stored_but(0x0020000D, uid);
+    cr_expect_str_eq(instance.series->study_instance_uid, uid);
+    instance_clear(&instance);
+    instance = stored_but(0x0020000E, uid);
+    instance_clear(&instance);
+    uid[100] = '1';
+    uid[101] = 0;
+    instance = stored_but(0x00080018, uid); /* a registration does not name it */
+    instance_clear(&instance);
+    refusal_t refusal = {0};
+    cr_assert_not(read_but(&instance, 0x0020000D, uid, &refusal));
+    cr_expect_str_eq(refusal.comment, "StudyInstanceUID (0020,000D) is too long");
+    cr_expect_eq(refusal.status, STATUS_CANNOT_UNDERSTAND);
+    cr_expect_eq(refusal.offending_element, 0x0020000D);
+    instance_clear(&instance);
+    cr_assert_not(read_but(&instance, 0x0020000E, uid, &refusal));
+    cr_expect_str_eq(refusal.comment, "SeriesInstanceUID (0020,000E) is too long");
+    cr_expect_str_eq(instance.series->series_instance_uid, uid);
+    instance_clear(&instance);
 }
 
 Test(instance, that_nobody_names_is_refused) {

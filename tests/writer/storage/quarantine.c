@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/limits.h"
 #include "tests/support/process.h"
 #include "tests/support/receiver.h"
 #include "tests/writer/dicom/data_set.h"
@@ -112,7 +113,7 @@ static void expect_text(const json_t *why, const char *name, const char *wanted)
 Test(quarantine, keeps_an_object_without_a_required_tag_as_a_file_and_says_why) {
     data_set_t *set = typical_but(EXPLICIT_VR, 0x00100020, NULL);
     add_pixels(set, 100000);
-    cr_expect_eq(refuse(set, set->size - 50000), OBJECT_KEPT, "it goes on taking chunks");
+    cr_expect_eq(refuse(set, set->size - 50000), OBJECT_HEAD, "it is looked for to the end");
     char *path = kept(".dcm"), *json = kept(".json");
     cr_assert(path && json);
     size_t size;
@@ -138,6 +139,28 @@ Test(quarantine, keeps_an_object_without_a_required_tag_as_a_file_and_says_why) 
     free(content);
     free(path);
     free(json);
+    free(set);
+}
+
+/* More than is held in memory until its place is known. */
+Test(quarantine, keeps_an_object_that_has_begun_its_file_before_it_was_refused) {
+    data_set_t *set = typical_but(EXPLICIT_VR, 0x00100020, NULL);
+    add_pixels(set, HEAD_GATHERED_MAX_BYTES + 4096);
+    cr_expect_eq(refuse(set, set->size - 1000), OBJECT_HEAD);
+    char *path = kept(".dcm"), *json = kept(".json");
+    cr_assert(path && json);
+    size_t size;
+    char *content = file_content(path, &size);
+    cr_assert_gt(size, set->size + HEADER_BYTES);
+    cr_expect_arr_eq(content + 128, "DICM", 4);
+    cr_expect_arr_eq(content + size - set->size, set->bytes, set->size, "its data set was changed");
+    cr_expect_eq(files_below(root), 2);
+    free(content);
+    free(path);
+    free(json);
+    bench.quarantine.size_bytes = 1000;
+    refuse(set, set->size - 1000);
+    cr_expect_eq(files_below(root), 2, "what is larger than the quarantine leaves nothing");
     free(set);
 }
 
@@ -199,7 +222,7 @@ Test(quarantine, is_never_larger_than_its_size_and_loses_the_oldest_first) {
 }
 
 Test(quarantine, does_not_keep_an_object_larger_than_itself_and_answers_as_soon_as_that_is_known) {
-    data_set_t *set = typical_but(EXPLICIT_VR, 0x00100020, NULL);
+    data_set_t *set = typical_but(EXPLICIT_VR, 0x00080020, "yesterday");
     add_pixels(set, 100000);
     bench.quarantine.size_bytes = 50000;
     cr_expect_eq(refuse(set, 60000), OBJECT_REFUSED);
@@ -209,7 +232,7 @@ Test(quarantine, does_not_keep_an_object_larger_than_itself_and_answers_as_soon_
 }
 
 Test(quarantine, that_can_not_be_written_changes_no_answer) {
-    data_set_t *set = typical_but(EXPLICIT_VR, 0x00100020, NULL);
+    data_set_t *set = typical_but(EXPLICIT_VR, 0x00080020, "yesterday");
     store_keep_free(bench.store, (uint64_t)1 << 60);
     cr_expect_eq(refuse(set, set->size - 10), OBJECT_REFUSED);
     cr_expect_eq(files_below(root), 0);
@@ -217,7 +240,7 @@ Test(quarantine, that_can_not_be_written_changes_no_answer) {
 }
 
 Test(quarantine, keeps_nothing_of_what_is_broken_off) {
-    data_set_t *set = typical_but(EXPLICIT_VR, 0x00100020, NULL);
+    data_set_t *set = typical_but(EXPLICIT_VR, 0x00080020, "yesterday");
     add_pixels(set, 100000);
     object_t *object = begin();
     cr_assert_eq(take(object, set->bytes, set->size - 10, false), OBJECT_KEPT);
