@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/limits.h"
-#include "tests/writer/data_set.h"
+#include "tests/writer/dicom/data_set.h"
 #include "writer/dicom/head.h"
 
 #define REFERENCED 0x00081140u
