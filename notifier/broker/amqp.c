@@ -15,6 +15,7 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/broker/broker_tls.h"
 #include "notifier/broker/transport.h"
 
@@ -64,9 +65,8 @@ static void normalize(char *address) {
 }
 
 static void *create(const char *address, const settings_t *settings, transport_results_t results) {
-    amqp_t *self = calloc(1, sizeof *self);
-    if (!self || !(self->address = strdup(address)))
-        abort();
+    amqp_t *self = must(calloc(1, sizeof *self));
+    self->address = copy_text(address);
     self->queue = settings->queue_name;
     self->tls = broker_tls_of(settings);
     self->results = results;
@@ -203,9 +203,7 @@ static int connect_to(void *transport, failure_t *failure) {
     amqp_t *self = transport;
     if (!self->usable)
         return fail(failure, "OXIDICOM_AMQP_ADDRESS is not of the form amqp://user:password@host:port/vhost");
-    self->connection = amqp_new_connection();
-    if (!self->connection)
-        return fail(failure, "no memory");
+    self->connection = must(amqp_new_connection());
     failure_t reason = {0};
     if (open_socket(self, &reason) == 0 && log_in(self, &reason) == 0 && declare_queue(self, &reason) == 0 &&
         open_channel(self, &reason) == 0) {

@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/broker/transport.h"
 
 /* A broker that stays away is mentioned again after this. */
@@ -191,9 +192,7 @@ static void on_blocked(void *self, const char *why) {
 static void send_message(broker_t *broker, registration_t *registration) {
     failure_t failure = {0};
     celery_message_t message;
-    sent_t *sent = calloc(1, sizeof *sent);
-    if (!sent)
-        abort();
+    sent_t *sent = must(calloc(1, sizeof *sent));
     *sent = (sent_t){.registration = registration,
                      .tag = ++broker->last_tag,
                      .deadline_ms = clock_ms() + BROKER_CONFIRM_TIMEOUT_MS};
@@ -279,9 +278,8 @@ static void add_destination(broker_t *broker, const char *address) {
 
 /* The addresses of the setting, separated by `;` as kombu has it. */
 static void make_destinations(broker_t *broker) {
-    char *addresses = strdup(broker->settings->broker_address), *rest = addresses;
-    if (!addresses || !(broker->destinations = calloc(strlen(addresses) + 1, sizeof *broker->destinations)))
-        abort();
+    char *addresses = copy_text(broker->settings->broker_address), *rest = addresses;
+    broker->destinations = must(calloc(strlen(addresses) + 1, sizeof *broker->destinations));
     for (char *address; (address = strsep(&rest, ";"));)
         add_destination(broker, address);
     free(addresses);

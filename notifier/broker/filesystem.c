@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/memory.h"
 #include "notifier/broker/transport.h"
 
 typedef struct filesystem {
@@ -25,9 +26,8 @@ static int fail(failure_t *failure, const filesystem_t *self, const char *what) 
 }
 
 static void *create(const char *address, const settings_t *settings, transport_results_t results) {
-    filesystem_t *self = calloc(1, sizeof *self);
-    if (!self || !(self->folder = strdup(address + strlen("filesystem://"))))
-        abort();
+    filesystem_t *self = must(calloc(1, sizeof *self));
+    self->folder = copy_text(strstr(address, "://") + strlen("://"));
     self->queue = settings->queue_name;
     self->results = results;
     self->descriptor = -1;
@@ -96,12 +96,11 @@ static bool put_file(const filesystem_t *self, const char *temporary, const char
 static int send_message(void *transport, const celery_message_t *message, uint64_t tag, failure_t *failure) {
     filesystem_t *self = transport;
     uuid_t id;
-    char name[UUID_STR_LEN], temporary[UUID_STR_LEN + 8], *final;
+    char name[UUID_STR_LEN], temporary[UUID_STR_LEN + 8];
     uuid_generate(id);
     uuid_unparse_lower(id, name);
     snprintf(temporary, sizeof temporary, ".%s.tmp", name);
-    if (asprintf(&final, "%lld_%s.%s.msg", (long long)clock_ms(), name, self->queue) < 0)
-        abort();
+    char *final = format_text("%lld_%s.%s.msg", (long long)clock_ms(), name, self->queue);
     char *text = celery_envelope(message, self->queue);
     int status = put_file(self, temporary, final, text) ? 0 : fail(failure, self, "put a message into");
     free(text);

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/broker/redis_address.h"
 #include "notifier/broker/stream.h"
 #include "notifier/broker/transport.h"
@@ -41,31 +42,17 @@ static int fail(failure_t *failure, const char *format, ...) {
     return -1;
 }
 
-static char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static char *text_of(const char *format, ...) {
-    char *text;
-    va_list arguments;
-    va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) < 0)
-        abort();
-    va_end(arguments);
-    return text;
-}
-
 static void *create(const char *address, const settings_t *settings, transport_results_t results) {
-    redis_t *self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
+    redis_t *self = must(calloc(1, sizeof *self));
     const char *prefix = settings->redis_key_prefix ? settings->redis_key_prefix : "";
     broker_tls_t trust = broker_tls_of(settings);
     self->usable = redis_address_parse(&self->address, address, &trust);
     self->queue = settings->queue_name;
     self->results = results;
     /* kombu puts a message of priority 0 on the list without a suffix. */
-    self->list = text_of("%s%s", prefix, self->queue);
-    self->bindings = text_of("%s_kombu.binding.%s", prefix, self->queue);
-    self->binding = text_of("%s" SEPARATOR SEPARATOR "%s", self->queue, self->queue);
+    self->list = format_text("%s%s", prefix, self->queue);
+    self->bindings = format_text("%s_kombu.binding.%s", prefix, self->queue);
+    self->binding = format_text("%s" SEPARATOR SEPARATOR "%s", self->queue, self->queue);
     return self;
 }
 
@@ -124,9 +111,7 @@ static void *refuse_list(const redisReadTask *task, int elements) {
 
 static redisReader *new_reader(void) {
     static redisReplyObjectFunctions functions;
-    redisReader *reader = redisReaderCreate();
-    if (!reader)
-        abort();
+    redisReader *reader = must(redisReaderCreate());
     functions = *reader->fn;
     functions.createArray = refuse_list;
     reader->fn = &functions;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/memory.h"
 #include "common/percent.h"
 
 /* The database is a number; kombu takes nothing for 0. */
@@ -77,9 +78,7 @@ static bool set_host(redis_address_t *address, char *host) {
 }
 
 bool redis_address_parse(redis_address_t *address, const char *text, const broker_tls_t *trust) {
-    *address = (redis_address_t){.text = strdup(text), .database = "0", .trust = *trust};
-    if (!address->text)
-        abort();
+    *address = (redis_address_t){.text = copy_text(text), .database = "0", .trust = *trust};
     char *authority = strstr(address->text, "://");
     if (!authority)
         return false;

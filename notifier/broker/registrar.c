@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "common/telemetry/span.h"
 #include "notifier/broker/broker.h"
@@ -28,15 +29,12 @@ struct registrar {
 };
 
 registrar_t *registrar_new(journal_t *journal, zactor_t *broker, progress_t *progress, const settings_t *settings) {
-    registrar_t *registrar = calloc(1, sizeof *registrar);
-    if (!registrar)
-        abort();
+    registrar_t *registrar = must(calloc(1, sizeof *registrar));
     registrar->journal = journal;
     registrar->broker = broker;
     registrar->progress = progress;
     registrar->settings = settings;
-    if (asprintf(&registrar->span_name, "send %s", settings->queue_name) < 0)
-        abort();
+    registrar->span_name = format_text("send %s", settings->queue_name);
     TAILQ_INIT(&registrar->under_way);
     /* They count from the start of a process; whatever the broker minded, it gets another chance. */
     journal_run(journal, SQL_DUE_FORGET_RETRIES, NULL, 0);
@@ -104,20 +102,16 @@ static registration_t *read_due(registrar_t *registrar, int64_t reception) {
     sqlite3_stmt *row = journal_query(registrar->journal, SQL_DUE_READ, VALUES(NUMBER(reception)));
     while (journal_row(registrar->journal, row)) {
         registration_destroy(&registration);
-        registration = calloc(1, sizeof *registration);
-        if (!registration)
-            abort();
+        registration = must(calloc(1, sizeof *registration));
         registration->reception = reception;
         registration->series =
             ring__series__unpack(NULL, (size_t)sqlite3_column_bytes(row, 0), sqlite3_column_blob(row, 0));
         registration->began_at = sqlite3_column_int64(row, 1);
         registration->attempts = sqlite3_column_int64(row, 2);
-        registration->calling_ae = strdup((const char *)sqlite3_column_text(row, 3));
+        registration->calling_ae = copy_text((const char *)sqlite3_column_text(row, 3));
         registration->number = sqlite3_column_int64(row, 4);
         if (sqlite3_column_type(row, 5) != SQLITE_NULL)
             (void)traceparent_read(&registration->parent, (const char *)sqlite3_column_text(row, 5));
-        if (!registration->calling_ae)
-            abort();
     }
     if (registration && !registration->series)
         refuse_unreadable(registrar, &registration);
@@ -141,9 +135,7 @@ static registration_t *next_due(registrar_t *registrar, int64_t *after) {
 }
 
 static void hand_over(registrar_t *registrar, registration_t *registration) {
-    under_way_t *item = calloc(1, sizeof *item);
-    if (!item)
-        abort();
+    under_way_t *item = must(calloc(1, sizeof *item));
     item->reception = registration->reception;
     /* One that an operator asked for is a trace of its own. */
     registration->trace = trace_is_set(&registration->parent) ? trace_child(&registration->parent) : trace_begin();
@@ -206,9 +198,7 @@ static void record(journal_t *journal, const registration_t *settled) {
 
 /* The series' `done` has been said, but that it will never be registered must not be found in the log alone. */
 static void say_impossible(registrar_t *registrar, const registration_t *settled) {
-    char *text;
-    if (asprintf(&text, "this series can't be registered: %s", settled->why) < 0)
-        abort();
+    char *text = format_text("this series can't be registered: %s", settled->why);
     progress_error(registrar->progress, settled->calling_ae, settled->series->series_instance_uid, text);
     free(text);
 }

@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/memory.h"
 
 struct stream {
     int socket;
@@ -74,9 +75,7 @@ static int connect_to(stream_t *stream, const struct sockaddr *address, socklen_
 }
 
 static stream_t *new_stream(int family, failure_t *failure) {
-    stream_t *stream = calloc(1, sizeof *stream);
-    if (!stream)
-        abort();
+    stream_t *stream = must(calloc(1, sizeof *stream));
     stream->socket = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (stream->socket < 0 || (family != AF_UNIX && set_options(stream->socket) != 0)) {
         fail(failure, "socket", strerror(errno));
@@ -120,14 +119,12 @@ static bool is_address(const char *host) {
 
 static int start_tls(stream_t *stream, const char *host, const broker_tls_t *tls, int64_t deadline_ms,
                      failure_t *failure) {
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    if (!context)
-        abort();
+    SSL_CTX *context = must(SSL_CTX_new(TLS_client_method()));
     SSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     int status = broker_tls_configure(context, tls, host, failure);
     if (status == 0) {
-        stream->tls = SSL_new(context); /* keeps the context */
-        if (!stream->tls || SSL_set_fd(stream->tls, stream->socket) != 1 ||
+        stream->tls = must(SSL_new(context)); /* keeps the context */
+        if (SSL_set_fd(stream->tls, stream->socket) != 1 ||
             (!is_address(host) && SSL_set_tlsext_host_name(stream->tls, host) != 1))
             abort();
         status = shake_hands(stream, deadline_ms, failure);

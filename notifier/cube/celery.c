@@ -16,8 +16,7 @@ void celery_sender_init(celery_sender_t *sender) {
     uuid_generate(id);
     uuid_unparse_lower(id, sender->reply_to);
     host_read_name(host);
-    if (asprintf(&sender->origin, "oxidicom@%s", host) < 0)
-        abort();
+    sender->origin = format_text("oxidicom@%s", host);
 }
 
 void celery_sender_clear(celery_sender_t *sender) {

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/progress/lonk.h"
 #include "notifier/progress/nats_options.h"
 
@@ -110,9 +111,7 @@ static void try_to_connect(nats_link_t *link) {
 }
 
 nats_link_t *nats_link_new(const settings_t *settings, link_state_t *state) {
-    nats_link_t *link = calloc(1, sizeof *link);
-    if (!link)
-        abort();
+    nats_link_t *link = must(calloc(1, sizeof *link));
     link->settings = settings;
     link->state = state;
     TAILQ_INIT(&link->finals);
@@ -143,9 +142,8 @@ static final_t *keep(nats_link_t *link, const char *subject, uint32_t count) {
         lose(link, "too many series have ended");
         forget(link, TAILQ_FIRST(&link->finals));
     }
-    final_t *final = calloc(1, sizeof *final);
-    if (!final || !(final->subject = strdup(subject)))
-        abort();
+    final_t *final = must(calloc(1, sizeof *final));
+    final->subject = copy_text(subject);
     final->count = count;
     final->since_ms = clock_ms();
     TAILQ_INSERT_TAIL(&link->finals, final, next);

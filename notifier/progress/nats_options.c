@@ -6,6 +6,7 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/percent.h"
 
 static void on_disconnected(natsConnection *connection, void *closure) {
@@ -32,9 +33,7 @@ static natsStatus take_encoded_user(natsOptions *options, char *address) {
     if (!at || !memchr(user, '%', (size_t)(at - user)))
         return NATS_OK;
     *at = 0;
-    char *copy = strdup(user), *password;
-    if (!copy)
-        abort();
+    char *copy = copy_text(user), *password;
     memmove(user, at + 1, strlen(at + 1) + 1);
     if ((password = strchr(copy, ':')))
         *password++ = 0;
@@ -50,9 +49,7 @@ static natsStatus set_servers(natsOptions *options, const settings_t *settings) 
     const char *servers[NATS_SERVERS_MAX];
     int count = 0;
     bool secure = settings->nats_ca != NULL;
-    char *addresses = strdup(settings->nats_address), *rest = addresses;
-    if (!addresses)
-        abort();
+    char *addresses = copy_text(settings->nats_address), *rest = addresses;
     natsStatus status = NATS_OK;
     for (char *address; status == NATS_OK && count < NATS_SERVERS_MAX && (address = strsep(&rest, ","));) {
         secure = secure || strncmp(address, "tls://", strlen("tls://")) == 0;

@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/progress/nats_link.h"
 
 struct publisher {
@@ -107,9 +108,7 @@ static void publisher_thread(zsock_t *pipe, void *argument) {
 /* --- for the loop -------------------------------------------------------------------------------------- */
 
 publisher_t *publisher_new(const settings_t *settings, link_state_t *state) {
-    publisher_t *publisher = calloc(1, sizeof *publisher);
-    if (!publisher)
-        abort();
+    publisher_t *publisher = must(calloc(1, sizeof *publisher));
     if (!settings->nats_address)
         return publisher;
     static const char endpoint[] = "inproc://lonk";
