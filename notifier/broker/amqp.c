@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -37,16 +36,6 @@ typedef struct amqp {
     amqp_connection_state_t connection;
     bool healthy; /* an orderly close makes sense */
 } amqp_t;
-
-static int fail(failure_t *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static int fail(failure_t *failure, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(failure->text, sizeof failure->text, format, arguments);
-    va_end(arguments);
-    return -1;
-}
 
 static struct timeval timeout_of(int milliseconds) {
     return (struct timeval){.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
@@ -89,18 +78,18 @@ static int check_reply(amqp_rpc_reply_t reply, const char *what, failure_t *fail
     if (reply.reply_type == AMQP_RESPONSE_NORMAL)
         return 0;
     if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION)
-        return fail(failure, "%s: %s", what, amqp_error_string2(reply.library_error));
+        return failure_set(failure, "%s: %s", what, amqp_error_string2(reply.library_error));
     if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION && reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
         const amqp_connection_close_t *close = reply.reply.decoded;
-        return fail(failure, "%s: %d %.*s", what, close->reply_code, (int)close->reply_text.len,
-                    (const char *)close->reply_text.bytes);
+        return failure_set(failure, "%s: %d %.*s", what, close->reply_code, (int)close->reply_text.len,
+                           (const char *)close->reply_text.bytes);
     }
     if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION && reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
         const amqp_channel_close_t *close = reply.reply.decoded;
-        return fail(failure, "%s: %d %.*s", what, close->reply_code, (int)close->reply_text.len,
-                    (const char *)close->reply_text.bytes);
+        return failure_set(failure, "%s: %d %.*s", what, close->reply_code, (int)close->reply_text.len,
+                           (const char *)close->reply_text.bytes);
     }
-    return fail(failure, "%s: unexpected answer", what);
+    return failure_set(failure, "%s: unexpected answer", what);
 }
 
 /* A socket of the connection; NULL: with the failure. The certificate and the host in it are OpenSSL's to verify:
@@ -109,7 +98,7 @@ static amqp_socket_t *make_socket(amqp_t *self, failure_t *failure) {
     amqp_socket_t *socket =
         self->info.ssl ? amqp_ssl_socket_new(self->connection) : amqp_tcp_socket_new(self->connection);
     if (!socket)
-        fail(failure, "can't make a socket");
+        failure_set(failure, "can't make a socket");
     if (!socket || !self->info.ssl)
         return socket;
     amqp_ssl_socket_set_verify_peer(socket, 0);
@@ -130,12 +119,12 @@ static int open_socket(amqp_t *self, failure_t *failure) {
     if (status == AMQP_STATUS_OK)
         status = amqp_socket_open_noblock(socket, self->info.host, self->info.port, &timeout);
     if (status != AMQP_STATUS_OK)
-        return fail(failure, "%s", amqp_error_string2(status));
+        return failure_set(failure, "%s", amqp_error_string2(status));
     /* rabbitmq-c sends without a deadline: a broker that reads nothing any more must not hold the thread for ever.
      */
     unsigned most_ms = BROKER_CONFIRM_TIMEOUT_MS;
     if (setsockopt(amqp_get_sockfd(self->connection), IPPROTO_TCP, TCP_USER_TIMEOUT, &most_ms, sizeof most_ms) != 0)
-        return fail(failure, "can't set a timeout: %s", strerror(errno));
+        return failure_set(failure, "can't set a timeout: %s", strerror(errno));
     return 0;
 }
 
@@ -182,7 +171,7 @@ static int declare_queue(amqp_t *self, failure_t *failure) {
     log_info(NULL, "the queue is used as it is: %s", failure->text);
     amqp_channel_close_ok_t closed = {0};
     int status = amqp_send_method(self->connection, DECLARE_CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &closed);
-    return status == AMQP_STATUS_OK ? 0 : fail(failure, "%s", amqp_error_string2(status));
+    return status == AMQP_STATUS_OK ? 0 : failure_set(failure, "%s", amqp_error_string2(status));
 }
 
 static int open_channel(amqp_t *self, failure_t *failure) {
@@ -202,19 +191,18 @@ static void drop_connection(amqp_t *self) {
 static int connect_to(void *transport, failure_t *failure) {
     amqp_t *self = transport;
     if (!self->usable)
-        return fail(failure, "OXIDICOM_AMQP_ADDRESS is not of the form amqp://user:password@host:port/vhost");
+        return failure_set(failure,
+                           "OXIDICOM_AMQP_ADDRESS is not of the form amqp://user:password@host:port/vhost");
     self->connection = must(amqp_new_connection());
-    failure_t reason = {0};
-    if (open_socket(self, &reason) == 0 && log_in(self, &reason) == 0 && declare_queue(self, &reason) == 0 &&
-        open_channel(self, &reason) == 0) {
+    if (open_socket(self, failure) == 0 && log_in(self, failure) == 0 && declare_queue(self, failure) == 0 &&
+        open_channel(self, failure) == 0) {
         self->healthy = true;
         return 0;
     }
     /* rabbitmq-c says that TLS failed; OpenSSL, why. */
     const char *why = self->info.ssl ? broker_tls_reason() : NULL;
-    fail(failure, "%s:%d: %.150s%s%.50s", self->info.host, self->info.port, reason.text, why ? ": " : "",
-         why ? why : "");
-    failure->refused = reason.refused;
+    failure_set(failure, "%.100s:%d: %s%s%s", self->info.host, self->info.port, failure->text, why ? ": " : "",
+                why ? why : "");
     drop_connection(self);
     return -1;
 }
@@ -296,7 +284,7 @@ static int send_message(void *transport, const celery_message_t *message, uint64
     if (status == AMQP_STATUS_OK)
         return 0;
     self->healthy = false;
-    return fail(failure, "%s", amqp_error_string2(status));
+    return failure_set(failure, "%s", amqp_error_string2(status));
 }
 
 /* --- what comes back ----------------------------------------------------------------------------------- */
@@ -322,7 +310,7 @@ static int on_return(amqp_t *self, const amqp_frame_t *frame, failure_t *failure
 /* After a close by the broker nothing that was sent can be trusted to be confirmed. */
 static int on_close(amqp_t *self, int code, amqp_bytes_t text, failure_t *failure) {
     self->healthy = false;
-    return fail(failure, "closed by the broker: %d %.*s", code, (int)text.len, (const char *)text.bytes);
+    return failure_set(failure, "closed by the broker: %d %.*s", code, (int)text.len, (const char *)text.bytes);
 }
 
 static void on_blocked(amqp_t *self, const amqp_connection_blocked_t *blocked) {
@@ -382,7 +370,7 @@ static int service(void *transport, failure_t *failure) {
             return 0;
         if (status != AMQP_STATUS_OK) {
             self->healthy = false;
-            return fail(failure, "%s", amqp_error_string2(status));
+            return failure_set(failure, "%s", amqp_error_string2(status));
         }
         if (frame.frame_type == AMQP_FRAME_METHOD && on_method(self, &frame, failure) != 0)
             return -1;

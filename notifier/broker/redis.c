@@ -2,7 +2,6 @@
  * it. hiredis makes the commands and reads the answers. Redis confirms a push by answering it; how durable it is
  * then is a matter of Redis' own persistence. https://github.com/celery/kombu/blob/main/kombu/transport/redis.py */
 #include <hiredis/hiredis.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,16 +30,6 @@ typedef struct redis {
     size_t unread_bytes; /* given to the reader since its last answer */
     uint64_t answers;    /* to messages and their bindings */
 } redis_t;
-
-static int fail(failure_t *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static int fail(failure_t *failure, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(failure->text, sizeof failure->text, format, arguments);
-    va_end(arguments);
-    return -1;
-}
 
 static void *create(const char *address, const settings_t *settings, transport_results_t results) {
     redis_t *self = must(calloc(1, sizeof *self));
@@ -84,7 +73,7 @@ static int take_answer(redis_t *self, redisReply **answer, failure_t *failure) {
     for (;;) {
         void *whole = NULL;
         if (redisReaderGetReply(self->reader, &whole) != REDIS_OK)
-            return fail(failure, "it does not answer as Redis does: %.100s", self->reader->errstr);
+            return failure_set(failure, "it does not answer as Redis does: %.100s", self->reader->errstr);
         *answer = whole;
         if (whole) {
             self->unread_bytes = 0;
@@ -95,9 +84,9 @@ static int take_answer(redis_t *self, redisReply **answer, failure_t *failure) {
             return (int)got;
         self->unread_bytes += (size_t)got;
         if (self->unread_bytes > REDIS_ANSWER_MAX_BYTES)
-            return fail(failure, "it does not answer as Redis does: too much");
+            return failure_set(failure, "it does not answer as Redis does: too much");
         if (redisReaderFeed(self->reader, block, (size_t)got) != REDIS_OK)
-            return fail(failure, "it does not answer as Redis does: %.100s", self->reader->errstr);
+            return failure_set(failure, "it does not answer as Redis does: %.100s", self->reader->errstr);
     }
 }
 
@@ -182,7 +171,7 @@ static int ask(redis_t *self, int count, const char *const *words, int64_t deadl
     }
     *trouble = trouble_of(answer);
     if (*trouble != TROUBLE_NONE)
-        fail(failure, "%.20s: %.200s", words[0], why_of(answer));
+        failure_set(failure, "%.20s: %.200s", words[0], why_of(answer));
     freeReplyObject(answer);
     return *trouble == TROUBLE_NONE ? 0 : -1;
 }
@@ -235,23 +224,22 @@ static int connect_to(void *transport, failure_t *failure) {
     const redis_address_t *address = &self->address;
     int64_t deadline_ms = clock_ms() + BROKER_CONNECT_TIMEOUT_MS;
     if (!self->usable)
-        return fail(failure, "OXIDICOM_AMQP_ADDRESS is not of the form redis://user:password@host:port/number or "
-                             "unix:///path?db=number");
-    failure_t reason = {0};
-    self->stream = address->path ? stream_open_unix(address->path, deadline_ms, &reason)
+        return failure_set(failure,
+                           "OXIDICOM_AMQP_ADDRESS is not of the form redis://user:password@host:port/number or "
+                           "unix:///path?db=number");
+    self->stream = address->path ? stream_open_unix(address->path, deadline_ms, failure)
                                  : stream_open_tcp(address->host, address->port,
-                                                   address->tls ? &address->trust : NULL, deadline_ms, &reason);
+                                                   address->tls ? &address->trust : NULL, deadline_ms, failure);
     self->reader = new_reader();
     self->unread_bytes = 0;
     self->answers = 0;
-    if (self->stream && log_in(self, deadline_ms, &reason) == 0 &&
-        select_database(self, deadline_ms, &reason) == 0 && bind_queue(self, deadline_ms, &reason) == 0)
+    if (self->stream && log_in(self, deadline_ms, failure) == 0 &&
+        select_database(self, deadline_ms, failure) == 0 && bind_queue(self, deadline_ms, failure) == 0)
         return 0;
     drop_connection(self);
-    failure->refused = reason.refused;
     if (address->path)
-        return fail(failure, "%.100s: %.150s", address->path, reason.text);
-    return fail(failure, "%.100s:%.5s: %.140s", address->host, address->port, reason.text);
+        return failure_set(failure, "%.100s: %s", address->path, failure->text);
+    return failure_set(failure, "%.100s:%.5s: %s", address->host, address->port, failure->text);
 }
 
 static void disconnect(void *transport) {
@@ -286,7 +274,7 @@ static int on_answer(redis_t *self, redisReply *answer, failure_t *failure) {
     trouble_t trouble = trouble_of(answer);
     if (trouble == TROUBLE_SERVER || (is_push && trouble == TROUBLE_USER)) {
         failure->refused = trouble == TROUBLE_USER;
-        return fail(failure, "%.200s", why_of(answer));
+        return failure_set(failure, "%.200s", why_of(answer));
     }
     if (!is_push)
         return 0;
@@ -295,7 +283,7 @@ static int on_answer(redis_t *self, redisReply *answer, failure_t *failure) {
     else if (answer->type == REDIS_REPLY_INTEGER && answer->integer > 0)
         self->results.settled(self->results.self, tag, false, OUTCOME_CONFIRMED, NULL);
     else
-        return fail(failure, "it does not answer as Redis does: no length of the list");
+        return failure_set(failure, "it does not answer as Redis does: no length of the list");
     return 0;
 }
 

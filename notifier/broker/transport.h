@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/settings.h"
+#include "notifier/broker/failure.h"
 #include "notifier/cube/celery.h"
 
 /* How a transport tells what became of the messages that `send` took. */
@@ -21,12 +22,6 @@ typedef struct transport_results {
      * is settled, and the connection is well. */
     void (*blocked)(void *self, const char *why);
 } transport_results_t;
-
-/* Where a transport writes why something failed; never a secret. */
-typedef struct failure {
-    char text[256];
-    bool refused; /* the broker is there, and does not let this user in: people must help */
-} failure_t;
 
 typedef struct transport {
     const char *scheme; /* with :// */
