@@ -29,7 +29,6 @@
 typedef struct amqp {
     char *address; /* amqp_parse_url cuts it into the texts of `info` */
     struct amqp_connection_info info;
-    bool usable; /* it could be parsed */
     broker_tls_t tls;
     const char *queue;
     transport_results_t results;
@@ -46,11 +45,17 @@ static struct timeval timeout_of(int milliseconds) {
 /* kombu writes the virtual host `/` as `//`, as nothing after the slash, or as %2F, and takes options behind a `?`;
  * rabbitmq-c knows only the third. Cuts the text to what rabbitmq-c reads. */
 static void normalize(char *address) {
-    char *authority = strstr(address, "://") + 3;
+    char *authority = strstr(address, "://") + strlen("://");
     authority[strcspn(authority, "?")] = 0;
     char *path = strchr(authority, '/');
     if (path && (strcmp(path, "/") == 0 || strcmp(path, "//") == 0))
         *path = 0;
+}
+
+static void destroy(void *transport) {
+    amqp_t *self = transport;
+    free(self->address);
+    free(self);
 }
 
 static void *create(const char *address, const settings_t *settings, transport_results_t results) {
@@ -61,14 +66,10 @@ static void *create(const char *address, const settings_t *settings, transport_r
     self->results = results;
     normalize(self->address);
     amqp_default_connection_info(&self->info); /* guest, guest, / */
-    self->usable = amqp_parse_url(self->address, &self->info) == AMQP_STATUS_OK;
-    return self;
-}
-
-static void destroy(void *transport) {
-    amqp_t *self = transport;
-    free(self->address);
-    free(self);
+    if (amqp_parse_url(self->address, &self->info) == AMQP_STATUS_OK)
+        return self;
+    destroy(self);
+    return NULL;
 }
 
 /* --- connecting ---------------------------------------------------------------------------------------- */
@@ -190,9 +191,6 @@ static void drop_connection(amqp_t *self) {
 
 static int connect_to(void *transport, failure_t *failure) {
     amqp_t *self = transport;
-    if (!self->usable)
-        return failure_set(failure,
-                           "OXIDICOM_AMQP_ADDRESS is not of the form amqp://user:password@host:port/vhost");
     self->connection = must(amqp_new_connection());
     if (open_socket(self, failure) == 0 && log_in(self, failure) == 0 && declare_queue(self, failure) == 0 &&
         open_channel(self, failure) == 0) {
@@ -377,7 +375,4 @@ static int service(void *transport, failure_t *failure) {
     }
 }
 
-const transport_t TRANSPORT_AMQP = {"amqp://",    create,  connect_to, descriptor,
-                                    send_message, service, disconnect, destroy};
-const transport_t TRANSPORT_AMQPS = {"amqps://",   create,  connect_to, descriptor,
-                                     send_message, service, disconnect, destroy};
+const transport_t TRANSPORT_AMQP = {create, connect_to, descriptor, send_message, service, disconnect, destroy};

@@ -2,6 +2,7 @@
 
 #include <sys/queue.h>
 
+#include "common/broker_schemes.h"
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
@@ -9,16 +10,16 @@
 #include "notifier/broker/transport.h"
 
 /* A broker that stays away is mentioned again after this. */
-#define ABSENT_INTERVAL_MS 60000
+#define ABSENT_INTERVAL_MS              60000
 
-static const transport_t *const TRANSPORTS[] = {&TRANSPORT_AMQP,  &TRANSPORT_AMQPS,  &TRANSPORT_FILESYSTEM,
-                                                &TRANSPORT_REDIS, &TRANSPORT_REDISS, &TRANSPORT_REDIS_SOCKET,
-                                                &TRANSPORT_UNIX};
+#define TRANSPORT(form, transport, ...) &TRANSPORT_##transport,
+static const transport_t *const TRANSPORTS[] = {BROKER_SCHEMES(TRANSPORT)};
 
 /* One address of the setting, tried in turn with the others. */
 typedef struct destination {
+    int scheme;
     const transport_t *transport;
-    void *connection;
+    void *connection; /* NULL: the address is not of the scheme's form */
 } destination_t;
 
 /* A registration that the broker has and has said nothing about. */
@@ -118,12 +119,18 @@ static void disconnect(broker_t *broker, const failure_t *failure) {
     retry_later(broker, failure);
 }
 
+static int connect_to(destination_t *destination, failure_t *failure) {
+    if (!destination->connection)
+        return failure_set(failure, "OXIDICOM_AMQP_ADDRESS is not of the form %s",
+                           BROKERS[destination->scheme].form);
+    return destination->transport->connect(destination->connection, failure);
+}
+
 /* One round over all addresses. */
 static void try_to_connect(broker_t *broker) {
     failure_t failure = {0}, said = {0};
     for (size_t i = 0; i < broker->destinations_count; i++) {
-        destination_t *destination = current(broker);
-        if (destination->transport->connect(destination->connection, &failure) == 0) {
+        if (connect_to(current(broker), &failure) == 0) {
             broker->connected = true;
             broker->connected_ms = clock_ms();
             broker->last_tag = 0;
@@ -267,13 +274,10 @@ static void run(broker_t *broker) {
 
 static void add_destination(broker_t *broker, const char *address) {
     transport_results_t results = {broker, on_settled, on_returned, on_blocked};
-    for (size_t i = 0; i < sizeof TRANSPORTS / sizeof *TRANSPORTS; i++) {
-        if (strncmp(address, TRANSPORTS[i]->scheme, strlen(TRANSPORTS[i]->scheme)) != 0)
-            continue;
-        destination_t *destination = &broker->destinations[broker->destinations_count++];
-        destination->transport = TRANSPORTS[i];
-        destination->connection = TRANSPORTS[i]->create(address, broker->settings, results);
-    }
+    int scheme = broker_scheme_of(address);
+    assert(scheme >= 0); /* the settings have seen to it */
+    broker->destinations[broker->destinations_count++] =
+        (destination_t){scheme, TRANSPORTS[scheme], TRANSPORTS[scheme]->create(address, broker->settings, results)};
 }
 
 /* The addresses of the setting, separated by `;` as kombu has it. */
@@ -283,14 +287,14 @@ static void make_destinations(broker_t *broker) {
     for (char *address; (address = strsep(&rest, ";"));)
         add_destination(broker, address);
     free(addresses);
-    assert(broker->destinations_count > 0); /* the settings know the schemes */
 }
 
 static void clear(broker_t *broker) {
     if (broker->connected)
         current(broker)->transport->disconnect(current(broker)->connection);
     for (size_t i = 0; i < broker->destinations_count; i++)
-        broker->destinations[i].transport->destroy(broker->destinations[i].connection);
+        if (broker->destinations[i].connection)
+            broker->destinations[i].transport->destroy(broker->destinations[i].connection);
     free(broker->destinations);
     while (!TAILQ_EMPTY(&broker->sent))
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ */

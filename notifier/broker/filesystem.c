@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/broker_schemes.h"
 #include "common/clock.h"
 #include "common/memory.h"
 #include "notifier/broker/transport.h"
@@ -22,7 +23,7 @@ typedef struct filesystem {
 
 static void *create(const char *address, const settings_t *settings, transport_results_t results) {
     filesystem_t *self = must(calloc(1, sizeof *self));
-    self->folder = copy_text(strstr(address, "://") + strlen("://"));
+    self->folder = copy_text(broker_scheme_rest(address));
     self->queue = settings->queue_name;
     self->results = results;
     self->descriptor = -1;
@@ -112,5 +113,5 @@ static int service(void *transport, failure_t *failure) {
     return 0;
 }
 
-const transport_t TRANSPORT_FILESYSTEM = {"filesystem://", create,  connect_to, descriptor,
-                                          send_message,    service, disconnect, destroy};
+const transport_t TRANSPORT_FILESYSTEM = {create,  connect_to, descriptor, send_message,
+                                          service, disconnect, destroy};

@@ -21,7 +21,6 @@
 
 typedef struct redis {
     redis_address_t address;
-    bool usable; /* it could be parsed */
     const char *queue;
     char *list, *bindings, *binding; /* keys with their prefix, and the member */
     transport_results_t results;
@@ -31,20 +30,6 @@ typedef struct redis {
     uint64_t answers;    /* to messages and their bindings */
 } redis_t;
 
-static void *create(const char *address, const settings_t *settings, transport_results_t results) {
-    redis_t *self = must(calloc(1, sizeof *self));
-    const char *prefix = settings->redis_key_prefix ? settings->redis_key_prefix : "";
-    broker_tls_t trust = broker_tls_of(settings);
-    self->usable = redis_address_parse(&self->address, address, &trust);
-    self->queue = settings->queue_name;
-    self->results = results;
-    /* kombu puts a message of priority 0 on the list without a suffix. */
-    self->list = format_text("%s%s", prefix, self->queue);
-    self->bindings = format_text("%s_kombu.binding.%s", prefix, self->queue);
-    self->binding = format_text("%s" SEPARATOR SEPARATOR "%s", self->queue, self->queue);
-    return self;
-}
-
 static void destroy(void *transport) {
     redis_t *self = transport;
     redis_address_clear(&self->address);
@@ -52,6 +37,23 @@ static void destroy(void *transport) {
     free(self->bindings);
     free(self->binding);
     free(self);
+}
+
+static void *create(const char *address, const settings_t *settings, transport_results_t results) {
+    redis_t *self = must(calloc(1, sizeof *self));
+    const char *prefix = settings->redis_key_prefix ? settings->redis_key_prefix : "";
+    broker_tls_t trust = broker_tls_of(settings);
+    self->queue = settings->queue_name;
+    self->results = results;
+    if (!redis_address_parse(&self->address, address, &trust)) {
+        destroy(self);
+        return NULL;
+    }
+    /* kombu puts a message of priority 0 on the list without a suffix. */
+    self->list = format_text("%s%s", prefix, self->queue);
+    self->bindings = format_text("%s_kombu.binding.%s", prefix, self->queue);
+    self->binding = format_text("%s" SEPARATOR SEPARATOR "%s", self->queue, self->queue);
+    return self;
 }
 
 /* --- commands and answers ------------------------------------------------------------------------------ */
@@ -223,10 +225,6 @@ static int connect_to(void *transport, failure_t *failure) {
     redis_t *self = transport;
     const redis_address_t *address = &self->address;
     int64_t deadline_ms = clock_ms() + BROKER_CONNECT_TIMEOUT_MS;
-    if (!self->usable)
-        return failure_set(failure,
-                           "OXIDICOM_AMQP_ADDRESS is not of the form redis://user:password@host:port/number or "
-                           "unix:///path?db=number");
     self->stream = address->path ? stream_open_unix(address->path, deadline_ms, failure)
                                  : stream_open_tcp(address->host, address->port,
                                                    address->tls ? &address->trust : NULL, deadline_ms, failure);
@@ -302,10 +300,4 @@ static int service(void *transport, failure_t *failure) {
     }
 }
 
-#define REDIS_TRANSPORT(scheme)                                                                                    \
-    { scheme, create, connect_to, descriptor, send_message, service, disconnect, destroy }
-
-const transport_t TRANSPORT_REDIS = REDIS_TRANSPORT("redis://");
-const transport_t TRANSPORT_REDISS = REDIS_TRANSPORT("rediss://");
-const transport_t TRANSPORT_REDIS_SOCKET = REDIS_TRANSPORT("redis+socket://");
-const transport_t TRANSPORT_UNIX = REDIS_TRANSPORT("unix://");
+const transport_t TRANSPORT_REDIS = {create, connect_to, descriptor, send_message, service, disconnect, destroy};

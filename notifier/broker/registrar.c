@@ -2,6 +2,7 @@
 
 #include <sys/queue.h>
 
+#include "common/broker_schemes.h"
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
@@ -227,19 +228,12 @@ static void log_outcome(const registration_t *settled) {
     }
 }
 
-/* As OpenTelemetry's conventions for messaging have it. */
-static const char *system_of(const char *address) {
-    return strncmp(address, "amqp", 4) == 0    ? "rabbitmq"
-           : strncmp(address, "redis", 5) == 0 ? "redis"
-                                               : "filesystem";
-}
-
 static void say_span(const registrar_t *registrar, const registration_t *settled) {
     static const char *const errors[] = {
         [OUTCOME_UNSENT] = "unsent", [OUTCOME_REJECTED] = "rejected", [OUTCOME_IMPOSSIBLE] = "impossible"};
     const trace_context_t *parent = trace_is_set(&settled->parent) ? &settled->parent : NULL;
     span_t *span = span_new(&settled->trace, parent, registrar->span_name, SPAN_PRODUCER, settled->sent_ns);
-    span_text(span, "messaging.system", system_of(registrar->settings->broker_address));
+    span_text(span, "messaging.system", BROKERS[broker_scheme_of(registrar->settings->broker_address)].system);
     span_text(span, "messaging.operation.type", "send");
     span_text(span, "messaging.destination.name", registrar->settings->queue_name);
     span_text(span, "messaging.message.id", *settled->task_id ? settled->task_id : NULL);
