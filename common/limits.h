@@ -36,12 +36,14 @@
 #define OTLP_BATCH_SPANS 512
 #define OTLP_BATCH_MS    1000
 /* A collector's answer: how long it may take (OTEL_EXPORTER_OTLP_TIMEOUT), how long it may be, how often a batch is
- * sent that it could not take, after which pause, doubled each time; and what the end of a process waits for it. */
+ * sent that it could not take, after which pause, doubled each time, with jitter; and what the end of a process
+ * waits for it. */
 #define OTLP_TIMEOUT_MS       10000
 #define OTLP_TIMEOUT_MOST_MS  3600000
 #define OTLP_ANSWER_MAX_BYTES (64 * 1024)
 #define OTLP_TRIES            5
 #define OTLP_RETRY_FIRST_MS   500
+#define OTLP_RETRY_LONGEST_MS 4000
 #define OTLP_FLUSH_MS         2000
 /* Looks at a connection on which nothing moves that may follow one another at once, and the pause before each
  * further one. */

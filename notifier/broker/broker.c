@@ -2,6 +2,7 @@
 
 #include <sys/queue.h>
 
+#include "common/backoff.h"
 #include "common/broker_schemes.h"
 #include "common/clock.h"
 #include "common/limits.h"
@@ -41,7 +42,8 @@ typedef struct broker {
     bool blocked;            /* an alarm of the broker: confirms may take as long as it takes */
     bool complained_refused; /* that the broker does not let us in was said last */
     uint64_t last_tag;       /* of this connection */
-    int64_t retry_at_ms, pause_ms, connected_ms, complained_ms;
+    int64_t retry_at_ms, connected_ms, complained_ms;
+    int64_t failures;                 /* to connect, in a row */
     TAILQ_HEAD(sent_list, sent) sent; /* oldest first */
 } broker_t;
 
@@ -73,11 +75,6 @@ static destination_t *current(broker_t *broker) {
     return destination;
 }
 
-/* Between half and the whole of the pause, so that many notifiers do not come back at the same moment. */
-static int64_t jittered(int64_t pause_ms) {
-    return pause_ms / 2 + (int64_t)arc4random_uniform((uint32_t)(pause_ms / 2 + 1));
-}
-
 /* That a broker is not there passes; that it does not let us in is for people to put right. */
 static void complain(broker_t *broker, const failure_t *failure) {
     int64_t now = clock_ms();
@@ -94,10 +91,8 @@ static void complain(broker_t *broker, const failure_t *failure) {
 }
 
 static void retry_later(broker_t *broker, const failure_t *failure) {
-    broker->pause_ms = broker->pause_ms ? broker->pause_ms * 2 : BROKER_RETRY_FIRST_MS;
-    if (broker->pause_ms > BROKER_RETRY_LONGEST_MS)
-        broker->pause_ms = BROKER_RETRY_LONGEST_MS;
-    broker->retry_at_ms = clock_ms() + jittered(failure->refused ? BROKER_REFUSED_RETRY_MS : broker->pause_ms);
+    int64_t pause_ms = backoff_ms(BROKER_RETRY_FIRST_MS, BROKER_RETRY_LONGEST_MS, ++broker->failures);
+    broker->retry_at_ms = clock_ms() + backoff_jittered(failure->refused ? BROKER_REFUSED_RETRY_MS : pause_ms);
     complain(broker, failure);
     link_state_down(broker->state, failure->text);
 }
@@ -115,7 +110,7 @@ static void disconnect(broker_t *broker, const failure_t *failure) {
     say(broker->pipe, BROKER_DISCONNECTED, NULL);
     /* A connection that held for a while is no sign of a broker that takes none. */
     if (now - broker->connected_ms >= BROKER_RETRY_LONGEST_MS)
-        broker->pause_ms = broker->complained_ms = 0;
+        broker->failures = broker->complained_ms = 0;
     retry_later(broker, failure);
 }
 
@@ -156,7 +151,7 @@ static void settle(broker_t *broker, sent_t *sent, outcome_t outcome, const char
         registration_fail(registration, outcome, "%s", why);
     } else if (registration->outcome != OUTCOME_REJECTED) { /* what was returned is confirmed, too */
         registration->outcome = OUTCOME_CONFIRMED;
-        broker->pause_ms = broker->complained_ms = 0;
+        broker->failures = broker->complained_ms = 0;
     }
     give_back(broker, registration);
 }

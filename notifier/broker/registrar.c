@@ -2,6 +2,7 @@
 
 #include <sys/queue.h>
 
+#include "common/backoff.h"
 #include "common/broker_schemes.h"
 #include "common/clock.h"
 #include "common/limits.h"
@@ -170,12 +171,8 @@ void registrar_pump(registrar_t *registrar) {
 
 /* When a registration that was rejected `attempts` times is sent again. */
 static int64_t retry_at(int64_t attempts) {
-    int64_t pause_ms = REGISTRATION_RETRY_FIRST_MS;
-    for (int64_t i = 1; i < attempts && pause_ms < REGISTRATION_RETRY_LONGEST_MS; i++)
-        pause_ms *= 2;
-    if (pause_ms > REGISTRATION_RETRY_LONGEST_MS)
-        pause_ms = REGISTRATION_RETRY_LONGEST_MS;
-    return clock_ms() + pause_ms / 2 + (int64_t)arc4random_uniform((uint32_t)(pause_ms / 2 + 1));
+    return clock_ms() +
+           backoff_jittered(backoff_ms(REGISTRATION_RETRY_FIRST_MS, REGISTRATION_RETRY_LONGEST_MS, attempts));
 }
 
 static void record(journal_t *journal, const registration_t *settled) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "common/backoff.h"
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
@@ -31,7 +32,8 @@ struct nats_link {
     natsConnection *connection; /* NULL: none */
     uint64_t number;            /* of the connection, from 1 */
     bool broken;                /* something of what it should have said is lost */
-    int64_t retry_at_ms, pause_ms, complained_ms;
+    int64_t retry_at_ms, complained_ms;
+    int64_t failures;       /* to connect, in a row */
     natsStatus complaint;   /* what was complained about last */
     int64_t asked_ms;       /* when NATS was last asked whether it has everything */
     int64_t interrupted_ms; /* when there was no connection last; 0: never */
@@ -97,15 +99,12 @@ static void try_to_connect(nats_link_t *link) {
         link_state_up(link->state);
         link->number++;
         link->broken = false;
-        link->pause_ms = link->complained_ms = link->asked_ms = 0;
+        link->failures = link->complained_ms = link->asked_ms = 0;
         return;
     }
-    link->pause_ms = link->pause_ms ? link->pause_ms * 2 : NATS_RETRY_FIRST_MS;
-    if (link->pause_ms > NATS_RETRY_LONGEST_MS)
-        link->pause_ms = NATS_RETRY_LONGEST_MS;
     link->interrupted_ms = clock_ms();
-    link->retry_at_ms =
-        link->interrupted_ms + link->pause_ms / 2 + arc4random_uniform((uint32_t)link->pause_ms / 2);
+    link->retry_at_ms = link->interrupted_ms +
+                        backoff_jittered(backoff_ms(NATS_RETRY_FIRST_MS, NATS_RETRY_LONGEST_MS, ++link->failures));
     link_state_down(link->state, why);
     complain(link, status, why);
 }
