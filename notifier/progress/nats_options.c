@@ -38,7 +38,7 @@ static natsStatus take_encoded_user(natsOptions *options, char *address) {
     if ((password = strchr(copy, ':')))
         *password++ = 0;
     natsStatus status = NATS_INVALID_ARG;
-    if (percent_decode(copy) && (!password || percent_decode(password)))
+    if (percent_decode(copy) >= 0 && (!password || percent_decode(password) >= 0))
         status = password ? natsOptions_SetUserInfo(options, copy, password) : natsOptions_SetToken(options, copy);
     free(copy);
     return status;
