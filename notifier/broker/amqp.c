@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "notifier/broker/broker_tls.h"
@@ -23,6 +22,7 @@
 #define PUBLISH_CHANNEL 2
 /* What RabbitMQ proposes, too. */
 #define FRAME_MAX_BYTES 131072
+#define HEARTBEAT_S     30
 /* Farewells are not waited for longer than this. */
 #define FAREWELL_TIMEOUT_MS 500
 
@@ -149,8 +149,8 @@ static int log_in(amqp_t *self, failure_t *failure) {
     entries[1].value.value.table = (amqp_table_t){.num_entries = 1, .entries = &listens};
     amqp_table_t properties = {.num_entries = 2, .entries = entries};
     amqp_rpc_reply_t reply = amqp_login_with_properties(
-        self->connection, self->info.vhost, AMQP_DEFAULT_MAX_CHANNELS, FRAME_MAX_BYTES, BROKER_HEARTBEAT_S,
-        &properties, AMQP_SASL_METHOD_PLAIN, self->info.user, self->info.password);
+        self->connection, self->info.vhost, AMQP_DEFAULT_MAX_CHANNELS, FRAME_MAX_BYTES, HEARTBEAT_S, &properties,
+        AMQP_SASL_METHOD_PLAIN, self->info.user, self->info.password);
     failure->refused = is_refused(reply);
     return check_reply(reply, "login", failure);
 }

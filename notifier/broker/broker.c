@@ -5,11 +5,14 @@
 #include "common/backoff.h"
 #include "common/broker_schemes.h"
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "notifier/broker/transport.h"
 
+/* Reconnecting: first and longest pause, doubled in between, and the one after the broker has refused the user. */
+#define RETRY_FIRST_MS   100
+#define RETRY_LONGEST_MS 10000
+#define REFUSED_RETRY_MS 30000
 /* A broker that stays away is mentioned again after this. */
 #define ABSENT_INTERVAL_MS              60000
 
@@ -91,8 +94,8 @@ static void complain(broker_t *broker, const failure_t *failure) {
 }
 
 static void retry_later(broker_t *broker, const failure_t *failure) {
-    int64_t pause_ms = backoff_ms(BROKER_RETRY_FIRST_MS, BROKER_RETRY_LONGEST_MS, ++broker->failures);
-    broker->retry_at_ms = clock_ms() + backoff_jittered(failure->refused ? BROKER_REFUSED_RETRY_MS : pause_ms);
+    int64_t pause_ms = backoff_ms(RETRY_FIRST_MS, RETRY_LONGEST_MS, ++broker->failures);
+    broker->retry_at_ms = clock_ms() + backoff_jittered(failure->refused ? REFUSED_RETRY_MS : pause_ms);
     complain(broker, failure);
     link_state_down(broker->state, failure->text);
 }
@@ -109,7 +112,7 @@ static void disconnect(broker_t *broker, const failure_t *failure) {
     }
     say(broker->pipe, BROKER_DISCONNECTED, NULL);
     /* A connection that held for a while is no sign of a broker that takes none. */
-    if (now - broker->connected_ms >= BROKER_RETRY_LONGEST_MS)
+    if (now - broker->connected_ms >= RETRY_LONGEST_MS)
         broker->failures = broker->complained_ms = 0;
     retry_later(broker, failure);
 }

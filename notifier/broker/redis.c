@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "notifier/broker/redis_address.h"
@@ -16,6 +15,8 @@
 /* Between the parts of a binding: routing key, pattern and queue. */
 #define SEPARATOR   "\x06\x16"
 #define BLOCK_BYTES 4096
+/* What Redis answers to a push is one line. */
+#define ANSWER_MAX_BYTES (64 * 1024)
 /* With each message its queue is bound: two commands, two answers. */
 #define COMMANDS_PER_MESSAGE 2
 
@@ -85,7 +86,7 @@ static int take_answer(redis_t *self, redisReply **answer, failure_t *failure) {
         if (got <= 0)
             return (int)got;
         self->unread_bytes += (size_t)got;
-        if (self->unread_bytes > REDIS_ANSWER_MAX_BYTES)
+        if (self->unread_bytes > ANSWER_MAX_BYTES)
             return failure_set(failure, "it does not answer as Redis does: too much");
         if (redisReaderFeed(self->reader, block, (size_t)got) != REDIS_OK)
             return failure_set(failure, "it does not answer as Redis does: %.100s", self->reader->errstr);

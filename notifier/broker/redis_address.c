@@ -104,7 +104,8 @@ bool redis_address_parse(redis_address_t *address, const char *text, const broke
             return false;
         *--path = '/';
         address->path = path;
-    } else if (!set_host(address, authority) || (path && (percent_decode(path) < 0 || !set_database(address, path)))) {
+    } else if (!set_host(address, authority) ||
+               (path && (percent_decode(path) < 0 || !set_database(address, path)))) {
         return false;
     }
     return !has_query || set_options(address, query + 1);

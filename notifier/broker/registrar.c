@@ -5,12 +5,15 @@
 #include "common/backoff.h"
 #include "common/broker_schemes.h"
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/metrics.h"
 #include "common/telemetry/span.h"
 #include "notifier/broker/broker.h"
+
+/* A registration that the broker would not take is tried again after this, doubled each time. */
+#define RETRY_FIRST_MS   1000
+#define RETRY_LONGEST_MS (5 * 60 * 1000)
 
 /* What is with the broker, or has come back and is not recorded yet. */
 typedef struct under_way {
@@ -171,8 +174,7 @@ void registrar_pump(registrar_t *registrar) {
 
 /* When a registration that was rejected `attempts` times is sent again. */
 static int64_t retry_at(int64_t attempts) {
-    return clock_ms() +
-           backoff_jittered(backoff_ms(REGISTRATION_RETRY_FIRST_MS, REGISTRATION_RETRY_LONGEST_MS, attempts));
+    return clock_ms() + backoff_jittered(backoff_ms(RETRY_FIRST_MS, RETRY_LONGEST_MS, attempts));
 }
 
 static void record(journal_t *journal, const registration_t *settled) {

@@ -15,6 +15,11 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/memory.h"
+#include "notifier/broker/transport.h"
+
+/* An idle connection is looked after so often by TCP, and lost after so many looks without an answer. */
+#define KEEPALIVE_S     30
+#define KEEPALIVE_LOOKS 3
 
 struct stream {
     int socket;
@@ -41,7 +46,7 @@ static int wait_for(const stream_t *stream, short events, int64_t deadline_ms, c
 
 /* A peer that is gone without a word must be noticed, with or without something to send. */
 static int set_options(int socket) {
-    int on = 1, idle_s = BROKER_KEEPALIVE_S, looks = BROKER_KEEPALIVE_LOOKS;
+    int on = 1, idle_s = KEEPALIVE_S, looks = KEEPALIVE_LOOKS;
     unsigned most_ms = BROKER_CONFIRM_TIMEOUT_MS;
     bool set = setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == 0 &&
                setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&

@@ -12,6 +12,11 @@
 #include "notifier/broker/failure.h"
 #include "notifier/cube/celery.h"
 
+#define BROKER_CONNECT_TIMEOUT_MS 5000
+#define BROKER_CONFIRM_TIMEOUT_MS 30000
+/* A quiet connection is looked after this often: heartbeats, confirms that stay away. */
+#define BROKER_SERVICE_MS 1000
+
 /* How a transport tells what became of the messages that `send` took. */
 typedef struct transport_results {
     void *self;

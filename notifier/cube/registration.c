@@ -9,12 +9,21 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/utf8.h"
 
 #define SERVICES "SERVICES/PACS/"
+
+/* CUBE's columns, in characters (its models of PACS and PACSSeries). */
+#define CUBE_PATIENT_ID_MAX       100
+#define CUBE_PATIENT_NAME_MAX     150
+#define CUBE_ACCESSION_NUMBER_MAX 100
+#define CUBE_MODALITY_MAX         15
+#define CUBE_PROTOCOL_NAME_MAX    64
+#define CUBE_DESCRIPTION_MAX      400
+#define CUBE_PATH_MAX             1024
+#define CUBE_PACS_NAME_MAX        20
 
 void registration_destroy(registration_t **self_p) {
     registration_t *registration = *self_p;

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/limits.h"
 #include "common/memory.h"
 
 /* Bytes of the character at `s` that a subject's token must not hold (U+0000–1F and U+007F–9F are controls); 0: it

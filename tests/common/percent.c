@@ -1,6 +1,7 @@
 #include "common/percent.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 static void expect_decoded(const char *encoded, int stray, const char *decoded) {
     char text[64];
