@@ -36,12 +36,14 @@
 #define OTLP_BATCH_SPANS 512
 #define OTLP_BATCH_MS    1000
 /* A collector's answer: how long it may take (OTEL_EXPORTER_OTLP_TIMEOUT), how long it may be, how often a batch is
- * sent that it could not take, after which pause, doubled each time; and what the end of a process waits for it. */
+ * sent that it could not take, after which pause, doubled each time, with jitter; and what the end of a process
+ * waits for it. */
 #define OTLP_TIMEOUT_MS       10000
 #define OTLP_TIMEOUT_MOST_MS  3600000
 #define OTLP_ANSWER_MAX_BYTES (64 * 1024)
 #define OTLP_TRIES            5
 #define OTLP_RETRY_FIRST_MS   500
+#define OTLP_RETRY_LONGEST_MS 4000
 #define OTLP_FLUSH_MS         2000
 /* Looks at a connection on which nothing moves that may follow one another at once, and the pause before each
  * further one. */
@@ -170,6 +172,8 @@
 #define PATH_COMPONENT_MAX_BYTES 255
 /* Of a value that is kept from the head: no text that means anything to CUBE is longer. */
 #define HEAD_VALUE_MAX_BYTES (16 * 1024)
+/* CUBE's columns of UIDs of the series and the study; a longer one names nothing any more when it is cut. */
+#define CUBE_UID_MAX 100
 /* Sequences, and items of undefined length, within one another: each of 512 may have both. */
 #define WALK_DEPTH_MAX 1024
 /* A file's pages go to storage after so many bytes, so that the fsync at its end does not take as long as the file
@@ -215,28 +219,6 @@
 #define JOINED_MAX 64
 /* Events in one journal transaction. */
 #define JOURNAL_BATCH_EVENTS 256
-/* LONK messages waiting for NATS; more are dropped and counted. */
-#define LONK_QUEUE_MESSAGES 10000
-/* Registrations handed to the broker and not yet confirmed. */
-#define REGISTRATIONS_IN_FLIGHT 64
-/* Reconnecting to the broker: first and longest pause, doubled in between, with jitter. */
-#define BROKER_RETRY_FIRST_MS     100
-#define BROKER_RETRY_LONGEST_MS   10000
-#define BROKER_CONNECT_TIMEOUT_MS 5000
-/* A broker that refuses the user is asked again after this, with jitter. */
-#define BROKER_REFUSED_RETRY_MS   30000
-#define BROKER_CONFIRM_TIMEOUT_MS 30000
-#define BROKER_HEARTBEAT_S        30
-/* An idle connection to Redis is looked after so often by TCP, and lost after so many looks without an answer. */
-#define BROKER_KEEPALIVE_S     30
-#define BROKER_KEEPALIVE_LOOKS 3
-/* What Redis answers to a push is one line. */
-#define REDIS_ANSWER_MAX_BYTES (64 * 1024)
-/* A quiet connection is looked after this often: heartbeats, confirms that stay away. */
-#define BROKER_SERVICE_MS 1000
-/* A registration that the broker would not take is tried again after this, doubled each time, with jitter. */
-#define REGISTRATION_RETRY_FIRST_MS   1000
-#define REGISTRATION_RETRY_LONGEST_MS (5 * 60 * 1000)
 /* What is finished and older than OXIDICOM_JOURNAL_KEEP is looked for this often, and removed in slices of so many
  * rows, so that the loop never waits for long. */
 #define JOURNAL_EXPIRE_INTERVAL_MS (60 * 60 * 1000)
@@ -252,52 +234,11 @@
 #define JOURNAL_BUSY_TIMEOUT_MS 2000
 /* Acknowledgements and signs of life that wait for a listener that is not there. */
 #define LISTENER_QUEUE_MESSAGES 10000
-/* Longer parts of a LONK subject are cut: nats-server closes a connection whose protocol line passes 4096 bytes. */
-#define LONK_TOKEN_MAX_BYTES 1024
 /* Told to end, the notifier waits until the ring has been silent for so many turns of the loop in a row, one each
  * …, but not longer than … */
 #define DRAIN_QUIET_TURNS      10
 #define DRAIN_TURN_MS          30
 #define DRAIN_QUIET_LONGEST_MS 2000
-/* How long the end of the process waits for NATS to take what is left. */
-#define LONK_FLUSH_MS 2000
-/* Messages taken from the queue before the connection is looked after again. */
-#define LONK_SLICE_MESSAGES 256
-/* Ends of series that NATS has not confirmed are kept, so many and so long, and said again. */
-#define LONK_DONES_MAX    10000
-#define LONK_DONE_KEEP_MS (15 * 60 * 1000)
-/* Servers in OXIDICOM_NATS_ADDRESS; further ones are not tried. */
-#define NATS_SERVERS_MAX 32
-/* Between two attempts to reach NATS, doubled in between, with jitter; and what an attempt may take. */
-#define NATS_RETRY_FIRST_MS     250
-#define NATS_RETRY_LONGEST_MS   2000
-#define NATS_CONNECT_TIMEOUT_MS 2000
-/* A NATS that stays away is mentioned again after this. */
-#define NATS_COMPLAINT_INTERVAL_MS 60000
-/* A NATS that reads nothing, or leaves so many pings unanswered, is taken for gone. */
-#define NATS_WRITE_TIMEOUT_MS 1000
-#define NATS_PING_INTERVAL_MS 5000
-#define NATS_PINGS_MAX        2
-/* How often NATS is asked whether it has the ends of series, how long its answer may take (less than a write), how
- * long the connection has to outlive it, and how often an idle connection and the last messages are looked at. */
-#define NATS_ASK_INTERVAL_MS   100
-#define NATS_ANSWER_TIMEOUT_MS 900
-#define NATS_SETTLE_MS         250
-#define NATS_LOOK_INTERVAL_MS  250
-#define NATS_LAST_LOOK_MS      20
-/* How long the end of the process waits for the threads of cnats. */
-#define NATS_CLOSE_MS 2000
-/* CUBE's columns, in characters (its models of PACS and PACSSeries). */
-#define CUBE_PATIENT_ID_MAX       100
-#define CUBE_PATIENT_NAME_MAX     150
-#define CUBE_ACCESSION_NUMBER_MAX 100
-#define CUBE_MODALITY_MAX         15
-#define CUBE_PROTOCOL_NAME_MAX    64
-#define CUBE_DESCRIPTION_MAX      400
-#define CUBE_PATH_MAX             1024
-#define CUBE_PACS_NAME_MAX        20
-/* Of the series and the study; a longer one names nothing any more when it is cut. */
-#define CUBE_UID_MAX 100
 
 /* A stage whose figures stay away so long is taken for gone by those who look from outside … */
 #define STAGE_SILENCE_MS 2000

@@ -1,11 +1,30 @@
 #include "common/memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void *must(void *allocated) {
     if (!allocated)
         abort();
     return allocated;
+}
+
+char *copy_text(const char *text) {
+    return must(strdup(text ? text : ""));
+}
+
+char *format_text(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = vformat_text(format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+char *vformat_text(const char *format, va_list arguments) {
+    char *text;
+    return vasprintf(&text, format, arguments) < 0 ? must(NULL) : text;
 }
 
 void *grown(void *items, size_t count, size_t size) {

@@ -2,10 +2,18 @@
 #ifndef COMMON_MEMORY_H
 #define COMMON_MEMORY_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 /* Returns what was allocated; ends the process where nothing was. */
 void *must(void *allocated);
+
+/* A copy of a text, of "" where it is NULL. Free it. */
+char *copy_text(const char *text);
+
+/* What printf would print. Free it. */
+char *format_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *vformat_text(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 
 /* An array of `count` items, of `size` bytes each, with room for one more: it grows at powers of two. Takes
  * `items`, which is NULL at first, and never fails. */

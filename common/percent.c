@@ -8,17 +8,19 @@ static int hex(char c) {
                                         : -1;
 }
 
-bool percent_decode(char *text) {
+int percent_decode(char *text) {
     char *to = text;
+    int stray = 0;
     for (const char *from = text; *from; to++) {
         int high = *from == '%' ? hex(from[1]) : -1, low = high >= 0 ? hex(from[2]) : -1;
         *to = *from;
         if (low >= 0)
             *(unsigned char *)to = (unsigned char)(high * 16 + low);
+        stray += *from == '%' && low < 0;
         from += low >= 0 ? 3 : 1;
         if (!*to)
-            return false;
+            return -1;
     }
     *to = 0;
-    return true;
+    return stray;
 }

@@ -2,9 +2,8 @@
 #ifndef COMMON_PERCENT_H
 #define COMMON_PERCENT_H
 
-#include <stdbool.h>
-
-/* Decodes in place. What is no percent-encoded byte stays, as Python has it. False: there is an encoded NUL. */
-bool percent_decode(char *text) __attribute__((warn_unused_result));
+/* Decodes in place. Returns how many % are not followed by two digits; they stay, as Python has it. -1: there is an
+ * encoded NUL. */
+int percent_decode(char *text) __attribute__((warn_unused_result));
 
 #endif

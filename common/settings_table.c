@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "common/broker_schemes.h"
 #include "common/comma_list.h"
 #include "common/limits.h"
 #include "common/network.h"
@@ -16,20 +17,11 @@ static bool is_absolute(const char *text) {
     return text[0] == '/';
 }
 
-static bool is_one_broker(const char *text) {
-    static const char *const schemes[] = {"amqp://", "amqps://",        "redis://",     "rediss://",
-                                          "unix://", "redis+socket://", "filesystem://"};
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-        if (strncmp(text, schemes[i], strlen(schemes[i])) == 0)
-            return true;
-    return false;
-}
-
 static bool is_broker(const char *text) {
     for (const char *next; (next = strchr(text, ';')); text = next + 1)
-        if (!is_one_broker(text))
+        if (broker_scheme_of(text) < 0)
             return false;
-    return is_one_broker(text);
+    return broker_scheme_of(text) >= 0;
 }
 
 /* One server, up to a comma or the end. */
@@ -110,7 +102,8 @@ static bool is_sandbox(const char *text) {
     return strcmp(text, "auto") == 0 || strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
 }
 
-#define FIELD(name) offsetof(settings_t, name)
+#define FIELD(name)        offsetof(settings_t, name)
+#define OR_FORM(form, ...) " " form
 
 const setting_t SETTINGS[] = {
     {.name = "OXIDICOM_FILES_ROOT",
@@ -129,8 +122,7 @@ const setting_t SETTINGS[] = {
      .required = true,
      .secret = true,
      .valid = is_broker,
-     .allowed = "addresses that begin with amqp://, amqps://, redis://, rediss://, unix://, redis+socket:// or "
-                "filesystem://, separated by `;`",
+     .allowed = "addresses, separated by `;`, as one of" BROKER_SCHEMES(OR_FORM),
      .help = "Broker of CUBE's Celery queue; several are tried in turn."},
     {.name = "OXIDICOM_BROKER_TLS_CA",
      .type = SETTING_TEXT,

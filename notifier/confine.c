@@ -7,20 +7,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/broker_schemes.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/journal/journal_file.h"
-
-#define FILESYSTEM "filesystem://"
 
 /* The folder that the path lies in, made shorter until there is one. */
 static char *nearest_folder(const char *path) {
-    char *folder = strdup(path), *real;
-    if (!folder)
-        abort();
+    char *folder = copy_text(path), *real;
     while (!(real = realpath(folder, NULL)) && strrchr(folder, '/') > folder)
         *strrchr(folder, '/') = 0;
     free(folder);
-    return real ? real : strdup("/");
+    return real ? real : copy_text("/");
 }
 
 static bool holds(const char *folder, const char *path) {
@@ -32,16 +30,12 @@ static bool holds(const char *folder, const char *path) {
 /* A broker may come later than the notifier: until its folder is there, a rule can only stand for the one that it
  * will come to be in. That one must not hold storage, too. */
 static void allow_broker(sandbox_t *sandbox, const char *address, const char *files_root) {
-    if (strncmp(address, FILESYSTEM, strlen(FILESYSTEM)) != 0)
-        return;
-    const char *folder = address + strlen(FILESYSTEM);
-    if (folder[0] != '/')
-        return; /* the broker says that it can't be used */
+    const char *folder = broker_scheme_rest(address);
+    if (!BROKERS[broker_scheme_of(address)].is_folder || folder[0] != '/')
+        return; /* the broker says if it can't be used */
     /* As the broker makes it later. */
     bool made = mkdir(folder, 0777) == 0 || errno == EEXIST;
     char *place = nearest_folder(folder), *root = realpath(files_root, NULL);
-    if (!place)
-        abort();
     if (made || !holds(place, root ? root : files_root))
         sandbox_allow(sandbox, place, SANDBOX_WRITE);
     else
@@ -53,9 +47,7 @@ static void allow_broker(sandbox_t *sandbox, const char *address, const char *fi
 }
 
 static void allow_brokers(sandbox_t *sandbox, const settings_t *settings) {
-    char *copy = strdup(settings->broker_address), *rest = copy;
-    if (!copy)
-        abort();
+    char *copy = copy_text(settings->broker_address), *rest = copy;
     for (const char *address; (address = strsep(&rest, ";"));)
         allow_broker(sandbox, address, settings->files_root);
     free(copy);
@@ -64,9 +56,7 @@ static void allow_brokers(sandbox_t *sandbox, const settings_t *settings) {
 /* The journals that hosts without a state folder keep below the files root, this one's perhaps, and those that
  * vanished hosts have left to be taken over. */
 static void allow_fallback(sandbox_t *sandbox, const char *files_root) {
-    char *path;
-    if (asprintf(&path, "%s/" JOURNAL_FALLBACK, files_root) < 0)
-        abort();
+    char *path = format_text("%s/" JOURNAL_FALLBACK, files_root);
     sandbox_allow(sandbox, path, SANDBOX_WRITE);
     free(path);
 }

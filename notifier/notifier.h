@@ -58,7 +58,8 @@ typedef struct notifier {
     uint64_t current_listener;                   /* incarnation; 0: has not said it yet */
     bool strangers;                              /* this batch had events of another one */
     int grace_timer;                             /* -1: none */
-    int64_t resend_at_ms, resend_pause_ms;       /* after a commit that failed; 0: none has */
+    int64_t resend_at_ms;                        /* after a commit that failed; 0: none has */
+    int64_t failed_commits;                      /* in a row */
     log_limit_t complained;
     drain_t drain;
 } notifier_t;

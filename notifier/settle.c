@@ -1,4 +1,5 @@
 /* A batch of events, its commit to the journal, and what follows from that. */
+#include "common/backoff.h"
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/metrics.h"
@@ -44,10 +45,8 @@ static void ask_again_later(notifier_t *notifier) {
     batch_drop(notifier->batch);
     if (notifier->resend_at_ms)
         return;
-    notifier->resend_pause_ms = notifier->resend_pause_ms ? notifier->resend_pause_ms * 2 : RESEND_FIRST_MS;
-    if (notifier->resend_pause_ms > RESEND_LONGEST_MS)
-        notifier->resend_pause_ms = RESEND_LONGEST_MS;
-    notifier->resend_at_ms = clock_ms() + notifier->resend_pause_ms;
+    notifier->resend_at_ms =
+        clock_ms() + backoff_ms(RESEND_FIRST_MS, RESEND_LONGEST_MS, ++notifier->failed_commits);
 }
 
 void settle_ask_again(notifier_t *notifier) {
@@ -80,7 +79,7 @@ void settle_batch(notifier_t *notifier) {
         ask_again_later(notifier);
     } else if (events) {
         batch_settle(notifier->batch, notifier->listener, notifier->progress, clock_ms());
-        notifier->resend_pause_ms = 0;
+        notifier->failed_commits = 0;
     }
     arm_progress(notifier);
     if (notifier->strangers && notifier->current_listener)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/backoff.h"
 #include "common/clock.h"
 #include "common/condition.h"
 #include "common/limits.h"
@@ -118,12 +119,11 @@ static void complain(exporter_t *self, const char *why) {
 /* Exports the batch, again where that may help, until it is gone one way or the other. */
 static void send_batch(exporter_t *self) {
     char why[OTLP_WHY_BYTES];
-    int64_t pause_ms = OTLP_RETRY_FIRST_MS;
     otlp_result_t result = export_batch(self, why);
     for (int i = 1; result == OTLP_TRY_AGAIN && i < OTLP_TRIES && !atomic_load(&self->ending); i++) {
         complain(self, why);
-        wait_until(self, clock_ms() + pause_ms / 2 + (int64_t)arc4random_uniform((uint32_t)pause_ms), false);
-        pause_ms *= 2;
+        wait_until(self, clock_ms() + backoff_jittered(backoff_ms(OTLP_RETRY_FIRST_MS, OTLP_RETRY_LONGEST_MS, i)),
+                   false);
         result = export_batch(self, why);
     }
     if (result != OTLP_TAKEN) {

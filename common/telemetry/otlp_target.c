@@ -10,6 +10,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/percent.h"
 #include "common/telemetry/otlp_message.h"
 #include "common/utf8.h"
 #include "common/version.h"
@@ -41,29 +42,6 @@ static void complain(const char *variable, const char *needed) {
 
 /* --- lists of key=value -------------------------------------------------------------------------------- */
 
-static int digit_of(char c) {
-    return isdigit((unsigned char)c)    ? c - '0'
-           : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10
-                                        : -1;
-}
-
-bool otlp_percent_decode(char *text) {
-    char *to = text;
-    for (const char *from = text; *from; to++) {
-        if (*from != '%') {
-            *to = *from++;
-            continue;
-        }
-        int high = digit_of(from[1]), low = high < 0 ? -1 : digit_of(from[2]);
-        if (low < 0 || high * 16 + low == 0)
-            return false;
-        *to = (char)(high * 16 + low);
-        from += 3;
-    }
-    *to = 0;
-    return true;
-}
-
 static char *trimmed(char *text) {
     while (*text == ' ' || *text == '\t')
         text++;
@@ -87,7 +65,7 @@ static bool for_pairs(const char *list, bool (*each)(void *argument, const char 
             break;
         *equals = 0;
         char *key = trimmed(item), *value = trimmed(equals + 1);
-        good = *key && otlp_percent_decode(key) && otlp_percent_decode(value) && each(argument, key, value);
+        good = *key && percent_decode(key) == 0 && percent_decode(value) == 0 && each(argument, key, value);
     }
     free(copy);
     return good;

@@ -30,7 +30,4 @@ bool otlp_target_read(otlp_target_t *target, const settings_t *settings, otlp_si
                       const char *instance);
 void otlp_target_clear(otlp_target_t *target);
 
-/* Decodes %XX in place; false where a % is not followed by two digits or a NUL would come out. */
-bool otlp_percent_decode(char *text);
-
 #endif

@@ -26,7 +26,6 @@ child_t *child_new(stage_kind_t kind, int number) {
     child->pid = -1;
     child->ready = child->beats = -1;
     child->due_ms = INT64_MAX;
-    child->pause_ms = RESTART_FIRST_MS;
     if (kind == KIND_WRITER)
         snprintf(child->name, sizeof child->name, "writer-%d", number);
     else

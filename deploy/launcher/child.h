@@ -31,8 +31,8 @@ typedef struct child {
     int ready; /* our end of its OXIDICOM_READY_FD; -1: none */
     int beats; /* our end of its OXIDICOM_BEAT_FD; -1: none */
     int64_t started_ms;
-    int64_t due_ms;   /* when something happens to it by time alone; INT64_MAX: never */
-    int64_t pause_ms; /* before the next restart */
+    int64_t due_ms;       /* when something happens to it by time alone; INT64_MAX: never */
+    int64_t young_deaths; /* in a row */
 } child_t;
 
 child_t *child_new(stage_kind_t kind, int number);

@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/backoff.h"
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
@@ -27,11 +28,11 @@ typedef void action_fn(supervisor_t *supervisor, child_t *child);
 static void wait_to_restart(supervisor_t *supervisor, child_t *child) {
     (void)supervisor;
     if (clock_ms() - child->started_ms >= RESTART_YOUNG_MS)
-        child->pause_ms = RESTART_FIRST_MS;
-    log_info(NULL, "%s is started again in %lld ms", child->name, (long long)child->pause_ms);
+        child->young_deaths = 0;
+    int64_t pause_ms = backoff_ms(RESTART_FIRST_MS, RESTART_LONGEST_MS, ++child->young_deaths);
+    log_info(NULL, "%s is started again in %lld ms", child->name, (long long)pause_ms);
     child->state = CHILD_WAITING;
-    child->due_ms = clock_ms() + child->pause_ms;
-    child->pause_ms = 2 * child->pause_ms < RESTART_LONGEST_MS ? 2 * child->pause_ms : RESTART_LONGEST_MS;
+    child->due_ms = clock_ms() + pause_ms;
 }
 
 /* How long a stage may be silent; what waits for storage may for longer. */

@@ -7,14 +7,13 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/broker/broker_tls.h"
 #include "notifier/broker/transport.h"
 
@@ -23,29 +22,19 @@
 #define PUBLISH_CHANNEL 2
 /* What RabbitMQ proposes, too. */
 #define FRAME_MAX_BYTES 131072
+#define HEARTBEAT_S     30
 /* Farewells are not waited for longer than this. */
 #define FAREWELL_TIMEOUT_MS 500
 
 typedef struct amqp {
     char *address; /* amqp_parse_url cuts it into the texts of `info` */
     struct amqp_connection_info info;
-    bool usable; /* it could be parsed */
     broker_tls_t tls;
     const char *queue;
     transport_results_t results;
     amqp_connection_state_t connection;
     bool healthy; /* an orderly close makes sense */
 } amqp_t;
-
-static int fail(failure_t *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static int fail(failure_t *failure, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(failure->text, sizeof failure->text, format, arguments);
-    va_end(arguments);
-    return -1;
-}
 
 static struct timeval timeout_of(int milliseconds) {
     return (struct timeval){.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
@@ -56,30 +45,31 @@ static struct timeval timeout_of(int milliseconds) {
 /* kombu writes the virtual host `/` as `//`, as nothing after the slash, or as %2F, and takes options behind a `?`;
  * rabbitmq-c knows only the third. Cuts the text to what rabbitmq-c reads. */
 static void normalize(char *address) {
-    char *authority = strstr(address, "://") + 3;
+    char *authority = strstr(address, "://") + strlen("://");
     authority[strcspn(authority, "?")] = 0;
     char *path = strchr(authority, '/');
     if (path && (strcmp(path, "/") == 0 || strcmp(path, "//") == 0))
         *path = 0;
 }
 
+static void destroy(void *transport) {
+    amqp_t *self = transport;
+    free(self->address);
+    free(self);
+}
+
 static void *create(const char *address, const settings_t *settings, transport_results_t results) {
-    amqp_t *self = calloc(1, sizeof *self);
-    if (!self || !(self->address = strdup(address)))
-        abort();
+    amqp_t *self = must(calloc(1, sizeof *self));
+    self->address = copy_text(address);
     self->queue = settings->queue_name;
     self->tls = broker_tls_of(settings);
     self->results = results;
     normalize(self->address);
     amqp_default_connection_info(&self->info); /* guest, guest, / */
-    self->usable = amqp_parse_url(self->address, &self->info) == AMQP_STATUS_OK;
-    return self;
-}
-
-static void destroy(void *transport) {
-    amqp_t *self = transport;
-    free(self->address);
-    free(self);
+    if (amqp_parse_url(self->address, &self->info) == AMQP_STATUS_OK)
+        return self;
+    destroy(self);
+    return NULL;
 }
 
 /* --- connecting ---------------------------------------------------------------------------------------- */
@@ -89,18 +79,18 @@ static int check_reply(amqp_rpc_reply_t reply, const char *what, failure_t *fail
     if (reply.reply_type == AMQP_RESPONSE_NORMAL)
         return 0;
     if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION)
-        return fail(failure, "%s: %s", what, amqp_error_string2(reply.library_error));
+        return failure_set(failure, "%s: %s", what, amqp_error_string2(reply.library_error));
     if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION && reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
         const amqp_connection_close_t *close = reply.reply.decoded;
-        return fail(failure, "%s: %d %.*s", what, close->reply_code, (int)close->reply_text.len,
-                    (const char *)close->reply_text.bytes);
+        return failure_set(failure, "%s: %d %.*s", what, close->reply_code, (int)close->reply_text.len,
+                           (const char *)close->reply_text.bytes);
     }
     if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION && reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
         const amqp_channel_close_t *close = reply.reply.decoded;
-        return fail(failure, "%s: %d %.*s", what, close->reply_code, (int)close->reply_text.len,
-                    (const char *)close->reply_text.bytes);
+        return failure_set(failure, "%s: %d %.*s", what, close->reply_code, (int)close->reply_text.len,
+                           (const char *)close->reply_text.bytes);
     }
-    return fail(failure, "%s: unexpected answer", what);
+    return failure_set(failure, "%s: unexpected answer", what);
 }
 
 /* A socket of the connection; NULL: with the failure. The certificate and the host in it are OpenSSL's to verify:
@@ -109,7 +99,7 @@ static amqp_socket_t *make_socket(amqp_t *self, failure_t *failure) {
     amqp_socket_t *socket =
         self->info.ssl ? amqp_ssl_socket_new(self->connection) : amqp_tcp_socket_new(self->connection);
     if (!socket)
-        fail(failure, "can't make a socket");
+        failure_set(failure, "can't make a socket");
     if (!socket || !self->info.ssl)
         return socket;
     amqp_ssl_socket_set_verify_peer(socket, 0);
@@ -130,12 +120,12 @@ static int open_socket(amqp_t *self, failure_t *failure) {
     if (status == AMQP_STATUS_OK)
         status = amqp_socket_open_noblock(socket, self->info.host, self->info.port, &timeout);
     if (status != AMQP_STATUS_OK)
-        return fail(failure, "%s", amqp_error_string2(status));
+        return failure_set(failure, "%s", amqp_error_string2(status));
     /* rabbitmq-c sends without a deadline: a broker that reads nothing any more must not hold the thread for ever.
      */
     unsigned most_ms = BROKER_CONFIRM_TIMEOUT_MS;
     if (setsockopt(amqp_get_sockfd(self->connection), IPPROTO_TCP, TCP_USER_TIMEOUT, &most_ms, sizeof most_ms) != 0)
-        return fail(failure, "can't set a timeout: %s", strerror(errno));
+        return failure_set(failure, "can't set a timeout: %s", strerror(errno));
     return 0;
 }
 
@@ -159,8 +149,8 @@ static int log_in(amqp_t *self, failure_t *failure) {
     entries[1].value.value.table = (amqp_table_t){.num_entries = 1, .entries = &listens};
     amqp_table_t properties = {.num_entries = 2, .entries = entries};
     amqp_rpc_reply_t reply = amqp_login_with_properties(
-        self->connection, self->info.vhost, AMQP_DEFAULT_MAX_CHANNELS, FRAME_MAX_BYTES, BROKER_HEARTBEAT_S,
-        &properties, AMQP_SASL_METHOD_PLAIN, self->info.user, self->info.password);
+        self->connection, self->info.vhost, AMQP_DEFAULT_MAX_CHANNELS, FRAME_MAX_BYTES, HEARTBEAT_S, &properties,
+        AMQP_SASL_METHOD_PLAIN, self->info.user, self->info.password);
     failure->refused = is_refused(reply);
     return check_reply(reply, "login", failure);
 }
@@ -182,7 +172,7 @@ static int declare_queue(amqp_t *self, failure_t *failure) {
     log_info(NULL, "the queue is used as it is: %s", failure->text);
     amqp_channel_close_ok_t closed = {0};
     int status = amqp_send_method(self->connection, DECLARE_CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &closed);
-    return status == AMQP_STATUS_OK ? 0 : fail(failure, "%s", amqp_error_string2(status));
+    return status == AMQP_STATUS_OK ? 0 : failure_set(failure, "%s", amqp_error_string2(status));
 }
 
 static int open_channel(amqp_t *self, failure_t *failure) {
@@ -201,22 +191,16 @@ static void drop_connection(amqp_t *self) {
 
 static int connect_to(void *transport, failure_t *failure) {
     amqp_t *self = transport;
-    if (!self->usable)
-        return fail(failure, "OXIDICOM_AMQP_ADDRESS is not of the form amqp://user:password@host:port/vhost");
-    self->connection = amqp_new_connection();
-    if (!self->connection)
-        return fail(failure, "no memory");
-    failure_t reason = {0};
-    if (open_socket(self, &reason) == 0 && log_in(self, &reason) == 0 && declare_queue(self, &reason) == 0 &&
-        open_channel(self, &reason) == 0) {
+    self->connection = must(amqp_new_connection());
+    if (open_socket(self, failure) == 0 && log_in(self, failure) == 0 && declare_queue(self, failure) == 0 &&
+        open_channel(self, failure) == 0) {
         self->healthy = true;
         return 0;
     }
     /* rabbitmq-c says that TLS failed; OpenSSL, why. */
     const char *why = self->info.ssl ? broker_tls_reason() : NULL;
-    fail(failure, "%s:%d: %.150s%s%.50s", self->info.host, self->info.port, reason.text, why ? ": " : "",
-         why ? why : "");
-    failure->refused = reason.refused;
+    failure_set(failure, "%.100s:%d: %s%s%s", self->info.host, self->info.port, failure->text, why ? ": " : "",
+                why ? why : "");
     drop_connection(self);
     return -1;
 }
@@ -298,7 +282,7 @@ static int send_message(void *transport, const celery_message_t *message, uint64
     if (status == AMQP_STATUS_OK)
         return 0;
     self->healthy = false;
-    return fail(failure, "%s", amqp_error_string2(status));
+    return failure_set(failure, "%s", amqp_error_string2(status));
 }
 
 /* --- what comes back ----------------------------------------------------------------------------------- */
@@ -324,7 +308,7 @@ static int on_return(amqp_t *self, const amqp_frame_t *frame, failure_t *failure
 /* After a close by the broker nothing that was sent can be trusted to be confirmed. */
 static int on_close(amqp_t *self, int code, amqp_bytes_t text, failure_t *failure) {
     self->healthy = false;
-    return fail(failure, "closed by the broker: %d %.*s", code, (int)text.len, (const char *)text.bytes);
+    return failure_set(failure, "closed by the broker: %d %.*s", code, (int)text.len, (const char *)text.bytes);
 }
 
 static void on_blocked(amqp_t *self, const amqp_connection_blocked_t *blocked) {
@@ -384,14 +368,11 @@ static int service(void *transport, failure_t *failure) {
             return 0;
         if (status != AMQP_STATUS_OK) {
             self->healthy = false;
-            return fail(failure, "%s", amqp_error_string2(status));
+            return failure_set(failure, "%s", amqp_error_string2(status));
         }
         if (frame.frame_type == AMQP_FRAME_METHOD && on_method(self, &frame, failure) != 0)
             return -1;
     }
 }
 
-const transport_t TRANSPORT_AMQP = {"amqp://",    create,  connect_to, descriptor,
-                                    send_message, service, disconnect, destroy};
-const transport_t TRANSPORT_AMQPS = {"amqps://",   create,  connect_to, descriptor,
-                                     send_message, service, disconnect, destroy};
+const transport_t TRANSPORT_AMQP = {create, connect_to, descriptor, send_message, service, disconnect, destroy};

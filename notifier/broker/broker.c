@@ -2,22 +2,28 @@
 
 #include <sys/queue.h>
 
+#include "common/backoff.h"
+#include "common/broker_schemes.h"
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/broker/transport.h"
 
+/* Reconnecting: first and longest pause, doubled in between, and the one after the broker has refused the user. */
+#define RETRY_FIRST_MS   100
+#define RETRY_LONGEST_MS 10000
+#define REFUSED_RETRY_MS 30000
 /* A broker that stays away is mentioned again after this. */
-#define ABSENT_INTERVAL_MS 60000
+#define ABSENT_INTERVAL_MS              60000
 
-static const transport_t *const TRANSPORTS[] = {&TRANSPORT_AMQP,  &TRANSPORT_AMQPS,  &TRANSPORT_FILESYSTEM,
-                                                &TRANSPORT_REDIS, &TRANSPORT_REDISS, &TRANSPORT_REDIS_SOCKET,
-                                                &TRANSPORT_UNIX};
+#define TRANSPORT(form, transport, ...) &TRANSPORT_##transport,
+static const transport_t *const TRANSPORTS[] = {BROKER_SCHEMES(TRANSPORT)};
 
 /* One address of the setting, tried in turn with the others. */
 typedef struct destination {
+    int scheme;
     const transport_t *transport;
-    void *connection;
+    void *connection; /* NULL: the address is not of the scheme's form */
 } destination_t;
 
 /* A registration that the broker has and has said nothing about. */
@@ -39,7 +45,8 @@ typedef struct broker {
     bool blocked;            /* an alarm of the broker: confirms may take as long as it takes */
     bool complained_refused; /* that the broker does not let us in was said last */
     uint64_t last_tag;       /* of this connection */
-    int64_t retry_at_ms, pause_ms, connected_ms, complained_ms;
+    int64_t retry_at_ms, connected_ms, complained_ms;
+    int64_t failures;                 /* to connect, in a row */
     TAILQ_HEAD(sent_list, sent) sent; /* oldest first */
 } broker_t;
 
@@ -71,11 +78,6 @@ static destination_t *current(broker_t *broker) {
     return destination;
 }
 
-/* Between half and the whole of the pause, so that many notifiers do not come back at the same moment. */
-static int64_t jittered(int64_t pause_ms) {
-    return pause_ms / 2 + (int64_t)arc4random_uniform((uint32_t)(pause_ms / 2 + 1));
-}
-
 /* That a broker is not there passes; that it does not let us in is for people to put right. */
 static void complain(broker_t *broker, const failure_t *failure) {
     int64_t now = clock_ms();
@@ -92,10 +94,8 @@ static void complain(broker_t *broker, const failure_t *failure) {
 }
 
 static void retry_later(broker_t *broker, const failure_t *failure) {
-    broker->pause_ms = broker->pause_ms ? broker->pause_ms * 2 : BROKER_RETRY_FIRST_MS;
-    if (broker->pause_ms > BROKER_RETRY_LONGEST_MS)
-        broker->pause_ms = BROKER_RETRY_LONGEST_MS;
-    broker->retry_at_ms = clock_ms() + jittered(failure->refused ? BROKER_REFUSED_RETRY_MS : broker->pause_ms);
+    int64_t pause_ms = backoff_ms(RETRY_FIRST_MS, RETRY_LONGEST_MS, ++broker->failures);
+    broker->retry_at_ms = clock_ms() + backoff_jittered(failure->refused ? REFUSED_RETRY_MS : pause_ms);
     complain(broker, failure);
     link_state_down(broker->state, failure->text);
 }
@@ -112,17 +112,23 @@ static void disconnect(broker_t *broker, const failure_t *failure) {
     }
     say(broker->pipe, BROKER_DISCONNECTED, NULL);
     /* A connection that held for a while is no sign of a broker that takes none. */
-    if (now - broker->connected_ms >= BROKER_RETRY_LONGEST_MS)
-        broker->pause_ms = broker->complained_ms = 0;
+    if (now - broker->connected_ms >= RETRY_LONGEST_MS)
+        broker->failures = broker->complained_ms = 0;
     retry_later(broker, failure);
+}
+
+static int connect_to(destination_t *destination, failure_t *failure) {
+    if (!destination->connection)
+        return failure_set(failure, "OXIDICOM_AMQP_ADDRESS is not of the form %s",
+                           BROKERS[destination->scheme].form);
+    return destination->transport->connect(destination->connection, failure);
 }
 
 /* One round over all addresses. */
 static void try_to_connect(broker_t *broker) {
     failure_t failure = {0}, said = {0};
     for (size_t i = 0; i < broker->destinations_count; i++) {
-        destination_t *destination = current(broker);
-        if (destination->transport->connect(destination->connection, &failure) == 0) {
+        if (connect_to(current(broker), &failure) == 0) {
             broker->connected = true;
             broker->connected_ms = clock_ms();
             broker->last_tag = 0;
@@ -148,7 +154,7 @@ static void settle(broker_t *broker, sent_t *sent, outcome_t outcome, const char
         registration_fail(registration, outcome, "%s", why);
     } else if (registration->outcome != OUTCOME_REJECTED) { /* what was returned is confirmed, too */
         registration->outcome = OUTCOME_CONFIRMED;
-        broker->pause_ms = broker->complained_ms = 0;
+        broker->failures = broker->complained_ms = 0;
     }
     give_back(broker, registration);
 }
@@ -191,9 +197,7 @@ static void on_blocked(void *self, const char *why) {
 static void send_message(broker_t *broker, registration_t *registration) {
     failure_t failure = {0};
     celery_message_t message;
-    sent_t *sent = calloc(1, sizeof *sent);
-    if (!sent)
-        abort();
+    sent_t *sent = must(calloc(1, sizeof *sent));
     *sent = (sent_t){.registration = registration,
                      .tag = ++broker->last_tag,
                      .deadline_ms = clock_ms() + BROKER_CONFIRM_TIMEOUT_MS};
@@ -268,31 +272,27 @@ static void run(broker_t *broker) {
 
 static void add_destination(broker_t *broker, const char *address) {
     transport_results_t results = {broker, on_settled, on_returned, on_blocked};
-    for (size_t i = 0; i < sizeof TRANSPORTS / sizeof *TRANSPORTS; i++) {
-        if (strncmp(address, TRANSPORTS[i]->scheme, strlen(TRANSPORTS[i]->scheme)) != 0)
-            continue;
-        destination_t *destination = &broker->destinations[broker->destinations_count++];
-        destination->transport = TRANSPORTS[i];
-        destination->connection = TRANSPORTS[i]->create(address, broker->settings, results);
-    }
+    int scheme = broker_scheme_of(address);
+    assert(scheme >= 0); /* the settings have seen to it */
+    broker->destinations[broker->destinations_count++] =
+        (destination_t){scheme, TRANSPORTS[scheme], TRANSPORTS[scheme]->create(address, broker->settings, results)};
 }
 
 /* The addresses of the setting, separated by `;` as kombu has it. */
 static void make_destinations(broker_t *broker) {
-    char *addresses = strdup(broker->settings->broker_address), *rest = addresses;
-    if (!addresses || !(broker->destinations = calloc(strlen(addresses) + 1, sizeof *broker->destinations)))
-        abort();
+    char *addresses = copy_text(broker->settings->broker_address), *rest = addresses;
+    broker->destinations = must(calloc(strlen(addresses) + 1, sizeof *broker->destinations));
     for (char *address; (address = strsep(&rest, ";"));)
         add_destination(broker, address);
     free(addresses);
-    assert(broker->destinations_count > 0); /* the settings know the schemes */
 }
 
 static void clear(broker_t *broker) {
     if (broker->connected)
         current(broker)->transport->disconnect(current(broker)->connection);
     for (size_t i = 0; i < broker->destinations_count; i++)
-        broker->destinations[i].transport->destroy(broker->destinations[i].connection);
+        if (broker->destinations[i].connection)
+            broker->destinations[i].transport->destroy(broker->destinations[i].connection);
     free(broker->destinations);
     while (!TAILQ_EMPTY(&broker->sent))
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ */

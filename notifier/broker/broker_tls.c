@@ -26,10 +26,9 @@ const char *broker_tls_reason(void) {
     return error ? ERR_reason_error_string(error) : NULL;
 }
 
-static int fail(failure_t *failure, const char *what, const char *path) {
+static int unusable(failure_t *failure, const char *what, const char *path) {
     const char *reason = broker_tls_reason();
-    snprintf(failure->text, sizeof failure->text, "can't use %s %.150s: %s", what, path,
-             reason ? reason : "unknown reason");
+    failure_set(failure, "can't use %s %.150s: %s", what, path, reason ? reason : "unknown reason");
     broker_tls_forget_reason();
     return -1;
 }
@@ -53,9 +52,9 @@ static int show_certificate(SSL_CTX *context, const broker_tls_t *tls, failure_t
     const char *key = tls->key ? tls->key : tls->certificate;
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     if (SSL_CTX_use_certificate_chain_file(context, tls->certificate) != 1)
-        return fail(failure, "the certificate", tls->certificate);
+        return unusable(failure, "the certificate", tls->certificate);
     if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
-        return fail(failure, "the private key", key);
+        return unusable(failure, "the private key", key);
     return 0;
 }
 
@@ -64,20 +63,20 @@ static int set_trust(SSL_CTX *context, const broker_tls_t *tls, const char *host
     if (!tls->verify)
         return 0;
     if (tls->ca && SSL_CTX_load_verify_file(context, tls->ca) != 1)
-        return fail(failure, "the CA", tls->ca);
+        return unusable(failure, "the CA", tls->ca);
     if (!tls->ca && SSL_CTX_set_default_verify_paths(context) != 1)
-        return fail(failure, "the CAs of", "the system");
+        return unusable(failure, "the CAs of", "the system");
     X509_VERIFY_PARAM *wanted = SSL_CTX_get0_param(context);
     X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (X509_VERIFY_PARAM_set1_ip_asc(wanted, host) != 1 && X509_VERIFY_PARAM_set1_host(wanted, host, 0) != 1)
-        return fail(failure, "the host", host);
+        return unusable(failure, "the host", host);
     return 0;
 }
 
 int broker_tls_configure(SSL_CTX *context, const broker_tls_t *tls, const char *host, failure_t *failure) {
     broker_tls_forget_reason();
     if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
-        return fail(failure, "TLS", "1.2");
+        return unusable(failure, "TLS", "1.2");
     if (tls->certificate && show_certificate(context, tls, failure) != 0)
         return -1;
     return set_trust(context, tls, host, failure);

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "common/settings.h"
-#include "notifier/broker/transport.h"
+#include "notifier/broker/failure.h"
 
 /* Paths of PEM files, or NULL. They belong to the settings or to an address. */
 typedef struct broker_tls {

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/broker_schemes.h"
 #include "common/clock.h"
+#include "common/memory.h"
 #include "notifier/broker/transport.h"
 
 typedef struct filesystem {
@@ -19,15 +21,9 @@ typedef struct filesystem {
     int descriptor; /* of the folder; -1: not connected */
 } filesystem_t;
 
-static int fail(failure_t *failure, const filesystem_t *self, const char *what) {
-    snprintf(failure->text, sizeof failure->text, "can't %s %.150s: %s", what, self->folder, strerror(errno));
-    return -1;
-}
-
 static void *create(const char *address, const settings_t *settings, transport_results_t results) {
-    filesystem_t *self = calloc(1, sizeof *self);
-    if (!self || !(self->folder = strdup(address + strlen("filesystem://"))))
-        abort();
+    filesystem_t *self = must(calloc(1, sizeof *self));
+    self->folder = copy_text(broker_scheme_rest(address));
     self->queue = settings->queue_name;
     self->results = results;
     self->descriptor = -1;
@@ -42,15 +38,14 @@ static void destroy(void *transport) {
 
 static int connect_to(void *transport, failure_t *failure) {
     filesystem_t *self = transport;
-    errno = EINVAL;
     if (self->folder[0] != '/')
-        return fail(failure, self, "use as an absolute path");
+        return failure_set(failure, "%.150s is no absolute path", self->folder);
     /* Parents are the operator's: a mistyped path should not grow a tree. */
     if (mkdir(self->folder, 0777) != 0 && errno != EEXIST)
-        return fail(failure, self, "make the folder");
+        return failure_set(failure, "can't make the folder %.150s: %s", self->folder, strerror(errno));
     self->descriptor = open(self->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (self->descriptor < 0 || faccessat(self->descriptor, ".", W_OK | X_OK, AT_EACCESS) != 0)
-        return fail(failure, self, "write into");
+        return failure_set(failure, "can't write into %.150s: %s", self->folder, strerror(errno));
     return 0;
 }
 
@@ -96,19 +91,20 @@ static bool put_file(const filesystem_t *self, const char *temporary, const char
 static int send_message(void *transport, const celery_message_t *message, uint64_t tag, failure_t *failure) {
     filesystem_t *self = transport;
     uuid_t id;
-    char name[UUID_STR_LEN], temporary[UUID_STR_LEN + 8], *final;
+    char name[UUID_STR_LEN], temporary[UUID_STR_LEN + 8];
     uuid_generate(id);
     uuid_unparse_lower(id, name);
     snprintf(temporary, sizeof temporary, ".%s.tmp", name);
-    if (asprintf(&final, "%lld_%s.%s.msg", (long long)clock_ms(), name, self->queue) < 0)
-        abort();
+    char *final = format_text("%lld_%s.%s.msg", (long long)clock_ms(), name, self->queue);
     char *text = celery_envelope(message, self->queue);
-    int status = put_file(self, temporary, final, text) ? 0 : fail(failure, self, "put a message into");
+    bool put = put_file(self, temporary, final, text);
+    if (put)
+        self->results.settled(self->results.self, tag, false, OUTCOME_CONFIRMED, NULL);
+    else
+        failure_set(failure, "can't put a message into %.150s: %s", self->folder, strerror(errno));
     free(text);
     free(final);
-    if (status == 0)
-        self->results.settled(self->results.self, tag, false, OUTCOME_CONFIRMED, NULL);
-    return status;
+    return put ? 0 : -1;
 }
 
 static int service(void *transport, failure_t *failure) {
@@ -117,5 +113,5 @@ static int service(void *transport, failure_t *failure) {
     return 0;
 }
 
-const transport_t TRANSPORT_FILESYSTEM = {"filesystem://", create,  connect_to, descriptor,
-                                          send_message,    service, disconnect, destroy};
+const transport_t TRANSPORT_FILESYSTEM = {create,  connect_to, descriptor, send_message,
+                                          service, disconnect, destroy};

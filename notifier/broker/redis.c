@@ -2,13 +2,12 @@
  * it. hiredis makes the commands and reads the answers. Redis confirms a push by answering it; how durable it is
  * then is a matter of Redis' own persistence. https://github.com/celery/kombu/blob/main/kombu/transport/redis.py */
 #include <hiredis/hiredis.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/broker/redis_address.h"
 #include "notifier/broker/stream.h"
 #include "notifier/broker/transport.h"
@@ -16,12 +15,13 @@
 /* Between the parts of a binding: routing key, pattern and queue. */
 #define SEPARATOR   "\x06\x16"
 #define BLOCK_BYTES 4096
+/* What Redis answers to a push is one line. */
+#define ANSWER_MAX_BYTES (64 * 1024)
 /* With each message its queue is bound: two commands, two answers. */
 #define COMMANDS_PER_MESSAGE 2
 
 typedef struct redis {
     redis_address_t address;
-    bool usable; /* it could be parsed */
     const char *queue;
     char *list, *bindings, *binding; /* keys with their prefix, and the member */
     transport_results_t results;
@@ -31,44 +31,6 @@ typedef struct redis {
     uint64_t answers;    /* to messages and their bindings */
 } redis_t;
 
-static int fail(failure_t *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static int fail(failure_t *failure, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(failure->text, sizeof failure->text, format, arguments);
-    va_end(arguments);
-    return -1;
-}
-
-static char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static char *text_of(const char *format, ...) {
-    char *text;
-    va_list arguments;
-    va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) < 0)
-        abort();
-    va_end(arguments);
-    return text;
-}
-
-static void *create(const char *address, const settings_t *settings, transport_results_t results) {
-    redis_t *self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
-    const char *prefix = settings->redis_key_prefix ? settings->redis_key_prefix : "";
-    broker_tls_t trust = broker_tls_of(settings);
-    self->usable = redis_address_parse(&self->address, address, &trust);
-    self->queue = settings->queue_name;
-    self->results = results;
-    /* kombu puts a message of priority 0 on the list without a suffix. */
-    self->list = text_of("%s%s", prefix, self->queue);
-    self->bindings = text_of("%s_kombu.binding.%s", prefix, self->queue);
-    self->binding = text_of("%s" SEPARATOR SEPARATOR "%s", self->queue, self->queue);
-    return self;
-}
-
 static void destroy(void *transport) {
     redis_t *self = transport;
     redis_address_clear(&self->address);
@@ -76,6 +38,23 @@ static void destroy(void *transport) {
     free(self->bindings);
     free(self->binding);
     free(self);
+}
+
+static void *create(const char *address, const settings_t *settings, transport_results_t results) {
+    redis_t *self = must(calloc(1, sizeof *self));
+    const char *prefix = settings->redis_key_prefix ? settings->redis_key_prefix : "";
+    broker_tls_t trust = broker_tls_of(settings);
+    self->queue = settings->queue_name;
+    self->results = results;
+    if (!redis_address_parse(&self->address, address, &trust)) {
+        destroy(self);
+        return NULL;
+    }
+    /* kombu puts a message of priority 0 on the list without a suffix. */
+    self->list = format_text("%s%s", prefix, self->queue);
+    self->bindings = format_text("%s_kombu.binding.%s", prefix, self->queue);
+    self->binding = format_text("%s" SEPARATOR SEPARATOR "%s", self->queue, self->queue);
+    return self;
 }
 
 /* --- commands and answers ------------------------------------------------------------------------------ */
@@ -97,7 +76,7 @@ static int take_answer(redis_t *self, redisReply **answer, failure_t *failure) {
     for (;;) {
         void *whole = NULL;
         if (redisReaderGetReply(self->reader, &whole) != REDIS_OK)
-            return fail(failure, "it does not answer as Redis does: %.100s", self->reader->errstr);
+            return failure_set(failure, "it does not answer as Redis does: %.100s", self->reader->errstr);
         *answer = whole;
         if (whole) {
             self->unread_bytes = 0;
@@ -107,10 +86,10 @@ static int take_answer(redis_t *self, redisReply **answer, failure_t *failure) {
         if (got <= 0)
             return (int)got;
         self->unread_bytes += (size_t)got;
-        if (self->unread_bytes > REDIS_ANSWER_MAX_BYTES)
-            return fail(failure, "it does not answer as Redis does: too much");
+        if (self->unread_bytes > ANSWER_MAX_BYTES)
+            return failure_set(failure, "it does not answer as Redis does: too much");
         if (redisReaderFeed(self->reader, block, (size_t)got) != REDIS_OK)
-            return fail(failure, "it does not answer as Redis does: %.100s", self->reader->errstr);
+            return failure_set(failure, "it does not answer as Redis does: %.100s", self->reader->errstr);
     }
 }
 
@@ -124,9 +103,7 @@ static void *refuse_list(const redisReadTask *task, int elements) {
 
 static redisReader *new_reader(void) {
     static redisReplyObjectFunctions functions;
-    redisReader *reader = redisReaderCreate();
-    if (!reader)
-        abort();
+    redisReader *reader = must(redisReaderCreate());
     functions = *reader->fn;
     functions.createArray = refuse_list;
     reader->fn = &functions;
@@ -197,7 +174,7 @@ static int ask(redis_t *self, int count, const char *const *words, int64_t deadl
     }
     *trouble = trouble_of(answer);
     if (*trouble != TROUBLE_NONE)
-        fail(failure, "%.20s: %.200s", words[0], why_of(answer));
+        failure_set(failure, "%.20s: %.200s", words[0], why_of(answer));
     freeReplyObject(answer);
     return *trouble == TROUBLE_NONE ? 0 : -1;
 }
@@ -249,24 +226,19 @@ static int connect_to(void *transport, failure_t *failure) {
     redis_t *self = transport;
     const redis_address_t *address = &self->address;
     int64_t deadline_ms = clock_ms() + BROKER_CONNECT_TIMEOUT_MS;
-    if (!self->usable)
-        return fail(failure, "OXIDICOM_AMQP_ADDRESS is not of the form redis://user:password@host:port/number or "
-                             "unix:///path?db=number");
-    failure_t reason = {0};
-    self->stream = address->path ? stream_open_unix(address->path, deadline_ms, &reason)
+    self->stream = address->path ? stream_open_unix(address->path, deadline_ms, failure)
                                  : stream_open_tcp(address->host, address->port,
-                                                   address->tls ? &address->trust : NULL, deadline_ms, &reason);
+                                                   address->tls ? &address->trust : NULL, deadline_ms, failure);
     self->reader = new_reader();
     self->unread_bytes = 0;
     self->answers = 0;
-    if (self->stream && log_in(self, deadline_ms, &reason) == 0 &&
-        select_database(self, deadline_ms, &reason) == 0 && bind_queue(self, deadline_ms, &reason) == 0)
+    if (self->stream && log_in(self, deadline_ms, failure) == 0 &&
+        select_database(self, deadline_ms, failure) == 0 && bind_queue(self, deadline_ms, failure) == 0)
         return 0;
     drop_connection(self);
-    failure->refused = reason.refused;
     if (address->path)
-        return fail(failure, "%.100s: %.150s", address->path, reason.text);
-    return fail(failure, "%.100s:%.5s: %.140s", address->host, address->port, reason.text);
+        return failure_set(failure, "%.100s: %s", address->path, failure->text);
+    return failure_set(failure, "%.100s:%.5s: %s", address->host, address->port, failure->text);
 }
 
 static void disconnect(void *transport) {
@@ -301,7 +273,7 @@ static int on_answer(redis_t *self, redisReply *answer, failure_t *failure) {
     trouble_t trouble = trouble_of(answer);
     if (trouble == TROUBLE_SERVER || (is_push && trouble == TROUBLE_USER)) {
         failure->refused = trouble == TROUBLE_USER;
-        return fail(failure, "%.200s", why_of(answer));
+        return failure_set(failure, "%.200s", why_of(answer));
     }
     if (!is_push)
         return 0;
@@ -310,7 +282,7 @@ static int on_answer(redis_t *self, redisReply *answer, failure_t *failure) {
     else if (answer->type == REDIS_REPLY_INTEGER && answer->integer > 0)
         self->results.settled(self->results.self, tag, false, OUTCOME_CONFIRMED, NULL);
     else
-        return fail(failure, "it does not answer as Redis does: no length of the list");
+        return failure_set(failure, "it does not answer as Redis does: no length of the list");
     return 0;
 }
 
@@ -329,10 +301,4 @@ static int service(void *transport, failure_t *failure) {
     }
 }
 
-#define REDIS_TRANSPORT(scheme)                                                                                    \
-    { scheme, create, connect_to, descriptor, send_message, service, disconnect, destroy }
-
-const transport_t TRANSPORT_REDIS = REDIS_TRANSPORT("redis://");
-const transport_t TRANSPORT_REDISS = REDIS_TRANSPORT("rediss://");
-const transport_t TRANSPORT_REDIS_SOCKET = REDIS_TRANSPORT("redis+socket://");
-const transport_t TRANSPORT_UNIX = REDIS_TRANSPORT("unix://");
+const transport_t TRANSPORT_REDIS = {create, connect_to, descriptor, send_message, service, disconnect, destroy};

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/memory.h"
 #include "common/percent.h"
 
 /* The database is a number; kombu takes nothing for 0. */
@@ -21,7 +22,7 @@ static bool set_verification(redis_address_t *address, const char *value) {
 }
 
 static bool set_option(redis_address_t *address, const char *name, char *value) {
-    if (!percent_decode(value))
+    if (percent_decode(value) < 0)
         return false;
     if (strcmp(name, "virtual_host") == 0 || strcmp(name, "db") == 0)
         return set_database(address, value[0] == '/' ? value + 1 : value);
@@ -53,7 +54,7 @@ static bool set_user(redis_address_t *address, char *user) {
     char *password = strchr(user, ':');
     if (password)
         *password++ = 0;
-    if (!percent_decode(user) || (password && !percent_decode(password)))
+    if (percent_decode(user) < 0 || (password && percent_decode(password) < 0))
         return false;
     address->user = *user ? user : NULL;
     address->password = password && *password ? password : NULL;
@@ -73,13 +74,11 @@ static bool set_host(redis_address_t *address, char *host) {
     *end = 0;
     address->host = *host ? host : "127.0.0.1";
     address->port = port ? end + 1 : "6379";
-    return percent_decode(host) && strspn(address->port, "0123456789") == strlen(address->port);
+    return percent_decode(host) >= 0 && strspn(address->port, "0123456789") == strlen(address->port);
 }
 
 bool redis_address_parse(redis_address_t *address, const char *text, const broker_tls_t *trust) {
-    *address = (redis_address_t){.text = strdup(text), .database = "0", .trust = *trust};
-    if (!address->text)
-        abort();
+    *address = (redis_address_t){.text = copy_text(text), .database = "0", .trust = *trust};
     char *authority = strstr(address->text, "://");
     if (!authority)
         return false;
@@ -101,11 +100,12 @@ bool redis_address_parse(redis_address_t *address, const char *text, const broke
         authority = at + 1;
     }
     if (is_unix) {
-        if (!path || *authority || !percent_decode(path))
+        if (!path || *authority || percent_decode(path) < 0)
             return false;
         *--path = '/';
         address->path = path;
-    } else if (!set_host(address, authority) || (path && (!percent_decode(path) || !set_database(address, path)))) {
+    } else if (!set_host(address, authority) ||
+               (path && (percent_decode(path) < 0 || !set_database(address, path)))) {
         return false;
     }
     return !has_query || set_options(address, query + 1);

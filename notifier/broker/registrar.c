@@ -2,12 +2,18 @@
 
 #include <sys/queue.h>
 
+#include "common/backoff.h"
+#include "common/broker_schemes.h"
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "common/telemetry/span.h"
 #include "notifier/broker/broker.h"
+
+/* A registration that the broker would not take is tried again after this, doubled each time. */
+#define RETRY_FIRST_MS   1000
+#define RETRY_LONGEST_MS (5 * 60 * 1000)
 
 /* What is with the broker, or has come back and is not recorded yet. */
 typedef struct under_way {
@@ -28,15 +34,12 @@ struct registrar {
 };
 
 registrar_t *registrar_new(journal_t *journal, zactor_t *broker, progress_t *progress, const settings_t *settings) {
-    registrar_t *registrar = calloc(1, sizeof *registrar);
-    if (!registrar)
-        abort();
+    registrar_t *registrar = must(calloc(1, sizeof *registrar));
     registrar->journal = journal;
     registrar->broker = broker;
     registrar->progress = progress;
     registrar->settings = settings;
-    if (asprintf(&registrar->span_name, "send %s", settings->queue_name) < 0)
-        abort();
+    registrar->span_name = format_text("send %s", settings->queue_name);
     TAILQ_INIT(&registrar->under_way);
     /* They count from the start of a process; whatever the broker minded, it gets another chance. */
     journal_run(journal, SQL_DUE_FORGET_RETRIES, NULL, 0);
@@ -104,20 +107,16 @@ static registration_t *read_due(registrar_t *registrar, int64_t reception) {
     sqlite3_stmt *row = journal_query(registrar->journal, SQL_DUE_READ, VALUES(NUMBER(reception)));
     while (journal_row(registrar->journal, row)) {
         registration_destroy(&registration);
-        registration = calloc(1, sizeof *registration);
-        if (!registration)
-            abort();
+        registration = must(calloc(1, sizeof *registration));
         registration->reception = reception;
         registration->series =
             ring__series__unpack(NULL, (size_t)sqlite3_column_bytes(row, 0), sqlite3_column_blob(row, 0));
         registration->began_at = sqlite3_column_int64(row, 1);
         registration->attempts = sqlite3_column_int64(row, 2);
-        registration->calling_ae = strdup((const char *)sqlite3_column_text(row, 3));
+        registration->calling_ae = copy_text((const char *)sqlite3_column_text(row, 3));
         registration->number = sqlite3_column_int64(row, 4);
         if (sqlite3_column_type(row, 5) != SQLITE_NULL)
             (void)traceparent_read(&registration->parent, (const char *)sqlite3_column_text(row, 5));
-        if (!registration->calling_ae)
-            abort();
     }
     if (registration && !registration->series)
         refuse_unreadable(registrar, &registration);
@@ -141,9 +140,7 @@ static registration_t *next_due(registrar_t *registrar, int64_t *after) {
 }
 
 static void hand_over(registrar_t *registrar, registration_t *registration) {
-    under_way_t *item = calloc(1, sizeof *item);
-    if (!item)
-        abort();
+    under_way_t *item = must(calloc(1, sizeof *item));
     item->reception = registration->reception;
     /* One that an operator asked for is a trace of its own. */
     registration->trace = trace_is_set(&registration->parent) ? trace_child(&registration->parent) : trace_begin();
@@ -177,12 +174,7 @@ void registrar_pump(registrar_t *registrar) {
 
 /* When a registration that was rejected `attempts` times is sent again. */
 static int64_t retry_at(int64_t attempts) {
-    int64_t pause_ms = REGISTRATION_RETRY_FIRST_MS;
-    for (int64_t i = 1; i < attempts && pause_ms < REGISTRATION_RETRY_LONGEST_MS; i++)
-        pause_ms *= 2;
-    if (pause_ms > REGISTRATION_RETRY_LONGEST_MS)
-        pause_ms = REGISTRATION_RETRY_LONGEST_MS;
-    return clock_ms() + pause_ms / 2 + (int64_t)arc4random_uniform((uint32_t)(pause_ms / 2 + 1));
+    return clock_ms() + backoff_jittered(backoff_ms(RETRY_FIRST_MS, RETRY_LONGEST_MS, attempts));
 }
 
 static void record(journal_t *journal, const registration_t *settled) {
@@ -206,9 +198,7 @@ static void record(journal_t *journal, const registration_t *settled) {
 
 /* The series' `done` has been said, but that it will never be registered must not be found in the log alone. */
 static void say_impossible(registrar_t *registrar, const registration_t *settled) {
-    char *text;
-    if (asprintf(&text, "this series can't be registered: %s", settled->why) < 0)
-        abort();
+    char *text = format_text("this series can't be registered: %s", settled->why);
     progress_error(registrar->progress, settled->calling_ae, settled->series->series_instance_uid, text);
     free(text);
 }
@@ -237,19 +227,12 @@ static void log_outcome(const registration_t *settled) {
     }
 }
 
-/* As OpenTelemetry's conventions for messaging have it. */
-static const char *system_of(const char *address) {
-    return strncmp(address, "amqp", 4) == 0    ? "rabbitmq"
-           : strncmp(address, "redis", 5) == 0 ? "redis"
-                                               : "filesystem";
-}
-
 static void say_span(const registrar_t *registrar, const registration_t *settled) {
     static const char *const errors[] = {
         [OUTCOME_UNSENT] = "unsent", [OUTCOME_REJECTED] = "rejected", [OUTCOME_IMPOSSIBLE] = "impossible"};
     const trace_context_t *parent = trace_is_set(&settled->parent) ? &settled->parent : NULL;
     span_t *span = span_new(&settled->trace, parent, registrar->span_name, SPAN_PRODUCER, settled->sent_ns);
-    span_text(span, "messaging.system", system_of(registrar->settings->broker_address));
+    span_text(span, "messaging.system", BROKERS[broker_scheme_of(registrar->settings->broker_address)].system);
     span_text(span, "messaging.operation.type", "send");
     span_text(span, "messaging.destination.name", registrar->settings->queue_name);
     span_text(span, "messaging.message.id", *settled->task_id ? settled->task_id : NULL);

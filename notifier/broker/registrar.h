@@ -8,6 +8,9 @@
 #include "notifier/journal/journal.h"
 #include "notifier/progress/progress.h"
 
+/* Registrations handed to the broker and not yet confirmed, at most. */
+#define REGISTRATIONS_IN_FLIGHT 64
+
 typedef struct registrar registrar_t;
 
 /* All must outlive it; `broker` as of broker_new, `progress` hears of series that can't be registered. */

@@ -14,16 +14,17 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/memory.h"
+#include "notifier/broker/transport.h"
+
+/* An idle connection is looked after so often by TCP, and lost after so many looks without an answer. */
+#define KEEPALIVE_S     30
+#define KEEPALIVE_LOOKS 3
 
 struct stream {
     int socket;
     SSL *tls; /* NULL: plain */
 };
-
-static int fail(failure_t *failure, const char *what, const char *why) {
-    snprintf(failure->text, sizeof failure->text, "%s: %.180s", what, why);
-    return -1;
-}
 
 /* Waits for `events`; -1: not until the deadline. */
 static int wait_for(const stream_t *stream, short events, int64_t deadline_ms, const char *what,
@@ -35,9 +36,9 @@ static int wait_for(const stream_t *stream, short events, int64_t deadline_ms, c
         if (ready > 0)
             return 0;
         if (ready == 0)
-            return fail(failure, what, "it takes too long");
+            return failure_set(failure, "%s: it takes too long", what);
         if (errno != EINTR)
-            return fail(failure, what, strerror(errno));
+            return failure_set(failure, "%s: %s", what, strerror(errno));
     }
 }
 
@@ -45,7 +46,7 @@ static int wait_for(const stream_t *stream, short events, int64_t deadline_ms, c
 
 /* A peer that is gone without a word must be noticed, with or without something to send. */
 static int set_options(int socket) {
-    int on = 1, idle_s = BROKER_KEEPALIVE_S, looks = BROKER_KEEPALIVE_LOOKS;
+    int on = 1, idle_s = KEEPALIVE_S, looks = KEEPALIVE_LOOKS;
     unsigned most_ms = BROKER_CONFIRM_TIMEOUT_MS;
     bool set = setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == 0 &&
                setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
@@ -65,21 +66,19 @@ static int connect_to(stream_t *stream, const struct sockaddr *address, socklen_
         return 0;
     /* EAGAIN: the queue of a Unix socket is full, which passes; there is nothing to wait for. */
     if (errno != EINPROGRESS)
-        return fail(failure, "connect", strerror(errno));
+        return failure_set(failure, "connect: %s", strerror(errno));
     if (wait_for(stream, POLLOUT, deadline_ms, "connect", failure) != 0)
         return -1;
     if (getsockopt(stream->socket, SOL_SOCKET, SO_ERROR, &error, &error_size) != 0)
         error = errno;
-    return error == 0 ? 0 : fail(failure, "connect", strerror(error));
+    return error == 0 ? 0 : failure_set(failure, "connect: %s", strerror(error));
 }
 
 static stream_t *new_stream(int family, failure_t *failure) {
-    stream_t *stream = calloc(1, sizeof *stream);
-    if (!stream)
-        abort();
+    stream_t *stream = must(calloc(1, sizeof *stream));
     stream->socket = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (stream->socket < 0 || (family != AF_UNIX && set_options(stream->socket) != 0)) {
-        fail(failure, "socket", strerror(errno));
+        failure_set(failure, "socket: %s", strerror(errno));
         stream_close(&stream);
     }
     return stream;
@@ -95,7 +94,7 @@ static stream_t *open_address(const struct sockaddr *address, socklen_t size, in
 
 static int fail_tls(failure_t *failure, const char *what) {
     const char *reason = broker_tls_reason();
-    return fail(failure, what, reason ? reason : "the connection was closed");
+    return failure_set(failure, "%s: %s", what, reason ? reason : "the connection was closed");
 }
 
 static int shake_hands(stream_t *stream, int64_t deadline_ms, failure_t *failure) {
@@ -120,14 +119,12 @@ static bool is_address(const char *host) {
 
 static int start_tls(stream_t *stream, const char *host, const broker_tls_t *tls, int64_t deadline_ms,
                      failure_t *failure) {
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    if (!context)
-        abort();
+    SSL_CTX *context = must(SSL_CTX_new(TLS_client_method()));
     SSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     int status = broker_tls_configure(context, tls, host, failure);
     if (status == 0) {
-        stream->tls = SSL_new(context); /* keeps the context */
-        if (!stream->tls || SSL_set_fd(stream->tls, stream->socket) != 1 ||
+        stream->tls = must(SSL_new(context)); /* keeps the context */
+        if (SSL_set_fd(stream->tls, stream->socket) != 1 ||
             (!is_address(host) && SSL_set_tlsext_host_name(stream->tls, host) != 1))
             abort();
         status = shake_hands(stream, deadline_ms, failure);
@@ -141,7 +138,7 @@ stream_t *stream_open_tcp(const char *host, const char *port, const broker_tls_t
     struct addrinfo *found, hints = {.ai_socktype = SOCK_STREAM};
     int status = getaddrinfo(host, port, &hints, &found);
     if (status != 0) {
-        fail(failure, "name", gai_strerror(status));
+        failure_set(failure, "name: %s", gai_strerror(status));
         return NULL;
     }
     stream_t *stream = NULL;
@@ -156,7 +153,7 @@ stream_t *stream_open_tcp(const char *host, const char *port, const broker_tls_t
 stream_t *stream_open_unix(const char *path, int64_t deadline_ms, failure_t *failure) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) > SOCKET_PATH_MAX_BYTES) {
-        fail(failure, "connect", strerror(ENAMETOOLONG));
+        failure_set(failure, "connect: %s", strerror(ENAMETOOLONG));
         return NULL;
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
@@ -191,7 +188,7 @@ static ssize_t write_some(stream_t *stream, const void *bytes, size_t size, shor
         ssize_t written = send(stream->socket, bytes, size, MSG_NOSIGNAL);
         if (written >= 0 || errno == EAGAIN || errno == EINTR)
             return written < 0 ? 0 : written;
-        return fail(failure, "write", strerror(errno));
+        return failure_set(failure, "write: %s", strerror(errno));
     }
     size_t written = 0;
     broker_tls_forget_reason();
@@ -219,7 +216,7 @@ ssize_t stream_read(stream_t *stream, void *bytes, size_t size, failure_t *failu
         ssize_t got = recv(stream->socket, bytes, size, 0);
         if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))
             return got < 0 ? 0 : got;
-        return fail(failure, "read", got == 0 ? "the connection was closed" : strerror(errno));
+        return failure_set(failure, "read: %s", got == 0 ? "the connection was closed" : strerror(errno));
     }
     size_t got = 0;
     broker_tls_forget_reason();

@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 #include "notifier/broker/broker_tls.h"
-#include "notifier/broker/transport.h"
+#include "notifier/broker/failure.h"
 
 typedef struct stream stream_t;
 

@@ -1,5 +1,6 @@
 /* What a kind of broker must be able to do. broker.c drives it from a thread of its own, so that everything here
- * may block for a bounded time. One transport per scheme of OXIDICOM_AMQP_ADDRESS. */
+ * may block for a bounded time. common/broker_schemes.h says which
+ * addresses are whose. */
 #ifndef NOTIFIER_BROKER_TRANSPORT_H
 #define NOTIFIER_BROKER_TRANSPORT_H
 
@@ -8,7 +9,13 @@
 #include <stdint.h>
 
 #include "common/settings.h"
+#include "notifier/broker/failure.h"
 #include "notifier/cube/celery.h"
+
+#define BROKER_CONNECT_TIMEOUT_MS 5000
+#define BROKER_CONFIRM_TIMEOUT_MS 30000
+/* A quiet connection is looked after this often: heartbeats, confirms that stay away. */
+#define BROKER_SERVICE_MS 1000
 
 /* How a transport tells what became of the messages that `send` took. */
 typedef struct transport_results {
@@ -22,16 +29,9 @@ typedef struct transport_results {
     void (*blocked)(void *self, const char *why);
 } transport_results_t;
 
-/* Where a transport writes why something failed; never a secret. */
-typedef struct failure {
-    char text[256];
-    bool refused; /* the broker is there, and does not let this user in: people must help */
-} failure_t;
-
 typedef struct transport {
-    const char *scheme; /* with :// */
-    /* `address`: one address of that scheme; the settings outlive the transport. Never fails; nothing is connected.
-     */
+    /* `address`: one address of that scheme; the settings outlive the transport. Nothing is connected. NULL: the
+     * address is not of its form. */
     void *(*create)(const char *address, const settings_t *settings, transport_results_t results);
     /* Returns 0, or -1 with the failure. */
     int (*connect)(void *self, failure_t *failure);
@@ -49,7 +49,6 @@ typedef struct transport {
     void (*destroy)(void *self);
 } transport_t;
 
-extern const transport_t TRANSPORT_AMQP, TRANSPORT_AMQPS, TRANSPORT_FILESYSTEM, TRANSPORT_REDIS, TRANSPORT_REDISS,
-    TRANSPORT_REDIS_SOCKET, TRANSPORT_UNIX;
+extern const transport_t TRANSPORT_AMQP, TRANSPORT_REDIS, TRANSPORT_FILESYSTEM;
 
 #endif

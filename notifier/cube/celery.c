@@ -6,7 +6,6 @@
 
 #include "common/host.h"
 #include "common/memory.h"
-#include "notifier/cube/python_repr.h"
 
 /* Separators and escapes of Python's json.dumps. */
 #define AS_PYTHON JSON_ENSURE_ASCII
@@ -17,8 +16,7 @@ void celery_sender_init(celery_sender_t *sender) {
     uuid_generate(id);
     uuid_unparse_lower(id, sender->reply_to);
     host_read_name(host);
-    if (asprintf(&sender->origin, "oxidicom@%s", host) < 0)
-        abort();
+    sender->origin = format_text("oxidicom@%s", host);
 }
 
 void celery_sender_clear(celery_sender_t *sender) {
@@ -26,15 +24,24 @@ void celery_sender_clear(celery_sender_t *sender) {
     sender->origin = NULL;
 }
 
+static const char *text_of(json_t *arguments, const char *name) {
+    const char *text = json_string_value(json_object_get(arguments, name));
+    return text ? text : "";
+}
+
+/* The arguments as workers log them and monitors show them: which series, and no patient. */
+static json_t *make_repr(json_t *arguments) {
+    return must(json_sprintf("{'StudyInstanceUID': '%s', 'SeriesInstanceUID': '%s', ...}",
+                             text_of(arguments, "StudyInstanceUID"), text_of(arguments, "SeriesInstanceUID")));
+}
+
 static json_t *make_headers(const celery_sender_t *sender, const char *id, const char *traceparent,
                             json_t *arguments) {
-    char *repr = must(python_repr(arguments));
     json_t *headers =
-        must(json_pack("{s:s, s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:i, s:[n, n], s:s, s:n, s:s, s:s, s:s, s:b}",
+        must(json_pack("{s:s, s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:i, s:[n, n], s:s, s:n, s:s, s:o, s:s, s:b}",
                        "lang", "py", "task", CELERY_TASK, "id", id, "shadow", "eta", "expires", "group",
                        "group_index", "retries", 0, "timelimit", "root_id", id, "parent_id", "argsrepr", "()",
-                       "kwargsrepr", repr, "origin", sender->origin, "ignore_result", 0));
-    free(repr);
+                       "kwargsrepr", make_repr(arguments), "origin", sender->origin, "ignore_result", 0));
     /* Whoever runs the task can go on with the trace. */
     if (*traceparent)
         json_object_set_new(headers, "traceparent", must(json_string(traceparent)));

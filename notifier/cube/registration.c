@@ -9,11 +9,21 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/utf8.h"
 
 #define SERVICES "SERVICES/PACS/"
+
+/* CUBE's columns, in characters (its models of PACS and PACSSeries). */
+#define CUBE_PATIENT_ID_MAX       100
+#define CUBE_PATIENT_NAME_MAX     150
+#define CUBE_ACCESSION_NUMBER_MAX 100
+#define CUBE_MODALITY_MAX         15
+#define CUBE_PROTOCOL_NAME_MAX    64
+#define CUBE_DESCRIPTION_MAX      400
+#define CUBE_PATH_MAX             1024
+#define CUBE_PACS_NAME_MAX        20
 
 void registration_destroy(registration_t **self_p) {
     registration_t *registration = *self_p;
@@ -30,8 +40,7 @@ void registration_fail(registration_t *registration, outcome_t outcome, const ch
     va_list arguments;
     free(registration->why);
     va_start(arguments, format);
-    if (vasprintf(&registration->why, format, arguments) < 0)
-        abort();
+    registration->why = vformat_text(format, arguments);
     va_end(arguments);
     registration->outcome = outcome;
 }
@@ -62,12 +71,7 @@ char *registration_problem(const Ring__Series *series) {
     else if (name == 0 || longer_than(series->pacs_name, CUBE_PACS_NAME_MAX))
         /* Cut, it would not be the folder's name any more. */
         why = "pacs_name does not have 1 to 20 characters";
-    if (!why)
-        return NULL;
-    char *copy = strdup(why);
-    if (!copy)
-        abort();
-    return copy;
+    return why ? copy_text(why) : NULL;
 }
 
 /* --- the number of files ------------------------------------------------------------------------------- */
@@ -107,9 +111,7 @@ static int count_names(DIR *listing, int64_t *count) {
 
 /* An unmounted volume looks like an empty one; then nothing of SERVICES is there either. */
 static bool storage_there(const char *files_root) {
-    char *path;
-    if (asprintf(&path, "%s/" SERVICES, files_root) < 0)
-        abort();
+    char *path = format_text("%s/" SERVICES, files_root);
     bool there = access(path, F_OK) == 0;
     free(path);
     return there;
@@ -135,13 +137,11 @@ void registration_set_task_id(registration_t *registration) {
     static const uuid_t namespace = {0x5f, 0x0c, 0x7a, 0x54, 0x0b, 0x0e, 0x4d, 0x0b,
                                      0x9d, 0x0c, 0x4c, 0x1f, 0x6e, 0x8a, 0x2b, 0x71};
     const Ring__Series *series = registration->series;
-    char *name;
     uuid_t id;
     /* When it began tells receptions of two journals with the same number apart. */
-    if (asprintf(&name, "%s\n%s\n%lld\n%lld\n%lld", series->series_instance_uid, series->folder,
-                 (long long)registration->ndicom, (long long)registration->number,
-                 (long long)registration->began_at) < 0)
-        abort();
+    char *name = format_text("%s\n%s\n%lld\n%lld\n%lld", series->series_instance_uid, series->folder,
+                             (long long)registration->ndicom, (long long)registration->number,
+                             (long long)registration->began_at);
     uuid_generate_sha1(id, namespace, name, strlen(name));
     uuid_unparse_lower(id, registration->task_id);
     free(name);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/broker_schemes.h"
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/version.h"
@@ -135,12 +136,6 @@ static void add_value(void *argument, const board_value_t *value) {
     json_object_set_new(object, key, json_integer(before + value->value));
 }
 
-/* The scheme alone: the rest of the address may have a password in it. */
-static json_t *broker_kind(const settings_t *settings) {
-    size_t size = strcspn(settings->broker_address, ":");
-    return json_stringn(settings->broker_address, size);
-}
-
 char *view_now(view_t *view, int64_t now_ms) {
     const view_sources_t *sources = &view->sources;
     char *health = health_json(sources->health, now_ms);
@@ -151,7 +146,7 @@ char *view_now(view_t *view, int64_t now_ms) {
     json_object_set_new(json, "figures", figures);
     json_object_set_new(json, "now", json_integer(clock_wall_ms()));
     set_text(json, "release", OXIDICOM_VERSION);
-    json_object_set_new(json, "broker_kind", broker_kind(sources->settings));
+    set_text(json, "broker_kind", BROKERS[broker_scheme_of(sources->settings->broker_address)].name);
     json_object_set_new(json, "phi", json_boolean(sources->settings->http_show_phi));
     json_object_set_new(json, "listener", listener_json(view));
     json_object_set_new(json, "series", series_json(view, SQL_PAGE_IN_RANGE, NULL, VIEW_RECEPTIONS));

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/limits.h"
+#include "common/memory.h"
 
 /* Bytes of the character at `s` that a subject's token must not hold (U+0000–1F and U+007F–9F are controls); 0: it
  * may. */
@@ -36,9 +36,7 @@ char *lonk_subject(const char *root, const char *calling_ae, const char *series_
         calling_ae = "_";
     if (!*series_uid)
         series_uid = "UNKNOWN";
-    char *subject = malloc(strlen(root) + strlen(calling_ae) + strlen(series_uid) + 3);
-    if (!subject)
-        abort();
+    char *subject = must(malloc(strlen(root) + strlen(calling_ae) + strlen(series_uid) + 3));
     char *to = stpcpy(subject, root);
     *to++ = '.';
     to = append_token(to, calling_ae);
@@ -56,9 +54,7 @@ void lonk_count(uint8_t payload[LONK_COUNT_BYTES], uint32_t count) {
 
 uint8_t *lonk_error(const char *text, size_t *size) {
     *size = 1 + strlen(text);
-    uint8_t *payload = malloc(*size);
-    if (!payload)
-        abort();
+    uint8_t *payload = must(malloc(*size));
     payload[0] = LONK_ERROR;
     memcpy(payload + 1, text, *size - 1);
     return payload;

@@ -12,6 +12,9 @@
 
 #define LONK_COUNT_BYTES 5
 
+/* Longer parts of a subject are cut: nats-server closes a connection whose protocol line passes 4096 bytes. */
+#define LONK_TOKEN_MAX_BYTES 1024
+
 /* "{root}.{calling AE}.{SeriesInstanceUID}"; what would end a token, match several or break NATS' line (space, `.`,
  * `*`, `>`, control characters) becomes `_` in the last two parts, an empty AE title too; an empty UID is UNKNOWN.
  * Free it. */

@@ -7,11 +7,30 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "common/backoff.h"
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/progress/lonk.h"
 #include "notifier/progress/nats_options.h"
+
+/* Ends of series that NATS has not confirmed are kept, so many and so long, and said again. */
+#define DONES_MAX    10000
+#define DONE_KEEP_MS (15 * 60 * 1000)
+/* Between two attempts to reach NATS, doubled in between. */
+#define RETRY_FIRST_MS   250
+#define RETRY_LONGEST_MS 2000
+/* A NATS that stays away is mentioned again after this. */
+#define COMPLAINT_INTERVAL_MS 60000
+/* How often NATS is asked whether it has the ends of series, how long its answer may take (less than a write), how
+ * long the connection has to outlive it, and how often an idle connection and the last messages are looked at. */
+#define ASK_INTERVAL_MS   100
+#define ANSWER_TIMEOUT_MS 900
+#define OUTLIVE_MS        250
+#define LOOK_INTERVAL_MS  250
+#define LAST_LOOK_MS      20
+/* How long the end of the process waits for the threads of cnats. */
+#define CLOSE_MS 2000
 
 /* The end of a series that NATS may not have. */
 typedef struct final {
@@ -30,7 +49,8 @@ struct nats_link {
     natsConnection *connection; /* NULL: none */
     uint64_t number;            /* of the connection, from 1 */
     bool broken;                /* something of what it should have said is lost */
-    int64_t retry_at_ms, pause_ms, complained_ms;
+    int64_t retry_at_ms, complained_ms;
+    int64_t failures;       /* to connect, in a row */
     natsStatus complaint;   /* what was complained about last */
     int64_t asked_ms;       /* when NATS was last asked whether it has everything */
     int64_t interrupted_ms; /* when there was no connection last; 0: never */
@@ -57,7 +77,7 @@ static bool is_connected(const nats_link_t *link) {
 /* Says once why there is no connection, and again when the reason is another or a minute has gone by. */
 static void complain(nats_link_t *link, natsStatus status, const char *why) {
     int64_t now = clock_ms();
-    if (link->complained_ms && status == link->complaint && now - link->complained_ms < NATS_COMPLAINT_INTERVAL_MS)
+    if (link->complained_ms && status == link->complaint && now - link->complained_ms < COMPLAINT_INTERVAL_MS)
         return;
     link->complained_ms = now;
     link->complaint = status;
@@ -96,23 +116,18 @@ static void try_to_connect(nats_link_t *link) {
         link_state_up(link->state);
         link->number++;
         link->broken = false;
-        link->pause_ms = link->complained_ms = link->asked_ms = 0;
+        link->failures = link->complained_ms = link->asked_ms = 0;
         return;
     }
-    link->pause_ms = link->pause_ms ? link->pause_ms * 2 : NATS_RETRY_FIRST_MS;
-    if (link->pause_ms > NATS_RETRY_LONGEST_MS)
-        link->pause_ms = NATS_RETRY_LONGEST_MS;
     link->interrupted_ms = clock_ms();
     link->retry_at_ms =
-        link->interrupted_ms + link->pause_ms / 2 + arc4random_uniform((uint32_t)link->pause_ms / 2);
+        link->interrupted_ms + backoff_jittered(backoff_ms(RETRY_FIRST_MS, RETRY_LONGEST_MS, ++link->failures));
     link_state_down(link->state, why);
     complain(link, status, why);
 }
 
 nats_link_t *nats_link_new(const settings_t *settings, link_state_t *state) {
-    nats_link_t *link = calloc(1, sizeof *link);
-    if (!link)
-        abort();
+    nats_link_t *link = must(calloc(1, sizeof *link));
     link->settings = settings;
     link->state = state;
     TAILQ_INIT(&link->finals);
@@ -139,13 +154,12 @@ static void forget(nats_link_t *link, final_t *final) {
 }
 
 static final_t *keep(nats_link_t *link, const char *subject, uint32_t count) {
-    if (link->finals_count == LONK_DONES_MAX) {
+    if (link->finals_count == DONES_MAX) {
         lose(link, "too many series have ended");
         forget(link, TAILQ_FIRST(&link->finals));
     }
-    final_t *final = calloc(1, sizeof *final);
-    if (!final || !(final->subject = strdup(subject)))
-        abort();
+    final_t *final = must(calloc(1, sizeof *final));
+    final->subject = copy_text(subject);
     final->count = count;
     final->since_ms = clock_ms();
     TAILQ_INSERT_TAIL(&link->finals, final, next);
@@ -154,7 +168,7 @@ static final_t *keep(nats_link_t *link, const char *subject, uint32_t count) {
 }
 
 static void forget_old(nats_link_t *link) {
-    int64_t oldest_ms = clock_ms() - LONK_DONE_KEEP_MS;
+    int64_t oldest_ms = clock_ms() - DONE_KEEP_MS;
     while (!TAILQ_EMPTY(&link->finals) && TAILQ_FIRST(&link->finals)->since_ms < oldest_ms) {
         lose(link, "NATS stays away");
         forget(link, TAILQ_FIRST(&link->finals)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
@@ -166,7 +180,7 @@ static void forget_old(nats_link_t *link) {
 static void forget_answered(nats_link_t *link) {
     if (!is_connected(link))
         return;
-    int64_t settled_ms = clock_ms() - NATS_SETTLE_MS;
+    int64_t settled_ms = clock_ms() - OUTLIVE_MS;
     final_t *next;
     for (final_t *final = TAILQ_FIRST(&link->finals); final; final = next) {
         next = TAILQ_NEXT(final, next);
@@ -194,7 +208,7 @@ static bool say(nats_link_t *link, const char *subject, const void *payload, siz
 static bool say_final(nats_link_t *link, final_t *final) {
     static const uint8_t done[] = {LONK_DONE};
     uint8_t count[LONK_COUNT_BYTES];
-    bool interrupted = link->interrupted_ms && clock_ms() - link->interrupted_ms < LONK_DONE_KEEP_MS;
+    bool interrupted = link->interrupted_ms && clock_ms() - link->interrupted_ms < DONE_KEEP_MS;
     lonk_count(count, final->count);
     if ((final->count > 0 && interrupted && !say(link, final->subject, count, sizeof count)) ||
         !say(link, final->subject, done, sizeof done))
@@ -254,14 +268,14 @@ int64_t nats_link_service(nats_link_t *link) {
     }
     forget_answered(link);
     if (TAILQ_EMPTY(&link->finals))
-        return NATS_LOOK_INTERVAL_MS;
-    int64_t left_ms = link->asked_ms + NATS_ASK_INTERVAL_MS - clock_ms();
+        return LOOK_INTERVAL_MS;
+    int64_t left_ms = link->asked_ms + ASK_INTERVAL_MS - clock_ms();
     if (left_ms > 0)
         return left_ms;
     say_finals(link);
     if (waits_for_answer(link))
-        ask(link, NATS_ANSWER_TIMEOUT_MS);
-    return NATS_ASK_INTERVAL_MS;
+        ask(link, ANSWER_TIMEOUT_MS);
+    return ASK_INTERVAL_MS;
 }
 
 void nats_link_flush(nats_link_t *link, int64_t ms) {
@@ -269,8 +283,8 @@ void nats_link_flush(nats_link_t *link, int64_t ms) {
     for (int64_t left_ms = ms; is_connected(link) && !TAILQ_EMPTY(&link->finals) && left_ms > 0;
          left_ms = deadline_ms - clock_ms()) {
         if (waits_for_answer(link))
-            ask(link, left_ms < NATS_ANSWER_TIMEOUT_MS ? left_ms : NATS_ANSWER_TIMEOUT_MS);
-        poll(NULL, 0, NATS_LAST_LOOK_MS);
+            ask(link, left_ms < ANSWER_TIMEOUT_MS ? left_ms : ANSWER_TIMEOUT_MS);
+        poll(NULL, 0, LAST_LOOK_MS);
         forget_answered(link);
     }
     if (!TAILQ_EMPTY(&link->finals))
@@ -287,7 +301,7 @@ void nats_link_destroy(nats_link_t **self_p) {
     natsConnection_Destroy(link->connection);
     natsOptions_Destroy(link->options);
     /* cnats' threads may still be about to say that the connection is lost. */
-    if (nats_CloseAndWait(NATS_CLOSE_MS) != NATS_OK)
+    if (nats_CloseAndWait(CLOSE_MS) != NATS_OK)
         log_debug(NULL, "cnats does not end");
     free(link);
     *self_p = NULL;

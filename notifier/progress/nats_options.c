@@ -4,9 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/percent.h"
+
+/* Servers in OXIDICOM_NATS_ADDRESS; further ones are not tried. */
+#define SERVERS_MAX        32
+#define CONNECT_TIMEOUT_MS 2000
+/* A NATS that leaves so many pings unanswered is taken for gone. */
+#define PING_INTERVAL_MS 5000
+#define PINGS_MAX        2
 
 static void on_disconnected(natsConnection *connection, void *closure) {
     (void)connection;
@@ -32,14 +39,12 @@ static natsStatus take_encoded_user(natsOptions *options, char *address) {
     if (!at || !memchr(user, '%', (size_t)(at - user)))
         return NATS_OK;
     *at = 0;
-    char *copy = strdup(user), *password;
-    if (!copy)
-        abort();
+    char *copy = copy_text(user), *password;
     memmove(user, at + 1, strlen(at + 1) + 1);
     if ((password = strchr(copy, ':')))
         *password++ = 0;
     natsStatus status = NATS_INVALID_ARG;
-    if (percent_decode(copy) && (!password || percent_decode(password)))
+    if (percent_decode(copy) >= 0 && (!password || percent_decode(password) >= 0))
         status = password ? natsOptions_SetUserInfo(options, copy, password) : natsOptions_SetToken(options, copy);
     free(copy);
     return status;
@@ -47,14 +52,12 @@ static natsStatus take_encoded_user(natsOptions *options, char *address) {
 
 /* The servers of the address, tried in their order, over TLS where one of them or a CA says so; and who we are. */
 static natsStatus set_servers(natsOptions *options, const settings_t *settings) {
-    const char *servers[NATS_SERVERS_MAX];
+    const char *servers[SERVERS_MAX];
     int count = 0;
     bool secure = settings->nats_ca != NULL;
-    char *addresses = strdup(settings->nats_address), *rest = addresses;
-    if (!addresses)
-        abort();
+    char *addresses = copy_text(settings->nats_address), *rest = addresses;
     natsStatus status = NATS_OK;
-    for (char *address; status == NATS_OK && count < NATS_SERVERS_MAX && (address = strsep(&rest, ","));) {
+    for (char *address; status == NATS_OK && count < SERVERS_MAX && (address = strsep(&rest, ","));) {
         secure = secure || strncmp(address, "tls://", strlen("tls://")) == 0;
         status = take_encoded_user(options, address);
         servers[count++] = address;
@@ -78,15 +81,15 @@ static natsStatus set_options(natsOptions *options, const settings_t *settings, 
     if (status == NATS_OK)
         status = natsOptions_SetName(options, "oxidicom-notifier");
     if (status == NATS_OK)
-        status = natsOptions_SetTimeout(options, NATS_CONNECT_TIMEOUT_MS);
+        status = natsOptions_SetTimeout(options, CONNECT_TIMEOUT_MS);
     if (status == NATS_OK)
         status = natsOptions_SetAllowReconnect(options, false);
     if (status == NATS_OK)
         status = natsOptions_SetWriteDeadline(options, NATS_WRITE_TIMEOUT_MS);
     if (status == NATS_OK)
-        status = natsOptions_SetPingInterval(options, NATS_PING_INTERVAL_MS);
+        status = natsOptions_SetPingInterval(options, PING_INTERVAL_MS);
     if (status == NATS_OK)
-        status = natsOptions_SetMaxPingsOut(options, NATS_PINGS_MAX);
+        status = natsOptions_SetMaxPingsOut(options, PINGS_MAX);
     if (status == NATS_OK)
         status = natsOptions_SetDisconnectedCB(options, on_disconnected, state);
     if (status == NATS_OK)

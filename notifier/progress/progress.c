@@ -3,6 +3,7 @@
 #include <czmq.h>
 #include <sys/queue.h>
 
+#include "common/memory.h"
 #include "notifier/progress/lonk.h"
 
 /* What was said about one open reception. */
@@ -35,9 +36,7 @@ static int compare_receptions(const void *a, const void *b) {
 }
 
 progress_t *progress_new(const char *root, int64_t interval_ms, progress_sink_t sink) {
-    progress_t *progress = calloc(1, sizeof *progress);
-    if (!progress)
-        abort();
+    progress_t *progress = must(calloc(1, sizeof *progress));
     *progress = (progress_t){root, interval_ms, sink, zhashx_new(), {0}};
     TAILQ_INIT(&progress->pending);
     zhashx_set_key_hasher(progress->entries, hash_reception);
@@ -77,9 +76,7 @@ void progress_destroy(progress_t **self_p) {
 }
 
 static entry_t *entry_new(progress_t *progress, int64_t reception, const char *calling_ae, const char *series_uid) {
-    entry_t *entry = calloc(1, sizeof *entry);
-    if (!entry)
-        abort();
+    entry_t *entry = must(calloc(1, sizeof *entry));
     entry->reception = reception;
     entry->subject = lonk_subject(progress->root, calling_ae, series_uid);
     zhashx_insert(progress->entries, &entry->reception, entry);

@@ -4,9 +4,12 @@
 #include <stdatomic.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/progress/nats_link.h"
+
+/* Messages taken from the queue before the connection is looked after again. */
+#define SLICE_MESSAGES 256
 
 struct publisher {
     zsock_t *queue;                /* PUSH, bounded */
@@ -63,7 +66,7 @@ static bool publish_next(work_t *work) {
 
 /* A slice of what waits. OXIDICOM_DEV_SLEEP pauses here and nowhere else. Returns whether the thread shall end. */
 static bool publish_some(work_t *work, zpoller_t *told) {
-    for (int i = 0; i < LONK_SLICE_MESSAGES && publish_next(work); i++) {
+    for (int i = 0; i < SLICE_MESSAGES && publish_next(work); i++) {
         if (work->settings->dev_sleep_ms == 0)
             continue;
         if (zpoller_wait(told, (int)work->settings->dev_sleep_ms) || zpoller_terminated(told))
@@ -107,9 +110,7 @@ static void publisher_thread(zsock_t *pipe, void *argument) {
 /* --- for the loop -------------------------------------------------------------------------------------- */
 
 publisher_t *publisher_new(const settings_t *settings, link_state_t *state) {
-    publisher_t *publisher = calloc(1, sizeof *publisher);
-    if (!publisher)
-        abort();
+    publisher_t *publisher = must(calloc(1, sizeof *publisher));
     if (!settings->nats_address)
         return publisher;
     static const char endpoint[] = "inproc://lonk";

@@ -9,6 +9,11 @@
 #include "common/link_state.h"
 #include "common/settings.h"
 
+/* LONK messages waiting for NATS; more are dropped and counted. */
+#define LONK_QUEUE_MESSAGES 10000
+/* How long the end of the process waits for NATS to take what is left. */
+#define LONK_FLUSH_MS 2000
+
 typedef struct publisher publisher_t;
 
 /* Without settings->nats_address everything is thrown away. `state` is written until the end. */

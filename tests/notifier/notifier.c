@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "notifier/broker/registrar.h"
 #include "tests/notifier/site.h"
 
 #define STATES "SELECT group_concat(state, ' ') FROM (SELECT state FROM reception ORDER BY id)"

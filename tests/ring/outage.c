@@ -2,7 +2,7 @@
  * registered once. OXIDICOM_TEST_OUTAGE: how many seconds each of the two outages lasts. */
 #include <stdlib.h>
 
-#include "common/limits.h"
+#include "notifier/broker/registrar.h"
 #include "tests/ring/ring.h"
 #include "tests/support/pacs.h"
 

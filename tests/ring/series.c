@@ -53,6 +53,19 @@ static json_t *recorded_call(const char *path, size_t n) {
     return call;
 }
 
+/* Celery's worker says of each task what its headers say of it. */
+static void expect_shown(const char *log, const json_t *call) {
+    size_t size;
+    char *said = file_content(log, &size);
+    char *shown =
+        text_of("'SeriesInstanceUID': '%s', ...}", json_string_value(json_object_get(call, "SeriesInstanceUID")));
+    cr_expect(strstr(said, shown), "%s does not say %s", log, shown);
+    cr_expect_null(strstr(said, json_string_value(json_object_get(call, "PatientName"))), "see %s", log);
+    cr_expect_null(strstr(said, json_string_value(json_object_get(call, "path"))), "see %s", log);
+    free(shown);
+    free(said);
+}
+
 static void compare_with_sent(const receiver_t *receiver, const char *folder, const char *series_folder,
                               const char *series, int count) {
     for (int i = 1; i <= count; i++) {
@@ -98,6 +111,7 @@ static void receive_series(const char *queue, const char *broker, const char *co
                  json_dumps(json_object_get(call, "faults"), 0));
     cr_assert_eq(json_integer_value(json_object_get(call, "ndicom")), 60);
     cr_assert_str_eq(json_string_value(json_object_get(call, "pacs_name")), calling_ae);
+    expect_shown(log, call);
     compare_with_sent(&receiver, folder, json_string_value(json_object_get(call, "path")), series, 60);
     json_decref(call);
     cr_assert(tap_await_done(tap, subject_of(calling_ae, series), 1, 10000));

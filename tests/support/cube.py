@@ -7,7 +7,8 @@ import datetime
 import json
 import os
 
-from celery import Celery
+from celery import Celery, signals
+from celery.utils.log import get_task_logger
 
 app = Celery('cube', broker=os.environ['CUBE_BROKER'])
 app.conf.update(task_ignore_result=True, worker_hijack_root_logger=False, broker_connection_retry=True)
@@ -21,6 +22,12 @@ elif os.environ.get('CUBE_KEY_PREFIX'):
 LENGTHS = {'PatientID': 100, 'PatientName': 150, 'AccessionNumber': 100, 'Modality': 15, 'ProtocolName': 64,
            'StudyDescription': 400, 'SeriesDescription': 400, 'path': 1024, 'pacs_name': 20,
            'StudyInstanceUID': 100, 'SeriesInstanceUID': 100}
+
+
+@signals.task_received.connect
+def log_request(request, **_):
+    """What people see of a task: the headers' texts for display."""
+    get_task_logger(__name__).info('%r', request)
 
 
 def faults_of(k):

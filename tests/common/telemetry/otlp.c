@@ -136,15 +136,6 @@ Test(otlp_target, samples_as_the_sampler_says) {
     cr_assert_eq(ratio_of("jaeger_remote", "0"), 1);
 }
 
-Test(otlp_target, decodes_percents_and_refuses_halves_and_nuls) {
-    char good[] = "a%20b%2Cc%c3%BC", half[] = "a%2", other[] = "%zz", nul[] = "a%00b";
-    cr_assert(otlp_percent_decode(good));
-    cr_assert_str_eq(good, "a b,c\xC3\xBC");
-    cr_assert_not(otlp_percent_decode(half));
-    cr_assert_not(otlp_percent_decode(other));
-    cr_assert_not(otlp_percent_decode(nul));
-}
-
 /* --- spans ------------------------------------------------------------------------------------------------- */
 
 Test(spans, are_none_where_there_is_no_exporter) {

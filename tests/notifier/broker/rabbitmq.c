@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-#include "common/limits.h"
+#include "notifier/broker/transport.h"
 #include "tests/notifier/site.h"
 #include "tests/support/queue.h"
 #include "tests/support/relay.h"

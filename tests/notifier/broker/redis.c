@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "common/limits.h"
+#include "notifier/broker/transport.h"
 #include "tests/notifier/site.h"
 #include "tests/support/fake_server.h"
 #include "tests/support/relay.h"

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "notifier/cube/celery.h"
-#include "notifier/cube/python_repr.h"
 #include "tests/notifier/journal/events.h"
 #include "tests/support/process.h"
 
@@ -240,9 +239,10 @@ static json_t *at(json_t *value, const char *path) {
     return value;
 }
 
-/* Same keys in the same order; same values, except for the ones that differ each time. */
+/* Same keys in the same order; same values, except for the ones that differ each time, or that name the patient. */
 static void expect_alike(json_t *got, json_t *wanted, const char *where) {
-    static const char *const fleeting[] = {"id", "root_id", "origin", "correlation_id", "reply_to", "delivery_tag"};
+    static const char *const fleeting[] = {"id",       "root_id",      "origin",    "correlation_id",
+                                           "reply_to", "delivery_tag", "kwargsrepr"};
     void *g = json_object_iter(got), *w = json_object_iter(wanted);
     for (; g && w; g = json_object_iter_next(got, g), w = json_object_iter_next(wanted, w)) {
         const char *key = json_object_iter_key(w);
@@ -267,6 +267,34 @@ Test(celery, headers_are_those_of_celery) {
     cr_expect_str_eq(json_string_value(json_object_get(message.headers, "id")), registration.task_id);
     cr_expect_str_eq(json_string_value(json_object_get(message.headers, "root_id")), registration.task_id);
     cr_expect_eq(strncmp(json_string_value(json_object_get(message.headers, "origin")), "oxidicom@", 9), 0);
+}
+
+/* Workers and monitors show them to people. */
+Test(celery, headers_name_the_series_and_no_patient) {
+    char *text = json_dumps(message.headers, 0);
+    const char *const secrets[] = {series.patient_id,
+                                   series.patient_name,
+                                   series.patient_birth_date,
+                                   series.accession_number,
+                                   series.study_description,
+                                   series.series_description,
+                                   series.folder};
+    cr_expect_str_eq(json_string_value(at(message.headers, "kwargsrepr")),
+                     "{'StudyInstanceUID': '1.2.826.0.1.3680043.9.9999.2.1', 'SeriesInstanceUID': '" SERIES
+                     "', ...}");
+    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
+        cr_expect_null(strstr(text, secrets[i]), "the headers have %s", secrets[i]);
+    free(text);
+}
+
+/* What JSON can't hold would end the process. */
+Test(celery, takes_a_uid_that_is_no_text_and_one_that_is_absent) {
+    celery_message_clear(&message);
+    series.series_instance_uid = (char[]){"1.2\xFC'"};
+    series.study_instance_uid = (char[]){""};
+    celery_message_init(&message, &sender, &registration);
+    cr_expect_str_eq(json_string_value(at(message.headers, "kwargsrepr")),
+                     "{'StudyInstanceUID': '', 'SeriesInstanceUID': '1.2\xC3\xBC'', ...}");
 }
 
 Test(celery, envelope_is_that_of_kombu) {

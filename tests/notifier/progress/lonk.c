@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/limits.h"
-
 static void expect_subject(const char *calling_ae, const char *series_uid, const char *wanted) {
     char *subject = lonk_subject("oxidicom", calling_ae, series_uid);
     cr_expect_str_eq(subject, wanted);

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
+#include "notifier/progress/publisher.h"
 #include "tests/notifier/site.h"
 #include "tests/support/servers.h"
 #include "tests/support/tap.h"

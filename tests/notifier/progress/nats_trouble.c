@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
+#include "notifier/progress/nats_options.h"
 #include "tests/notifier/site.h"
 #include "tests/support/fake_server.h"
 #include "tests/support/receiver.h"
