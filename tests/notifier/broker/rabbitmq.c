@@ -1,10 +1,9 @@
 /* Registrations through a real RabbitMQ. A node takes seconds to start, so one test tells a whole story. */
-#include <amqp.h>
-#include <amqp_tcp_socket.h>
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
 #include "common/limits.h"
+#include "notifier/broker/rabbitmq_c.h"
 #include "tests/notifier/site.h"
 #include "tests/support/queue.h"
 #include "tests/support/relay.h"
