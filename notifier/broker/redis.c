@@ -335,10 +335,9 @@ static int service(void *transport, failure_t *failure) {
     }
 }
 
-#define REDIS_TRANSPORT(scheme)                                                                                    \
-    { scheme, create, connect_to, descriptor, send_message, service, disconnect, destroy }
+#define REDIS_FUNCTIONS create, connect_to, descriptor, send_message, service, disconnect, destroy
 
-const transport_t TRANSPORT_REDIS = REDIS_TRANSPORT("redis://");
-const transport_t TRANSPORT_REDISS = REDIS_TRANSPORT("rediss://");
-const transport_t TRANSPORT_REDIS_SOCKET = REDIS_TRANSPORT("redis+socket://");
-const transport_t TRANSPORT_UNIX = REDIS_TRANSPORT("unix://");
+const transport_t TRANSPORT_REDIS = {"redis://", REDIS_FUNCTIONS};
+const transport_t TRANSPORT_REDISS = {"rediss://", REDIS_FUNCTIONS};
+const transport_t TRANSPORT_REDIS_SOCKET = {"redis+socket://", REDIS_FUNCTIONS};
+const transport_t TRANSPORT_UNIX = {"unix://", REDIS_FUNCTIONS};
