@@ -1,5 +1,5 @@
 # make             build the four executables into build/bin/
-# make demo        show the main job, from a bare Debian 12 on
+# make demo        show the main job, from a bare Debian on
 # make test        everything that can be checked, sanitizers included; make check: the same, and nothing is installed
 # make SANITIZE=1  the same with AddressSanitizer and UndefinedBehaviorSanitizer, into build/sanitize/
 # make fuzz        every parser under libFuzzer for FUZZ_SECONDS (60) each; make fuzz-long: hours of it, and of peers
@@ -7,7 +7,8 @@
 # make deps        install what a build needs from Debian; make test-deps: what the tests need, too
 # make kill-loop   20 minutes of kills under load; SECONDS=… and SEED=… of a run to repeat
 # make bench       measure it beside storescp; QUICK=1: in two minutes
-# make lint        clang-format and clang-tidy
+# make WERROR=1    warnings are errors, as in make lint and in CI
+# make lint        clang-format, clang-tidy and the compilers' warnings
 # make format      clang-format, in place
 # make readme      put the generated tables into the README and the conformance statement
 # make install     to PREFIX (/usr/local) below DESTDIR
@@ -15,7 +16,7 @@
 # make dist        the committed tree as a tarball, into build/
 # make rootfs      the container image's root file system, into build/rootfs
 # make deb-check   does the same package come out of another folder? make rootfs-check: the same root file system?
-# make fresh       make demo, and the package installed, in a minimal Debian 12 each
+# make fresh       make demo, and the package built and installed, in a minimal Debian 12 and a minimal Debian 13
 # make clean       remove build/
 # make help        this list
 
@@ -124,7 +125,7 @@ $(B)/bin/oxidicom: $(B)/obj/deploy/launcher/main.o $(LAUNCHER)
 
 $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h: %.proto
 	@mkdir -p $(@D)
-	@echo PROTOC $<; protoc-c --c_out=$(B)/gen $<
+	@echo PROTOC $<; protoc --c_out=$(B)/gen $<
 
 # Everything that includes them needs the generated headers first; -MD takes over after the first build.
 GENERATED := $(B)/gen/proto/ring.pb-c.h $(B)/gen/common/telemetry/otlp.pb-c.h
@@ -206,6 +207,7 @@ lint:
 	deploy/lint.sh
 	+$(MAKE) $(JOBS) all
 	deploy/layers.sh
+	+$(MAKE) $(JOBS) tests B=build/lint WERROR=1
 
 format:
 	clang-format -i $(SOURCES)

@@ -62,7 +62,7 @@ static void *create(const char *address, const settings_t *settings, transport_r
 static int send_command(redis_t *self, int count, const char *const *words, int64_t deadline_ms,
                         failure_t *failure) {
     char *command;
-    int size = redisFormatCommandArgv(&command, count, (const char **)(uintptr_t)words, NULL);
+    long long size = redisFormatCommandArgv(&command, count, (const char **)(uintptr_t)words, NULL);
     if (size < 0)
         abort(); /* no memory */
     int status = stream_write(self->stream, command, (size_t)size, deadline_ms, failure);
@@ -93,9 +93,15 @@ static int take_answer(redis_t *self, redisReply **answer, failure_t *failure) {
     }
 }
 
+#if HIREDIS_MAJOR < 1
+typedef int element_count_t;
+#else
+typedef size_t element_count_t;
+#endif
+
 /* No answer to what is asked here is a list, and one that says that it has thousand million elements would be made
  * room for. */
-static void *refuse_list(const redisReadTask *task, int elements) {
+static void *refuse_list(const redisReadTask *task, element_count_t elements) {
     (void)task;
     (void)elements;
     return NULL;
