@@ -45,6 +45,7 @@ static void on_pdu(association_t *a, const stream_event_t *event) {
     }
 }
 
+/* Sta13 takes no more of it: AA-6. */
 static void take_input(association_t *a, const uint8_t *bytes, size_t size) {
     reader_t input = reader_over(bytes, size);
     while (a->state != STA13_AWAITING_CLOSE && a->state != STA1_IDLE) {
@@ -59,7 +60,7 @@ static void take_input(association_t *a, const uint8_t *bytes, size_t size) {
             on_p_data(a, &event);
             break;
         case STREAM_FRAGMENT:
-            operations_on_fragment(a, &event);
+            operations_on_fragment(a, &event); /* DT-2 */
             break;
         case STREAM_VIOLATION:
             association_abort(a, event.reason, event.why);
@@ -68,6 +69,11 @@ static void take_input(association_t *a, const uint8_t *bytes, size_t size) {
 }
 
 /* --- input, output, time ------------------------------------------------------------------------------ */
+
+/* A PDU, a command set or a data set has begun and not ended. */
+static bool within_message(const association_t *a) {
+    return a->receiving || a->command_set_size || pdu_stream_inside(&a->stream);
+}
 
 /* How much may be received now; 0: wait. */
 static size_t input_room(const association_t *a) {
@@ -107,7 +113,7 @@ static receive_result_t receive(association_t *a, size_t room) {
     }
     if (result == RECEIVED) {
         a->any_input = true;
-        patience_on_input(&a->patience, size, association_within_message(a));
+        patience_on_input(&a->patience, size, within_message(a));
     }
     return result;
 }
@@ -127,7 +133,7 @@ static bool may_receive(const association_t *a, int turn) {
 /* Nothing can be there: the peer may send no more before it has an answer. If it does all the same, epoll says so.
  */
 static bool is_awaited(const association_t *a) {
-    return a->operations <= 1 && a->unanswered_count > 0 && !association_within_message(a);
+    return a->operations <= 1 && a->unanswered_count > 0 && !within_message(a);
 }
 
 static void wait_for_room(association_t *a) {

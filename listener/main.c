@@ -79,10 +79,9 @@ static void send_figures(listener_t *listener) {
 
 /* --- the stage ---------------------------------------------------------------------------------------- */
 
-/* After whatever has happened: works off what it has left to be done. */
+/* After whatever has happened, and once the server has caught up. */
 static int end_turn(stage_t *stage) {
     listener_t *listener = stage->self;
-    server_catch_up(&listener->server);
     if (listener->custody.writers_changed)
         send_figures(listener); /* whether the receiver is ready depends on it */
     if (listener->server.site.draining && !stage->ended && server_idle(&listener->server) &&
@@ -91,6 +90,12 @@ static int end_turn(stage_t *stage) {
         stage_end(stage, 0);
     }
     return stage->ended ? -1 : 0;
+}
+
+/* The custody has heard from the ring. */
+static int on_custody(stage_t *stage) {
+    server_catch_up(&((listener_t *)stage->self)->server);
+    return end_turn(stage);
 }
 
 static int on_sockets(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
@@ -128,7 +133,7 @@ static int on_tick(zloop_t *loop, int timer, void *argument) {
 static bool on_inbox(stage_t *stage) {
     listener_t *listener = stage->self;
     bool more = ring_drain(stage->inbox, &listener->inbox) == INBOX_BURST_MESSAGES;
-    (void)end_turn(stage);
+    (void)on_custody(stage);
     return more;
 }
 
@@ -195,7 +200,7 @@ static int start(stage_t *stage) {
     listener->figures = figures_new(stage, RING__STAGE__STAGE_LISTENER, &listener->inbox);
     if (!listener->figures)
         return EXIT_SETTINGS;
-    listener->custody.end_turn = end_turn;
+    listener->custody.end_turn = on_custody;
     zmq_pollitem_t sockets = {.fd = listener->server.site.epoll, .events = ZMQ_POLLIN};
     if (zloop_poller(stage->loop, &sockets, on_sockets, stage) != 0 ||
         zloop_timer(stage->loop, TIMER_TICK_MS, 0, on_tick, stage) < 0)

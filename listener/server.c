@@ -288,6 +288,7 @@ void server_on_events(server_t *server) {
         if (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
             intake_on_hangup(a);
     }
+    server_catch_up(server);
 }
 
 /* --- who is served ------------------------------------------------------------------------------------ */
@@ -368,6 +369,7 @@ void server_tick(server_t *server) {
     association_t *a;
     TAILQ_FOREACH(a, &server->site.roster.all, next)
     deadlines_check(a, now);
+    server_catch_up(server);
     if (!server->accepting && server->site.peers.connections < server->connections_max)
         set_accepting(server, true);
 }

@@ -35,11 +35,11 @@ void server_init(server_t *server);
 int server_start(server_t *server, stage_t *stage, custody_t *custody);
 void server_clear(server_t *server);
 
+/* Answers, admission, reading on, winding up: looks at those associations alone that wait for it. To be called at
+ * the end of each turn of the loop; server_on_events and server_tick do it themselves. */
+void server_catch_up(server_t *server);
 /* The epoll set has events. */
 void server_on_events(server_t *server);
-/* Answers, admission, reading on, winding up: looks at those associations alone that wait for it. To be called at
- * the end of each turn of the loop. */
-void server_catch_up(server_t *server);
 /* The deadlines of all associations. To be called every TIMER_TICK_MS. */
 void server_tick(server_t *server);
 /* No new associations: while some are open, which may finish until OXIDICOM_DRAIN_TIMEOUT, others are rejected as

@@ -64,7 +64,7 @@ chunk_t *chunk_with_room(object_t *object, size_t wanted) {
     if (!chunk) {
         size_t capacity = wanted < CHUNK_FIRST_BYTES && object->received == 0 ? CHUNK_FIRST_BYTES : wanted;
         chunk = add(object, object->received || capacity > CHUNK_BYTES ? CHUNK_BYTES : capacity);
-    } else if (chunk->size == chunk->capacity) {
+    } else {
         resize(object, chunk, 4 * chunk->capacity < CHUNK_BYTES ? 4 * chunk->capacity : CHUNK_BYTES);
     }
     return chunk;

@@ -58,11 +58,16 @@ static void go_on(object_t *object) {
         dispatch_pump(object);
 }
 
+static chunk_t *room_in(object_t *object, size_t wanted) {
+    chunk_t *chunk = object->filling;
+    return chunk && chunk->size < chunk->capacity ? chunk : chunk_with_room(object, wanted);
+}
+
 void object_append(object_t *object, const uint8_t *bytes, size_t size) {
     if (object->failed)
         return;
     while (size > 0) {
-        chunk_t *chunk = chunk_with_room(object, size);
+        chunk_t *chunk = room_in(object, size);
         size_t part = chunk->capacity - chunk->size < size ? chunk->capacity - chunk->size : size;
         memcpy(chunk->bytes + chunk->size, bytes, part);
         grow(object, part);
@@ -75,7 +80,7 @@ void object_append(object_t *object, const uint8_t *bytes, size_t size) {
 uint8_t *object_reserve(object_t *object, size_t *room) {
     if (object->failed || object->received == 0)
         return NULL;
-    chunk_t *chunk = chunk_with_room(object, CHUNK_BYTES);
+    chunk_t *chunk = room_in(object, CHUNK_BYTES);
     *room = chunk->capacity - chunk->size;
     return chunk->bytes + chunk->size;
 }

@@ -20,7 +20,7 @@ typedef struct chunk {
 budget_t *budget_new(void);
 void budget_drop(budget_t *budget);
 
-/* The chunk that grows, with room for at least one byte. */
+/* The chunk that grows, which there is not or which is full, with room for at least one byte. */
 chunk_t *chunk_with_room(object_t *object, size_t wanted);
 /* The chunk that grows, if need be a new and empty one, becomes one that can be sent. */
 void chunk_seal(object_t *object);

@@ -46,7 +46,7 @@ static void respond(association_t *a, message_t *message, response_t response) {
     if (!association_is_served(a->state) || message->silent)
         return;
     pdu_t pdu = response_build(&message->command, response, message->context_id, a->peer_max_pdu_length);
-    association_send(a, pdu.bytes, pdu.size);
+    association_send(a, pdu.bytes, pdu.size); /* DT-1; once a release is asked for, AR-7 */
     free(pdu.bytes);
 }
 
@@ -108,8 +108,8 @@ static void on_answered(object_t *object) {
 }
 
 void operations_answer(site_t *site) {
-    for (object_t *object; (object = custody_take_answered(site->custody));)
-        on_answered(object);
+    while (!TAILQ_EMPTY(&site->custody->answered))
+        on_answered(custody_take_answered(site->custody));
 }
 
 /* --- requests ----------------------------------------------------------------------------------------- */

@@ -10,10 +10,6 @@
 
 /* --- states ----------------------------------------------------------------------------------------- */
 
-bool association_within_message(const association_t *a) {
-    return a->receiving || a->command_set_size || pdu_stream_inside(&a->stream);
-}
-
 bool association_is_served(association_state_t state) {
     return state == STA6_DATA_TRANSFER || state == STA8_AWAITING_RELEASE_RESPONSE;
 }
@@ -62,7 +58,7 @@ static void close_connection(association_t *a) {
     peers_remove(&a->site->peers, &a->address);
 }
 
-/* AA-2, AA-3, AA-4, AA-5, AR-5: whoever closes it, the custody has no use for what is incomplete. */
+/* AA-2, AA-3, AA-4, AA-5, AR-5. */
 void association_close(association_t *a, outcome_t outcome, const char *how) {
     log_end(a, outcome, how);
     close_connection(a);

@@ -36,7 +36,5 @@ void association_drop_request(association_t *association);
 
 /* Between A-ASSOCIATE-AC and A-RELEASE-RP. */
 bool association_is_served(association_state_t state);
-/* A PDU, a command set or a data set has begun and not ended. */
-bool association_within_message(const association_t *association);
 
 #endif
