@@ -92,75 +92,13 @@
 
 /* --- listener ------------------------------------------------------------------------------------- */
 
-/* Associations that the listener names to those who look from outside, and refusals that it remembers for them. */
-#define ASSOCIATIONS_SHOWN_MAX 100
-#define REFUSALS_KEPT          24
-/* An A-ASSOCIATE-RQ may have 128 contexts of many syntaxes and user items; nothing legal comes near this. */
-#define ASSOCIATE_RQ_MAX_BYTES (256 * 1024)
-/* Contexts that are answered: the ids allow 128 (PS3.8 9.3.2.2), some peers propose more. */
-#define PRESENTATION_CONTEXTS_MAX 1024
-/* Role selections, and extended negotiations, of one request that are answered: one for each of 128 contexts. */
-#define USER_ITEMS_ANSWERED_MAX 128
 /* UIDs have at most 64 characters (PS3.5 9.1). */
 #define UID_MAX_BYTES  64
 #define AE_TITLE_BYTES 16
-/* PS3.7 D.3.3.2.3 */
-#define IMPLEMENTATION_VERSION_MAX_BYTES 16
 /* A command set holds a few fixed elements and two UIDs. */
 #define COMMAND_SET_MAX_BYTES (16 * 1024)
-/* An A-ASSOCIATE-RQ and the like are believed to be as long as they say only as far as bytes come. */
-#define PDU_BODY_FIRST_BYTES 1024
-/* What the A-ASSOCIATE-AC, or the responses not yet taken by a peer that does not read, may hold. */
-#define OUTPUT_MAX_BYTES (128 * 1024)
-/* Data set bytes travel to a writer in chunks of at most this size. */
-#define CHUNK_BYTES (128 * 1024)
-/* Sent to a writer and not yet credited, per object that is too large to retain. */
-#define OBJECT_WINDOW_BYTES (2 * 1024 * 1024)
-/* Sent to a writer and not yet credited or acknowledged, of all its objects; beyond that the associations take
- * turns, a chunk each. Enough to keep storage busy, and little enough that nobody waits long behind another's
- * objects. */
-#define WRITER_WINDOW_BYTES (4 * 1024 * 1024)
-/* An association may hold so many times what of the buffer is free: one alone has four fifths of it, and there is
- * always room for one more. */
-#define BUFFER_SHARE_OF_FREE 4
-/* Credit is wanted each time so much of an object has been sent since the last. */
-#define CREDIT_BYTES (512 * 1024)
 /* Objects of one association that are complete and not answered yet. */
 #define UNANSWERED_MAX_OBJECTS 64
-/* Bytes taken from a socket at once, and how often in a row before other sockets get their turn. */
-#define RECEIVE_BYTES (128 * 1024)
-#define RECEIVE_TURNS 4
-/* While an object is being received, its bytes are put where they will stay (listener/ul/placement.h): those of so
- * many PDUs at once, if their PDVs are not too short to be worth it. Between objects so much is taken at once: a
- * small object, or the begin of a larger one. What was misplaced fits the receive buffer. */
-#define PLACED_PDUS_MAX        16
-#define P_DATA_HEADER_BYTES    12 /* of a PDU and its only PDV */
-#define RECEIVE_BUFFER_BYTES   (RECEIVE_BYTES + PLACED_PDUS_MAX * P_DATA_HEADER_BYTES)
-#define PLACED_PDV_LEAST_BYTES 4096
-#define RECEIVE_FIRST_BYTES    (32 * 1024)
-/* An ended association is said again to the notifier until it is acknowledged. */
-#define END_REPEAT_MS 1000
-/* An object up to this size is kept whole for redelivery while the buffer has room. */
-#define RETAIN_MAX_BYTES (16 * 1024 * 1024)
-/* Once half of the buffer is used, only an object up to this size, so that several large ones at once do not fill
- * it. */
-#define RETAIN_CROWDED_BYTES (4 * 1024 * 1024)
-/* From the TCP accept to the end of an A-ASSOCIATE-RQ once the listener was told to end and nobody is served any
- * more: a request under way is rejected in form. */
-#define DRAIN_HANDSHAKE_MS 1000
-/* An association on which nothing has been under way for so long is between two objects no more: told to end, the
- * listener aborts it. And so long peers have to close what is aborted at the end of OXIDICOM_DRAIN_TIMEOUT. */
-#define DRAIN_IDLE_MS  1000
-#define DRAIN_CLOSE_MS 500
-/* How often deadlines are looked at. */
-#define TIMER_TICK_MS 100
-/* While nothing is held, memory that malloc keeps goes back to the system, at most this often. */
-#define GIVE_BACK_INTERVAL_MS 1000
-#define LISTEN_BACKLOG        512
-/* Connections accepted before the loop looks at its other sources again. */
-#define ACCEPT_BURST_CONNECTIONS 64
-/* Descriptors that connections must leave: the ring takes a few for each writer. */
-#define DESCRIPTORS_RESERVED 1024
 
 /* --- writer --------------------------------------------------------------------------------------- */
 

@@ -2,17 +2,6 @@
 
 #include "common/metrics.h"
 
-static void set_associations(const server_t *server) {
-    const association_t *a;
-    int64_t waiting = 0;
-    TAILQ_FOREACH(a, &server->attended[ATTENTION_PLACE], attended)
-    waiting++;
-    metric_set(METRIC_ACCEPTING, NULL, server->accepting && !server->draining);
-    metric_set(METRIC_ASSOCIATIONS_OPEN, NULL, (int64_t)server->served_count);
-    metric_set(METRIC_ASSOCIATIONS_WAITING, NULL, waiting);
-    metric_set(METRIC_ASSOCIATIONS_LIMIT, NULL, server->stage->settings.associations_max);
-}
-
 /* The set of writers changes, so that what was said of them before is forgotten first. */
 static void set_writers(const custody_t *custody) {
     const writer_t *writer;
@@ -28,14 +17,15 @@ static void set_writers(const custody_t *custody) {
 }
 
 void gauges_set(const server_t *server, const custody_t *custody) {
-    const ended_t *ended;
-    int64_t ends = 0;
-    TAILQ_FOREACH(ended, &custody->ended, next)
-    ends++;
-    set_associations(server);
+    const roster_t *roster = &server->site.roster;
+    const settings_t *settings = &server->site.stage->settings;
+    metric_set(METRIC_ACCEPTING, NULL, server->accepting && !server->site.draining);
+    metric_set(METRIC_ASSOCIATIONS_OPEN, NULL, (int64_t)roster->served_count);
+    metric_set(METRIC_ASSOCIATIONS_WAITING, NULL, (int64_t)roster_count(roster, ATTENTION_PLACE));
+    metric_set(METRIC_ASSOCIATIONS_LIMIT, NULL, settings->associations_max);
     set_writers(custody);
     metric_set(METRIC_OBJECTS_HELD, NULL, (int64_t)zhashx_size(custody->by_number));
-    metric_set(METRIC_ENDS_HELD, NULL, ends);
+    metric_set(METRIC_ENDS_HELD, NULL, (int64_t)custody->ended_count);
     metric_set(METRIC_BUFFER_HELD, NULL, (int64_t)atomic_load(&custody->budget->held_bytes));
-    metric_set(METRIC_BUFFER_LIMIT, NULL, server->stage->settings.buffer_size_bytes);
+    metric_set(METRIC_BUFFER_LIMIT, NULL, settings->buffer_size_bytes);
 }

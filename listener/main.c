@@ -1,11 +1,12 @@
-/* oxidicom-listener: DICOM over TCP on one side, the ring on the other. */
+/* oxidicom-listener: DICOM over TCP on one side, the ring on the other.
+ * Its folders are layers, each of which sees those before it: net/ (connections, TLS) and custody/ (objects,
+ * writers), ul/ (the DICOM Upper Layer: PDUs, associations), dimse/ (messages), and the files beside this one. */
 #include <curl/curl.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/telemetry/otlp.h"
 #include "listener/conformance.h"
 #include "listener/gauges.h"
@@ -14,6 +15,9 @@
 #include "listener/server.h"
 #include "proto/figures.h"
 #include "proto/libraries.h"
+
+/* While nothing is held, memory that malloc keeps goes back to the system, at most this often. */
+#define GIVE_BACK_INTERVAL_MS 1000
 
 typedef struct listener {
     custody_t custody;
@@ -37,7 +41,7 @@ static void on_alive(void *self, const Ring__Envelope *envelope, zmq_msg_t *data
 
 static void on_leaving(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
     (void)data;
-    custody_on_leaving(&((listener_t *)self)->custody, envelope->leaving);
+    writers_on_leaving(&((listener_t *)self)->custody, envelope->leaving);
 }
 
 static void on_credit(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
@@ -66,9 +70,8 @@ static ring_handler_fn *const HANDLERS[] = {
 
 /* --- figures ------------------------------------------------------------------------------------------ */
 
-/* Also when a writer came or is gone: whether the receiver is ready depends on it. */
-static void send_figures(void *self) {
-    listener_t *listener = self;
+static void send_figures(listener_t *listener) {
+    listener->custody.writers_changed = false;
     gauges_set(&listener->server, &listener->custody);
     listener_view_t view;
     figures_send(listener->figures, query_view(&view, &listener->server, &listener->custody));
@@ -76,14 +79,23 @@ static void send_figures(void *self) {
 
 /* --- the stage ---------------------------------------------------------------------------------------- */
 
-static int end_if_drained(stage_t *stage) {
+/* After whatever has happened, and once the server has caught up. */
+static int end_turn(stage_t *stage) {
     listener_t *listener = stage->self;
-    if (listener->server.draining && !stage->ended && server_idle(&listener->server) &&
+    if (listener->custody.writers_changed)
+        send_figures(listener); /* whether the receiver is ready depends on it */
+    if (listener->server.site.draining && !stage->ended && server_idle(&listener->server) &&
         custody_idle(&listener->custody)) {
-        custody_release_writers(&listener->custody);
+        writers_release(&listener->custody);
         stage_end(stage, 0);
     }
     return stage->ended ? -1 : 0;
+}
+
+/* The custody has heard from the ring. */
+static int on_custody(stage_t *stage) {
+    server_catch_up(&((listener_t *)stage->self)->server);
+    return end_turn(stage);
 }
 
 static int on_sockets(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
@@ -91,7 +103,7 @@ static int on_sockets(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     (void)item;
     stage_t *stage = argument;
     server_on_events(&((listener_t *)stage->self)->server);
-    return end_if_drained(stage);
+    return end_turn(stage);
 }
 
 /* malloc keeps what a burst has taken, scattered over its heap. Once the burst is over it goes back to the system;
@@ -115,14 +127,13 @@ static int on_tick(zloop_t *loop, int timer, void *argument) {
     custody_tick(&listener->custody, clock_ms());
     server_tick(&listener->server);
     give_back_memory(listener, clock_ms());
-    return end_if_drained(stage);
+    return end_turn(stage);
 }
 
 static bool on_inbox(stage_t *stage) {
     listener_t *listener = stage->self;
     bool more = ring_drain(stage->inbox, &listener->inbox) == INBOX_BURST_MESSAGES;
-    server_catch_up(&listener->server);
-    (void)end_if_drained(stage);
+    (void)on_custody(stage);
     return more;
 }
 
@@ -138,21 +149,22 @@ static int on_drain_timeout(zloop_t *loop, int timer, void *argument) {
     listener_t *listener = stage->self;
     if (!custody_idle(&listener->custody))
         log_warn(NULL, "OXIDICOM_DRAIN_TIMEOUT is over: ends with objects unacknowledged");
-    custody_release_writers(&listener->custody);
+    writers_release(&listener->custody);
     stage_end(stage, 0);
     return -1;
 }
 
 static void on_terminate(stage_t *stage) {
     listener_t *listener = stage->self;
-    int64_t left_ms = listener->server.draining ? 0 : stage->settings.drain_timeout_ms; /* told again: at once */
+    int64_t left_ms =
+        listener->server.site.draining ? 0 : stage->settings.drain_timeout_ms; /* told again: at once */
     /* The aborts at the timeout need their half close before the process ends. */
     if (zloop_timer(stage->loop, (size_t)(left_ms + DRAIN_CLOSE_MS), 1, on_drain_timeout, stage) < 0)
         stage_end(stage, EX_OSERR);
     log_info(NULL, "told to end: no new associations");
     server_drain(&listener->server);
     send_figures(listener);
-    (void)end_if_drained(stage);
+    (void)end_turn(stage);
 }
 
 static void on_hangup(stage_t *stage) {
@@ -180,7 +192,7 @@ static int start(stage_t *stage) {
     listener->inbox =
         (ring_inbox_t){.handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = listener};
     server_init(&listener->server);
-    int status = custody_start(&listener->custody, stage, messages_on_settled);
+    int status = custody_start(&listener->custody, stage);
     if (status == 0)
         status = server_start(&listener->server, stage, &listener->custody);
     if (status != 0)
@@ -188,9 +200,8 @@ static int start(stage_t *stage) {
     listener->figures = figures_new(stage, RING__STAGE__STAGE_LISTENER, &listener->inbox);
     if (!listener->figures)
         return EXIT_SETTINGS;
-    listener->custody.writers_changed = send_figures;
-    listener->custody.watcher = listener;
-    zmq_pollitem_t sockets = {.fd = listener->server.epoll, .events = ZMQ_POLLIN};
+    listener->custody.end_turn = on_custody;
+    zmq_pollitem_t sockets = {.fd = listener->server.site.epoll, .events = ZMQ_POLLIN};
     if (zloop_poller(stage->loop, &sockets, on_sockets, stage) != 0 ||
         zloop_timer(stage->loop, TIMER_TICK_MS, 0, on_tick, stage) < 0)
         return EX_OSERR;

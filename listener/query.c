@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
+#include "listener/dimse/operations.h"
 #include "proto/reply.h"
 
 /* Texts are the writer's. */
@@ -24,18 +24,14 @@ static void fill_writer(Ring__WriterStatus *status, Ring__Alive *self, const wri
 }
 
 static void count_queues(Ring__ListenerStatus *status, const server_t *server, const custody_t *custody) {
-    const association_t *a;
-    TAILQ_FOREACH(a, &server->attended[ATTENTION_PLACE], attended)
-    status->associations_waiting++;
+    status->associations_waiting = roster_count(&server->site.roster, ATTENTION_PLACE);
     status->objects_unacknowledged = zhashx_size(custody->by_number);
-    const ended_t *ended;
-    TAILQ_FOREACH(ended, &custody->ended, next)
-    status->ends_unacknowledged++;
-    status->associations_open = server->served_count;
-    status->associations_most = (uint64_t)server->stage->settings.associations_max;
+    status->ends_unacknowledged = custody->ended_count;
+    status->associations_open = server->site.roster.served_count;
+    status->associations_most = (uint64_t)server->site.stage->settings.associations_max;
     status->bytes_held = atomic_load(&custody->budget->held_bytes);
-    status->bytes_most = (uint64_t)server->stage->settings.buffer_size_bytes;
-    status->draining = server->draining;
+    status->bytes_most = (uint64_t)server->site.stage->settings.buffer_size_bytes;
+    status->draining = server->site.draining;
 }
 
 /* --- associations ---------------------------------------------------------------------------------------- */
@@ -72,7 +68,7 @@ static void list_associations(listener_view_t *view, const server_t *server) {
     int64_t now = clock_ms();
     const association_t *a;
     status->associations = view->association_pointers;
-    TAILQ_FOREACH(a, &server->associations, next) {
+    TAILQ_FOREACH(a, &server->site.roster.all, next) {
         if (a->state != STA3_AWAITING_LOCAL_RESPONSE && !association_is_served(a->state))
             continue;
         if (status->n_associations == ASSOCIATIONS_SHOWN_MAX)
@@ -121,14 +117,14 @@ static void list_writers(listener_view_t *view, const custody_t *custody) {
 
 const Ring__ListenerStatus *query_view(listener_view_t *view, const server_t *server, const custody_t *custody) {
     ring__listener_status__init(&view->status);
-    view->self = alive_of(server->stage, RING__STAGE__STAGE_LISTENER);
+    view->self = alive_of(server->site.stage, RING__STAGE__STAGE_LISTENER);
     view->status.self = &view->self;
-    view->status.objects_stored = server->stored_count;
-    view->status.bytes_received = server->received_bytes;
+    view->status.objects_stored = server->site.stored_count;
+    view->status.bytes_received = server->site.received_bytes;
     list_writers(view, custody);
     count_queues(&view->status, server, custody);
     list_associations(view, server);
-    list_refusals(view, &server->recent);
+    list_refusals(view, &server->site.recent);
     return &view->status;
 }
 
@@ -139,5 +135,5 @@ void query_on_status(const server_t *server, const custody_t *custody, const Rin
     Ring__Answer answer = RING__ANSWER__INIT;
     answer.number = query->reply_to->number;
     answer.listener = (Ring__ListenerStatus *)(uintptr_t)query_view(&view, server, custody);
-    reply_send(server->stage->settings.run_dir, query->reply_to->inbox, &answer);
+    reply_send(server->site.stage->settings.run_dir, query->reply_to->inbox, &answer);
 }

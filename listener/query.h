@@ -2,7 +2,11 @@
 #ifndef LISTENER_QUERY_H
 #define LISTENER_QUERY_H
 
+#include "common/limits.h"
 #include "listener/server.h"
+
+/* Associations that are named to those who look from outside. */
+#define ASSOCIATIONS_SHOWN_MAX 100
 
 /* Room for a status; its texts are those of server and custody. */
 typedef struct listener_view {

@@ -13,13 +13,27 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/metrics.h"
 #include "common/supervision.h"
+#include "listener/dimse/operations.h"
+#include "listener/intake.h"
+#include "listener/ul/deadlines.h"
 #include "listener/ul/establishment.h"
+#include "listener/ul/placement.h"
 #include "listener/ul/tracing.h"
 
 #define EVENTS_AT_ONCE 64
+#define LISTEN_BACKLOG 512
+/* Connections accepted before the loop looks at its other sources again. */
+#define ACCEPT_BURST_CONNECTIONS 64
+/* Descriptors that connections must leave: the ring takes a few for each writer. */
+#define DESCRIPTORS_RESERVED 1024
+/* From the TCP accept to the end of an A-ASSOCIATE-RQ once the listener was told to end and nobody is served any
+ * more: a request under way is rejected in form. */
+#define DRAIN_HANDSHAKE_MS 1000
+/* An association on which nothing has been under way for so long is between two objects no more: told to end, the
+ * listener aborts it. */
+#define DRAIN_IDLE_MS 1000
 
 /* --- listening --------------------------------------------------------------------------------------- */
 
@@ -44,7 +58,7 @@ static int bind_socket(int fd, int family, const char *address, int port) {
 static int watch(server_t *server, int fd, bool tls) {
     /* NULL tells a listening socket from an association in epoll_event.data. */
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-    if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+    if (epoll_ctl(server->site.epoll, EPOLL_CTL_ADD, fd, &event) != 0)
         return -1;
     server->listening[server->listening_count++] = (listening_t){fd, tls};
     return 0;
@@ -88,7 +102,7 @@ static int take_over(server_t *server, bool *plain, bool *tls) {
             log_error(NULL, "descriptor %d was handed over and is no TCP socket that listens", fd);
             return EX_UNAVAILABLE;
         }
-        log_info(NULL, "%s listens on a socket that was handed over%s", server->stage->settings.scp_aet,
+        log_info(NULL, "%s listens on a socket that was handed over%s", server->site.stage->settings.scp_aet,
                  is_tls ? ", with TLS" : "");
         *(is_tls ? tls : plain) = true;
     }
@@ -105,7 +119,7 @@ static int listen_on_any(server_t *server, const char *address, int64_t port, bo
 
 /* Port 0: none. */
 static int open_port(server_t *server, int64_t port, bool tls) {
-    const char *address = server->stage->settings.listener_address;
+    const char *address = server->site.stage->settings.listener_address;
     if (port == 0)
         return 0;
     if (listen_on_any(server, address, port, tls) != 0) {
@@ -113,7 +127,7 @@ static int open_port(server_t *server, int64_t port, bool tls) {
                   address ? address : "", strerror(errno));
         return EX_OSERR;
     }
-    log_info(NULL, "%s listens on port %lld%s%s%s", server->stage->settings.scp_aet, (long long)port,
+    log_info(NULL, "%s listens on port %lld%s%s%s", server->site.stage->settings.scp_aet, (long long)port,
              address ? " of " : "", address ? address : "", tls ? " with TLS" : "");
     return 0;
 }
@@ -137,21 +151,18 @@ static size_t connections_allowed(size_t wanted) {
 }
 
 void server_init(server_t *server) {
-    server->epoll = -1;
-    TAILQ_INIT(&server->associations);
-    for (size_t i = 0; i < ATTENTIONS; i++)
-        TAILQ_INIT(&server->attended[i]);
-    peers_start(&server->peers);
+    server->site.epoll = -1;
+    roster_start(&server->site.roster);
+    peers_start(&server->site.peers);
 }
 
 int server_start(server_t *server, stage_t *stage, custody_t *custody) {
-    server->stage = stage;
-    server->custody = custody;
-    server->policy = (negotiation_policy_t){stage->settings.scp_promiscuous, stage->settings.scp_uncompressed_only};
+    server->site.stage = stage;
+    server->site.custody = custody;
     server->connections_max = connections_allowed((size_t)stage->settings.connections_max);
-    server->input = malloc(RECEIVE_BUFFER_BYTES);
-    server->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!server->input || server->epoll < 0)
+    server->site.input = malloc(RECEIVE_BUFFER_BYTES);
+    server->site.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (!server->site.input || server->site.epoll < 0)
         return EX_OSERR;
     int status = tls_start(&server->tls, &stage->settings);
     bool has_plain = false, has_tls = false;
@@ -169,7 +180,7 @@ static void stop_listening(server_t *server) {
     while (server->listening_count > 0) {
         int fd = server->listening[--server->listening_count].fd;
         /* One that was handed over stays open elsewhere, and would wake the loop for good. */
-        (void)epoll_ctl(server->epoll, EPOLL_CTL_DEL, fd, NULL);
+        (void)epoll_ctl(server->site.epoll, EPOLL_CTL_DEL, fd, NULL);
         close(fd);
     }
     server->accepting = false;
@@ -177,15 +188,15 @@ static void stop_listening(server_t *server) {
 
 void server_clear(server_t *server) {
     stop_listening(server);
-    for (association_t *a; (a = TAILQ_FIRST(&server->associations));) {
-        TAILQ_REMOVE(&server->associations, a, next);
+    for (association_t *a; (a = TAILQ_FIRST(&server->site.roster.all));) {
+        operations_clear(a);
         association_destroy(&a);
     }
-    if (server->epoll >= 0)
-        close(server->epoll);
+    if (server->site.epoll >= 0)
+        close(server->site.epoll);
     tls_clear(&server->tls);
-    peers_clear(&server->peers);
-    free(server->input);
+    peers_clear(&server->site.peers);
+    free(server->site.input);
 }
 
 /* --- accepting --------------------------------------------------------------------------------------- */
@@ -195,7 +206,7 @@ void server_clear(server_t *server) {
 static void set_accepting(server_t *server, bool accepting) {
     struct epoll_event event = {.events = accepting ? EPOLLIN : 0, .data.ptr = NULL};
     for (size_t i = 0; i < server->listening_count; i++)
-        if (epoll_ctl(server->epoll, EPOLL_CTL_MOD, server->listening[i].fd, &event) != 0)
+        if (epoll_ctl(server->site.epoll, EPOLL_CTL_MOD, server->listening[i].fd, &event) != 0)
             abort(); /* the descriptor is ours and in the set */
     server->accepting = accepting;
 }
@@ -203,7 +214,7 @@ static void set_accepting(server_t *server, bool accepting) {
 static void pause_accepting(server_t *server, const char *why) {
     uint64_t left_out;
     if (log_seldom(&server->full, &left_out))
-        log_warn(NULL, "accepts no connection for now, %zu are open: %s", server->connections_count, why);
+        log_warn(NULL, "accepts no connection for now, %zu are open: %s", server->site.peers.connections, why);
     set_accepting(server, false);
 }
 
@@ -213,8 +224,8 @@ static void welcome(server_t *server, const listening_t *listening, int fd, cons
     char name[PEER_NAME_BYTES];
     peer_name(from, size, name);
     const struct in6_addr address = network_address_of(from);
-    size_t limit = (size_t)server->stage->settings.connections_per_address,
-           count = peers_add(&server->peers, &address);
+    size_t limit = (size_t)server->site.stage->settings.connections_per_address,
+           count = peers_add(&server->site.peers, &address);
     association_t *a = NULL;
     uint64_t left_out;
     if (limit && count > 2 * limit) {
@@ -222,22 +233,15 @@ static void welcome(server_t *server, const listening_t *listening, int fd, cons
             log_warn(NULL, "%s has twice OXIDICOM_CONNECTIONS_PER_ADDRESS: closed%s", name, log_more(left_out));
         close(fd);
     } else {
-        a = association_new(server, fd, ++server->accepted_count, &address, name);
+        a = association_new(&server->site, fd, ++server->accepted_count, &address, name);
     }
     if (!a) {
-        peers_remove(&server->peers, &address);
+        peers_remove(&server->site.peers, &address);
         return;
     }
     a->address_crowded = limit && count > limit;
     if (listening->tls)
         connection_use_tls(&a->connection, &server->tls);
-    server->connections_count++;
-    TAILQ_INSERT_TAIL(&server->associations, a, next);
-}
-
-void server_on_closed(server_t *server, const struct in6_addr *address) {
-    peers_remove(&server->peers, address);
-    server->connections_count--;
 }
 
 /* Takes one connection; false where there is none, or none can be taken. */
@@ -261,7 +265,7 @@ static void accept_connections(server_t *server) {
         for (int burst = 0; burst < ACCEPT_BURST_CONNECTIONS && server->accepting; burst++) {
             if (!accept_connection(server, &server->listening[i]))
                 break;
-            if (server->connections_count >= server->connections_max)
+            if (server->site.peers.connections >= server->connections_max)
                 pause_accepting(server, "OXIDICOM_CONNECTIONS");
         }
 }
@@ -270,7 +274,7 @@ static void accept_connections(server_t *server) {
 
 void server_on_events(server_t *server) {
     struct epoll_event events[EVENTS_AT_ONCE];
-    int count = epoll_wait(server->epoll, events, EVENTS_AT_ONCE, 0);
+    int count = epoll_wait(server->site.epoll, events, EVENTS_AT_ONCE, 0);
     for (int i = 0; i < count; i++) {
         association_t *a = events[i].data.ptr;
         if (!a) {
@@ -278,40 +282,31 @@ void server_on_events(server_t *server) {
             continue;
         }
         if (events[i].events & EPOLLOUT)
-            association_on_writable(a);
+            intake_on_writable(a);
         if (a->connection.reading && (events[i].events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
-            association_on_readable(a);
+            intake_on_readable(a);
         if (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-            association_on_hangup(a);
+            intake_on_hangup(a);
     }
     server_catch_up(server);
 }
 
 /* --- who is served ------------------------------------------------------------------------------------ */
 
-bool server_has_place(const server_t *server, const association_t *association) {
-    return association->only_verification ||
-           server->served_count < (size_t)server->stage->settings.associations_max;
-}
-
-void server_attend(server_t *server, association_t *a, attention_t attention) {
-    if (a->attention == attention)
-        return;
-    if (a->attention != ATTENTION_NONE)
-        TAILQ_REMOVE(&server->attended[a->attention], a, attended);
-    a->attention = attention;
-    if (attention != ATTENTION_NONE)
-        TAILQ_INSERT_TAIL(&server->attended[attention], a, attended);
+static void accept_waiting(association_t *a) {
+    establishment_accept(a);
+    if (a->state == STA6_DATA_TRANSFER)
+        intake_resume(a);
 }
 
 /* Those that wait for a place, the longest waiting first. */
 static void admit(server_t *server) {
-    int64_t due_ms = clock_ms() - server->stage->settings.association_wait_ms;
-    for (association_t *a; (a = TAILQ_FIRST(&server->attended[ATTENTION_PLACE]));) {
-        if (server->draining)
+    int64_t due_ms = clock_ms() - server->site.stage->settings.association_wait_ms;
+    for (association_t *a; (a = TAILQ_FIRST(&server->site.roster.attended[ATTENTION_PLACE]));) {
+        if (server->site.draining)
             establishment_reject_for_now(a, "oxidicom ends");
-        else if (server_has_place(server, a))
-            establishment_accept(a);
+        else if (roster_has_place(&server->site.roster, a, server->site.stage->settings.associations_max))
+            accept_waiting(a);
         else if (a->since_ms <= due_ms)
             establishment_reject_for_now(a, "OXIDICOM_LISTENER_THREADS associations are open");
         else
@@ -321,16 +316,20 @@ static void admit(server_t *server) {
 
 static void resume(server_t *server) {
     association_t *a, *following;
-    for (a = TAILQ_FIRST(&server->attended[ATTENTION_ROOM]); a; a = following) {
+    for (a = TAILQ_FIRST(&server->site.roster.attended[ATTENTION_ROOM]); a; a = following) {
         following = TAILQ_NEXT(a, attended);
-        association_resume(a);
+        intake_resume(a);
     }
 }
 
-static void forget(server_t *server, association_t *a) {
+/* It is not read any more; it is freed once all that it has sent is answered, and its connection closed. */
+static void wind_up(server_t *server, association_t *a) {
+    roster_attend(&server->site.roster, a, ATTENTION_NONE);
+    operations_drop_partial(a);
+    if (a->state != STA1_IDLE || a->unanswered_count > 0)
+        return;
     if (a->used_custody)
-        custody_association_ended(server->custody, a->context.association);
-    TAILQ_REMOVE(&server->associations, a, next);
+        custody_association_ended(server->site.custody, a->context.association);
     association_destroy(&a);
 }
 
@@ -340,35 +339,38 @@ static void drain_on(server_t *server, int64_t now_ms) {
     bool over = now_ms >= server->drained_at_ms;
     size_t served = 0;
     association_t *a;
-    TAILQ_FOREACH(a, &server->associations, next) {
+    TAILQ_FOREACH(a, &server->site.roster.all, next) {
         if (association_is_served(a->state) && (over || deadlines_quiet_ms(a, now_ms) >= DRAIN_IDLE_MS))
-            association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, "oxidicom ends");
+            association_abort(a, ABORT_NOT_SPECIFIED, "oxidicom ends");
         served += association_is_served(a->state) || a->unanswered_count > 0;
     }
     if (served > 0 && !over)
         return;
     stop_listening(server);
-    TAILQ_FOREACH(a, &server->associations, next)
+    TAILQ_FOREACH(a, &server->site.roster.all, next)
     if (a->state == STA2_AWAITING_ASSOCIATE_RQ && (over || now_ms - a->since_ms >= DRAIN_HANDSHAKE_MS))
-        association_abort(a, ABORT_PROVIDER, ABORT_NOT_SPECIFIED, "oxidicom ends");
+        association_abort(a, ABORT_NOT_SPECIFIED, "oxidicom ends");
 }
 
 void server_catch_up(server_t *server) {
-    admit(server);
+    if (!TAILQ_EMPTY(&server->site.custody->answered))
+        operations_answer(&server->site);
+    if (!TAILQ_EMPTY(&server->site.roster.attended[ATTENTION_PLACE]))
+        admit(server);
     resume(server);
-    for (association_t *a; (a = TAILQ_FIRST(&server->attended[ATTENTION_OVER]));)
-        forget(server, a);
+    for (association_t *a; (a = TAILQ_FIRST(&server->site.roster.attended[ATTENTION_ENDED]));)
+        wind_up(server, a);
 }
 
 void server_tick(server_t *server) {
     int64_t now = clock_ms();
-    if (server->draining)
+    if (server->site.draining)
         drain_on(server, now);
     association_t *a;
-    TAILQ_FOREACH(a, &server->associations, next)
+    TAILQ_FOREACH(a, &server->site.roster.all, next)
     deadlines_check(a, now);
     server_catch_up(server);
-    if (!server->accepting && server->connections_count < server->connections_max)
+    if (!server->accepting && server->site.peers.connections < server->connections_max)
         set_accepting(server, true);
 }
 
@@ -376,8 +378,9 @@ void server_tick(server_t *server) {
 
 void server_drain(server_t *server) {
     /* Asked twice: at once. */
-    server->drained_at_ms = clock_ms() + (server->draining ? 0 : server->stage->settings.drain_timeout_ms);
-    server->draining = true;
+    server->drained_at_ms =
+        clock_ms() + (server->site.draining ? 0 : server->site.stage->settings.drain_timeout_ms);
+    server->site.draining = true;
     server_tick(server);
 }
 
@@ -387,10 +390,10 @@ void server_reload(server_t *server) {
 
 void server_say_traces_again(server_t *server) {
     association_t *a;
-    TAILQ_FOREACH(a, &server->associations, next)
+    TAILQ_FOREACH(a, &server->site.roster.all, next)
     tracing_say_again(a);
 }
 
 bool server_idle(const server_t *server) {
-    return TAILQ_EMPTY(&server->associations);
+    return TAILQ_EMPTY(&server->site.roster.all);
 }

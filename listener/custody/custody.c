@@ -4,8 +4,12 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "listener/custody/private.h"
 #include "proto/reply.h"
 
+/* An association may hold so many times what of the buffer is free: one alone has four fifths of it, and there is
+ * always room for one more. */
+#define BUFFER_SHARE_OF_FREE 4
 /* Alives of a dead notifier's time need not queue up. */
 #define NOTIFIER_QUEUE_MESSAGES 1000
 
@@ -18,12 +22,12 @@ static int compare_numbers(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-int custody_start(custody_t *custody, stage_t *stage, void (*settled)(void *, const response_t *)) {
+int custody_start(custody_t *custody, stage_t *stage) {
     custody->stage = stage;
-    custody->settled = settled;
     custody->budget = budget_new();
     TAILQ_INIT(&custody->writers);
     TAILQ_INIT(&custody->objects);
+    TAILQ_INIT(&custody->answered);
     TAILQ_INIT(&custody->ended);
     custody->by_number = zhashx_new();
     zhashx_set_key_hasher(custody->by_number, hash_number);
@@ -35,8 +39,12 @@ int custody_start(custody_t *custody, stage_t *stage, void (*settled)(void *, co
 }
 
 void custody_clear(custody_t *custody) {
-    for (object_t *object; (object = TAILQ_FIRST(&custody->objects));)
-        object_destroy(&object);
+    for (object_t *object; (object = TAILQ_FIRST(&custody->objects));) {
+        dispatch_withdraw(object);
+        object_forget(object);
+    }
+    for (object_t *object; (object = custody_take_answered(custody));)
+        object_forget(object);
     for (ended_t *ended; (ended = TAILQ_FIRST(&custody->ended));) {
         TAILQ_REMOVE(&custody->ended, ended, next);
         free(ended);
@@ -49,7 +57,14 @@ void custody_clear(custody_t *custody) {
 }
 
 bool custody_idle(const custody_t *custody) {
-    return TAILQ_EMPTY(&custody->objects) && TAILQ_EMPTY(&custody->ended);
+    return TAILQ_EMPTY(&custody->objects) && TAILQ_EMPTY(&custody->answered) && TAILQ_EMPTY(&custody->ended);
+}
+
+object_t *custody_take_answered(custody_t *custody) {
+    object_t *object = TAILQ_FIRST(&custody->answered);
+    if (object)
+        TAILQ_REMOVE(&custody->answered, object, next);
+    return object;
 }
 
 /* --- what the listener may hold --------------------------------------------------------------------- */
@@ -70,7 +85,7 @@ static void make_room(custody_t *custody) {
     if (!largest)
         return;
     log_debug(&largest->context, "OXIDICOM_BUFFER_SIZE is used up: no longer kept whole");
-    object_stream(largest);
+    dispatch_stream(largest);
 }
 
 /* One fast peer must leave room for the others: what an association may hold shrinks with what is free
@@ -96,7 +111,7 @@ size_t custody_room(custody_t *custody, const share_t *share, object_t *object) 
         make_room(custody);
     if (object && !object->streaming &&
         (is_large_for_the_buffer(custody, object) || !is_within_share(custody, share)))
-        object_stream(object);
+        dispatch_stream(object);
     if (has_room(custody) && is_within_share(custody, share))
         return RECEIVE_BYTES;
     /* What a chunk has already taken from the buffer may be filled; then it can be sent, credited and freed. */
@@ -119,6 +134,7 @@ void custody_association_ended(custody_t *custody, uint64_t association) {
         abort();
     ended->association = association;
     TAILQ_INSERT_TAIL(&custody->ended, ended, next);
+    custody->ended_count++;
     say_ended(custody, ended, clock_ms());
 }
 
@@ -127,6 +143,7 @@ static void forget_ended(custody_t *custody, uint64_t association) {
     TAILQ_FOREACH(ended, &custody->ended, next)
     if (ended->association == association) {
         TAILQ_REMOVE(&custody->ended, ended, next);
+        custody->ended_count--;
         free(ended);
         return;
     }
@@ -152,14 +169,7 @@ void custody_on_credit(custody_t *custody, const Ring__Credit *credit) {
     if (!object || credit->attempt != object->attempt || credit->taken <= object->taken ||
         credit->taken > object->sent)
         return;
-    uint64_t awaited = object_awaited(object);
-    object->taken = credit->taken;
-    object->progress_ms = clock_ms();
-    writer_has_answered(custody, object->writer, awaited - object_awaited(object));
-    if (object->streaming)
-        object_stream(object);
-    else
-        object_pump(object);
+    dispatch_credit(object, credit->taken);
 }
 
 void custody_on_acknowledged(custody_t *custody, const Ring__Acknowledged *acknowledged) {
@@ -169,33 +179,53 @@ void custody_on_acknowledged(custody_t *custody, const Ring__Acknowledged *ackno
         const Ring__ObjectAck *ack = acknowledged->objects[i];
         object_t *object = find_object(custody, ack->object);
         if (object)
-            object_settle(object, (uint16_t)ack->status, ack->offending_element, ack->error_comment);
+            dispatch_answer(object,
+                            (response_t){(uint16_t)ack->status, ack->offending_element, ack->error_comment});
     }
     for (size_t i = 0; i < acknowledged->n_associations; i++)
         forget_ended(custody, acknowledged->associations[i]);
 }
 
+/* What an earlier notifier had not acknowledged it may not have journaled: everything is sent again. */
+static void on_notifier_alive(custody_t *custody, const Ring__Alive *alive) {
+    if (custody->notifier_incarnation == alive->incarnation)
+        return;
+    custody->notifier_incarnation = alive->incarnation;
+    log_info(NULL, "the notifier is there, release %s", alive->release);
+    custody_beat(custody);
+    ended_t *ended;
+    TAILQ_FOREACH(ended, &custody->ended, next)
+    ended->said_ms = clock_ms() - END_REPEAT_MS;
+    /* Also when it is the first that this listener hears of: one before it may have died with an event. */
+    object_t *object;
+    TAILQ_FOREACH(object, &custody->objects, next)
+    /* One that can't be sent again may be acknowledged yet: its event is perhaps still on its way. */
+    if (object->whole)
+        dispatch_redeliver(object, "the notifier was replaced");
+}
+
+void custody_on_alive(custody_t *custody, const Ring__Alive *alive) {
+    if (alive->stage == RING__STAGE__STAGE_WRITER)
+        writers_on_alive(custody, alive);
+    else if (alive->stage == RING__STAGE__STAGE_NOTIFIER)
+        on_notifier_alive(custody, alive);
+}
+
 /* --- time ------------------------------------------------------------------------------------------- */
 
-static object_t *first_overdue(custody_t *custody, int64_t now_ms) {
-    object_t *object;
-    TAILQ_FOREACH(object, &custody->objects, next) {
-        /* One that is being received and not held up by the ring is the peer's to finish. */
-        bool waits = object->complete || object->received - object->taken >= OBJECT_WINDOW_BYTES;
-        if (waits && !object->failed && now_ms - object->progress_ms >= custody->stage->settings.store_timeout_ms)
-            break;
-    }
-    return object;
-}
-
 /* A writer is silent while all of it waits for storage, and where it hangs; one that died is not there. */
-static bool is_held_up(const custody_t *custody, const object_t *object, int64_t now_ms) {
-    return object->writer ? now_ms - object->writer->alive_ms >= WRITER_HELD_UP_MS : custody->writers_hang;
+static bool is_held_up(const object_t *object, int64_t now_ms) {
+    return object->writer ? now_ms - object->writer->alive_ms >= WRITER_HELD_UP_MS : object->custody->writers_hang;
 }
 
-static void give_up_overdue(custody_t *custody, object_t *object, int64_t now_ms) {
+static void give_up_if_overdue(object_t *object, int64_t now_ms) {
+    /* One that is being received and not held up by the ring is the peer's to finish. */
+    bool waits = object->complete || object->received - object->taken >= OBJECT_WINDOW_BYTES;
+    if (!waits || object->failed ||
+        now_ms - object->progress_ms < object->custody->stage->settings.store_timeout_ms)
+        return;
     const char *from = "any writer", *comment = "no writer was there in time";
-    if (is_held_up(custody, object, now_ms)) {
+    if (is_held_up(object, now_ms)) {
         from = "storage, which keeps its writers,";
         comment = "storage did not answer in time";
     } else if (object->writer) {
@@ -203,29 +233,17 @@ static void give_up_overdue(custody_t *custody, object_t *object, int64_t now_ms
         comment = "storage or journal did not answer in time";
     }
     log_warn(&object->context, "no answer from %s within OXIDICOM_STORE_TIMEOUT: A700", from);
-    object_give_up(object, STATUS_OUT_OF_RESOURCES, comment);
-}
-
-/* From the begin each time: an answer may end an association, and with it any other object. */
-static void give_up_waiting(custody_t *custody, int64_t now_ms) {
-    for (object_t *object; (object = first_overdue(custody, now_ms));)
-        give_up_overdue(custody, object, now_ms);
-}
-
-static void look_after_writers(custody_t *custody, int64_t now_ms) {
-    writer_t *writer, *following;
-    for (writer = TAILQ_FIRST(&custody->writers); writer; writer = following) {
-        following = TAILQ_NEXT(writer, next);
-        if (now_ms - writer->alive_ms >= WRITER_SILENCE_MS) {
-            custody->writers_hang = true;
-            writer_lost(custody, writer, "silent: storage keeps it, or it hangs");
-        }
-    }
+    dispatch_cancel(object);
+    dispatch_answer(object, (response_t){STATUS_OUT_OF_RESOURCES, 0, comment});
 }
 
 void custody_tick(custody_t *custody, int64_t now_ms) {
-    give_up_waiting(custody, now_ms);
-    look_after_writers(custody, now_ms);
+    object_t *object, *following;
+    for (object = TAILQ_FIRST(&custody->objects); object; object = following) {
+        following = TAILQ_NEXT(object, next);
+        give_up_if_overdue(object, now_ms);
+    }
+    writers_tick(custody, now_ms);
     ended_t *ended;
     TAILQ_FOREACH(ended, &custody->ended, next)
     if (now_ms - ended->said_ms >= END_REPEAT_MS)

@@ -1,5 +1,5 @@
-/* The DIMSE messages on an open association (PS3.7 6.3): C-STORE goes into custody, C-ECHO is answered, every other
- * command is drained and refused. */
+#include "listener/dimse/operations.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,20 +7,20 @@
 #include "common/limits.h"
 #include "common/metrics.h"
 #include "common/telemetry/span.h"
-#include "listener/server.h"
-#include "listener/ul/association.h"
-#include "listener/ul/tracing.h"
 
 /* --- life -------------------------------------------------------------------------------------------- */
 
 static void message_destroy(message_t *message) {
-    tracing_end_object(message);
+    if (message->traced.begun_ns)
+        tracing_end_object(message->association, &message->traced, message->command.affected_sop_class_uid,
+                           message->command.affected_sop_instance_uid);
+    if (message->answerable)
+        object_forget(message->object);
     command_clear(&message->command);
-    free(message->comment);
     free(message);
 }
 
-void messages_drop_partial(association_t *a) {
+void operations_drop_partial(association_t *a) {
     if (a->receiving) {
         if (a->receiving->object)
             object_abandon(a->receiving->object);
@@ -30,7 +30,8 @@ void messages_drop_partial(association_t *a) {
     a->command_set_size = 0;
 }
 
-void messages_clear(association_t *a) {
+void operations_clear(association_t *a) {
+    operations_drop_partial(a);
     for (message_t *message; (message = TAILQ_FIRST(&a->unanswered));) {
         TAILQ_REMOVE(&a->unanswered, message, next);
         message_destroy(message);
@@ -40,56 +41,42 @@ void messages_clear(association_t *a) {
 /* --- answers ------------------------------------------------------------------------------------------ */
 
 static void respond(association_t *a, message_t *message, response_t response) {
-    tracing_answered(message, response.status);
+    if (message->traced.begun_ns)
+        tracing_answered(a, &message->traced, response.status);
     if (!association_is_served(a->state) || message->silent)
         return;
     pdu_t pdu = response_build(&message->command, response, message->context_id, a->peer_max_pdu_length);
-    association_send(a, pdu.bytes, pdu.size);
+    association_send(a, pdu.bytes, pdu.size); /* DT-1; once a release is asked for, AR-7 */
     free(pdu.bytes);
 }
 
-static void measure_outcome(const association_t *a, const message_t *message, uint16_t status) {
-    char name[8];
-    snprintf(name, sizeof name, "%04X", status);
-    metric_add(METRIC_C_STORE_RESPONSES, name, 1);
-    metric_observe(METRIC_C_STORE_TIME, clock_us() - message->began_us);
-    /* Only who has stored something: anybody can call himself anything. */
-    if (status == STATUS_SUCCESS && message->object) {
-        metric_add(METRIC_OBJECTS_STORED, a->calling_ae, 1);
-        metric_add(METRIC_OBJECT_BYTES_STORED, a->calling_ae, message->object->received);
-    }
-}
-
 static void count_outcome(association_t *a, const message_t *message, const response_t *response) {
-    measure_outcome(a, message, response->status);
+    const char *comment = response->error_comment ? response->error_comment : "";
+    char status[8];
+    snprintf(status, sizeof status, "%04X", response->status);
+    metric_add(METRIC_C_STORE_RESPONSES, status, 1);
+    metric_observe(METRIC_C_STORE_TIME, clock_us() - message->began_us);
     if (response->status == STATUS_SUCCESS) {
         a->stored++;
-        a->server->stored_count += message->object != NULL;
-    } else {
-        a->refused++;
-        recent_add_store(&a->server->recent, a, message, response);
+        if (!message->object)
+            return;
+        a->site->stored_count++;
+        /* Only who has stored something: anybody can call himself anything. */
+        metric_add(METRIC_OBJECTS_STORED, a->calling_ae, 1);
+        metric_add(METRIC_OBJECT_BYTES_STORED, a->calling_ae, message->object->received);
+        return;
     }
+    a->refused++;
+    recent_add(&a->site->recent, a, status, comment, message->command.affected_sop_instance_uid);
     uint64_t left_out = 0;
     /* Storage that is full refuses every object. */
-    if (response->status == STATUS_SUCCESS ||
-        (response->status == STATUS_OUT_OF_RESOURCES && !log_rarely(&a->server->said_out_of_resources, &left_out)))
+    if (response->status == STATUS_OUT_OF_RESOURCES && !log_rarely(&a->site->said_out_of_resources, &left_out))
         return;
-    log_warn(message->object ? &message->object->context : &a->context, "C-STORE answered %04X%s%s",
-             response->status, response->error_comment && *response->error_comment ? ": " : "",
-             response->error_comment ? response->error_comment : "");
+    log_warn(message->object ? &message->object->context : &a->context, "C-STORE answered %s%s%s", status,
+             *comment ? ": " : "", comment);
     if (left_out)
         log_warn(NULL, "C-STORE was answered A700 %llu times more since that was last said",
                  (unsigned long long)left_out);
-}
-
-static void keep_response(message_t *message, const response_t *response) {
-    const char *comment = response->error_comment;
-    message->object = NULL; /* gone after this */
-    message->settled = true;
-    message->response = *response;
-    if (comment && !(message->comment = strdup(comment)))
-        abort();
-    message->response.error_comment = message->comment;
 }
 
 static void answer(association_t *a, message_t *message) {
@@ -103,15 +90,16 @@ static void answer(association_t *a, message_t *message) {
  * sends on without waiting gets its responses in the order of its requests all the same. */
 static void answer_in_order(association_t *a) {
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ */
-    for (message_t *first; (first = TAILQ_FIRST(&a->unanswered)) && first->settled;)
+    for (message_t *first; (first = TAILQ_FIRST(&a->unanswered)) && first->answerable;)
         answer(a, first);
 }
 
-void messages_on_settled(void *owner, const response_t *response) {
-    message_t *message = owner;
+static void on_answered(object_t *object) {
+    message_t *message = object->owner;
     association_t *a = message->association;
-    count_outcome(a, message, response);
-    keep_response(message, response);
+    message->response = object->response;
+    message->answerable = true;
+    count_outcome(a, message, &message->response);
     if (a->operations > 1)
         answer(a, message);
     else
@@ -119,14 +107,22 @@ void messages_on_settled(void *owner, const response_t *response) {
     association_on_answered(a);
 }
 
+void operations_answer(site_t *site) {
+    while (!TAILQ_EMPTY(&site->custody->answered))
+        on_answered(custody_take_answered(site->custody));
+}
+
+/* --- requests ----------------------------------------------------------------------------------------- */
+
 /* The data set of the message is complete. */
 static void finish_message(association_t *a) {
     message_t *message = a->receiving;
     a->receiving = NULL;
-    deadlines_on_message(a);
+    patience_on_message(&a->patience);
     if (message->command.field == C_STORE_RQ)
         metric_observe(METRIC_RECEIVE_TIME, clock_us() - message->began_us);
-    tracing_received(message);
+    if (message->traced.begun_ns)
+        tracing_received(&message->traced);
     if (message->object) {
         TAILQ_INSERT_TAIL(&a->unanswered, message, next);
         a->unanswered_count++;
@@ -151,17 +147,17 @@ static object_t *begin_object(association_t *a, message_t *message) {
     char traceparent[TRACEPARENT_BYTES];
     traceparent_write(&a->context.trace, traceparent);
     header.traceparent = traceparent;
-    header.span = trace_span_number(&message->trace);
+    header.span = trace_span_number(&message->traced.trace);
     a->used_custody = true;
-    object_t *object = custody_begin(a->server->custody, a->share, &header, message);
-    object->context.trace = header.span ? message->trace : a->context.trace;
-    message->object_number = object->context.object;
+    object_t *object = object_begin(a->site->custody, a->share, &header, message);
+    object->context.trace = header.span ? message->traced.trace : a->context.trace;
+    message->traced.number = object->context.object;
     return object;
 }
 
 static void begin_store(association_t *a, message_t *message) {
     const char *expected = (*a->contexts)[message->context_id].abstract_syntax;
-    tracing_begin_object(a, message);
+    tracing_begin_object(a, &message->traced);
     if (!message->command.has_data_set)
         message->response = (response_t){STATUS_CANNOT_UNDERSTAND, 0, "the C-STORE has no data set"};
     else if (strcmp(message->command.affected_sop_class_uid, expected) != 0)
@@ -183,7 +179,7 @@ static void begin_message(association_t *a, uint8_t context_id) {
     a->command_set_size = 0;
     a->receiving = message;
     if (!understood) {
-        association_abort(a, ABORT_PROVIDER, ABORT_INVALID_PARAMETER, "a malformed command set");
+        association_abort(a, ABORT_INVALID_PARAMETER, "a malformed command set");
         return;
     }
     if (message->command.field == C_STORE_RQ)
@@ -200,11 +196,11 @@ static void begin_message(association_t *a, uint8_t context_id) {
 
 static void on_command_fragment(association_t *a, const stream_event_t *event) {
     if (a->receiving || (a->command_set_size > 0 && event->context_id != a->command_context_id)) {
-        association_abort(a, ABORT_PROVIDER, ABORT_UNEXPECTED_PDU, "a command within a message");
+        association_abort(a, ABORT_UNEXPECTED_PDU, "a command within a message");
         return;
     }
     if (event->size > COMMAND_SET_MAX_BYTES - a->command_set_size) {
-        association_abort(a, ABORT_PROVIDER, ABORT_INVALID_PARAMETER, "a command set longer than any legal one");
+        association_abort(a, ABORT_INVALID_PARAMETER, "a command set longer than any legal one");
         return;
     }
     if (!a->command_set && !(a->command_set = malloc(COMMAND_SET_MAX_BYTES)))
@@ -218,14 +214,14 @@ static void on_command_fragment(association_t *a, const stream_event_t *event) {
 
 static void count_data(association_t *a, size_t size) {
     a->bytes += size;
-    a->server->received_bytes += size;
+    a->site->received_bytes += size;
     metric_add(METRIC_RECEIVED_BYTES, NULL, size);
-    a->receiving->bytes += size;
+    a->receiving->traced.bytes += size;
 }
 
 static void on_data_fragment(association_t *a, const stream_event_t *event) {
     if (!a->receiving || event->context_id != a->receiving->context_id) {
-        association_abort(a, ABORT_PROVIDER, ABORT_UNEXPECTED_PDU, "a data set without a command");
+        association_abort(a, ABORT_UNEXPECTED_PDU, "a data set without a command");
         return;
     }
     count_data(a, event->size);
@@ -235,17 +231,16 @@ static void on_data_fragment(association_t *a, const stream_event_t *event) {
         finish_message(a);
 }
 
-void messages_on_placed(association_t *a, size_t size, bool ends_object) {
+void operations_on_placed(association_t *a, size_t size, bool ends_object) {
     count_data(a, size);
     object_placed(a->receiving->object, size);
     if (ends_object)
         finish_message(a);
 }
 
-void messages_on_fragment(association_t *a, const stream_event_t *event) {
+void operations_on_fragment(association_t *a, const stream_event_t *event) {
     if (!(*a->contexts)[event->context_id].abstract_syntax)
-        association_abort(a, ABORT_PROVIDER, ABORT_INVALID_PARAMETER,
-                          "a presentation context that was not accepted");
+        association_abort(a, ABORT_INVALID_PARAMETER, "a presentation context that was not accepted");
     else if (event->is_command)
         on_command_fragment(a, event);
     else

@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/limits.h"
 #include "listener/net/tls_session.h"
 
 static void watch(connection_t *connection) {

@@ -8,6 +8,9 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+/* What the A-ASSOCIATE-AC, or the responses not yet taken by a peer that does not read, may hold. */
+#define OUTPUT_MAX_BYTES (128 * 1024)
+
 struct tls;
 struct tls_session;
 

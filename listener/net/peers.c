@@ -61,12 +61,14 @@ size_t peers_add(peers_t *peers, const struct in6_addr *address) {
         peer->address = *address;
         zhashx_insert(peers->by_address, &peer->address, peer);
     }
+    peers->connections++;
     return ++peer->connections;
 }
 
 void peers_remove(peers_t *peers, const struct in6_addr *address) {
     peer_t *peer = zhashx_lookup(peers->by_address, address);
     assert(peer);
+    peers->connections--;
     if (--peer->connections == 0)
         zhashx_delete(peers->by_address, &peer->address);
 }

@@ -14,6 +14,7 @@ void peer_name(const struct sockaddr_storage *address, socklen_t size, char name
 
 typedef struct peers {
     zhashx_t *by_address;
+    size_t connections; /* of all of them */
 } peers_t;
 
 void peers_start(peers_t *peers);

@@ -3,7 +3,6 @@
 #include <openssl/err.h>
 #include <string.h>
 
-#include "common/limits.h"
 #include "common/log.h"
 
 /* RFC 9325 4.2: forward secrecy and authenticated encryption, and no finite-field DHE. Those of TLS 1.3 are all so.

@@ -12,7 +12,4 @@ void establishment_accept(association_t *association);
 /* STA3: answers with A-ASSOCIATE-RJ, because a limit of ours is reached for now. */
 void establishment_reject_for_now(association_t *association, const char *why);
 
-/* Frees the request, which is answered or will never be. */
-void establishment_clear(association_t *association);
-
 #endif

@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/limits.h"
 #include "listener/ul/user_information.h"
 
 typedef enum pdu_type {
@@ -20,7 +19,10 @@ typedef enum pdu_type {
     PDU_ABORT = 7,
 } pdu_type_t;
 
-#define PDU_HEADER_BYTES 6
+#define PDU_HEADER_BYTES    6
+#define P_DATA_HEADER_BYTES 12 /* of a PDU and its only PDV */
+/* Contexts that are answered: the ids allow 128 (PS3.8 9.3.2.2), some peers propose more. */
+#define PRESENTATION_CONTEXTS_MAX 1024
 /* PS3.7 A.2.1 */
 #define APPLICATION_CONTEXT_NAME "1.2.840.10008.3.1.1.1"
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #define PDV_HEADER_BYTES 6
+/* Shorter PDVs are not worth receiving where they stay (placement.h). */
+#define PLACED_PDV_LEAST_BYTES 4096
 /* The PDV length counts the context id and the message control header (PS3.8 table 9-23). */
 #define PDV_OVERHEAD_BYTES 2
 
@@ -11,16 +13,15 @@ static stream_event_t violation(abort_reason_t reason, const char *why) {
     return (stream_event_t){.kind = STREAM_VIOLATION, .reason = reason, .why = why};
 }
 
-/* Gathers `size` bytes in stream->header, however they arrive. */
-static bool gather_header(pdu_stream_t *stream, reader_t *input, size_t size) {
-    while (stream->header_size < size) {
-        uint8_t byte;
-        if (!reader_u8(input, &byte))
-            return false;
-        stream->header[stream->header_size++] = byte;
-    }
-    stream->header_size = 0;
-    return true;
+/* Gathers the `size` bytes that end at `end` in stream->header, however they arrive. */
+static bool gather_header(pdu_stream_t *stream, reader_t *input, size_t size, size_t end) {
+    size_t missing = size - stream->header_size;
+    size_t part = reader_left(input) < missing ? reader_left(input) : missing;
+    const uint8_t *bytes = reader_take(input, part);
+    if (bytes && part)
+        memcpy(stream->header + end - missing, bytes, part);
+    stream->header_size = part < missing ? stream->header_size + part : 0;
+    return part == missing;
 }
 
 static uint32_t header_u32(const uint8_t *at) {
@@ -95,15 +96,16 @@ static bool gather_body(pdu_stream_t *stream, reader_t *input, stream_event_t *e
 }
 
 static const char *begin_pdv(pdu_stream_t *stream) {
-    uint32_t length = header_u32(stream->header);
+    const uint8_t *header = stream->header + PDU_HEADER_BYTES;
+    uint32_t length = header_u32(header);
     if (length < PDV_OVERHEAD_BYTES)
         return "a PDV shorter than its own header";
     if (length > stream->pdu_left - 4)
         return "a PDV longer than its PDU";
     stream->pdv_length = stream->pdv_left = length - PDV_OVERHEAD_BYTES;
     stream->alone = length == stream->pdu_length - 4;
-    stream->context_id = stream->header[4];
-    stream->control = stream->header[5];
+    stream->context_id = header[4];
+    stream->control = header[5];
     stream->pdu_left -= PDV_HEADER_BYTES;
     stream->in_pdv = true;
     return NULL;
@@ -141,7 +143,7 @@ static bool next_in_p_data(pdu_stream_t *stream, reader_t *input, stream_event_t
         *event = violation(ABORT_INVALID_PARAMETER, "bytes after the last PDV of a PDU");
         return true;
     }
-    if (!gather_header(stream, input, PDV_HEADER_BYTES))
+    if (!gather_header(stream, input, PDV_HEADER_BYTES, P_DATA_HEADER_BYTES))
         return false;
     const char *why = begin_pdv(stream);
     if (why)
@@ -154,7 +156,7 @@ stream_event_t pdu_stream_next(pdu_stream_t *stream, reader_t *input) {
         if (stream->type == 0) {
             free(stream->body);
             stream->body = NULL;
-            if (!gather_header(stream, input, PDU_HEADER_BYTES))
+            if (!gather_header(stream, input, PDU_HEADER_BYTES, PDU_HEADER_BYTES))
                 return (stream_event_t){.kind = STREAM_NEED_MORE};
             event = begin_pdu(stream);
             if (event.kind != STREAM_NEED_MORE)
@@ -175,7 +177,7 @@ bool pdu_stream_foresee(const pdu_stream_t *stream, pdu_run_t *run) {
         return false;
     run->first = stream->pdv_left;
     run->each = stream->alone && !(stream->control & CONTROL_LAST) ? stream->pdv_length : 0;
-    p_data_header_build(run->header, stream->pdv_length, stream->context_id, stream->control);
+    memcpy(run->header, stream->header, P_DATA_HEADER_BYTES);
     return true;
 }
 

@@ -5,8 +5,13 @@
 
 #include "listener/ul/pdu.h"
 
+/* An A-ASSOCIATE-RQ may have 128 contexts of many syntaxes and user items; nothing legal comes near this. */
+#define ASSOCIATE_RQ_MAX_BYTES (256 * 1024)
+/* An A-ASSOCIATE-RQ and the like are believed to be as long as they say only as far as bytes come. */
+#define PDU_BODY_FIRST_BYTES 1024
+
 typedef struct pdu_stream {
-    uint8_t header[12]; /* of the PDU, then of the PDV */
+    uint8_t header[P_DATA_HEADER_BYTES]; /* of the PDU, and of the PDV */
     size_t header_size;
     uint8_t type;        /* of the PDU under way; 0: between PDUs */
     uint32_t pdu_length; /* without its header */

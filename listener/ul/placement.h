@@ -9,6 +9,10 @@
 #include "listener/custody/custody.h"
 #include "listener/ul/pdu_stream.h"
 
+/* So many PDUs at once; what was misplaced fits the receive buffer. */
+#define PLACED_PDUS_MAX      16
+#define RECEIVE_BUFFER_BYTES (RECEIVE_BYTES + PLACED_PDUS_MAX * P_DATA_HEADER_BYTES)
+
 typedef struct placement {
     pdu_run_t run;
     size_t pdus; /* foreseen after the one under way */

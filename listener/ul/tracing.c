@@ -5,7 +5,6 @@
 
 #include "common/clock.h"
 #include "common/telemetry/span.h"
-#include "listener/server.h"
 
 static const char *const OUTCOMES[] = {
     [OUTCOME_OPEN] = "open",
@@ -40,7 +39,7 @@ static void tell_notifier(association_t *a, bool over) {
     message.called_ae = a->called_ae;
     message.peer = a->peer;
     message.over = over;
-    custody_association_traced(a->server->custody, &message);
+    custody_association_traced(a->site->custody, &message);
 }
 
 void tracing_accepted(association_t *a, size_t proposed, size_t accepted) {
@@ -110,59 +109,54 @@ void tracing_end(association_t *a) {
 
 /* --- its objects --------------------------------------------------------------------------------------- */
 
-void tracing_begin_object(association_t *a, message_t *message) {
+void tracing_begin_object(association_t *a, traced_object_t *object) {
     if (!a->context.trace.sampled)
         return;
-    message->begun_ns = clock_wall_ns();
-    if (a->traced.object_spans < (uint64_t)a->server->stage->settings.otel_object_spans) {
+    object->begun_ns = clock_wall_ns();
+    if (a->traced.object_spans < (uint64_t)a->site->stage->settings.otel_object_spans) {
         a->traced.object_spans++;
-        message->trace = trace_child(&a->context.trace);
+        object->trace = trace_child(&a->context.trace);
     }
 }
 
-void tracing_received(message_t *message) {
-    if (message->begun_ns)
-        message->received_ns = clock_wall_ns();
+void tracing_received(traced_object_t *object) {
+    if (object->begun_ns)
+        object->received_ns = clock_wall_ns();
 }
 
-void tracing_answered(message_t *message, uint16_t status) {
-    message->answered = true;
-    message->status = status;
+void tracing_answered(association_t *a, traced_object_t *object, uint16_t status) {
+    object->answered = true;
+    object->status = status;
     /* The last response may come after the end of the connection. */
-    if (message->begun_ns && message->association->traced.outcome != OUTCOME_OPEN)
-        message->association->traced.ended_ns = clock_wall_ns();
+    if (object->begun_ns && a->traced.outcome != OUTCOME_OPEN)
+        a->traced.ended_ns = clock_wall_ns();
 }
 
-static void say_object(const message_t *message, int64_t now_ns) {
-    char status[5];
-    const trace_context_t *parent = &message->association->context.trace;
-    if (message->received_ns)
-        span_say(&message->trace, "receive", message->begun_ns, message->received_ns);
-    span_t *span = span_new(&message->trace, parent, "C-STORE", SPAN_SERVER, message->begun_ns);
-    span_text(span, "dicom.sop_class_uid", message->command.affected_sop_class_uid);
-    span_text(span, "dicom.sop_instance_uid", message->command.affected_sop_instance_uid);
-    span_number(span, "oxidicom.bytes", (int64_t)message->bytes);
-    if (message->object_number)
-        span_number(span, "oxidicom.object", (int64_t)message->object_number);
-    snprintf(status, sizeof status, "%04X", message->status);
-    if (message->answered)
-        span_text(span, "dicom.status", status);
-    if (!message->answered)
-        span_fail(span, "abandoned", NULL);
-    else if (message->status != STATUS_SUCCESS)
-        span_fail(span, status, NULL);
-    span_end(&span, now_ns);
-}
-
-void tracing_end_object(message_t *message) {
-    association_t *a = message->association;
-    if (!message->begun_ns)
+void tracing_end_object(association_t *a, const traced_object_t *object, const char *sop_class_uid,
+                        const char *sop_instance_uid) {
+    if (!object->begun_ns)
         return;
     int64_t now_ns = clock_wall_ns();
-    if (trace_is_set(&message->trace)) {
-        say_object(message, now_ns);
-    } else {
+    if (!trace_is_set(&object->trace)) {
         a->traced.summed++;
-        a->traced.summed_ns += now_ns - message->begun_ns;
+        a->traced.summed_ns += now_ns - object->begun_ns;
+        return;
     }
+    char status[5];
+    if (object->received_ns)
+        span_say(&object->trace, "receive", object->begun_ns, object->received_ns);
+    span_t *span = span_new(&object->trace, &a->context.trace, "C-STORE", SPAN_SERVER, object->begun_ns);
+    span_text(span, "dicom.sop_class_uid", sop_class_uid);
+    span_text(span, "dicom.sop_instance_uid", sop_instance_uid);
+    span_number(span, "oxidicom.bytes", (int64_t)object->bytes);
+    if (object->number)
+        span_number(span, "oxidicom.object", (int64_t)object->number);
+    snprintf(status, sizeof status, "%04X", object->status);
+    if (object->answered)
+        span_text(span, "dicom.status", status);
+    if (!object->answered)
+        span_fail(span, "abandoned", NULL);
+    else if (object->status != STATUS_SUCCESS)
+        span_fail(span, status, NULL);
+    span_end(&span, now_ns);
 }

@@ -6,6 +6,11 @@
 #include "common/limits.h"
 #include "listener/ul/items.h"
 
+/* Role selections, and extended negotiations, of one request that are answered: one for each of 128 contexts. */
+#define USER_ITEMS_ANSWERED_MAX 128
+/* PS3.7 D.3.3.2.3 */
+#define IMPLEMENTATION_VERSION_MAX_BYTES 16
+
 /* What the peer says of itself and asks for. Pointers go into the bytes that were read. */
 typedef struct user_information {
     uint32_t max_pdu_length;             /* of the peer; 0: no limit */

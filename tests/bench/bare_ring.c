@@ -26,7 +26,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#include "common/limits.h"
+#include "listener/custody/state.h"
 
 #define ANSWER_BYTES     148
 #define HEAD_BYTES       200 /* of a message of the ring, about */

@@ -1,8 +1,8 @@
 /* A listener's inbox: signs of life, credit and acknowledgements over objects in custody. Input: message heads. */
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "listener/custody/custody.h"
+#include "listener/custody/private.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/scratch.h"
 
@@ -12,9 +12,11 @@
 static stage_t stage;
 static size_t answered;
 
-static void on_settled(void *owner, const response_t *response) {
-    CHECK(owner == &stage && response);
-    answered++;
+static void take_answers(custody_t *custody) {
+    for (object_t *object; (object = custody_take_answered(custody)); object_forget(object)) {
+        CHECK(object->owner == &stage);
+        answered++;
+    }
 }
 
 static void set_up(void) {
@@ -35,7 +37,7 @@ static void begin_objects(custody_t *custody) {
     share_t *share = share_new(1);
     for (size_t i = 0; i < OBJECTS; i++) {
         Ring__ObjectHeader header = RING__OBJECT_HEADER__INIT;
-        object_t *object = custody_begin(custody, share, &header, &stage);
+        object_t *object = object_begin(custody, share, &header, &stage);
         object_append(object, bytes, sizes[i]);
         if (i == 0)
             object_finish(object);
@@ -50,7 +52,7 @@ static void handle(custody_t *custody, const Ring__Envelope *envelope) {
         custody_on_alive(custody, envelope->alive);
         break;
     case RING__ENVELOPE__BODY_LEAVING:
-        custody_on_leaving(custody, envelope->leaving);
+        writers_on_leaving(custody, envelope->leaving);
         break;
     case RING__ENVELOPE__BODY_CREDIT:
         custody_on_credit(custody, envelope->credit);
@@ -68,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         set_up();
     custody_t custody = {0};
     answered = 0;
-    CHECK(custody_start(&custody, &stage, on_settled) == 0);
+    CHECK(custody_start(&custody, &stage) == 0);
     begin_objects(&custody);
     reader_t input = reader_over(data, size), head;
     while (part_next(&input, &head)) {
@@ -77,12 +79,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             continue;
         handle(&custody, envelope);
         custody_tick(&custody, clock_ms());
+        take_answers(&custody);
         ring__envelope__free_unpacked(envelope, NULL);
     }
     CHECK(answered <= OBJECTS);
     /* Nobody takes what is queued; sockets that wait for that would become too many. */
     while (!TAILQ_EMPTY(&custody.writers))
-        writer_lost(&custody, TAILQ_FIRST(&custody.writers), "the input ends");
+        writers_lost(&custody, TAILQ_FIRST(&custody.writers), "the input ends");
     zsock_set_linger(custody.notifier, 0);
     custody_clear(&custody);
     return 0;

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "listener/intake.h"
 #include "listener/server.h"
+#include "listener/ul/placement.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/scratch.h"
 
@@ -39,12 +41,12 @@ static void set_up(void) {
     stage.settings.handshake_timeout_ms = stage.settings.idle_timeout_ms = 60000;
     stage.settings.stall_timeout_ms = stage.settings.release_timeout_ms = 60000;
     stage.settings.min_rate = 1;
-    CHECK(custody_start(&custody, &stage, messages_on_settled) == 0);
+    CHECK(custody_start(&custody, &stage) == 0);
     server_init(&server);
-    server.stage = &stage;
-    server.custody = &custody;
-    server.epoll = epoll_create1(EPOLL_CLOEXEC);
-    server.input = malloc(RECEIVE_BUFFER_BYTES);
+    server.site.stage = &stage;
+    server.site.custody = &custody;
+    server.site.epoll = epoll_create1(EPOLL_CLOEXEC);
+    server.site.input = malloc(RECEIVE_BUFFER_BYTES);
 }
 
 /* Only PDUs that an acceptor sends, each as long as it says. */
@@ -74,12 +76,12 @@ static void read_answers(void) {
 
 /* The socket has something for the association, as epoll would say. */
 static void poke(void) {
-    association_t *a = TAILQ_FIRST(&server.associations);
+    association_t *a = TAILQ_FIRST(&server.site.roster.all);
     if (!a)
         return;
-    association_on_writable(a);
+    intake_on_writable(a);
     if (a->connection.reading)
-        association_on_readable(a);
+        intake_on_readable(a);
 }
 
 static void acknowledge(uint64_t object, uint32_t status) {
@@ -127,6 +129,7 @@ static void take_step(reader_t *input, uint8_t kind, uint64_t first_object) {
         if (part_next(input, &part) && send(peer.fd, part.at, reader_left(&part), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
             poke();
     }
+    server_catch_up(&server);
 }
 
 /* The peer goes; whatever was complete is acknowledged; nothing may stay. */
@@ -134,16 +137,18 @@ static void end_session(uint64_t first_object) {
     read_answers();
     close(peer.fd);
     poke();
-    association_t *a = TAILQ_FIRST(&server.associations);
+    association_t *a = TAILQ_FIRST(&server.site.roster.all);
     if (a)
-        association_on_hangup(a);
+        intake_on_hangup(a);
     for (uint64_t object = first_object; object <= custody.objects_begun; object++)
         acknowledge(object, STATUS_SUCCESS);
+    server_catch_up(&server);
     for (int turn = 0; turn < 2; turn++) {
         poke();
         server_tick(&server);
+        server_catch_up(&server);
     }
-    CHECK(server_idle(&server) && server.served_count == 0 && server.connections_count == 0);
+    CHECK(server_idle(&server) && server.site.roster.served_count == 0 && server.site.peers.connections == 0);
     acknowledge_ends();
     CHECK(custody_idle(&custody) && custody.budget->held_bytes == 0);
 }
@@ -159,13 +164,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
     memset(&peer, 0, sizeof peer);
     peer.fd = pair[0];
-    server.policy = (negotiation_policy_t){policy & PROMISCUOUS, policy & UNCOMPRESSED_ONLY};
+    stage.settings.scp_promiscuous = policy & PROMISCUOUS;
+    stage.settings.scp_uncompressed_only = policy & UNCOMPRESSED_ONLY;
     stage.settings.scp_strict = policy & STRICT;
-    peers_add(&server.peers, &in6addr_loopback);
-    server.connections_count++;
-    association_t *a = association_new(&server, pair[1], ++server.accepted_count, &in6addr_loopback, "peer");
+    peers_add(&server.site.peers, &in6addr_loopback);
+    association_t *a = association_new(&server.site, pair[1], ++server.accepted_count, &in6addr_loopback, "peer");
     CHECK(a);
-    TAILQ_INSERT_TAIL(&server.associations, a, next);
     uint64_t first_object = custody.objects_begun + 1;
     while (reader_u8(&input, &kind))
         take_step(&input, kind, first_object);

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
+#include "listener/custody/state.h"
 #include "tests/ring/tls.h"
 #include "tests/support/certificates.h"
 

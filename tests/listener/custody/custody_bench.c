@@ -4,14 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void on_settled(void *owner, const response_t *response) {
-    bench_t *bench = owner;
-    bench->answers++;
-    bench->last = *response;
-    snprintf(bench->comment, sizeof bench->comment, "%s", response->error_comment ? response->error_comment : "");
-    if (bench->abandoned)
-        object_abandon(bench->abandoned);
-    bench->abandoned = NULL;
+void bench_take_answers(bench_t *bench) {
+    for (object_t *object; (object = custody_take_answered(&bench->custody)); object_forget(object)) {
+        cr_assert_eq(object->owner, bench);
+        bench->answers++;
+        bench->last = object->response;
+        snprintf(bench->comment, sizeof bench->comment, "%s", object->response.error_comment);
+    }
 }
 
 static zsock_t *bind_inbox(const bench_t *bench, const char *id) {
@@ -33,7 +32,7 @@ bench_t *bench_new(void) {
     bench->stage.settings.run_dir = bench->folder;
     bench->stage.settings.buffer_size_bytes = 64 << 20;
     bench->stage.settings.store_timeout_ms = 60000;
-    cr_assert_eq(custody_start(&bench->custody, &bench->stage, on_settled), 0);
+    cr_assert_eq(custody_start(&bench->custody, &bench->stage), 0);
     bench->inboxes[0] = bind_inbox(bench, "writer-a");
     bench->inboxes[1] = bind_inbox(bench, "writer-b");
     bench->notifier = bind_inbox(bench, "notifier");
@@ -70,7 +69,7 @@ void bench_writer_alive(bench_t *bench, const char *id, uint64_t incarnation) {
 object_t *bench_begin_of(bench_t *bench, share_t *share) {
     Ring__ObjectHeader header = RING__OBJECT_HEADER__INIT;
     header.calling_ae = (char *)"PACS";
-    return custody_begin(&bench->custody, share, &header, bench);
+    return object_begin(&bench->custody, share, &header, bench);
 }
 
 object_t *bench_begin(bench_t *bench) {
@@ -127,6 +126,7 @@ void bench_acknowledge(bench_t *bench, uint64_t object, uint32_t status) {
     message.objects = acks;
     message.n_objects = 1;
     custody_on_acknowledged(&bench->custody, &message);
+    bench_take_answers(bench);
 }
 
 void bench_credit(bench_t *bench, const object_t *object, uint64_t taken) {

@@ -15,8 +15,7 @@ typedef struct bench {
     share_t *share; /* of the association that objects are begun on */
     int answers;
     response_t last;
-    char comment[65];    /* of the last, whose own is gone */
-    object_t *abandoned; /* when the next answer is given, as by a peer that is found gone then */
+    char comment[65]; /* of the last, whose own is gone */
 } bench_t;
 
 bench_t *bench_new(void);
@@ -33,6 +32,8 @@ void bench_append(object_t *object, size_t size);
 Ring__Envelope *bench_next(zsock_t *inbox, int ms, size_t *bytes);
 /* Takes chunks until the last of an object, or until none comes; returns the bytes and the attempt. */
 size_t bench_take_object(zsock_t *inbox, bool *ended, uint32_t *attempt);
+/* Counts what has been answered, as an association would. */
+void bench_take_answers(bench_t *bench);
 /* What the ring answers. */
 void bench_acknowledge(bench_t *bench, uint64_t object, uint32_t status);
 void bench_credit(bench_t *bench, const object_t *object, uint64_t taken);

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/limits.h"
+#include "listener/custody/state.h"
 #include "listener/net/connection.h"
 #include "listener/net/tls.h"
 #include "tests/support/certificates.h"

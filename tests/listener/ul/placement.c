@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "listener/custody/private.h"
 #include "tests/listener/custody/custody_bench.h"
 
 #define STREAM_BYTES (1024 * 1024)
@@ -242,7 +243,7 @@ Test(placement, is_not_planned_where_what_comes_is_unknown_or_unwanted) {
     cr_assert(placement_plan(&p, &stream, heard.object, 100), "little room");
     cr_assert_eq(p.count, 1);
     cr_assert_eq(p.pieces[0].iov_len, 100);
-    object_give_up(heard.object, STATUS_OUT_OF_RESOURCES, "for a test");
+    dispatch_answer(heard.object, (response_t){STATUS_OUT_OF_RESOURCES, 0, "for a test"});
     cr_assert_not(placement_plan(&p, &stream, heard.object, RECEIVE_BYTES), "an object that has failed");
     object_abandon(heard.object);
     free(sent.bytes);

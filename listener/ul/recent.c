@@ -1,4 +1,4 @@
-#include "listener/recent.h"
+#include "listener/ul/recent.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static refused_t *place_for(recent_t *recent, const association_t *a, const char
     return place;
 }
 
-static void add(recent_t *recent, const association_t *a, const char *what, const char *why, const char *uid) {
+void recent_add(recent_t *recent, const association_t *a, const char *what, const char *why, const char *uid) {
     refused_t *r = place_for(recent, a, what, why);
     r->at = clock_wall_ms();
     r->times++;
@@ -28,18 +28,6 @@ static void add(recent_t *recent, const association_t *a, const char *what, cons
     snprintf(r->what, sizeof r->what, "%s", what);
     snprintf(r->why, sizeof r->why, "%s", why);
     snprintf(r->sop_instance_uid, sizeof r->sop_instance_uid, "%s", uid ? uid : "");
-}
-
-void recent_add(recent_t *recent, const association_t *association, const char *what, const char *why) {
-    add(recent, association, what, why, NULL);
-}
-
-void recent_add_store(recent_t *recent, const association_t *association, const message_t *message,
-                      const response_t *response) {
-    char status[8];
-    snprintf(status, sizeof status, "%04X", response->status);
-    add(recent, association, status, response->error_comment ? response->error_comment : "",
-        message->command.affected_sop_instance_uid);
 }
 
 const refused_t *recent_nth(const recent_t *recent, size_t n) {

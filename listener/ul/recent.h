@@ -1,9 +1,13 @@
 /* What peers were refused lately, for those who look from outside: rejections, aborts of ours, and C-STOREs that
  * were answered with anything but Success. Kept in memory only; the log has all of it. */
-#ifndef LISTENER_RECENT_H
-#define LISTENER_RECENT_H
+#ifndef LISTENER_UL_RECENT_H
+#define LISTENER_UL_RECENT_H
 
-#include "listener/ul/association.h"
+#include "common/limits.h"
+#include "listener/ul/state.h"
+
+/* Refusals that are remembered. */
+#define REFUSALS_KEPT 24
 
 typedef struct refused {
     int64_t at; /* milliseconds since 1970 */
@@ -20,10 +24,10 @@ typedef struct recent {
     size_t count, next;
 } recent_t;
 
-/* Texts are copied and cut. `what` is A-ASSOCIATE-RJ or A-ABORT. */
-void recent_add(recent_t *recent, const association_t *association, const char *what, const char *why);
-void recent_add_store(recent_t *recent, const association_t *association, const message_t *message,
-                      const response_t *response);
+/* Texts are copied and cut. `what` is A-ASSOCIATE-RJ, A-ABORT, or the status of a C-STORE, whose SOP instance is
+ * `uid`, else NULL. */
+void recent_add(recent_t *recent, const association_t *association, const char *what, const char *why,
+                const char *uid);
 
 /* The nth newest, from 0; NULL after the last. */
 const refused_t *recent_nth(const recent_t *recent, size_t n);

@@ -1,0 +1,237 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/metrics.h"
+#include "listener/custody/private.h"
+
+static Ring__ObjectId id_of(const object_t *object) {
+    Ring__ObjectId id = RING__OBJECT_ID__INIT;
+    id.listener = object->custody->stage->incarnation;
+    id.association = object->context.association;
+    id.object = object->context.object;
+    return id;
+}
+
+/* --- sending ---------------------------------------------------------------------------------------- */
+
+/* Bytes of which its writer has been asked to say what became of them, and has not. */
+static uint64_t awaited(const object_t *object) {
+    return object->asked > object->taken ? object->asked - object->taken : 0;
+}
+
+/* Whether it has something that its own window allows to be sent. */
+static bool can_send(const object_t *object) {
+    return object->writer && object->unsent && object->sent - object->taken < OBJECT_WINDOW_BYTES;
+}
+
+static bool has_room(const writer_t *writer) {
+    return writer->awaited_bytes < WRITER_WINDOW_BYTES;
+}
+
+/* Sends one chunk; false where the writer's queue takes nothing. */
+static bool send_next(object_t *object) {
+    chunk_t *chunk = object->unsent;
+    Ring__ObjectId id = id_of(object);
+    Ring__Chunk message = RING__CHUNK__INIT;
+    message.object = &id;
+    message.attempt = object->attempt;
+    message.offset = chunk->offset;
+    message.writer = object->writer->incarnation;
+    message.last = object->complete && !TAILQ_NEXT(chunk, next);
+    message.header = chunk->offset == 0 ? &object->header : NULL;
+    message.sent_at_ns = message.header && object->header.span ? clock_wall_ns() : 0;
+    uint64_t end = chunk->offset + chunk->size;
+    message.credit_wanted = !message.last && (object->streaming || end - object->asked >= CREDIT_BYTES);
+    zmq_msg_t data;
+    atomic_fetch_add(&chunk->holders, 1);
+    if (zmq_msg_init_data(&data, chunk->bytes, chunk->size, chunk_drop, chunk) != 0)
+        abort();
+    if (ring_send_data(object->writer->outbox, &RING_ENVELOPE(CHUNK, chunk, &message), &data) != 0) {
+        log_warn(&object->context, "can't send to %s: %s", object->writer->id, strerror(errno));
+        zmq_msg_close(&data);
+        return false; /* its silence is noticed, and the object goes to another */
+    }
+    uint64_t before = awaited(object);
+    if (message.credit_wanted || message.last)
+        object->asked = end;
+    object->sent = end;
+    object->writer->awaited_bytes += awaited(object) - before;
+    object->unsent = TAILQ_NEXT(chunk, next);
+    if (object->unsent == object->filling)
+        object->unsent = NULL;
+    return true;
+}
+
+void dispatch_pump(object_t *object) {
+    while (can_send(object)) {
+        if (!has_room(object->writer)) {
+            object->writer->crowded = true;
+            return;
+        }
+        if (!send_next(object))
+            return;
+    }
+}
+
+/* --- turns ------------------------------------------------------------------------------------------ */
+
+/* The oldest object that waits, of the association whose turn comes after the last one's. */
+static object_t *next_in_turn(custody_t *custody, const writer_t *writer) {
+    object_t *object, *next = NULL;
+    TAILQ_FOREACH(object, &custody->objects, next) {
+        if (object->writer != writer || !can_send(object))
+            continue;
+        /* Numbers up to the last one's wrap around behind all others. */
+        uint64_t turn = object->share->association - writer->served - 1;
+        if (!next || turn < next->share->association - writer->served - 1)
+            next = object;
+    }
+    return next;
+}
+
+/* Of so many bytes nothing is awaited any more: objects whose turn it is go on. */
+static void go_on(custody_t *custody, writer_t *writer, uint64_t bytes) {
+    writer->awaited_bytes -= bytes;
+    if (!writer->crowded || writer->lost)
+        return;
+    while (has_room(writer)) {
+        object_t *object = next_in_turn(custody, writer);
+        writer->crowded = object != NULL;
+        if (!object || !send_next(object))
+            return;
+        writer->served = object->share->association;
+    }
+}
+
+void dispatch_credit(object_t *object, uint64_t taken) {
+    uint64_t before = awaited(object);
+    object->taken = taken;
+    object->progress_ms = clock_ms();
+    go_on(object->custody, object->writer, before - awaited(object));
+    if (object->streaming)
+        dispatch_stream(object);
+    else
+        dispatch_pump(object);
+}
+
+void dispatch_stream(object_t *object) {
+    object->streaming = true;
+    /* Credit may have been asked for long ago; a chunk that grows slowly would hold its memory for as long. */
+    if (object->filling && object->filling->size > 0)
+        chunk_seal(object);
+    chunk_free_until(object, object->taken);
+    dispatch_pump(object);
+}
+
+/* --- with a writer, and without --------------------------------------------------------------------- */
+
+static writer_t *least_outstanding(custody_t *custody) {
+    writer_t *writer, *best = NULL;
+    TAILQ_FOREACH(writer, &custody->writers, next) {
+        if (writer->leaving || writer->lost)
+            continue;
+        if (!best || writer->outstanding_bytes < best->outstanding_bytes ||
+            (writer->outstanding_bytes == best->outstanding_bytes &&
+             writer->outstanding_objects < best->outstanding_objects))
+            best = writer;
+    }
+    return best;
+}
+
+void dispatch_assign(object_t *object) {
+    writer_t *writer = least_outstanding(object->custody);
+    object->writer = writer;
+    object->attempt++;
+    object->sent = object->taken = object->asked = 0;
+    object->unsent = TAILQ_FIRST(&object->chunks);
+    if (object->unsent == object->filling)
+        object->unsent = NULL;
+    if (!writer)
+        return;
+    writer->outstanding_bytes += object->received;
+    writer->outstanding_objects++;
+    dispatch_pump(object);
+}
+
+void dispatch_release(const custody_t *custody, writer_t *writer, uint64_t incarnation) {
+    Ring__Released released = RING__RELEASED__INIT;
+    released.listener = custody->stage->incarnation;
+    released.incarnation = incarnation;
+    if (ring_send(writer->outbox, &RING_ENVELOPE(RELEASED, released, &released)) != 0)
+        log_warn(NULL, "can't release %s: %s", writer->id, strerror(errno));
+}
+
+void dispatch_release_if_done(const custody_t *custody, writer_t *writer) {
+    if (writer->leaving && !writer->lost && writer->outstanding_objects == 0)
+        dispatch_release(custody, writer, writer->incarnation);
+}
+
+static void leave_writer(object_t *object) {
+    writer_t *writer = object->writer;
+    if (!writer)
+        return;
+    object->writer = NULL;
+    writer->outstanding_bytes -= object->received;
+    writer->outstanding_objects--;
+    go_on(object->custody, writer, awaited(object));
+    dispatch_release_if_done(object->custody, writer);
+}
+
+void dispatch_cancel(const object_t *object) {
+    if (!object->writer)
+        return;
+    Ring__ObjectId id = id_of(object);
+    Ring__Cancel message = RING__CANCEL__INIT;
+    message.object = &id;
+    message.attempt = object->attempt;
+    if (ring_send(object->writer->outbox, &RING_ENVELOPE(CANCEL, cancel, &message)) != 0)
+        log_warn(&object->context, "can't cancel at %s: %s", object->writer->id, strerror(errno));
+}
+
+void dispatch_redeliver(object_t *object, const char *why) {
+    if (object->failed)
+        return;
+    /* A writer that lives would keep what it has of this attempt, and its temporary file, for ever. */
+    dispatch_cancel(object);
+    leave_writer(object);
+    if (!object->whole) {
+        log_warn(&object->context, "%s, and the object is too large to be kept for another: A700", why);
+        dispatch_answer(object,
+                        (response_t){STATUS_OUT_OF_RESOURCES, 0, "storage lost the object, please send it again"});
+        return;
+    }
+    if (object->sent > 0)
+        metric_add(METRIC_REDELIVERIES, NULL, 1);
+    dispatch_assign(object);
+    log_info(&object->context, "%s: attempt %u goes to %s", why, object->attempt,
+             object->writer ? object->writer->id : "the next writer that appears");
+}
+
+/* --- the end ---------------------------------------------------------------------------------------- */
+
+void dispatch_withdraw(object_t *object) {
+    custody_t *custody = object->custody;
+    leave_writer(object);
+    chunk_free_all(object);
+    zhashx_delete(custody->by_number, &object->context.object);
+    TAILQ_REMOVE(&custody->objects, object, next);
+}
+
+void dispatch_answer(object_t *object, response_t response) {
+    char *kept = strdup(response.error_comment ? response.error_comment : "");
+    if (!kept)
+        abort();
+    free((void *)object->response.error_comment);
+    object->response = response;
+    object->response.error_comment = kept;
+    if (object->complete) {
+        dispatch_withdraw(object);
+        TAILQ_INSERT_TAIL(&object->custody->answered, object, next);
+        return;
+    }
+    /* The peer is still sending it: the answer waits, the memory need not. */
+    object->failed = true;
+    leave_writer(object);
+    chunk_free_all(object);
+}

@@ -1,0 +1,64 @@
+/* Private to this folder: chunk.c <- dispatch.c <- object.c, writers.c <- custody.c, each calls those before it. */
+#ifndef LISTENER_CUSTODY_PRIVATE_H
+#define LISTENER_CUSTODY_PRIVATE_H
+
+#include "listener/custody/state.h"
+
+/* --- chunk.c: the bytes of objects, and who holds how many --- */
+
+/* Bytes of a data set. Shared with ZeroMQ's thread while they are on their way to a writer, hence the counts. */
+typedef struct chunk {
+    TAILQ_ENTRY(chunk) next;
+    atomic_int holders;
+    budget_t *budget; /* where its capacity is counted */
+    uint64_t offset;
+    size_t size, capacity;
+    uint8_t *bytes;
+} chunk_t;
+
+/* Held by the custody; let go of it with budget_drop. */
+budget_t *budget_new(void);
+void budget_drop(budget_t *budget);
+
+/* The chunk that grows, which there is not or which is full, with room for at least one byte. */
+chunk_t *chunk_with_room(object_t *object, size_t wanted);
+/* The chunk that grows, if need be a new and empty one, becomes one that can be sent. */
+void chunk_seal(object_t *object);
+/* Called by the object and, as a zmq_free_fn, by ZeroMQ's thread; whoever is last frees. */
+void chunk_drop(void *bytes, void *chunk);
+/* Frees the chunks that end at `offset` or before, but not the one that grows. */
+void chunk_free_until(object_t *object, uint64_t offset);
+void chunk_free_all(object_t *object);
+
+/* --- dispatch.c: which writer, which attempt, whose turn --- */
+
+/* Sends what its window and its writer's allow. */
+void dispatch_pump(object_t *object);
+/* Gives the object, from its begin, to the writer with the least outstanding; without one it waits. */
+void dispatch_assign(object_t *object);
+/* Its writer is no more: sends it again or gives it up. */
+void dispatch_redeliver(object_t *object, const char *why);
+/* So much of the attempt is with its writer. */
+void dispatch_credit(object_t *object, uint64_t taken);
+/* Frees what is credited, and from now on always. */
+void dispatch_stream(object_t *object);
+/* Its writer is to forget the attempt. */
+void dispatch_cancel(const object_t *object);
+/* Its response is known: it leaves its writer, and is answered as soon as it is complete. */
+void dispatch_answer(object_t *object, response_t response);
+/* Takes it from its writer, and out of the custody. */
+void dispatch_withdraw(object_t *object);
+/* Tells the writer that it may go; `incarnation` 0: because the listener does. */
+void dispatch_release(const custody_t *custody, writer_t *writer, uint64_t incarnation);
+/* The same to one that leaves, once nothing is outstanding. */
+void dispatch_release_if_done(const custody_t *custody, writer_t *writer);
+
+/* --- writers.c: who is there --- */
+
+void writers_on_alive(custody_t *custody, const Ring__Alive *alive);
+/* Forgets those that have been silent for too long. */
+void writers_tick(custody_t *custody, int64_t now_ms);
+void writers_lost(custody_t *custody, writer_t *writer, const char *why);
+void writers_clear(custody_t *custody);
+
+#endif

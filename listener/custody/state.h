@@ -1,0 +1,115 @@
+/* What is in custody. Other folders read it; this one alone changes it. */
+#ifndef LISTENER_CUSTODY_STATE_H
+#define LISTENER_CUSTODY_STATE_H
+
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "common/log.h"
+#include "common/stage.h"
+#include "listener/custody/response.h"
+#include "proto/ring.h"
+
+/* Data set bytes travel to a writer in chunks of at most this size. */
+#define CHUNK_BYTES (128 * 1024)
+/* What custody_room grants at once. */
+#define RECEIVE_BYTES (128 * 1024)
+/* Sent to a writer and not yet credited, per object that is too large to retain. */
+#define OBJECT_WINDOW_BYTES (2 * 1024 * 1024)
+/* Sent to a writer and not yet credited or acknowledged, of all its objects; beyond that the associations take
+ * turns, a chunk each. Enough to keep storage busy, and little enough that nobody waits long behind another's
+ * objects. */
+#define WRITER_WINDOW_BYTES (4 * 1024 * 1024)
+/* Credit is wanted each time so much of an object has been sent since the last. */
+#define CREDIT_BYTES (512 * 1024)
+/* An object up to this size is kept whole for redelivery while the buffer has room. */
+#define RETAIN_MAX_BYTES (16 * 1024 * 1024)
+/* Once half of the buffer is used, only an object up to this size, so that several large ones at once do not fill
+ * it. */
+#define RETAIN_CROWDED_BYTES (4 * 1024 * 1024)
+/* An ended association is said again to the notifier until it is acknowledged. */
+#define END_REPEAT_MS        1000
+#define WRITER_RELEASE_BYTES 32
+
+/* How much the chunks hold. ZeroMQ's thread may drop the last of them after the custody has ended, so the budget is
+ * freed by whoever lets go of it last: the custody and each chunk hold it. */
+typedef struct budget {
+    atomic_size_t held_bytes;
+    atomic_size_t holders;
+} budget_t;
+
+/* What one association holds of the buffer. It and each of its objects hold it. */
+typedef struct share {
+    uint64_t association;
+    size_t held_bytes, holders;
+} share_t;
+
+typedef struct writer {
+    TAILQ_ENTRY(writer) next;
+    char *id;
+    uint64_t incarnation;
+    zsock_t *outbox;
+    zsock_t *monitor; /* hears when the connection breaks */
+    int64_t alive_ms;
+    char release[WRITER_RELEASE_BYTES]; /* what it said of itself, for people: */
+    uint32_t process;
+    int64_t started_at;
+    bool leaving;
+    bool lost;                  /* is being forgotten */
+    uint64_t outstanding_bytes; /* of unacknowledged objects */
+    size_t outstanding_objects;
+    uint64_t awaited_bytes; /* of all its objects: it has been asked what became of them, and has not said */
+    uint64_t served;        /* association whose turn was last */
+    bool crowded;           /* objects wait for their turn */
+} writer_t;
+
+typedef struct object {
+    TAILQ_ENTRY(object) next;
+    struct custody *custody;
+    log_context_t context; /* its two numbers */
+    share_t *share;        /* of its association */
+    void *owner;
+    Ring__ObjectHeader header; /* texts owned */
+    uint32_t attempt;
+    writer_t *writer; /* NULL: none is there to take it */
+    TAILQ_HEAD(chunk_list, chunk) chunks;
+    struct chunk *filling;          /* the last one, while it still grows; only then it is not sent */
+    struct chunk *unsent;           /* first full chunk not yet sent in this attempt */
+    uint64_t received, sent, taken; /* bytes */
+    uint64_t asked;                 /* up to here credit or an acknowledgement will come, whatever the peer does */
+    bool streaming;                 /* too large to keep whole: what is credited is freed */
+    bool whole;                     /* nothing of it has been freed: it can be sent again */
+    bool complete;                  /* all of it was received */
+    bool failed;                    /* its answer is known before it was complete: the rest is thrown away */
+    response_t response;            /* once it is answered or failed; comment owned */
+    int64_t progress_ms;            /* when it last came nearer to its end */
+} object_t;
+
+/* An ended association that the notifier has not acknowledged. */
+typedef struct ended {
+    TAILQ_ENTRY(ended) next;
+    uint64_t association;
+    int64_t said_ms;
+} ended_t;
+
+typedef struct custody {
+    stage_t *stage;
+    zsock_t *notifier;             /* outbox */
+    uint64_t notifier_incarnation; /* 0: not heard of */
+    TAILQ_HEAD(writer_list, writer) writers;
+    bool writers_changed;                    /* one came, leaves or is gone, since somebody has set it to false */
+    TAILQ_HEAD(object_list, object) objects; /* in order of their begin */
+    zhashx_t *by_number;                     /* the same */
+    struct object_list answered;             /* these are no longer among them */
+    TAILQ_HEAD(ended_list, ended) ended;
+    size_t ended_count;
+    uint64_t objects_begun;
+    budget_t *budget;
+    bool writers_hang;      /* the last one was given up for its silence, and none has come since */
+    log_limit_t complained; /* of too many writers */
+    /* The end of a turn of the loop in which a writer's connection broke, of which the custody hears by itself;
+     * NULL: nobody wants to know. */
+    int (*end_turn)(stage_t *stage);
+} custody_t;
+
+#endif
