@@ -64,6 +64,10 @@ static bool is_there(void *path) {
     return access(path, F_OK) == 0;
 }
 
+static bool is_gone(void *path) {
+    return !is_there(path);
+}
+
 static void expect_that_somebody_waits(void) {
     char *path = text_of("%s.hangs", faults);
     cr_assert(await(is_there, path, PATIENCE_MS), "nobody asks storage");
@@ -186,6 +190,20 @@ Test(silent_storage, has_journals_of_vanished_hosts_taken_over_when_it_answers_a
     site_expect_state(&site, "1.1", "registered");
     site_expect_state(&site, "1.2", "registered");
     cr_expect(site_await_log(&site, "the journal that host gone left behind is taken over: 1 series", PATIENCE_MS));
+}
+
+/* Nothing is preloaded: the thread has the sandbox that it has everywhere. */
+Test(silent_storage, or_any_other_has_such_journals_taken_over_within_the_sandbox) {
+    more[0] = "OXIDICOM_SANDBOX";
+    more[1] = "auto";
+    more[2] = NULL;
+    leave_series_behind("1.1");
+    site_start(&site);
+    site_expect_state(&site, "1.1", "registered");
+    char *gone = text_of("%s/.oxidicom/state/gone", site.root);
+    cr_expect(site_await_log(&site, "the journal that host gone left behind is taken over: 1 series", PATIENCE_MS));
+    cr_expect(await(is_gone, gone, PATIENCE_MS));
+    free(gone);
 }
 
 /* The writers have waited, too, and go on at the same moment. */
