@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 #include "common/settings.h"
-#include "notifier/journal/left_behind.h"
 #include "notifier/cube/registration.h"
+#include "notifier/journal/left_behind.h"
 
 typedef struct storage storage_t;
 
