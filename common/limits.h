@@ -165,6 +165,11 @@
 #define JOURNAL_CHECK_MAX_BYTES (256LL * 1024 * 1024)
 /* Journals that vanished hosts left behind are looked for at start and this often. */
 #define ADOPTION_INTERVAL_MS 60000
+/* Storage that has left a question unanswered for so long is called silent, and mentioned again after …; how long
+ * the end of the process waits for the thread that asks it. */
+#define STORAGE_SILENCE_MS            5000
+#define STORAGE_COMPLAINT_INTERVAL_MS 60000
+#define STORAGE_END_MS                1000
 /* After a commit that failed, unacknowledged objects are asked for again; doubled each time. */
 #define RESEND_FIRST_MS   1000
 #define RESEND_LONGEST_MS 8000

@@ -19,9 +19,11 @@ typedef struct stage_spec {
     /* The libraries that it runs with, a line each, for --version; NULL: they are not told. */
     void (*print_libraries)(FILE *out);
     /* Says what the stage needs of files and network, makes the folders that are to be there, and opens what can't
-     * be opened later. No thread exists yet. Returns 0, or an exit status after logging why. */
+     * be opened later. May make stage->self. No thread exists yet; one that is started here restricts its files
+     * itself. Returns 0, or an exit status after logging why. */
     int (*confine)(stage_t *stage, sandbox_t *sandbox);
-    /* Makes the stage's own state, stage->self. Returns 0, or an exit status after logging why. */
+    /* Makes the stage's own state, stage->self, or the rest of it. Returns 0, or an exit status after logging why.
+     */
     int (*start)(stage_t *stage);
     /* The inbox has messages. Returns whether there may be more than it has taken. */
     bool (*on_inbox)(stage_t *stage);

@@ -35,7 +35,7 @@ static void allow_broker(sandbox_t *sandbox, const char *address, const char *fi
         return; /* the broker says if it can't be used */
     /* As the broker makes it later. */
     bool made = mkdir(folder, 0777) == 0 || errno == EEXIST;
-    char *place = nearest_folder(folder), *root = realpath(files_root, NULL);
+    char *place = nearest_folder(folder), *root = made ? NULL : realpath(files_root, NULL);
     if (made || !holds(place, root ? root : files_root))
         sandbox_allow(sandbox, place, SANDBOX_WRITE);
     else
@@ -53,8 +53,7 @@ static void allow_brokers(sandbox_t *sandbox, const settings_t *settings) {
     free(copy);
 }
 
-/* The journals that hosts without a state folder keep below the files root, this one's perhaps, and those that
- * vanished hosts have left to be taken over. */
+/* The journals that hosts without a state folder keep below the files root. */
 static void allow_fallback(sandbox_t *sandbox, const char *files_root) {
     char *path = format_text("%s/" JOURNAL_FALLBACK, files_root);
     sandbox_allow(sandbox, path, SANDBOX_WRITE);
@@ -72,12 +71,12 @@ static void allow_certificates(sandbox_t *sandbox, const settings_t *settings) {
 }
 
 void confine_notifier(sandbox_t *sandbox, const settings_t *settings) {
-    journal_file_make_folders(settings);
-    /* The names in all folders: the files of a series are counted, on a volume that may be mounted anew meanwhile.
-     * What is in the files stays closed. */
+    /* The journal's folder and those above it are forced to the disk. */
     sandbox_allow(sandbox, "/", SANDBOX_LIST);
-    sandbox_allow(sandbox, settings->state_dir, SANDBOX_WRITE);
-    allow_fallback(sandbox, settings->files_root);
+    if (journal_file_make_folder(settings))
+        allow_fallback(sandbox, settings->files_root);
+    else
+        sandbox_allow(sandbox, settings->state_dir, SANDBOX_WRITE);
     allow_brokers(sandbox, settings);
     allow_certificates(sandbox, settings);
     sandbox_allow_port(sandbox, settings->http_port);

@@ -6,7 +6,7 @@
 #include "common/settings.h"
 
 /* Makes the folders of the journal and of filesystem brokers, as far as it can, since only what is there can be
- * allowed; whoever opens them complains. */
+ * allowed; whoever opens them complains. Touches storage only where the journal or a broker's folder lies there. */
 void confine_notifier(sandbox_t *sandbox, const settings_t *settings);
 
 #endif

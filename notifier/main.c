@@ -30,8 +30,8 @@ static void beat_figures(notifier_t *notifier) {
     try_journal(notifier);
     metric_set(METRIC_JOURNALING, NULL, atomic_load(&notifier->health.journal_writable));
     gauges_measure(&notifier->gauges,
-                   &(gauges_sources_t){&notifier->journal, notifier->registrar, notifier->publisher,
-                                       &notifier->broker_state, &notifier->nats_state,
+                   &(gauges_sources_t){&notifier->journal, notifier->registrar, notifier->storage,
+                                       notifier->publisher, &notifier->broker_state, &notifier->nats_state,
                                        notifier->stage->settings.nats_address != NULL},
                    clock_ms());
     board_on_figures(notifier->board, figures_take(notifier->figures), clock_ms());
@@ -89,6 +89,24 @@ static int on_broker(zloop_t *loop, zsock_t *socket, void *argument) {
     return stage->ended ? -1 : 0;
 }
 
+/* What storage has answered (adoption.h needs a journal without an open transaction). */
+static int on_storage(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
+    (void)loop;
+    (void)item;
+    stage_t *stage = argument;
+    notifier_t *notifier = stage->self;
+    for (storage_answer_t answer; storage_receive(notifier->storage, &answer);) {
+        if (answer.registration)
+            registrar_on_counted(notifier->registrar, answer.registration, answer.late);
+        else if (adoption_on_looked(&notifier->adoption, notifier->storage, &notifier->journal, notifier->batch,
+                                    answer.left))
+            batch_settle(notifier->batch, notifier->listener, notifier->progress, clock_ms());
+    }
+    registrar_on_broker(notifier->registrar);
+    end_if_drained(stage);
+    return stage->ended ? -1 : 0;
+}
+
 static void on_beat(stage_t *stage) {
     notifier_t *notifier = stage->self;
     settle_ask_again(notifier);
@@ -96,8 +114,8 @@ static void on_beat(stage_t *stage) {
     /* A full queue means that the listener is not there to hear it. */
     (void)!ring_send(notifier->listener, &RING_ENVELOPE(ALIVE, alive, &alive));
     settle_quiet_series(notifier);
-    if (adoption_beat(&notifier->adoption, &notifier->journal, notifier->batch, stage->settings.files_root))
-        batch_settle(notifier->batch, notifier->listener, notifier->progress, clock_ms());
+    storage_say(notifier->storage);
+    adoption_beat(&notifier->adoption, notifier->storage, &notifier->journal);
     registrar_on_broker(notifier->registrar);
     housekeeping_beat(&notifier->housekeeping, &notifier->journal, stage->settings.journal_keep_ms);
     beat_figures(notifier);
@@ -118,17 +136,18 @@ static void on_terminate(stage_t *stage) {
 }
 
 static int confine(stage_t *stage, sandbox_t *sandbox) {
+    notifier_t *notifier = stage->self = calloc(1, sizeof *notifier);
+    if (!notifier)
+        abort();
+    notifier->stage = stage;
+    notifier->progress_timer = notifier->grace_timer = -1;
+    notifier->storage = storage_new(&stage->settings);
     confine_notifier(sandbox, &stage->settings);
     return 0;
 }
 
 static int start(stage_t *stage) {
-    notifier_t *notifier = calloc(1, sizeof *notifier);
-    if (!notifier)
-        abort();
-    stage->self = notifier;
-    notifier->stage = stage;
-    notifier->progress_timer = notifier->grace_timer = -1;
+    notifier_t *notifier = stage->self;
     otlp_start(&stage->settings, stage->id);
     notifier->traced = traced_new();
     messages_start(notifier);
@@ -148,12 +167,14 @@ static int start(stage_t *stage) {
         progress_new(stage->settings.root_subject, stage->settings.progress_interval_ms,
                      (progress_sink_t){publisher_publish, publisher_publish_done, notifier->publisher});
     notifier->broker = broker_new(&stage->settings, &notifier->broker_state);
-    notifier->registrar = registrar_new(&notifier->journal, notifier->broker, notifier->progress, &stage->settings);
+    notifier->registrar = registrar_new(&notifier->journal, notifier->storage, notifier->broker, notifier->progress,
+                                        &stage->settings);
     notifier->query =
-        query_new(&(query_sources_t){stage, &notifier->journal, notifier->registrar, notifier->publisher,
-                                     &notifier->broker_state, &notifier->nats_state});
+        query_new(&(query_sources_t){stage, &notifier->journal, notifier->registrar, notifier->storage,
+                                     notifier->publisher, &notifier->broker_state, &notifier->nats_state});
     notifier->board = board_new();
     notifier->health.board = notifier->board;
+    notifier->health.storage = notifier->storage;
     notifier->health.broker = &notifier->broker_state;
     notifier->health.nats = stage->settings.nats_address ? &notifier->nats_state : NULL;
     notifier->health.journal_writable = true; /* it was opened */
@@ -163,7 +184,10 @@ static int start(stage_t *stage) {
     notifier->http = http_new(&stage->settings, &notifier->health, &notifier->live);
     if (!notifier->monitor || watch_begin(stage->loop, notifier->monitor, on_monitor, notifier) != 0)
         log_warn(NULL, "can't watch the connection to the listener: its end is noticed by its silence only");
-    return zloop_reader(stage->loop, zactor_sock(notifier->broker), on_broker, stage) == 0 ? 0 : EX_OSERR;
+    zmq_pollitem_t answers = {.fd = storage_descriptor(notifier->storage), .events = ZMQ_POLLIN};
+    int failed = zloop_poller(stage->loop, &answers, on_storage, stage) |
+                 zloop_reader(stage->loop, zactor_sock(notifier->broker), on_broker, stage);
+    return failed ? EX_OSERR : 0;
 }
 
 static void destroy(stage_t *stage) {
@@ -183,7 +207,12 @@ static void destroy(stage_t *stage) {
         watch_end(stage->loop, notifier->monitor);
     ring_watched_outbox_destroy(&notifier->listener, &notifier->monitor);
     figures_destroy(&notifier->figures);
-    journal_close(&notifier->journal);
+    /* SQLite may be held up by that thread, too: the journal is left as a crash would leave it, which loses
+     * nothing. */
+    if (storage_destroy(&notifier->storage))
+        journal_close(&notifier->journal);
+    else
+        stage->leaves_threads = true;
     traced_destroy(&notifier->traced);
     otlp_stop();
     metrics_export_destroy(&notifier->metrics_export);

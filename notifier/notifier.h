@@ -17,6 +17,7 @@
 #include "notifier/journal/batch.h"
 #include "notifier/journal/housekeeping.h"
 #include "notifier/journal/journal.h"
+#include "notifier/journal/storage.h"
 #include "notifier/metrics/board.h"
 #include "notifier/metrics/gauges.h"
 #include "notifier/metrics/metrics_export.h"
@@ -39,6 +40,7 @@ typedef struct notifier {
     int progress_timer; /* -1: none */
     zactor_t *broker;
     link_state_t broker_state, nats_state;
+    storage_t *storage;
     registrar_t *registrar;
     query_t *query;
     adoption_t adoption;

@@ -186,6 +186,11 @@ static void print_notifier(table_t *table, const Ring__NotifierStatus *n) {
     print_journal(table, n->journal);
     print_connection(table, "broker", n->broker);
     print_connection(table, "NATS", n->nats);
+    if (n->storage_silent_ms)
+        table_add(table, "storage",
+                  cell("has not answered for %llu s: registrations wait",
+                       (unsigned long long)n->storage_silent_ms / 1000),
+                  NULL);
 }
 
 static void print_for_people(const status_t *s, stages_t *stages) {

@@ -210,12 +210,9 @@ static void send_message(broker_t *broker, registration_t *registration) {
         disconnect(broker, &failure);
 }
 
-/* The files are counted as late as possible, since CUBE will count them, too. */
 static void take_registration(broker_t *broker, registration_t *registration) {
     if (!broker->connected) {
         registration_fail(registration, OUTCOME_UNSENT, "no connection to the broker");
-        give_back(broker, registration);
-    } else if (!registration_count_files(registration, broker->settings->files_root)) {
         give_back(broker, registration);
     } else {
         registration_set_task_id(registration);

@@ -26,7 +26,7 @@ zactor_t *broker_new(settings_t *settings, link_state_t *state);
 /* Ends the thread without waiting for confirmations. What it still has is freed. */
 void broker_destroy(zactor_t **self_p);
 
-/* Hands a registration over; it comes back. Takes it. */
+/* Hands a registration over, whose files are counted; it comes back. Takes it. */
 void broker_send(zactor_t *broker, registration_t **registration_p);
 
 /* Takes what the thread said, without waiting; false: nothing. `registration` is set only for BROKER_SETTLED and is

@@ -15,15 +15,24 @@
 #define RETRY_FIRST_MS   1000
 #define RETRY_LONGEST_MS (5 * 60 * 1000)
 
-/* What is with the broker, or has come back and is not recorded yet. */
+/* A registration on its way. */
 typedef struct under_way {
     TAILQ_ENTRY(under_way) next;
     int64_t reception;
-    registration_t *settled; /* NULL: with the broker */
+    enum {
+        AT_STORAGE, /* its files are being counted */
+        HELD,       /* it is counted once more at again_ms */
+        AT_BROKER,
+        BACK, /* and not recorded yet */
+    } place;
+    registration_t *registration; /* where it is HELD or BACK */
+    bool held;                    /* it was */
+    int64_t again_ms;
 } under_way_t;
 
 struct registrar {
     journal_t *journal;
+    storage_t *storage;
     zactor_t *broker;
     progress_t *progress;
     const settings_t *settings;
@@ -33,9 +42,11 @@ struct registrar {
     size_t under_way_count;
 };
 
-registrar_t *registrar_new(journal_t *journal, zactor_t *broker, progress_t *progress, const settings_t *settings) {
+registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, progress_t *progress,
+                           const settings_t *settings) {
     registrar_t *registrar = must(calloc(1, sizeof *registrar));
     registrar->journal = journal;
+    registrar->storage = storage;
     registrar->broker = broker;
     registrar->progress = progress;
     registrar->settings = settings;
@@ -51,7 +62,7 @@ registrar_t *registrar_new(journal_t *journal, zactor_t *broker, progress_t *pro
 static void forget(registrar_t *registrar, under_way_t *item) {
     TAILQ_REMOVE(&registrar->under_way, item, next);
     registrar->under_way_count--;
-    registration_destroy(&item->settled);
+    registration_destroy(&item->registration);
     free(item);
 }
 
@@ -84,7 +95,8 @@ static void merge_older(registrar_t *registrar, int64_t reception) {
     sqlite3_stmt *row = journal_query(journal, SQL_DUE_FIND_OLDER, VALUES(NUMBER(reception)));
     while (journal_row(journal, row)) {
         int64_t older = sqlite3_column_int64(row, 0);
-        if (find_under_way(registrar, older))
+        under_way_t *item = find_under_way(registrar, older);
+        if (item && item->place != AT_STORAGE && item->place != HELD)
             continue;
         journal_run(journal, SQL_DUE_TAKE_SERIES, VALUES(NUMBER(reception), NUMBER(older)));
         journal_run(journal, SQL_DUE_MERGE, VALUES(NUMBER(older), NUMBER(reception), NUMBER(journal_now())));
@@ -139,7 +151,13 @@ static registration_t *next_due(registrar_t *registrar, int64_t *after) {
     }
 }
 
-static void hand_over(registrar_t *registrar, registration_t *registration) {
+static void have_counted(registrar_t *registrar, under_way_t *item, registration_t *registration) {
+    item->place = AT_STORAGE;
+    item->registration = NULL;
+    storage_count(registrar->storage, &registration);
+}
+
+static void begin(registrar_t *registrar, registration_t *registration) {
     under_way_t *item = must(calloc(1, sizeof *item));
     item->reception = registration->reception;
     /* One that an operator asked for is a trace of its own. */
@@ -147,13 +165,22 @@ static void hand_over(registrar_t *registrar, registration_t *registration) {
     registration->sent_ns = clock_wall_ns();
     TAILQ_INSERT_TAIL(&registrar->under_way, item, next);
     registrar->under_way_count++;
-    broker_send(registrar->broker, &registration);
+    have_counted(registrar, item, registration);
+}
+
+static void count_held(registrar_t *registrar) {
+    under_way_t *item;
+    TAILQ_FOREACH(item, &registrar->under_way, next) {
+        if (item->place == HELD && clock_ms() >= item->again_ms)
+            have_counted(registrar, item, item->registration);
+    }
 }
 
 void registrar_pump(registrar_t *registrar) {
     registration_t *due[REGISTRATIONS_IN_FLIGHT];
     size_t count = 0;
     int64_t after = 0;
+    count_held(registrar);
     /* What is under way is looked at each time, so it is done by halves. */
     if (!registrar->connected || registrar->blocked || registrar->under_way_count > REGISTRATIONS_IN_FLIGHT / 2)
         return;
@@ -164,9 +191,51 @@ void registrar_pump(registrar_t *registrar) {
     bool committed = journal_commit(registrar->journal) == 0;
     for (size_t i = 0; i < count; i++) {
         if (committed)
-            hand_over(registrar, due[i]);
+            begin(registrar, due[i]);
         else
             registration_destroy(&due[i]);
+    }
+}
+
+/* A count that waited for silent storage may come at the very moment at which the writers, which waited, too, go on
+ * with the series: it is repeated after the time that a series has to be quiet for. Once: storage that is always
+ * that slow must do, too. */
+static bool is_early(const under_way_t *item, const registration_t *registration, bool late) {
+    return late && !item->held && registration->outcome != OUTCOME_REJECTED;
+}
+
+static void hold(const registrar_t *registrar, under_way_t *item, registration_t *registration) {
+    item->place = HELD;
+    item->held = true;
+    item->again_ms = clock_ms() + registrar->settings->series_quiet_ms;
+    registration->outcome = OUTCOME_UNSENT;
+    free(registration->why);
+    registration->why = NULL;
+    item->registration = registration;
+}
+
+/* Whether it may be sent as before: its series may be received again, or it may be merged into a later one. */
+static bool is_due(registrar_t *registrar, int64_t reception) {
+    bool due = journal_number(registrar->journal, SQL_DUE_STILL, VALUES(NUMBER(reception)), 0) == 1;
+    return journal_commit(registrar->journal) == 0 && due;
+}
+
+/* The files are counted as late as possible, since CUBE will count them, too: what can't be sent now is counted
+ * anew when it can. */
+void registrar_on_counted(registrar_t *registrar, registration_t *registration, bool late) {
+    under_way_t *item = find_under_way(registrar, registration->reception);
+    assert(item && item->place == AT_STORAGE);
+    if (!registrar->connected || registrar->blocked || !is_due(registrar, item->reception)) {
+        registration_destroy(&registration);
+        forget(registrar, item);
+    } else if (is_early(item, registration, late)) {
+        hold(registrar, item, registration);
+    } else if (registration->outcome != OUTCOME_UNSENT) {
+        item->place = BACK;
+        item->registration = registration;
+    } else {
+        item->place = AT_BROKER;
+        broker_send(registrar->broker, &registration);
     }
 }
 
@@ -248,18 +317,18 @@ static void say_span(const registrar_t *registrar, const registration_t *settled
 static void record_settled(registrar_t *registrar) {
     under_way_t *item, *next;
     TAILQ_FOREACH(item, &registrar->under_way, next) {
-        if (item->settled)
-            record(registrar->journal, item->settled);
+        if (item->place == BACK)
+            record(registrar->journal, item->registration);
     }
     if (journal_commit(registrar->journal) != 0)
         return;
     for (item = TAILQ_FIRST(&registrar->under_way); item; item = next) {
         next = TAILQ_NEXT(item, next);
-        if (item->settled) {
-            log_outcome(item->settled);
-            say_span(registrar, item->settled);
-            if (item->settled->outcome == OUTCOME_IMPOSSIBLE)
-                say_impossible(registrar, item->settled);
+        if (item->place == BACK) {
+            log_outcome(item->registration);
+            say_span(registrar, item->registration);
+            if (item->registration->outcome == OUTCOME_IMPOSSIBLE)
+                say_impossible(registrar, item->registration);
             forget(registrar, item);
         }
     }
@@ -272,8 +341,9 @@ static void on_event(registrar_t *registrar, broker_event_t event, registration_
     if (!registration)
         return;
     under_way_t *item = find_under_way(registrar, registration->reception);
-    assert(item && !item->settled);
-    item->settled = registration;
+    assert(item && item->place == AT_BROKER);
+    item->place = BACK;
+    item->registration = registration;
 }
 
 void registrar_on_broker(registrar_t *registrar) {
@@ -292,6 +362,11 @@ bool registrar_busy(registrar_t *registrar) {
     return !TAILQ_EMPTY(&registrar->under_way);
 }
 
-size_t registrar_under_way(const registrar_t *registrar) {
-    return registrar->under_way_count;
+size_t registrar_with_broker(const registrar_t *registrar) {
+    const under_way_t *item;
+    size_t count = 0;
+    TAILQ_FOREACH(item, &registrar->under_way, next) {
+        count += item->place == AT_BROKER || item->place == BACK;
+    }
+    return count;
 }

@@ -1,11 +1,13 @@
-/* Takes due registrations from the journal to the broker, and what became of them back into the journal. Owns which
- * registrations are on their way; a crash forgets that, and they are sent again with the same task ids. */
+/* Takes due registrations from the journal to storage, which counts their files, then to the broker, and what
+ * became of them back into the journal. Owns which registrations are on their way; a crash forgets that, and they
+ * are sent again with the same task ids. */
 #ifndef NOTIFIER_BROKER_REGISTRAR_H
 #define NOTIFIER_BROKER_REGISTRAR_H
 
 #include <czmq.h>
 
 #include "notifier/journal/journal.h"
+#include "notifier/journal/storage.h"
 #include "notifier/progress/progress.h"
 
 /* Registrations handed to the broker and not yet confirmed, at most. */
@@ -14,9 +16,13 @@
 typedef struct registrar registrar_t;
 
 /* All must outlive it; `broker` as of broker_new, `progress` hears of series that can't be registered. */
-registrar_t *registrar_new(journal_t *journal, zactor_t *broker, progress_t *progress, const settings_t *settings);
+registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, progress_t *progress,
+                           const settings_t *settings);
 void registrar_destroy(registrar_t **self_p);
 
+/* Storage has counted the files of one, which is taken; `late` as of storage_answer_t. What follows is done by
+ * registrar_on_broker, which is to be called after the last one. */
+void registrar_on_counted(registrar_t *registrar, registration_t *registration, bool late);
 /* Hears what the broker's thread has said, records it, and hands over what is due. */
 void registrar_on_broker(registrar_t *registrar);
 /* Hands over what is due, as far as the broker is connected. Call it when something may have become due, and now
@@ -25,6 +31,6 @@ void registrar_pump(registrar_t *registrar);
 /* Whether waiting could bring a confirmation soon. */
 bool registrar_busy(registrar_t *registrar);
 /* How many are with the broker, not confirmed or not recorded yet. */
-size_t registrar_under_way(const registrar_t *registrar);
+size_t registrar_with_broker(const registrar_t *registrar);
 
 #endif

@@ -26,7 +26,7 @@ typedef struct check {
     int64_t since; /* milliseconds since 1970; 0: not known */
 } check_t;
 
-#define CHECKS_MAX 5
+#define CHECKS_MAX 6
 
 static check_t checked(const char *name, bool passed, readiness_t without, const char *why) {
     check_t check = {.name = name, .passed = passed, .without = without};
@@ -45,6 +45,15 @@ static check_t check_connection(const char *name, link_state_t *state) {
     return check;
 }
 
+static check_t check_storage(storage_t *storage) {
+    char text[sizeof((check_t *)0)->why];
+    int64_t silent_ms = storage_silent_ms(storage);
+    storage_why(silent_ms, text, sizeof text);
+    check_t check = checked("storage", silent_ms == 0, DEGRADED, text);
+    check.since = silent_ms ? clock_wall_ms() - silent_ms : 0;
+    return check;
+}
+
 static size_t check_all(health_t *health, int64_t now_ms, check_t checks[CHECKS_MAX]) {
     size_t count = 0;
     int64_t accepting = board_gauge(health->board, METRIC_ACCEPTING, now_ms, -1),
@@ -56,6 +65,8 @@ static size_t check_all(health_t *health, int64_t now_ms, check_t checks[CHECKS_
     bool alive = health_alive(health, now_ms);
     checks[count++] = checked("journal", alive && atomic_load(&health->journal_writable), UNREADY,
                               alive ? "the journal does not take events" : "the notifier is held up");
+    if (health->storage)
+        checks[count++] = check_storage(health->storage);
     checks[count++] = check_connection("broker", health->broker);
     if (health->nats)
         checks[count++] = check_connection("NATS", health->nats);

@@ -6,10 +6,12 @@
 #include <stdatomic.h>
 
 #include "common/link_state.h"
+#include "notifier/journal/storage.h"
 #include "notifier/metrics/board.h"
 
 typedef struct health {
     board_t *board;
+    storage_t *storage; /* NULL: nobody asks it */
     link_state_t *broker;
     link_state_t *nats;           /* NULL: none is configured */
     _Atomic int64_t loop_ms;      /* when the loop last came round (clock_ms) */
@@ -28,7 +30,8 @@ typedef enum readiness { UNREADY, DEGRADED, READY } readiness_t;
 #define HEALTH_WHY_BYTES 1024
 
 /* Whether new associations are served: a listener accepts, a writer is there, the journal takes events. Without
- * broker or NATS it is degraded: nothing gets lost, registrations and progress wait. `why` is "" where it is ready.
+ * storage, broker or NATS it is degraded: nothing gets lost, registrations and progress wait. `why` is "" where it
+ * is ready.
  */
 readiness_t health_ready(health_t *health, int64_t now_ms, char why[HEALTH_WHY_BYTES]);
 

@@ -85,7 +85,7 @@ static json_t *series_json(const view_t *view, sql_t sql, const char *text, size
                                       VALUES(NUMBER(before), NUMBER(lowest), TEXT(""), NUMBER(0), NUMBER(most),
                                              NUMBER(phi), NUMBER(clock_ms()), TEXT(text ? text : "")));
     while (journal_row(journal, row)) {
-        Ring__Reception *reception = query_reception(row);
+        Ring__Reception *reception = query_reception(row, view->sources.health->storage);
         json_t *json = message_json(&reception->base, MESSAGE_JSON_PLAIN);
         if (phi)
             add_patient(json, row);

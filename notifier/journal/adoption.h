@@ -1,5 +1,6 @@
-/* Journals that vanished hosts have left behind in the fallback place (journal_file.h), as pods do whose names
- * never come back: whoever finds the lock of one free takes over what is not registered, and removes it. */
+/* Takes over what journals that vanished hosts have left behind in the fallback place (journal_file.h), as pods do
+ * whose names never come back. Storage is asked by its own thread: it finds such a journal and holds its lock, the
+ * loop commits the rows here, then the thread removes it there. */
 #ifndef NOTIFIER_JOURNAL_ADOPTION_H
 #define NOTIFIER_JOURNAL_ADOPTION_H
 
@@ -8,14 +9,20 @@
 
 #include "notifier/journal/batch.h"
 #include "notifier/journal/journal.h"
+#include "notifier/journal/storage.h"
 
 /* Begins as zeros. */
 typedef struct adoption {
     int64_t next_ms; /* clock_ms of the next look */
+    bool looking;    /* storage has been asked and has not said that there is nothing more */
 } adoption_t;
 
-/* Looks for such journals, if it is time: at start and every ADOPTION_INTERVAL_MS. What it takes over is committed;
- * returns whether the batch owes something for it, which the caller settles. Nothing else may be owed or open. */
-bool adoption_beat(adoption_t *adoption, journal_t *journal, batch_t *batch, const char *files_root);
+/* Has such journals looked for, if it is time: at start and every ADOPTION_INTERVAL_MS. */
+void adoption_beat(adoption_t *adoption, storage_t *storage, const journal_t *journal);
+
+/* Storage has found one; NULL: there is no further one. What is taken over is committed; returns whether the batch
+ * owes something for it, which the caller settles. Nothing else may be owed or open. */
+bool adoption_on_looked(adoption_t *adoption, storage_t *storage, journal_t *journal, batch_t *batch,
+                        left_behind_t *left);
 
 #endif

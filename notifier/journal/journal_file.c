@@ -58,7 +58,7 @@ char *journal_folder(const settings_t *settings, bool *network) {
 }
 
 /* Where a host may leave its journal while this process runs. A files root that is not there is nobody's. */
-static void make_fallback_place(const char *files_root) {
+void journal_file_make_fallback_place(const char *files_root) {
     char *place;
     if (asprintf(&place, "%s/" JOURNAL_FALLBACK, files_root) < 0)
         abort();
@@ -71,12 +71,15 @@ static void make_fallback_place(const char *files_root) {
     free(place);
 }
 
-void journal_file_make_folders(const settings_t *settings) {
+bool journal_file_make_folder(const settings_t *settings) {
+    if (make_folder(settings->state_dir))
+        return false;
     char *folder = fallback_folder(settings);
-    make_fallback_place(settings->files_root);
-    if (!make_folder(settings->state_dir) && (!folder || !make_folder(folder)))
+    journal_file_make_fallback_place(settings->files_root);
+    if (!folder || !make_folder(folder))
         log_debug(NULL, "no folder for the journal yet: %s", strerror(errno));
     free(folder);
+    return true;
 }
 
 /* --- a damaged one --------------------------------------------------------------------------------------- */

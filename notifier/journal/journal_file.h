@@ -14,9 +14,11 @@
  * files root, which may be on a network file system (`network`). Free it. NULL after logging that there is none. */
 char *journal_folder(const settings_t *settings, bool *network);
 
-/* Makes the folders that journal_folder may choose, and the one that other hosts keep theirs in, as far as they can
- * be made; says nothing. */
-void journal_file_make_folders(const settings_t *settings);
+/* Makes the folder that journal_folder will choose, as far as it can be made; says nothing. Returns whether that is
+ * the one below the files root: storage is not looked at otherwise. */
+bool journal_file_make_folder(const settings_t *settings);
+/* Makes the folder that hosts keep theirs in below the files root, as far as it can be made; says nothing. */
+void journal_file_make_fallback_place(const char *files_root);
 
 /* Renames the file and SQLite's files beside it: a suffix says when. False, after logging why, where the name is
  * still taken. */

@@ -60,6 +60,14 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
     " WHERE id < ?1 AND id >= ?2 AND (?3 = '' OR calling_ae = ?3)"                                                 \
     " AND max(began_at, ifnull(ended_at, 0), ifnull(settled_at, 0)) >= ?4" AND_WHERE " ORDER BY id DESC LIMIT ?5"
 
+/* The series of a due registration is not being received again, and no later one of the same folder is due, which
+ * it will be merged into. */
+#define MAY_BE_SENT                                                                                                \
+    " AND NOT EXISTS (SELECT 1 FROM reception WHERE state = 'receiving' AND calling_ae = due.calling_ae"           \
+    "  AND series_uid = due.series_uid)"                                                                           \
+    " AND NOT EXISTS (SELECT 1 FROM reception WHERE state = 'due' AND id > due.id"                                 \
+    "  AND series_uid = due.series_uid AND calling_ae = due.calling_ae AND folder = due.folder)"
+
 const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
@@ -105,15 +113,11 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_FILE_ADD] = "INSERT OR IGNORE INTO file (reception, folder, name) VALUES (?1, ?2, ?3)",
     [SQL_FILES_FORGET] = "DELETE FROM file WHERE reception = ?1",
 
-    /* The oldest after ?1 that may be sent: its time (?2, clock_ms of this run) has come, its series is not being
-     * received again, and no later one of the same folder is due, which it will be merged into. */
+    /* The oldest after ?1 that may be sent: its time (?2, clock_ms of this run) has come. */
     [SQL_DUE_FIND] =
-        "SELECT id FROM reception AS due WHERE state = 'due' AND id > ?1 AND retry_ms <= ?2"
-        " AND NOT EXISTS (SELECT 1 FROM reception WHERE state = 'receiving' AND calling_ae = due.calling_ae"
-        "  AND series_uid = due.series_uid)"
-        " AND NOT EXISTS (SELECT 1 FROM reception WHERE state = 'due' AND id > due.id"
-        "  AND series_uid = due.series_uid AND calling_ae = due.calling_ae AND folder = due.folder)"
+        "SELECT id FROM reception AS due WHERE state = 'due' AND id > ?1 AND retry_ms <= ?2" MAY_BE_SENT
         " ORDER BY id LIMIT 1",
+    [SQL_DUE_STILL] = "SELECT 1 FROM reception AS due WHERE state = 'due' AND id = ?1" MAY_BE_SENT,
     [SQL_DUE_FIND_OLDER] = "SELECT older.id FROM reception AS older JOIN reception AS newer"
                            " USING (calling_ae, series_uid, folder)"
                            " WHERE newer.id = ?1 AND older.id < ?1 AND older.state = 'due' ORDER BY older.id DESC",

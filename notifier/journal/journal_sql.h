@@ -35,6 +35,7 @@ typedef enum sql {
     SQL_FILES_FORGET,
     /* registrations */
     SQL_DUE_FIND,
+    SQL_DUE_STILL,
     SQL_DUE_FIND_OLDER,
     SQL_DUE_READ,
     SQL_DUE_MERGE,

@@ -75,5 +75,6 @@ void gauges_measure(gauges_t *gauges, const gauges_sources_t *sources, int64_t n
     if (sources->has_nats)
         measure_connection(METRIC_NATS_CONNECTED, sources->nats);
     measure_progress(gauges, sources->publisher);
-    metric_set(METRIC_REGISTRATIONS_UNDER_WAY, NULL, (int64_t)registrar_under_way(sources->registrar));
+    metric_set(METRIC_REGISTRATIONS_UNDER_WAY, NULL, (int64_t)registrar_with_broker(sources->registrar));
+    metric_set(METRIC_STORAGE_SILENT, NULL, storage_silent_ms(sources->storage) * 1000);
 }

@@ -5,6 +5,7 @@
 #include "common/link_state.h"
 #include "notifier/broker/registrar.h"
 #include "notifier/journal/journal.h"
+#include "notifier/journal/storage.h"
 #include "notifier/progress/publisher.h"
 
 typedef struct gauges {
@@ -15,6 +16,7 @@ typedef struct gauges {
 typedef struct gauges_sources {
     journal_t *journal;
     const registrar_t *registrar;
+    storage_t *storage;
     publisher_t *publisher;
     link_state_t *broker, *nats;
     bool has_nats;

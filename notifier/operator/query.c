@@ -149,13 +149,25 @@ void query_on_status(query_t *query, const Ring__StatusQuery *message) {
     status->journal = journal_status(sources->journal);
     status->broker = connection_status(sources->broker, true);
     status->nats = connection_status(sources->nats, sources->stage->settings.nats_address != NULL);
-    status->registrations_under_way = registrar_under_way(sources->registrar);
+    status->registrations_under_way = registrar_with_broker(sources->registrar);
+    status->storage_silent_ms = (uint64_t)storage_silent_ms(sources->storage);
     publisher_count(sources->publisher, &status->progress_waiting, &status->progress_dropped);
 }
 
 /* --- series -------------------------------------------------------------------------------------------- */
 
-Ring__Reception *query_reception(sqlite3_stmt *row) {
+/* What can be sent, and is not. */
+static void say_silence(Ring__Reception *r, storage_t *storage) {
+    int64_t silent_ms = storage_silent_ms(storage);
+    char text[64];
+    if (!silent_ms || strcmp(r->state, "due") != 0 || r->held || r->retry_in_ms)
+        return;
+    storage_why(silent_ms, text, sizeof text);
+    free(r->why);
+    r->why = query_text(text);
+}
+
+Ring__Reception *query_reception(sqlite3_stmt *row, storage_t *storage) {
     Ring__Reception *r = NEW(Ring__Reception, reception);
     r->number = sqlite3_column_int64(row, 0);
     r->series_instance_uid = query_text((const char *)sqlite3_column_text(row, 1));
@@ -174,17 +186,18 @@ Ring__Reception *query_reception(sqlite3_stmt *row) {
     r->ndicom = sqlite3_column_int64(row, 14);
     r->why = query_text((const char *)sqlite3_column_text(row, 15));
     r->folder = query_text((const char *)sqlite3_column_text(row, 16));
+    say_silence(r, storage);
     return r;
 }
 
 /* Returns the number of the last one where the page is full; 0: it is not. */
-static int64_t read_page(journal_t *journal, sqlite3_stmt *row, Ring__SeriesPage *page, size_t most) {
+static int64_t read_page(query_t *query, sqlite3_stmt *row, Ring__SeriesPage *page, size_t most) {
     int64_t last = 0;
     page->receptions = calloc(most, sizeof *page->receptions);
     if (!page->receptions)
         abort();
-    while (journal_row(journal, row)) {
-        Ring__Reception *reception = query_reception(row);
+    while (journal_row(query->sources.journal, row)) {
+        Ring__Reception *reception = query_reception(row, query->sources.storage);
         page->receptions[page->n_receptions++] = reception;
         last = reception->number;
     }
@@ -209,6 +222,6 @@ void query_on_series(query_t *query, const Ring__SeriesQuery *message) {
                                       VALUES(NUMBER(before), NUMBER(lowest), TEXT(message->calling_ae),
                                              NUMBER(message->since), NUMBER(most), NUMBER(message->with_folder),
                                              NUMBER(clock_ms()), TEXT(message->series_instance_uid)));
-    int64_t last = read_page(journal, row, page, most);
+    int64_t last = read_page(query, row, page, most);
     page->before = last ? last : lowest;
 }

@@ -9,6 +9,7 @@
 #include "common/stage.h"
 #include "notifier/broker/registrar.h"
 #include "notifier/journal/journal.h"
+#include "notifier/journal/storage.h"
 #include "notifier/progress/publisher.h"
 #include "proto/ring.h"
 
@@ -19,6 +20,7 @@ typedef struct query_sources {
     const stage_t *stage;
     journal_t *journal;
     const registrar_t *registrar;
+    storage_t *storage;
     publisher_t *publisher;
     link_state_t *broker, *nats;
 } query_sources_t;
@@ -40,8 +42,9 @@ void query_settle(query_t *query, bool committed);
 /* An answer to go out after the commit, to fill with what malloc gave. NULL where nobody is to be answered. */
 Ring__Answer *query_answer(query_t *query, const Ring__ReplyTo *reply_to);
 journal_t *query_journal(query_t *query);
-/* Columns as RECEPTION_PAGE (journal_sql.c) has them; free with ring__reception__free_unpacked. */
-Ring__Reception *query_reception(sqlite3_stmt *row);
+/* Columns as RECEPTION_PAGE (journal_sql.c) has them; free with ring__reception__free_unpacked. A registration that
+ * waits for silent storage says so in its `why`. */
+Ring__Reception *query_reception(sqlite3_stmt *row, storage_t *storage);
 /* As for the fields of a message that is freed with free_unpacked. */
 char *query_text(const char *text);
 

@@ -189,12 +189,17 @@ bool fault_killed(const receiver_t *receiver, int line, int64_t ms) {
 }
 
 void start_with_faults(receiver_t *receiver, const char *queue, const char *const *more) {
+    start_under_faults(receiver, queue, NULL, more);
+}
+
+void start_under_faults(receiver_t *receiver, const char *queue, const char *rules, const char *const *more) {
 #ifdef __SANITIZE_ADDRESS__
     cr_skip("nothing can be preloaded before AddressSanitizer");
 #endif
     const char *environment[64] = {"OXIDICOM_AMQP_ADDRESS", rabbitmq_address(),    "OXIDICOM_NATS_ADDRESS",
                                    nats_address(),          "OXIDICOM_QUEUE_NAME", queue};
     receiver_prepare(receiver);
+    set_faults(receiver, rules);
     char *library = text_of("%s/../preload.so", binaries()), *faults = text_of("%s/faults", receiver->folder);
     size_t n = 6;
     environment[n++] = "LD_PRELOAD";

@@ -43,5 +43,7 @@ void set_faults(const receiver_t *receiver, const char *rules);
 bool fault_killed(const receiver_t *receiver, int line, int64_t ms);
 /* Starts the receiver with the preloaded library. Skips the test where nothing can be preloaded. */
 void start_with_faults(receiver_t *receiver, const char *queue, const char *const *more);
+/* The same under these rules from the start. */
+void start_under_faults(receiver_t *receiver, const char *queue, const char *rules, const char *const *more);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "common/limits.h"
 #include "tests/faults/delivery.h"
+#include "tests/support/http.h"
 
 #define SERIES  "1.2.826.0.1.3680043.9.9999.3.700"
 #define OBJECTS 6
@@ -160,4 +161,37 @@ Test(storage_faults, that_stall_leave_echoes_answered_and_memory_bounded_and_los
     remove_folder(folder);
     free(folder);
     free(rule);
+}
+
+/* Longer than the watchdog waits for a stage that storage may hold up. */
+static bool is_silent(void *port) {
+    int status;
+    char *figures = http_get(*(int *)port, "/metrics", NULL, &status);
+    bool silent = metric_in(figures, "oxidicom_storage_silent_seconds") > 1.5 * WATCHDOG_STORAGE_FACTOR;
+    free(figures);
+    return silent;
+}
+
+/* From its start on. The writers reach storage: what they store is journaled and acknowledged. */
+Test(storage_faults, that_leave_the_notifier_without_answer_hold_up_nothing_but_registrations, .timeout = 300) {
+    receiver_t receiver;
+    int port = free_port();
+    char *port_text = text_of("%d", port);
+    start_under_faults(&receiver, "silent", "notifier any hang path=/root\n",
+                       (const char *const[]){"OXIDICOM_WATCHDOG", "1s", "OXIDICOM_HTTP_PORT", port_text, NULL});
+    pid_t notifier = receiver_stage(&receiver, "notifier", 0);
+    queue_t *queue = queue_new(rabbitmq_port(), "silent");
+    delivery_t d = {
+        .port = receiver.port, .calling_ae = "SILENT", .series = SERIES, .count = OBJECTS, .pixels = 1000};
+    delivered_t task;
+    cr_assert(delivery_run(&d, 60000), "%d objects were acknowledged", delivery_acknowledged(&d));
+    cr_expect(await(is_silent, &port, 60000), "storage answers the notifier");
+    cr_expect_eq(receiver_stage(&receiver, "notifier", 0), notifier, "the watchdog has killed the notifier");
+    cr_expect_not(queue_await(queue, &task, 0));
+    free(port_text);
+    set_faults(&receiver, NULL);
+    expect_last_registration(queue, SERIES, OBJECTS);
+    cr_expect_eq(receiver_stop(&receiver), 0);
+    queue_destroy(&queue);
+    receiver_clear(&receiver);
 }

@@ -83,11 +83,23 @@ static void die_once(const rule_t *rule) {
     pause_ms(10000);
 }
 
+static void say_that_it_hangs(void) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s.hangs", getenv("OXIDICOM_TEST_FAULTS"));
+    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (file >= 0)
+        close(file);
+}
+
 static int error_number(const char *name) {
     for (int number = 1; number < 200; number++)
         if (strerrorname_np(number) && strcmp(strerrorname_np(number), name) == 0)
             return number;
     return 0;
+}
+
+static bool is_call(const rule_t *rule, const char *call) {
+    return strcmp(rule->call, call) == 0 || (strcmp(rule->call, "any") == 0 && !strchr(call, '/'));
 }
 
 static const rule_t *find(const char *call, const char *path, const char *from) {
@@ -100,7 +112,7 @@ static const rule_t *find(const char *call, const char *path, const char *from) 
     refresh(file);
     for (int i = 0; i < rules_count && !found; i++) {
         rule_t *rule = &rules[i];
-        if (strcmp(rule->stage, program_invocation_short_name) != 0 || strcmp(rule->call, call) != 0 ||
+        if (strcmp(rule->stage, program_invocation_short_name) != 0 || !is_call(rule, call) ||
             (*rule->path && (!path || !strstr(path, rule->path))) ||
             (*rule->from && (!from || strcmp(rule->from, from) != 0)))
             continue;
@@ -116,7 +128,10 @@ static const rule_t *find(const char *call, const char *path, const char *from) 
 
 bool fault_begin(const char *call, const char *path, const char *from, const rule_t **rule) {
     long ms;
-    *rule = find(call, path, from);
+    while ((*rule = find(call, path, from)) && strcmp((*rule)->action, "hang") == 0) {
+        say_that_it_hangs();
+        pause_ms(5);
+    }
     if (!*rule)
         return true;
     if (sscanf((*rule)->action, "stall=%ld", &ms) == 1)

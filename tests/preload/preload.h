@@ -11,15 +11,21 @@
  *     STAGE CALL ACTION [after=N] [count=N] [path=TEXT] [from=STAGE]
  *
  *   STAGE    listener, writer, notifier, or tool: the operator's
- *   CALL     open, create (an exclusive open), write, fsync, rename, mkdir, unlink, truncate, stat or connect (to a
- * Unix socket), whichever function of the C library it is; or send/MESSAGE, take/MESSAGE for a message of the ring
- * (ring.proto) ACTION   the name of an error (ENOSPC, EIO …), with which the call fails; lost=ERROR: an open is
- * done, and fails with that error all the same; short: a write takes half of what it is given; stall=MS: the call
- * waits first; kill-before, kill-after: the stage dies by SIGKILL, once for each rule, however many processes see
- * the rule; FILE.dead-LINE appears right before that. A message that is taken is "before" its handler runs or
- * "after" it. after=N  lets the first N calls pass; count=N: acts at most N times, by process path=    only files
- * whose path has this text in it; standard output and error never count from=    only messages of this stage (Alive
- * says whose it is) */
+ *   CALL     open, create (an exclusive open), write, fsync, rename, mkdir, unlink, truncate, stat (whatever looks
+ *            at a name, opendir, too) or connect (to a Unix socket), whichever function of the C library it is;
+ *            any: each of these; or send/MESSAGE, take/MESSAGE for a message of the ring (ring.proto)
+ *   ACTION   the name of an error (ENOSPC, EIO …), with which the call fails;
+ *            lost=ERROR: an open is done, and fails with that error all the same;
+ *            short: a write takes half of what it is given;
+ *            stall=MS: the call waits first;
+ *            hang: it waits first, as long as the rule is there; FILE.hangs tells that somebody does;
+ *            kill-before, kill-after: the stage dies by SIGKILL, once for each rule, however many processes
+ *            see the rule; FILE.dead-LINE appears right before that. A message that is taken is "before" its
+ *            handler runs or "after" it.
+ *   after=N  lets the first N calls pass
+ *   count=N  acts at most N times, by process
+ *   path=    only files whose path has this text in it; standard output and error never count
+ *   from=    only messages of this stage (Alive says whose it is) */
 #ifndef PRELOAD_PRELOAD_H
 #define PRELOAD_PRELOAD_H
 

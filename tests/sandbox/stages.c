@@ -165,7 +165,7 @@ Test(stages, the_notifier_counts_files_but_neither_reads_nor_changes_storage) {
         {"mode", "{stored}", EPERM, false},
         {"create", "{folder}/state/new", 0, false},
         {"create", "{folder}/queue/new", 0, false},
-        {"create", "{folder}/root/.oxidicom/state/new", 0, false},
+        {"create", "{folder}/root/.oxidicom/state/new", EACCES, true},
         {"socket", "2", 0, false},
         {"socket", "17", EPERM, false},
         {"read", "/etc/resolv.conf", 0, false},

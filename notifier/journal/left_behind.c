@@ -1,0 +1,189 @@
+#include "notifier/journal/left_behind.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "notifier/journal/journal.h"
+#include "notifier/journal/journal_file.h"
+
+struct left_behind {
+    char *host; /* the name of its folder */
+    char *folder, *path;
+    journal_t journal; /* ours as long as its lock is */
+    left_row_t *rows;
+    size_t rows_count;
+};
+
+/* --- rows ------------------------------------------------------------------------------------------------ */
+
+static char *text_in(sqlite3_stmt *row, int column) {
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    char *copy = text ? strdup(text) : NULL;
+    if (text && !copy)
+        abort();
+    return copy;
+}
+
+static void *bytes_in(sqlite3_stmt *row, int column, size_t *size) {
+    const void *bytes = sqlite3_column_blob(row, column);
+    *size = (size_t)sqlite3_column_bytes(row, column);
+    void *copy = bytes ? malloc(*size) : NULL;
+    if (bytes && !copy)
+        abort();
+    return bytes ? memcpy(copy, bytes, *size) : NULL;
+}
+
+static void add_row(left_behind_t *left, sqlite3_stmt *row) {
+    left->rows = reallocarray(left->rows, left->rows_count + 1, sizeof *left->rows);
+    if (!left->rows)
+        abort();
+    left_row_t *added = &left->rows[left->rows_count++];
+    *added = (left_row_t){
+        .calling_ae = text_in(row, 0),
+        .series_uid = text_in(row, 1),
+        .receiving = strcmp((const char *)sqlite3_column_text(row, 2), "receiving") == 0,
+        .folder = text_in(row, 3),
+        .files = sqlite3_column_int64(row, 5),
+        .elsewhere = sqlite3_column_int64(row, 6),
+        .errors = sqlite3_column_int64(row, 7),
+        .began_at = sqlite3_column_int64(row, 8),
+        .ended_at = sqlite3_column_int64(row, 9),
+        .attempts = sqlite3_column_int64(row, 10),
+        .adopted_from = text_in(row, 11),
+        .adopted_id = sqlite3_column_int64(row, 12),
+    };
+    added->series = bytes_in(row, 4, &added->series_size);
+}
+
+/* Half of it would look like all of it: false. */
+static bool read_rows(left_behind_t *left) {
+    sqlite3_stmt *row = journal_query(&left->journal, SQL_LEFT_READ, VALUES(TEXT(left->host)));
+    while (journal_row(&left->journal, row))
+        add_row(left, row);
+    return !left->journal.broken;
+}
+
+const char *left_behind_host(const left_behind_t *left) {
+    return left->host;
+}
+
+const left_row_t *left_behind_rows(const left_behind_t *left, size_t *count) {
+    *count = left->rows_count;
+    return left->rows;
+}
+
+/* --- files ----------------------------------------------------------------------------------------------- */
+
+/* Removes the journal while it is locked. Who waits for the lock finds nothing to take over, and no file. */
+static void remove_files(left_behind_t *left) {
+    static const char *const suffixes[] = {"", "-journal", "-wal", "-shm"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        char *path;
+        if (asprintf(&path, "%s%s", left->path, suffixes[i]) < 0)
+            abort();
+        if (unlink(path) != 0 && errno != ENOENT)
+            log_warn(NULL, "can't remove %s: %s", path, strerror(errno));
+        free(path);
+    }
+    /* A folder that holds something else, a damaged journal perhaps, stays. */
+    if (rmdir(left->folder) != 0 && errno != ENOTEMPTY && errno != EEXIST)
+        log_warn(NULL, "can't remove %s: %s", left->folder, strerror(errno));
+}
+
+/* First the rows are durable elsewhere, then they go here, then the file: a crash between two of these steps
+ * repeats the ones before, which changes nothing. */
+void left_behind_release(left_behind_t **self_p, bool taken_over) {
+    left_behind_t *left = *self_p;
+    if (!left)
+        return;
+    if (taken_over) {
+        journal_run(&left->journal, SQL_LEFT_FORGET, NULL, 0);
+        if (journal_commit(&left->journal) == 0)
+            remove_files(left);
+    }
+    journal_close(&left->journal);
+    for (size_t i = 0; i < left->rows_count; i++) {
+        free(left->rows[i].calling_ae);
+        free(left->rows[i].series_uid);
+        free(left->rows[i].folder);
+        free(left->rows[i].adopted_from);
+        free(left->rows[i].series);
+    }
+    free(left->rows);
+    free(left->host);
+    free(left->folder);
+    free(left->path);
+    free(left);
+    *self_p = NULL;
+}
+
+/* --- looking for them ------------------------------------------------------------------------------------ */
+
+static bool is_same_file(const char *a, const char *b) {
+    struct stat sa, sb;
+    return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+/* Whether there is a journal, and not our own. SQLite holds a lock of the whole process while it looks at a file
+ * that it opens, so that our own journal could not be closed if storage stopped to answer then: here a network file
+ * system asks its server, just before. */
+static bool is_worth_a_look(const left_behind_t *left, const char *own) {
+    struct stat s;
+    if (lstat(left->path, &s) != 0 || !S_ISREG(s.st_mode) || is_same_file(left->path, own))
+        return false;
+    int probe = open(left->path, O_RDONLY | O_CLOEXEC);
+    if (probe >= 0)
+        close(probe);
+    return true;
+}
+
+static bool open_locked(left_behind_t *left) {
+    bool in_use = false;
+    if (journal_open_left_behind(&left->journal, left->path, &in_use) && read_rows(left))
+        return true;
+    if (left->journal.damaged && !left->journal.open)
+        (void)!journal_file_set_aside(left->path); /* has said so */
+    else if (!in_use)
+        log_warn(NULL, "the journal that host %s left behind can't be taken over", left->host);
+    return false;
+}
+
+/* The folder of one host. */
+static left_behind_t *look_at(const char *place, const char *host, const char *own) {
+    left_behind_t *left = calloc(1, sizeof *left);
+    if (!left || !(left->host = strdup(host)) || asprintf(&left->folder, "%s/%s", place, host) < 0 ||
+        asprintf(&left->path, "%s/" JOURNAL_FILE_NAME, left->folder) < 0)
+        abort();
+    if (!is_worth_a_look(left, own) || !open_locked(left))
+        left_behind_release(&left, false);
+    return left;
+}
+
+void left_behind_end_walk(left_walk_t *walk) {
+    if (walk->listing)
+        closedir(walk->listing);
+    walk->listing = NULL;
+}
+
+left_behind_t *left_behind_next(left_walk_t *walk, const char *files_root, const char *own) {
+    left_behind_t *left = NULL;
+    char *place;
+    if (asprintf(&place, "%s/" JOURNAL_FALLBACK, files_root) < 0)
+        abort();
+    if (!walk->listing)
+        walk->listing = opendir(place); /* most sites have none */
+    for (struct dirent *entry; !left && walk->listing && (entry = readdir(walk->listing));)
+        if (entry->d_name[0] != '.')
+            left = look_at(place, entry->d_name, own);
+    if (!left)
+        left_behind_end_walk(walk);
+    free(place);
+    return left;
+}

@@ -1,0 +1,279 @@
+/* A thread of its own rather than an actor: one that hangs in the kernel would hold its ZeroMQ socket, and with it
+ * the end of the process. */
+#include "notifier/journal/storage.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/queue.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "notifier/journal/journal_file.h"
+
+/* A question, and later its answer. */
+typedef struct item {
+    TAILQ_ENTRY(item) next;
+    registration_t *registration; /* to be counted; NULL: a look for journals */
+    int64_t asked_ms;
+    bool late;
+    char *own; /* of a look */
+    left_behind_t *left;
+    bool taken_over;
+} item_t;
+
+TAILQ_HEAD(items, item);
+
+struct storage {
+    char *files_root, *sandbox; /* the thread's own: settings may be gone before it */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t asked;
+    int answered; /* eventfd */
+    /* under the lock */
+    struct items questions, answers;
+    size_t waiting; /* registrations that are to be counted, or are being counted */
+    bool ended;
+    _Atomic int64_t begun_ms; /* of what the thread is at; 0: it has nothing to do */
+    /* the thread's */
+    left_walk_t walk;
+    int64_t silence_ended_ms; /* 0: there was none */
+    /* the loop's */
+    int64_t complained_ms, complained_begun_ms; /* 0: about nothing */
+};
+
+/* --- the thread ------------------------------------------------------------------------------------------ */
+
+static void item_destroy(item_t *item) {
+    registration_destroy(&item->registration);
+    left_behind_release(&item->left, false);
+    free(item->own);
+    free(item);
+}
+
+static void clear(struct items *items) {
+    for (item_t *item; (item = TAILQ_FIRST(items));) {
+        TAILQ_REMOVE(items, item, next);
+        item_destroy(item); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
+    }
+}
+
+static void allow(sandbox_t *sandbox, const char *files_root) {
+    char *path;
+    if (asprintf(&path, "%s/" JOURNAL_FALLBACK, files_root) < 0)
+        abort();
+    /* The names in all folders: the files of a series are counted, on a volume that may be mounted anew meanwhile.
+     * What is in the files stays closed, but for the journals that vanished hosts have left to be taken over. */
+    sandbox_allow(sandbox, "/", SANDBOX_LIST);
+    sandbox_allow(sandbox, path, SANDBOX_WRITE);
+    free(path);
+}
+
+/* What the loop's sandbox does not allow it, since the way there leads over storage. */
+static void restrict_files(const storage_t *storage) {
+    sandbox_t sandbox = {0};
+    if (!sandbox_wanted(storage->sandbox))
+        return;
+    allow(&sandbox, storage->files_root);
+    int reason = sandbox_restrict_files(&sandbox);
+    sandbox_clear(&sandbox);
+    if (reason == 0 || strcmp(storage->sandbox, "true") != 0)
+        return; /* the loop's own sandbox says what there is none of */
+    log_error(NULL, "OXIDICOM_SANDBOX is true, but the files of the thread for storage can't be restricted: %s",
+              strerror(reason));
+    _exit(EX_UNAVAILABLE);
+}
+
+static void note_silence(storage_t *storage) {
+    int64_t now_ms = clock_ms();
+    if (now_ms - atomic_load(&storage->begun_ms) >= STORAGE_SILENCE_MS)
+        storage->silence_ended_ms = now_ms;
+}
+
+static void work_on(storage_t *storage, item_t *item) {
+    if (item->registration) {
+        registration_count_files(item->registration, storage->files_root);
+    } else {
+        left_behind_release(&item->left, item->taken_over);
+        item->left = left_behind_next(&storage->walk, storage->files_root, item->own);
+    }
+    note_silence(storage);
+    item->late = storage->silence_ended_ms && storage->silence_ended_ms >= item->asked_ms;
+}
+
+/* Under the lock, but for the work. */
+static void serve(storage_t *storage) {
+    static const uint64_t one = 1;
+    item_t *item;
+    while (!storage->ended && (item = TAILQ_FIRST(&storage->questions))) {
+        TAILQ_REMOVE(&storage->questions, item, next);
+        atomic_store(&storage->begun_ms, clock_ms());
+        pthread_mutex_unlock(&storage->lock);
+        work_on(storage, item);
+        pthread_mutex_lock(&storage->lock);
+        storage->waiting -= item->registration != NULL;
+        TAILQ_INSERT_TAIL(&storage->answers, item, next);
+        if (write(storage->answered, &one, sizeof one) != sizeof one)
+            abort(); /* it takes 2^64 - 2 of them */
+    }
+    atomic_store(&storage->begun_ms, 0);
+}
+
+static void *run(void *argument) {
+    storage_t *storage = argument;
+    journal_file_make_fallback_place(storage->files_root);
+    restrict_files(storage);
+    note_silence(storage);
+    pthread_mutex_lock(&storage->lock);
+    for (serve(storage); !storage->ended; serve(storage))
+        pthread_cond_wait(&storage->asked, &storage->lock);
+    pthread_mutex_unlock(&storage->lock);
+    /* To close a journal is to touch storage. */
+    clear(&storage->questions);
+    clear(&storage->answers);
+    left_behind_end_walk(&storage->walk);
+    return NULL;
+}
+
+/* --- for the loop ---------------------------------------------------------------------------------------- */
+
+storage_t *storage_new(const settings_t *settings) {
+    storage_t *storage = calloc(1, sizeof *storage);
+    if (!storage || !(storage->files_root = strdup(settings->files_root)) ||
+        !(storage->sandbox = strdup(settings->sandbox)))
+        abort();
+    TAILQ_INIT(&storage->questions);
+    TAILQ_INIT(&storage->answers);
+    pthread_mutex_init(&storage->lock, NULL);
+    pthread_cond_init(&storage->asked, NULL);
+    storage->answered = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    storage->begun_ms = clock_ms();
+    if (storage->answered < 0 || pthread_create(&storage->thread, NULL, run, storage) != 0)
+        abort();
+    pthread_setname_np(storage->thread, "storage");
+    return storage;
+}
+
+/* A thread that has nothing to do ends at once, however busy the machine is; one that is at something gets a
+ * moment, which a stall would outlast whatever its length. */
+static bool join(storage_t *storage, bool idle) {
+    struct timespec until;
+    if (idle)
+        return pthread_join(storage->thread, NULL) == 0;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += STORAGE_END_MS / 1000;
+    return pthread_clockjoin_np(storage->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+}
+
+bool storage_destroy(storage_t **self_p) {
+    storage_t *storage = *self_p;
+    if (!storage)
+        return true;
+    pthread_mutex_lock(&storage->lock);
+    storage->ended = true;
+    bool idle =
+        atomic_load(&storage->begun_ms) == 0 && TAILQ_EMPTY(&storage->questions) && TAILQ_EMPTY(&storage->answers);
+    pthread_cond_signal(&storage->asked);
+    pthread_mutex_unlock(&storage->lock);
+    *self_p = NULL;
+    if (!join(storage, idle)) {
+        log_warn(NULL, "storage (%s) does not answer: the thread that waits for it is left to the kernel",
+                 storage->files_root);
+        return false;
+    }
+    pthread_mutex_destroy(&storage->lock);
+    pthread_cond_destroy(&storage->asked);
+    close(storage->answered);
+    free(storage->files_root);
+    free(storage->sandbox);
+    free(storage);
+    return true;
+}
+
+int storage_descriptor(const storage_t *storage) {
+    return storage->answered;
+}
+
+static void ask(storage_t *storage, const item_t *question) {
+    item_t *item = malloc(sizeof *item);
+    if (!item)
+        abort();
+    *item = *question;
+    item->asked_ms = clock_ms();
+    pthread_mutex_lock(&storage->lock);
+    storage->waiting += item->registration != NULL;
+    TAILQ_INSERT_TAIL(&storage->questions, item, next);
+    pthread_cond_signal(&storage->asked);
+    pthread_mutex_unlock(&storage->lock);
+}
+
+void storage_count(storage_t *storage, registration_t **registration_p) {
+    ask(storage, &(item_t){.registration = *registration_p});
+    *registration_p = NULL;
+}
+
+void storage_look(storage_t *storage, const char *own, left_behind_t **before_p, bool taken_over) {
+    char *copy = strdup(own);
+    if (!copy)
+        abort();
+    ask(storage, &(item_t){.own = copy, .left = before_p ? *before_p : NULL, .taken_over = taken_over});
+    if (before_p)
+        *before_p = NULL;
+}
+
+bool storage_receive(storage_t *storage, storage_answer_t *answer) {
+    uint64_t count;
+    pthread_mutex_lock(&storage->lock);
+    item_t *item = TAILQ_FIRST(&storage->answers);
+    if (item)
+        TAILQ_REMOVE(&storage->answers, item, next);
+    else
+        (void)!read(storage->answered, &count, sizeof count); /* EAGAIN: it is 0 already */
+    pthread_mutex_unlock(&storage->lock);
+    if (!item)
+        return false;
+    *answer = (storage_answer_t){.registration = item->registration, .late = item->late, .left = item->left};
+    item->registration = NULL;
+    item->left = NULL;
+    item_destroy(item);
+    return true;
+}
+
+/* --- silence --------------------------------------------------------------------------------------------- */
+
+int64_t storage_silent_ms(storage_t *storage) {
+    int64_t begun_ms = atomic_load(&storage->begun_ms), silent_ms = begun_ms ? clock_ms() - begun_ms : 0;
+    return silent_ms >= STORAGE_SILENCE_MS ? silent_ms : 0;
+}
+
+void storage_why(int64_t silent_ms, char *text, size_t size) {
+    *text = 0;
+    if (silent_ms)
+        snprintf(text, size, "storage has not answered for %lld s", (long long)silent_ms / 1000);
+}
+
+void storage_say(storage_t *storage) {
+    int64_t now_ms = clock_ms(), begun_ms = atomic_load(&storage->begun_ms);
+    if (storage->complained_ms && begun_ms != storage->complained_begun_ms) {
+        log_info(NULL, "storage answers again after %lld s",
+                 (long long)(now_ms - storage->complained_begun_ms) / 1000);
+        storage->complained_ms = 0;
+    }
+    if (!storage_silent_ms(storage) ||
+        (storage->complained_ms && now_ms - storage->complained_ms < STORAGE_COMPLAINT_INTERVAL_MS))
+        return;
+    pthread_mutex_lock(&storage->lock);
+    size_t waiting = storage->waiting;
+    pthread_mutex_unlock(&storage->lock);
+    log_warn(NULL, "storage (%s) has not answered for %lld s: %zu registrations wait for it, in the journal",
+             storage->files_root, (long long)(now_ms - begun_ms) / 1000, waiting);
+    storage->complained_ms = now_ms;
+    storage->complained_begun_ms = begun_ms;
+}
