@@ -1,6 +1,5 @@
 #include "notifier/libraries.h"
 
-#include <amqp.h>
 #include <curl/curl.h>
 #include <hiredis/hiredis.h>
 #include <microhttpd.h>
@@ -8,6 +7,7 @@
 #include <openssl/crypto.h>
 #include <sqlite3.h>
 
+#include "notifier/broker/rabbitmq_c.h"
 #include "proto/libraries.h"
 
 void notifier_print_libraries(FILE *out) {

@@ -1,9 +1,5 @@
 /* AMQP 0-9-1 with rabbitmq-c: default exchange, durable queue, mandatory messages, publisher confirms, heartbeats.
  * https://www.rabbitmq.com/confirms.html */
-#include <amqp.h>
-#include <amqp_framing.h>
-#include <amqp_ssl_socket.h>
-#include <amqp_tcp_socket.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
@@ -15,6 +11,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "notifier/broker/broker_tls.h"
+#include "notifier/broker/rabbitmq_c.h"
 #include "notifier/broker/transport.h"
 
 /* Declaring the queue has a channel of its own: a queue that exists with other properties closes it. */

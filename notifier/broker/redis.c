@@ -93,9 +93,15 @@ static int take_answer(redis_t *self, redisReply **answer, failure_t *failure) {
     }
 }
 
+#if HIREDIS_MAJOR < 1
+typedef int element_count_t;
+#else
+typedef size_t element_count_t;
+#endif
+
 /* No answer to what is asked here is a list, and one that says that it has thousand million elements would be made
  * room for. */
-static void *refuse_list(const redisReadTask *task, int elements) {
+static void *refuse_list(const redisReadTask *task, element_count_t elements) {
     (void)task;
     (void)elements;
     return NULL;

@@ -1,10 +1,9 @@
 #include "tests/support/queue.h"
 
-#include <amqp.h>
-#include <amqp_tcp_socket.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/broker/rabbitmq_c.h"
 #include "tests/support/process.h"
 
 struct queue {

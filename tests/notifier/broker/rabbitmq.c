@@ -1,9 +1,8 @@
 /* Registrations through a real RabbitMQ. A node takes seconds to start, so one test tells a whole story. */
-#include <amqp.h>
-#include <amqp_tcp_socket.h>
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "notifier/broker/rabbitmq_c.h"
 #include "notifier/broker/transport.h"
 #include "tests/notifier/site.h"
 #include "tests/support/queue.h"
