@@ -7,7 +7,8 @@
 # make deps        install what a build needs from Debian; make test-deps: what the tests need, too
 # make kill-loop   20 minutes of kills under load; SECONDS=… and SEED=… of a run to repeat
 # make bench       measure it beside storescp; QUICK=1: in two minutes
-# make lint        clang-format and clang-tidy
+# make WERROR=1    warnings are errors, as in make lint and in CI
+# make lint        clang-format, clang-tidy and the compilers' warnings
 # make format      clang-format, in place
 # make readme      put the generated tables into the README and the conformance statement
 # make install     to PREFIX (/usr/local) below DESTDIR
@@ -206,6 +207,7 @@ lint:
 	deploy/lint.sh
 	+$(MAKE) $(JOBS) all
 	deploy/layers.sh
+	+$(MAKE) $(JOBS) tests B=build/lint WERROR=1
 
 format:
 	clang-format -i $(SOURCES)

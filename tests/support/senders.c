@@ -94,7 +94,7 @@ static void become_sender(senders_t *self, int number) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     sender_t sender = {.spec = &self->spec, .shared = self->shared, .number = number, .next = 1};
     snprintf(sender.series, sizeof sender.series, "%s.%d", self->spec.series, number);
-    snprintf(sender.calling_ae, sizeof sender.calling_ae, "SENDER%d", number);
+    snprintf(sender.calling_ae, sizeof sender.calling_ae, "SEND%d", number);
     send_until_stopped(&sender);
     _exit(0);
 }
