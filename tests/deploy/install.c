@@ -242,7 +242,7 @@ Test(package, the_debian_package_comes_out_of_the_tarball_and_lintian_accepts_it
                           "for s in postinst prerm postrm; do sh -n DEBIAN/$s; done; "
                           "[ \"$(cat DEBIAN/conffiles)\" = /etc/oxidicom/oxidicom.conf ]; "
                           "grep -q 'ExecStart=/usr/bin/oxidicom-listener' "
-                          "lib/systemd/system/oxidicom-listener.service; "
+                          "usr/lib/systemd/system/oxidicom-listener.service; "
                           "test -s usr/share/man/man5/oxidicom.conf.5.gz");
     free(line);
     receiver_clear(&receiver);
