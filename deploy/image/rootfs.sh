@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# rootfs.sh TARGET [DESTDIR]: the image's root file system without a container engine. DESTDIR holds the installed
-# executables (make install DESTDIR=…). Needs root and mmdebstrap.
+# rootfs.sh TARGET DESTDIR: the image's root file system without a container engine, of this machine's release of
+# Debian. DESTDIR holds the installed executables (make install DESTDIR=…). Needs root and mmdebstrap.
 set -euo pipefail
 target=$1
 destdir=$2
 here=$(cd "$(dirname "$0")" && pwd)
-packages=$(grep -v '^#' "$here/packages" | paste -sd,)
+suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+packages=$({ grep -v '^#' "$here/packages" && "$here/libraries.sh" "$destdir/usr/bin"; } | sort -u | paste -sd,)
 
 [ "$(id -u)" -eq 0 ] || { echo "rootfs.sh: needs root" >&2 && exit 77; }
 command -v mmdebstrap >/dev/null || { echo "rootfs.sh: needs mmdebstrap" >&2 && exit 77; }
 rm -rf "$target"
 mmdebstrap --quiet --variant=essential --skip=cleanup/run --include="$packages" \
     --customize-hook="cp -a --no-preserve=ownership '$destdir'/. \"\$1\"" \
-    --customize-hook="'$here/finish.sh' \"\$1\"" bookworm "$target"
+    --customize-hook="'$here/finish.sh' \"\$1\"" "$suite" "$target"
 
 # Whoever starts a container gives it devices of its own; and mmdebstrap has taken away what it needed itself.
 find "$target/dev" -xdev -mindepth 1 -delete

@@ -1,6 +1,6 @@
 # make rootfs: the image's root file system in build/rootfs, without a container engine; deploy/image/run.sh starts it.
 # make rootfs-check: whether it comes out the same a second time. make demo ROOTFS=build/rootfs: the demo in it.
-IMAGE_FILES := deploy/image/packages deploy/image/finish.sh deploy/image/age.sh deploy/image/rootfs.sh
+IMAGE_FILES := deploy/image/packages $(addprefix deploy/image/,libraries.sh finish.sh age.sh rootfs.sh)
 
 # Says of which time's source the root file system is.
 ROOTFS_MADE := build/rootfs.made
