@@ -1,5 +1,5 @@
 # make             build the four executables into build/bin/
-# make demo        show the main job, from a bare Debian 12 on
+# make demo        show the main job, from a bare Debian on
 # make test        everything that can be checked, sanitizers included; make check: the same, and nothing is installed
 # make SANITIZE=1  the same with AddressSanitizer and UndefinedBehaviorSanitizer, into build/sanitize/
 # make fuzz        every parser under libFuzzer for FUZZ_SECONDS (60) each; make fuzz-long: hours of it, and of peers
@@ -16,7 +16,7 @@
 # make dist        the committed tree as a tarball, into build/
 # make rootfs      the container image's root file system, into build/rootfs
 # make deb-check   does the same package come out of another folder? make rootfs-check: the same root file system?
-# make fresh       make demo, and the package installed, in a minimal Debian 12 each
+# make fresh       make demo, and the package built and installed, in a minimal Debian 12 and a minimal Debian 13
 # make clean       remove build/
 # make help        this list
 

@@ -17,7 +17,7 @@ package="build-essential debhelper fakeroot lintian"
 browser="chromium chromium-driver"
 demo="dcmtk nats-server"
 lint="git clang-format clang-tidy"
-fuzz="clang libclang-rt-14-dev llvm"
+fuzz="clang libclang-rt-dev llvm"
 
 list=false ask=false
 case ${1:-} in

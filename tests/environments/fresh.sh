@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# fresh.sh FOLDER DEB: in a minimal Debian 12 each, what a new site does first: `make demo` of the committed tree; and
-# `apt install` of the package, whose units are verified and whose s6 tree receives a series. Says how long each took
-# and what was fetched. Takes minutes, needs root, mmdebstrap and Debian's packages, and leaves the two root file
-# systems in FOLDER.
+# fresh.sh FOLDER SUITE: in a minimal Debian of that release, what a new site does first: `make demo` and `make deb` of the
+# committed tree; and, in another, `apt install` of that package, whose units are verified and whose s6 tree receives a
+# series. Says how long each took and what was fetched. Takes minutes, needs root, mmdebstrap and Debian's packages, and
+# leaves the two root file systems in FOLDER.
 set -euo pipefail
-folder=$1 deb=$2 slices=20
+folder=$1 suite=$2 slices=20
 
 # ROOT < SCRIPT: what is mounted, and every process, ends with the script.
 run_in() {
     unshare --mount --propagation private --pid --fork --kill-child bash -c '
-        mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && mount -t tmpfs tmpfs "$1/run"
+        mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && mount -t tmpfs -o mode=755 tmpfs "$1/run"
         exec chroot "$1" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
             DEBIAN_FRONTEND=noninteractive bash -euo pipefail -s' bash "$1"
 }
 
 rm -rf --one-file-system "$folder"
 mkdir -p "$folder"
-mmdebstrap --quiet --variant=minbase bookworm "$folder/minimal.tar"
+mmdebstrap --quiet --variant=minbase "$suite" "$folder/minimal.tar"
 for root in demo deb; do
     mkdir "$folder/$root"
     tar -xf "$folder/minimal.tar" -C "$folder/$root"
@@ -37,13 +37,19 @@ run_in "$folder/demo" <<'SCRIPT'
 apt-get update -qq
 get make git ca-certificates
 apt-get clean
+. /etc/os-release
+echo "== $PRETTY_NAME"
 SECONDS=0
 make -C /root/oxidicom demo >/root/demo.log 2>&1 || { tail -n 30 /root/demo.log; exit 1; }
 grep ' objects, ' /root/demo.log
 echo "make demo: $SECONDS s, $(fetched)"
+SECONDS=0
+make -C /root/oxidicom deb >/root/deb.log 2>&1 || { tail -n 30 /root/deb.log; exit 1; }
+lintian --fail-on error,warning --allow-root /root/oxidicom/build/deb/*.changes
+echo "make deb: $SECONDS s, and lintian says nothing"
 SCRIPT
 
-cp "$deb" "$folder/deb/root/oxidicom.deb"
+cp "$folder"/demo/root/oxidicom/build/deb/oxidicom_*.deb "$folder/deb/root/oxidicom.deb"
 build/demo/phantom "$folder/deb/root/" $slices
 run_in "$folder/deb" <<'SCRIPT'
 . /root/common
@@ -52,7 +58,7 @@ SECONDS=0
 get /root/oxidicom.deb
 echo "apt install: $SECONDS s, $(fetched)"
 get s6 dcmtk systemd
-systemd-analyze verify --man=no /lib/systemd/system/oxidicom*
+systemd-analyze verify --man=no /usr/lib/systemd/system/oxidicom*
 echo "The units are verified."
 
 port=$(shuf -i 20000-32000 -n 1)
