@@ -1,8 +1,10 @@
 /* `oxidicom status` in every state that there is. */
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -109,14 +111,24 @@ Test(status, is_69_with_a_reason_where_nothing_runs) {
     free(folder);
 }
 
+/* What is killed holds its sockets until it has ended. */
+static void kill_and_see_it_end(pid_t pid) {
+    struct pollfd process = {.fd = pidfd_open(pid, 0), .events = POLLIN};
+    cr_assert(process.fd >= 0 && kill(pid, SIGKILL) == 0);
+    cr_assert_eq(poll(&process, 1, PATIENCE_MS), 1);
+    close(process.fd);
+}
+
 Test(status, is_69_where_only_the_sockets_of_killed_stages_are_left, .timeout = 60) {
     receiver_t receiver;
     int status;
     start_some(&receiver, "listener,notifier");
     pid_t stages[] = {receiver_stage(&receiver, "listener", 0), receiver_stage(&receiver, "notifier", 0)};
-    kill(receiver.launcher, SIGKILL);
+    /* While it runs, it starts new ones; its death would tell them to end in order. */
+    kill(receiver.launcher, SIGSTOP);
     for (size_t i = 0; i < 2; i++)
-        kill(stages[i], SIGKILL);
+        kill_and_see_it_end(stages[i]);
+    kill(receiver.launcher, SIGKILL);
     process_wait(receiver.launcher, PATIENCE_MS, &status);
     receiver.launcher = 0;
     char *socket = text_of("%s/run/listener.sock", receiver.folder);
