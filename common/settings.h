@@ -29,7 +29,7 @@ typedef struct settings {
     bool broker_tls_verify;
     char *redis_key_prefix; /* or NULL */
     char *queue_name;
-    char *nats_address; /* host:port, nats://… or tls://…, by commas; NULL: no progress messages */
+    char *nats_address; /* host:port, nats://host:port or tls://host:port, by commas; NULL: no progress messages */
     char *nats_credentials, *nats_ca; /* absolute paths, or NULL */
     int64_t progress_interval_ms;
     int64_t dev_sleep_ms;

@@ -9,6 +9,12 @@
 #include "proto/reply.h"
 
 /* Figures keep their memory from one snapshot to the next. */
+struct item {
+    Ring__Figure figure;
+    char label[METRIC_LABEL_MAX_BYTES + 1];
+    uint64_t buckets[METRIC_BUCKETS];
+};
+
 struct figures {
     const stage_t *stage;
     Ring__Stage kind;
@@ -17,11 +23,7 @@ struct figures {
     int64_t measured_ms;
     Ring__Alive alive;
     Ring__Figures message;
-    struct item {
-        Ring__Figure figure;
-        char label[METRIC_LABEL_MAX_BYTES + 1];
-        uint64_t buckets[METRIC_BUCKETS];
-    } * *items;
+    struct item **items;
     Ring__Figure **pointers;
     size_t room;
 };

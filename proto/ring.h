@@ -36,10 +36,10 @@ int ring_send_data(zsock_t *outbox, const Ring__Envelope *envelope, zmq_msg_t *d
 
 /* An envelope around one message: RING_ENVELOPE(CREDIT, credit, &credit). */
 #define RING_ENVELOPE(CASE, member, message)                                                                       \
-    (Ring__Envelope) {                                                                                             \
-        PROTOBUF_C_MESSAGE_INIT(&ring__envelope__descriptor),                                                      \
-            .version = PROTOCOL_VERSION, .body_case = RING__ENVELOPE__BODY_##CASE, .member = (message)             \
-    }
+    ((Ring__Envelope){.base = PROTOBUF_C_MESSAGE_INIT(&ring__envelope__descriptor),                                \
+                      .version = PROTOCOL_VERSION,                                                                 \
+                      .body_case = RING__ENVELOPE__BODY_##CASE,                                                    \
+                      .member = (message)})
 
 /* Handles one message. The envelope is freed after the call; `data` is the second frame (empty where there was
  * none) and may be taken with zmq_msg_move. */

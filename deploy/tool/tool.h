@@ -19,7 +19,7 @@ enum {
     "  status                   stages, queues, journal, broker and NATS\n"                                        \
     "  top                      the same each second, with rates, associations, series and refusals\n"             \
     "  series [UID|AE|SINCE]    what became of series\n"                                                           \
-    "  resend UID…              register series once more\n"                                                     \
+    "  resend UID\u2026              register series once more\n"                                                  \
     "  reconcile --since SINCE  register series that lie in storage and that the journal does not know\n"
 
 /* What the command line says. */

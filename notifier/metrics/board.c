@@ -12,14 +12,16 @@
 #define STAGE_ID_BYTES 80
 #define RELEASE_BYTES  32
 
+struct value {
+    metric_t metric;
+    char label[METRIC_LABEL_MAX_BYTES + 1];
+    int64_t value, since_us;
+    uint64_t buckets[METRIC_BUCKETS];
+};
+
 /* Values in the order in which they came, which is the table's. */
 typedef struct values {
-    struct value {
-        metric_t metric;
-        char label[METRIC_LABEL_MAX_BYTES + 1];
-        int64_t value, since_us;
-        uint64_t buckets[METRIC_BUCKETS];
-    } * items;
+    struct value *items;
     size_t count, room;
 } values_t;
 

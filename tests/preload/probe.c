@@ -13,7 +13,11 @@
 
 #define PROBES_MAX 32
 
-static struct probe { const char *what, *argument; } probes[PROBES_MAX];
+struct probe {
+    const char *what, *argument;
+};
+
+static struct probe probes[PROBES_MAX];
 static int probes_count;
 
 static int closed(int fd) {

@@ -37,8 +37,8 @@ bool record_wanted(void) {
 }
 
 static void put(const char *line, const void *bytes, size_t size) {
-    struct iovec parts[] = {
-        {(void *)(uintptr_t)line, strlen(line)}, {(void *)(uintptr_t)bytes, size}, {(void *)(uintptr_t) "\n", 1}};
+    char end = '\n';
+    struct iovec parts[] = {{(void *)(uintptr_t)line, strlen(line)}, {(void *)(uintptr_t)bytes, size}, {&end, 1}};
     ssize_t whole = (ssize_t)(parts[0].iov_len + size + 1);
     if (REAL(writev)(record_fd(), parts, 3) != whole) /* one call: other processes append, too */
         abort();
