@@ -144,7 +144,7 @@ static void finish_if_done(connection_t *connection) {
         return;
     connection->end_waits = connection->tls && !tls_session_finish(connection->tls);
     watch(connection);
-    if (!connection->end_waits)
+    if (!connection->end_waits && connection->fd >= 0)
         (void)shutdown(connection->fd, SHUT_WR); /* fails only where the peer is gone already */
 }
 

@@ -62,7 +62,7 @@ static void *create(const char *address, const settings_t *settings, transport_r
 static int send_command(redis_t *self, int count, const char *const *words, int64_t deadline_ms,
                         failure_t *failure) {
     char *command;
-    int size = redisFormatCommandArgv(&command, count, (const char **)(uintptr_t)words, NULL);
+    long long size = redisFormatCommandArgv(&command, count, (const char **)(uintptr_t)words, NULL);
     if (size < 0)
         abort(); /* no memory */
     int status = stream_write(self->stream, command, (size_t)size, deadline_ms, failure);
