@@ -125,7 +125,7 @@ $(B)/bin/oxidicom: $(B)/obj/deploy/launcher/main.o $(LAUNCHER)
 
 $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h: %.proto
 	@mkdir -p $(@D)
-	@echo PROTOC $<; protoc-c --c_out=$(B)/gen $<
+	@echo PROTOC $<; protoc --c_out=$(B)/gen $<
 
 # Everything that includes them needs the generated headers first; -MD takes over after the first build.
 GENERATED := $(B)/gen/proto/ring.pb-c.h $(B)/gen/common/telemetry/otlp.pb-c.h
