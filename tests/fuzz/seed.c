@@ -154,35 +154,34 @@ static void seed_hostile_heads(void) {
 
 /* What other receivers read: the middle of a data set, its begin and rest around it. */
 static void seed_structures(void) {
-#define IN   "\x10\0\x20\0LO\6\0nobody"
-#define SQ   "\x08\0\x40\x11SQ\0\0"
-#define ITEM "\xFE\xFF\0\xE0"
-#define ENDS "\xFE\xFF\x0D\xE0"
-#define OVER "\xFE\xFF\xDD\xE0"
-#define OPEN "\xFF\xFF\xFF\xFF"
-#define NONE "\0\0\0\0"
-#define SIZE "\x0E\0\0\0"
-#define SEED(text)                                                                                                 \
-    { text, sizeof text - 1 }
+#define IN         "\x10\0\x20\0LO\6\0nobody"
+#define SQ         "\x08\0\x40\x11SQ\0\0"
+#define ITEM       "\xFE\xFF\0\xE0"
+#define ENDS       "\xFE\xFF\x0D\xE0"
+#define OVER       "\xFE\xFF\xDD\xE0"
+#define OPEN       "\xFF\xFF\xFF\xFF"
+#define NONE       "\0\0\0\0"
+#define SIZE       "\x0E\0\0\0"
+#define SEED(text) text, sizeof text - 1
     static const struct {
         const char *bytes;
         size_t size;
     } middles[] = {
-        SEED(SQ OPEN ITEM SIZE IN OVER OPEN),
-        SEED(SQ OPEN ITEM OPEN IN ENDS "\4\0\0\0" OVER NONE),
-        SEED(ITEM SIZE IN),
-        SEED(SQ "\x16\0\0\0" ITEM SIZE IN OVER NONE ENDS NONE),
-        SEED(SQ OPEN ITEM SIZE IN ENDS NONE OVER NONE),
-        SEED(SQ OPEN ITEM OPEN IN ITEM OPEN IN OVER NONE),
-        SEED(SQ "\x10\0\0\0" ITEM SIZE IN),
-        SEED(SQ "\x10\0\0\0" ITEM OPEN IN ENDS NONE),
-        SEED("\x09\0\1\x10UN\0\0" OPEN ITEM OPEN IN ENDS NONE OVER NONE),
-        SEED("\x09\0\1\x10UN\0\0" OPEN ITEM OPEN "\x10\0\x20\0\6\0\0\0nobody" ENDS NONE OVER NONE),
-        SEED("\x09\0\1\x10\4\0\0\0ABCD\x09\0\2\x10??\4\0ABCD\x09\0\3\x10  \0\0\4\0\0\0ABCD"),
-        SEED("\x28\0\x10\0US\2\0\2\0"),
-        SEED("\xE0\x7F\x10\0OW\0\0\x08\0\0\0"
-             "12345678"
-             "\x20\0\x13\0IS\2\0001 "),
+        {SEED(SQ OPEN ITEM SIZE IN OVER OPEN)},
+        {SEED(SQ OPEN ITEM OPEN IN ENDS "\4\0\0\0" OVER NONE)},
+        {SEED(ITEM SIZE IN)},
+        {SEED(SQ "\x16\0\0\0" ITEM SIZE IN OVER NONE ENDS NONE)},
+        {SEED(SQ OPEN ITEM SIZE IN ENDS NONE OVER NONE)},
+        {SEED(SQ OPEN ITEM OPEN IN ITEM OPEN IN OVER NONE)},
+        {SEED(SQ "\x10\0\0\0" ITEM SIZE IN)},
+        {SEED(SQ "\x10\0\0\0" ITEM OPEN IN ENDS NONE)},
+        {SEED("\x09\0\1\x10UN\0\0" OPEN ITEM OPEN IN ENDS NONE OVER NONE)},
+        {SEED("\x09\0\1\x10UN\0\0" OPEN ITEM OPEN "\x10\0\x20\0\6\0\0\0nobody" ENDS NONE OVER NONE)},
+        {SEED("\x09\0\1\x10\4\0\0\0ABCD\x09\0\2\x10??\4\0ABCD\x09\0\3\x10  \0\0\4\0\0\0ABCD")},
+        {SEED("\x28\0\x10\0US\2\0\2\0")},
+        {SEED("\xE0\x7F\x10\0OW\0\0\x08\0\0\0"
+              "12345678"
+              "\x20\0\x13\0IS\2\0001 ")},
     };
     for (size_t i = 0; i < sizeof middles / sizeof *middles; i++) {
         bytes_t input = {0}, rest = dataset_instance(EXPLICIT_LE, "1.2.3.4", "1.2.3", 1, 8);
