@@ -155,7 +155,7 @@ $(SUITES:%=$(B)/tests/%):
 	@mkdir -p $(@D)
 	@echo LINK $@; $(LINK) $(call libraries,tests)
 
-$(B)/tests/sandbox: | $(B)/probe.so $(PROGRAMS)
+$(B)/tests/sandbox $(B)/tests/deploy: | $(B)/probe.so $(PROGRAMS)
 $(B)/tests/interop: | $(B)/demo/phantom $(B)/loopback.so
 $(B)/tests/environments: | $(B)/demo/phantom $(B)/demo/progress
 
