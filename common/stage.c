@@ -77,8 +77,8 @@ static int bind_inbox(stage_t *stage) {
     return status;
 }
 
-/* Who ends as it was told to leaves nothing that looks like a stage that has died. The lock is still held, so it is not the
- * socket of the next one, and its file stays, for whoever waits for it holds that very file. */
+/* Who ends as it was told to leaves nothing that looks like a stage that has died. The lock is still held, so it is
+ * not the socket of the next one, and its file stays, for whoever waits for it holds that very file. */
 static void remove_socket(const stage_t *stage) {
     char *endpoint = stage_endpoint(stage->settings.run_dir, stage->id);
     const char *path = endpoint ? endpoint + strlen("ipc://") : "";
@@ -208,7 +208,7 @@ int stage_renew(stage_t *stage) {
 static int demand_sandbox(const stage_t *stage, const char *what, int reason) {
     if (reason == 0 || strcmp(stage->settings.sandbox, "true") != 0)
         return 0;
-    log_error(NULL, "OXIDICOM_SANDBOX is true, but %s can't be restricted: %s", what, strerror(reason));
+    log_error(NULL, "OXIDICOM_SANDBOX is true, but %s can't be restricted: %s", what, sandbox_refused_by(reason));
     return EX_UNAVAILABLE;
 }
 
