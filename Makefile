@@ -16,7 +16,7 @@
 # make rootfs      the container image's root file system, into build/rootfs
 # make deb-check   does the same package come out of another folder? make rootfs-check: the same root file system?
 # make fresh       make demo, and the package installed, in a minimal Debian 12 each
-# make vm-check    the package under systemd in a Debian 12 that boots, in QEMU: about an hour without KVM
+# make vm-check    the package under systemd in a Debian 12 that boots, in QEMU: a quarter of an hour without KVM
 # make clean       remove build/
 # make help        this list
 
