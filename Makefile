@@ -17,6 +17,7 @@
 # make rootfs      the container image's root file system, into build/rootfs
 # make deb-check   does the same package come out of another folder? make rootfs-check: the same root file system?
 # make fresh       make demo, and the package built and installed, in a minimal Debian 12 and a minimal Debian 13
+# make vm-check    the package under systemd in a Debian 12 that boots, in QEMU: a quarter of an hour without KVM
 # make clean       remove build/
 # make help        this list
 
@@ -156,7 +157,7 @@ $(SUITES:%=$(B)/tests/%):
 	@mkdir -p $(@D)
 	@echo LINK $@; $(LINK) $(call libraries,tests)
 
-$(B)/tests/sandbox: | $(B)/probe.so $(PROGRAMS)
+$(B)/tests/sandbox $(B)/tests/deploy: | $(B)/probe.so $(PROGRAMS)
 $(B)/tests/interop: | $(B)/demo/phantom $(B)/loopback.so
 $(B)/tests/environments: | $(B)/demo/phantom $(B)/demo/progress
 
@@ -226,7 +227,7 @@ help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 include deploy/demo/rules.mk deploy/install.mk deploy/image/rules.mk tests/bench/rules.mk tests/environments/rules.mk \
-	tests/fuzz/rules.mk
+	tests/fuzz/rules.mk tests/vm/rules.mk
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 

@@ -91,6 +91,27 @@ void sandbox_allow_port(sandbox_t *sandbox, int64_t port) {
         sandbox->ports[sandbox->ports_count++] = (uint16_t)port;
 }
 
+/* --- who refuses ---------------------------------------------------------------------------------------- */
+
+bool sandbox_is_filtered(void) {
+    static int mode = -1;
+    if (mode < 0)
+        mode = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) > 0;
+    return mode > 0;
+}
+
+const char *sandbox_refused_by(int reason) {
+    if (reason == EPERM)
+        return "a seccomp filter of the supervisor or container refuses it";
+    if (reason == EOPNOTSUPP)
+        return "this kernel has it switched off";
+    if (reason != ENOSYS)
+        return strerror(reason);
+    return sandbox_is_filtered() ? "this kernel has none, or too old a one, or a seccomp filter of the "
+                                   "supervisor or container hides it"
+                                 : "this kernel has none, or too old a one";
+}
+
 /* --- Landlock ------------------------------------------------------------------------------------------- */
 
 static uint64_t known_accesses(int abi) {
@@ -146,7 +167,8 @@ static int add_rules(const sandbox_t *sandbox, int ruleset, int abi) {
     return status;
 }
 
-int sandbox_restrict_files(sandbox_t *sandbox) {
+/* Returns 0 or an errno value. */
+static int restrict_files(sandbox_t *sandbox) {
     int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (abi < 0)
         return errno;
@@ -167,6 +189,11 @@ int sandbox_restrict_files(sandbox_t *sandbox) {
     return status;
 }
 
+int sandbox_restrict_files(sandbox_t *sandbox) {
+    (void)sandbox_is_filtered(); /* as long as there is no filter of our own */
+    return sandbox->no_landlock = restrict_files(sandbox);
+}
+
 /* --- whether, and what ---------------------------------------------------------------------------------- */
 
 bool sandbox_wanted(const char *mode) {
@@ -184,7 +211,7 @@ void sandbox_say(const sandbox_t *sandbox, const char *mode) {
     else if (sandbox->landlock && sandbox->seccomp)
         log_info(NULL, "sandbox: files by Landlock (ABI %d), system calls by seccomp", sandbox->landlock);
     else
-        log_warn(NULL, "the sandbox is not whole: %s Landlock for files, %s seccomp for system calls",
-                 sandbox->landlock ? "there is" : "this kernel or container has no",
-                 sandbox->seccomp ? "there is" : "no");
+        log_warn(NULL, "the sandbox is not whole: Landlock for files: %s; seccomp for system calls: %s",
+                 sandbox->landlock ? "in force" : sandbox_refused_by(sandbox->no_landlock),
+                 sandbox->seccomp ? "in force" : sandbox_refused_by(sandbox->no_seccomp));
 }

@@ -27,9 +27,10 @@ typedef struct sandbox {
     size_t rules_count;
     uint16_t ports[SANDBOX_PORTS_MAX]; /* TCP, that may be bound until the calls are restricted */
     size_t ports_count;
-    bool internet; /* sockets for IPv4 and IPv6 may still be made and connected then */
-    int landlock;  /* its ABI, where it is in force; 0: it is not */
-    bool seccomp;  /* is in force */
+    bool internet;               /* sockets for IPv4 and IPv6 may still be made and connected then */
+    int landlock;                /* its ABI, where it is in force; 0: it is not */
+    bool seccomp;                /* is in force */
+    int no_landlock, no_seccomp; /* where one is not in force, the errno value that says why */
 } sandbox_t;
 
 /* Frees the rules. What is in force stays so until the process ends. */
@@ -54,6 +55,12 @@ bool sandbox_wanted(const char *mode);
 int sandbox_restrict_files(sandbox_t *sandbox) __attribute__((warn_unused_result));
 /* seccomp, for all threads; for when the stage has opened and bound what it needs. Returns 0 or an errno value. */
 int sandbox_restrict_calls(sandbox_t *sandbox) __attribute__((warn_unused_result));
+
+/* Whether the process was started under a seccomp filter. */
+bool sandbox_is_filtered(void);
+/* Whose doing it is that a system call is refused with this errno value, in words, for who reads the log: an old
+ * kernel's, or a seccomp filter's, which a supervisor or a container has put over the process. */
+const char *sandbox_refused_by(int reason);
 
 /* The one line that says what is in force. */
 void sandbox_say(const sandbox_t *sandbox, const char *mode);

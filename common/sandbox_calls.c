@@ -150,6 +150,8 @@ static int refuse_sockets(const sandbox_t *sandbox, scmp_filter_ctx filter) {
 
 static int refuse(const sandbox_t *sandbox, scmp_filter_ctx filter) {
     int status = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1); /* all threads, or none */
+    if (status == 0)
+        status = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1); /* the kernel's own reason */
     for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED && status == 0; i++) {
         status = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), REFUSED[i], 0);
         if (status == -EDOM) /* this architecture has no such call */
@@ -170,6 +172,10 @@ int sandbox_restrict_calls(sandbox_t *sandbox) {
     if (status == 0)
         status = seccomp_load(filter);
     seccomp_release(filter);
+    /* libseccomp tries the call, and takes any answer but one for a kernel without it; where there is a filter,
+     * there is one. */
+    if (status == -EOPNOTSUPP && sandbox_is_filtered())
+        status = -EPERM;
     sandbox->seccomp = status == 0;
-    return -status;
+    return sandbox->no_seccomp = -status;
 }

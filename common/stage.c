@@ -77,6 +77,16 @@ static int bind_inbox(stage_t *stage) {
     return status;
 }
 
+/* Who ends as it was told to leaves nothing that looks like a stage that has died. The lock is still held, so it is
+ * not the socket of the next one, and its file stays, for whoever waits for it holds that very file. */
+static void remove_socket(const stage_t *stage) {
+    char *endpoint = stage_endpoint(stage->settings.run_dir, stage->id);
+    const char *path = endpoint ? endpoint + strlen("ipc://") : "";
+    if (endpoint && unlink(path) != 0 && errno != ENOENT)
+        log_warn(NULL, "can't remove %s: %s", path, strerror(errno));
+    freen(endpoint);
+}
+
 static int block_signals(stage_t *stage) {
     sigset_t set;
     sigemptyset(&set);
@@ -198,7 +208,7 @@ int stage_renew(stage_t *stage) {
 static int demand_sandbox(const stage_t *stage, const char *what, int reason) {
     if (reason == 0 || strcmp(stage->settings.sandbox, "true") != 0)
         return 0;
-    log_error(NULL, "OXIDICOM_SANDBOX is true, but %s can't be restricted: %s", what, strerror(reason));
+    log_error(NULL, "OXIDICOM_SANDBOX is true, but %s can't be restricted: %s", what, sandbox_refused_by(reason));
     return EX_UNAVAILABLE;
 }
 
@@ -245,6 +255,8 @@ static void stage_clear(stage_t *stage) {
     zloop_destroy(&stage->loop);
     zsock_destroy(&stage->inbox);
     zsys_shutdown(); /* waits for what has been said to leave, at most LINGER_MS */
+    if (stage->ended && stage->status == 0)
+        remove_socket(stage);
     if (stage->signals >= 0)
         close(stage->signals);
     if (stage->lock >= 0)

@@ -17,6 +17,7 @@ package="build-essential debhelper fakeroot lintian"
 browser="chromium chromium-driver"
 demo="dcmtk nats-server"
 lint="git clang-format clang-tidy"
+vm="qemu-system-x86 mmdebstrap dcmtk e2fsprogs systemd"
 fuzz="clang libclang-rt-dev llvm"
 
 list=false ask=false
@@ -28,9 +29,9 @@ esac
 wanted=
 for set in "$@"; do
     case $set in
-    build | test | browser | demo | lint | fuzz | package) wanted+=" ${!set}" ;;
+    build | test | browser | demo | lint | fuzz | package | vm) wanted+=" ${!set}" ;;
     *)
-        echo "deps.sh: unknown set \"$set\"; allowed are build, test, browser, demo, lint, fuzz and package" >&2
+        echo "deps.sh: unknown set \"$set\"; allowed are build, test, browser, demo, lint, fuzz, package and vm" >&2
         exit 64
         ;;
     esac

@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/sandbox.h"
 #include "common/utf8.h"
 
 #define SERVICES "SERVICES/PACS/"
@@ -124,7 +125,8 @@ bool registration_count_files(registration_t *registration, const char *files_ro
     if ((reason == ENOENT || reason == ENOTDIR) && storage_there(files_root))
         registration_fail(registration, OUTCOME_IMPOSSIBLE, "its folder is not there");
     else if (reason != 0)
-        registration_fail(registration, OUTCOME_REJECTED, "its folder can't be read: %s", strerror(reason));
+        registration_fail(registration, OUTCOME_REJECTED, "its folder can't be read: %s",
+                          reason == ENOSYS ? sandbox_refused_by(reason) : strerror(reason));
     else if (registration->ndicom == 0)
         registration_fail(registration, OUTCOME_IMPOSSIBLE, "its folder holds no .dcm file");
     return reason == 0 && registration->ndicom > 0;

@@ -248,6 +248,20 @@ Test(package, the_debian_package_comes_out_of_the_tarball_and_lintian_accepts_it
     receiver_clear(&receiver);
 }
 
+/* debhelper removes the links of all units but those of a template's instances. */
+Test(package, purge_leaves_no_link_to_a_writer_that_was_enabled) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    tree_shell(&receiver,
+               "export DPKG_ROOT=\"$FOLDER/gone\"; wants=$DPKG_ROOT/etc/systemd/system/oxidicom.target.wants; "
+               "mkdir -p \"$wants\"; ln -s /lib/systemd/system/oxidicom-writer@.service "
+               "\"$wants/oxidicom-writer@1.service\"; sh deploy/debian/oxidicom.postrm remove; "
+               "[ -L \"$wants/oxidicom-writer@1.service\" ]; sh deploy/debian/oxidicom.postrm purge; "
+               "ls -la \"$DPKG_ROOT/etc/systemd/system\"; [ ! -e \"$wants\" ]; "
+               "sh deploy/debian/oxidicom.postrm purge");
+    receiver_clear(&receiver);
+}
+
 Test(package, the_tarball_is_the_committed_tree_and_the_same_each_time, .timeout = 600) {
     receiver_t receiver;
     receiver_prepare(&receiver);

@@ -130,7 +130,8 @@ Test(deps, names_an_unknown_set) {
     size_t size;
     char *said = file_content(machine.log, &size);
     cr_assert_str_eq(
-        said, "deps.sh: unknown set \"desert\"; allowed are build, test, browser, demo, lint, fuzz and package\n");
+        said,
+        "deps.sh: unknown set \"desert\"; allowed are build, test, browser, demo, lint, fuzz, package and vm\n");
     free(said);
     machine_clear(&machine);
 }

@@ -251,26 +251,62 @@ Test(stages, run_without_it_when_told_so) {
     cr_expect(store_one(1));
 }
 
-/* --- a kernel without Landlock, played by a filter ------------------------------------------------------ */
+/* --- a kernel without a call, or a supervisor that refuses it, played by a filter -------------------------- */
 
-static void take_landlock_away(void) {
+static void take_away(int call, int reason) {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-    cr_assert_eq(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(landlock_create_ruleset), 0), 0);
+    cr_assert_eq(seccomp_rule_add(filter, SCMP_ACT_ERRNO((unsigned)reason), call, 0), 0);
     cr_assert_eq(seccomp_load(filter), 0);
     seccomp_release(filter);
 }
 
-Test(stages, do_what_they_can_on_a_kernel_that_has_no_landlock) {
-    take_landlock_away();
-    receiver_start(&receiver, NULL);
+/* Unless it is built with AddressSanitizer, which switches `auto` off. */
+static void expect_said(const char *text) {
 #ifndef __SANITIZE_ADDRESS__
-    cr_expect(receiver_logged(&receiver, "the sandbox is not whole", 0));
+    size_t size;
+    cr_expect(receiver_logged(&receiver, text, 0), "\"%s\" is not said: %s", text,
+              file_content(receiver.log, &size));
+#else
+    (void)text;
 #endif
+}
+
+Test(stages, do_what_they_can_on_a_kernel_that_has_no_landlock) {
+    take_away(SCMP_SYS(landlock_create_ruleset), ENOSYS);
+    receiver_start(&receiver, NULL);
+    expect_said(
+        "the sandbox is not whole: Landlock for files: this kernel has none, or too old a one, or a seccomp filter "
+        "of the supervisor or container hides it; seccomp for system calls: in force");
     cr_expect(store_one(1));
 }
 
+Test(stages, blame_a_filter_of_the_supervisor_and_not_the_kernel_for_what_only_a_filter_refuses) {
+    take_away(SCMP_SYS(landlock_create_ruleset), EPERM);
+    take_away(SCMP_SYS(seccomp), EPERM);
+    receiver_start(&receiver, NULL);
+    expect_said(
+        "the sandbox is not whole: Landlock for files: a seccomp filter of the supervisor or container refuses it; "
+        "seccomp for system calls: a seccomp filter of the supervisor or container refuses it");
+    cr_expect(store_one(1));
+}
+
+Test(stages, name_openat2_and_who_may_hide_it_where_a_writer_has_none) {
+    take_away(SCMP_SYS(openat2), ENOSYS);
+    char *writer = text_of("%s/oxidicom-writer", binaries()), *run = text_of("%s/run", receiver.folder);
+    int status = process_run(
+        receiver.log, (const char *const[]){"OXIDICOM_FILES_ROOT", receiver.root, "OXIDICOM_RUN_DIR", run, NULL},
+        (const char *const[]){writer, NULL}, SOON_MS);
+    cr_expect_neq(status, 0);
+    cr_expect(receiver_logged(&receiver,
+                              "openat2(2), of Linux 5.6: this kernel has none, or too old a one, or a seccomp "
+                              "filter of the supervisor or container hides it",
+                              0));
+    free(writer);
+    free(run);
+}
+
 Test(stages, do_not_start_without_landlock_when_it_is_demanded) {
-    take_landlock_away();
+    take_away(SCMP_SYS(landlock_create_ruleset), ENOSYS);
     char *writer = text_of("%s/oxidicom-writer", binaries()), *run = text_of("%s/run", receiver.folder);
     int status = process_run(receiver.log,
                              (const char *const[]){"OXIDICOM_SANDBOX", "true", "OXIDICOM_FILES_ROOT", receiver.root,

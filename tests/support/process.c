@@ -55,7 +55,8 @@ static char **environment_with(const char *const *pairs, char **envz) {
 }
 
 /* Between fork and exec only what is safe there: other threads may have held locks, malloc's among them. */
-static void become(const char *log, char *const *environment, const char *const *argv) {
+static void become(const char *log, char *const *environment, const char *const *argv,
+                   void (*enter)(const void *argument), const void *argument) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0);
     int output = open(log ? log : "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -65,16 +66,23 @@ static void become(const char *log, char *const *environment, const char *const 
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    if (enter)
+        enter(argument);
     execvpe(argv[0], (char *const *)(uintptr_t)argv, environment);
     dprintf(STDERR_FILENO, "%s: can't be started (error %d)\n", argv[0], errno);
     _exit(127);
 }
 
 pid_t process_start(const char *log, const char *const *environment, const char *const *argv) {
+    return process_start_entering(log, environment, argv, NULL, NULL);
+}
+
+pid_t process_start_entering(const char *log, const char *const *environment, const char *const *argv,
+                             void (*enter)(const void *argument), const void *argument) {
     char *envz, **variables = environment_with(environment, &envz);
     pid_t pid = fork();
     if (pid == 0)
-        become(log, variables, argv);
+        become(log, variables, argv, enter, argument);
     if (pid < 0)
         abort();
     free(variables);

@@ -13,6 +13,10 @@ extern const char UNSET[];
  * of ours; a value of NULL leaves a variable as it is. `log`: a file that output is appended to, or NULL: none. The
  * process is a group of its own. */
 pid_t process_start(const char *log, const char *const *environment, const char *const *argv);
+/* The same, and `enter` is called in the new process right before it executes; it may only do what is safe there.
+ */
+pid_t process_start_entering(const char *log, const char *const *environment, const char *const *argv,
+                             void (*enter)(const void *argument), const void *argument);
 
 /* Sends the signal and waits; kills the group after `ms`. Returns the wait status. */
 int process_stop(pid_t pid, int signal_number, int64_t ms);

@@ -173,6 +173,34 @@ Test(status, is_1_and_says_so_where_listener_or_notifier_are_missing, .timeout =
     }
 }
 
+/* As a supervisor that has the writers for itself. */
+static pid_t start_writer_7(const receiver_t *receiver) {
+    char *program = text_of("%s/oxidicom-writer", binaries());
+    int known = receiver_times_logged(receiver, "writer-7 is there");
+    pid_t pid = process_start(receiver->log, (const char *const[]){"OXIDICOM_WRITER_ID", "7", NULL},
+                              (const char *const[]){program, NULL});
+    cr_assert(receiver_logged_times(receiver, "writer-7 is there", known + 1, PATIENCE_MS));
+    free(program);
+    return pid;
+}
+
+Test(status, lists_a_writer_that_was_killed_and_none_that_was_told_to_end, .timeout = 120) {
+    receiver_t receiver;
+    int status;
+    ring_start(&receiver, "status-left", NULL);
+    process_stop(start_writer_7(&receiver), SIGTERM, PATIENCE_MS);
+    cr_assert(receiver_logged(&receiver, "writer-7 has left", PATIENCE_MS));
+    json_t *json = TOOL_JSON(&status, "status");
+    cr_expect_null(stage_in(json, "writer-7"), "it says %s", value_at(stage_in(json, "writer-7"), "state"));
+    json_decref(json);
+    process_stop(start_writer_7(&receiver), SIGKILL, PATIENCE_MS);
+    cr_assert(receiver_logged(&receiver, "writer-7 is gone", PATIENCE_MS));
+    json = TOOL_JSON(&status, "status");
+    expect_stage(json, "writer-7", "does not run", 0);
+    json_decref(json);
+    receiver_clear(&receiver);
+}
+
 Test(status, waits_no_longer_than_its_timeout_for_a_stage_that_hangs, .timeout = 60) {
     receiver_t receiver;
     int status;
