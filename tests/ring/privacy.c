@@ -7,8 +7,7 @@
 #include "tests/support/collector.h"
 #include "tests/support/http.h"
 
-#define PATIENCE_MS 60000
-#define WATCHED_MS  600000
+#define WATCHED_MS 600000
 
 /* Whoever has the page open; all that he is told. */
 typedef struct watcher {
@@ -60,7 +59,7 @@ static void expect_no_patient(const json_t *cases, const char *where, const char
     cr_expect_eq(cases_patients_in(cases, where, bytes, size), 0, "%s", where);
 }
 
-Test(vectors, are_seen_in_log_spans_metrics_health_and_page_without_any_patient, .timeout = 600) {
+Test(vectors, are_seen_in_log_spans_metrics_health_and_page_without_any_patient, .timeout = PATIENCE_S) {
     json_t *cases = cases_load();
     receiver_t receiver;
     collector_t collector;
@@ -84,11 +83,11 @@ Test(vectors, are_seen_in_log_spans_metrics_health_and_page_without_any_patient,
     expect_no_patient(cases, "HTTP", seen, seen_size, "oxidicom_objects_stored_total{");
     expect_no_patient(cases, "HTTP", seen, seen_size, "\"journal\"");
     expect_no_patient(cases, "the event stream", watcher.heard, strlen(watcher.heard), "registered");
-    char *raw = collector_file(&collector, "raw", &size), *log = file_content(receiver.log, &seen_size);
-    expect_no_patient(cases, "OTLP", raw, size, "C-STORE");
-    expect_no_patient(cases, "OTLP", raw, size, "oxidicom_objects_stored");
+    char *texts = collector_file(&collector, "texts", &size), *log = file_content(receiver.log, &seen_size);
+    expect_no_patient(cases, "OTLP", texts, size, "C-STORE");
+    expect_no_patient(cases, "OTLP", texts, size, "oxidicom_objects_stored");
     expect_no_patient(cases, "the log", log, seen_size, " info ");
-    free(raw);
+    free(texts);
     free(log);
     free(seen);
     free(watcher.heard);
