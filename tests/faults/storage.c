@@ -46,35 +46,35 @@ static void fail_each(const char *call, const char *path) {
     }
 }
 
-Test(storage_faults, of_write_are_answered_a700_and_pass, .timeout = 300) {
+Test(storage_faults, of_write_are_answered_a700_and_pass, .timeout = PATIENCE_S) {
     fail_each("write", "path=/.oxidicom/tmp/");
 }
 
-Test(storage_faults, of_fsync_are_answered_a700_and_pass, .timeout = 300) {
+Test(storage_faults, of_fsync_are_answered_a700_and_pass, .timeout = PATIENCE_S) {
     fail_each("fsync", "path=/root/");
 }
 
-Test(storage_faults, of_rename_are_answered_a700_and_pass, .timeout = 300) {
+Test(storage_faults, of_rename_are_answered_a700_and_pass, .timeout = PATIENCE_S) {
     fail_each("rename", "");
 }
 
-Test(storage_faults, of_mkdir_are_answered_a700_and_pass, .timeout = 120) {
+Test(storage_faults, of_mkdir_are_answered_a700_and_pass, .timeout = PATIENCE_S) {
     delivery_t d = deliver_under("storage-mkdir", "writer mkdir ENOSPC count=2\n");
     cr_expect_eq(d.out_of_resources, 2);
 }
 
-Test(storage_faults, of_open_are_answered_a700_and_pass, .timeout = 120) {
+Test(storage_faults, of_open_are_answered_a700_and_pass, .timeout = PATIENCE_S) {
     delivery_t d = deliver_under("storage-open", "writer open EIO count=2\n");
     cr_expect_geq(d.out_of_resources, 1);
 }
 
-Test(storage_faults, that_let_writes_be_short_are_not_seen, .timeout = 120) {
+Test(storage_faults, that_let_writes_be_short_are_not_seen, .timeout = PATIENCE_S) {
     delivery_t d = deliver_under("storage-short", "writer write short path=/.oxidicom/tmp/\n");
     cr_expect_eq(d.out_of_resources, 0);
     cr_expect_eq(d.sent, OBJECTS);
 }
 
-Test(storage_faults, of_the_journal_hold_acknowledgements_back_and_lose_nothing, .timeout = 300) {
+Test(storage_faults, of_the_journal_hold_acknowledgements_back_and_lose_nothing, .timeout = PATIENCE_S) {
     static const char *const rules[] = {"notifier write ENOSPC count=3 path=/journal\n",
                                         "notifier fsync EIO count=2 path=/journal\n",
                                         "notifier write short count=1 path=/journal\n"};
@@ -94,7 +94,7 @@ typedef struct stalled {
 /* Must-hold while storage stands still: others are answered, memory stays bounded. */
 static bool looked_after(void *argument) {
     stalled_t *s = argument;
-    scu_t scu = {.timeout_ms = 5000};
+    scu_t scu = {.timeout_ms = 10000}; /* shorter than the stall */
     const scu_context_t context = {1, "1.2.840.10008.1.1", {IMPLICIT_LE}};
     cr_assert(scu_associate(&scu, s->receiver->port,
                             &(scu_request_t){.calling = "ECHO", .contexts = &context, .contexts_count = 1}));
@@ -117,7 +117,7 @@ static pid_t start_sender(const receiver_t *receiver, const char *folder, int nu
     return pid;
 }
 
-Test(storage_faults, that_stall_leave_echoes_answered_and_memory_bounded_and_lose_nothing, .timeout = 300) {
+Test(storage_faults, that_stall_leave_echoes_answered_and_memory_bounded_and_lose_nothing, .timeout = PATIENCE_S) {
     const char *seconds = getenv("OXIDICOM_TEST_SECONDS");
     /* Long enough for the writer to be taken for gone, and to come back. */
     int64_t stall_ms = seconds ? 1000L * strtol(seconds, NULL, 10) : WRITER_SILENCE_MS + 2000;
@@ -134,7 +134,8 @@ Test(storage_faults, that_stall_leave_echoes_answered_and_memory_bounded_and_los
     (void)await(looked_after, &stalled, stall_ms);
     for (int i = 0; i < 8; i++) {
         int status;
-        cr_expect(process_wait(senders[i], 120000, &status) && status == 0, "sender %d ended with %d", i, status);
+        cr_expect(process_wait(senders[i], PATIENCE_MS, &status) && status == 0, "sender %d ended with %d", i,
+                  status);
     }
     fprintf(stderr, "stall of %ld s: anonymous memory of all processes at most %ld KiB\n", (long)stall_ms / 1000,
             stalled.most_kib);

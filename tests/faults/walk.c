@@ -174,10 +174,10 @@ static void die_at(const char *rule) {
     free(name);
 }
 
-ParameterizedTest(const step_t *step, walk, of_the_protocol, .timeout = 400) {
+ParameterizedTest(const step_t *step, walk, of_the_protocol, .timeout = PATIENCE_S) {
     die_at(step->rule);
 }
 
-ParameterizedTest(const step_t *step, walk, of_the_calls_on_storage, .timeout = 400) {
+ParameterizedTest(const step_t *step, walk, of_the_calls_on_storage, .timeout = PATIENCE_S) {
     die_at(step->rule);
 }

@@ -76,7 +76,7 @@ Test(python_repr, agrees_with_python_on_every_assigned_character) {
                           "sys.exit(wrong > 0)\n";
     char *log = text_of("%s/log", folder);
     int status =
-        process_run(log, NULL, (const char *const[]){"/usr/bin/python3", "-c", program, path, NULL}, 30000);
+        process_run(log, NULL, (const char *const[]){"/usr/bin/python3", "-c", program, path, NULL}, PATIENCE_MS);
     cr_expect_eq(status, 0, "see %s", log);
     if (status == 0)
         remove_folder(folder);

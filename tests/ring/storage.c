@@ -19,7 +19,7 @@ static void mount_small(const receiver_t *receiver, const char *options) {
         cr_skip("a file system of its own needs root");
 }
 
-Test(storage, that_is_full_is_answered_a700_and_leaves_no_partial_file, .timeout = 60) {
+Test(storage, that_is_full_is_answered_a700_and_leaves_no_partial_file, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     mount_small(&receiver, "size=3m");
@@ -48,7 +48,7 @@ Test(storage, that_is_full_is_answered_a700_and_leaves_no_partial_file, .timeout
 
 /* --- filled by many, freed, filled again ------------------------------------------------------------------ */
 
-enum { SENDERS = 8, PATIENCE_MS = 60000 };
+enum { SENDERS = 8 };
 
 /* Files below the files root that lie outside of SERVICES. */
 static int temporary_files(const receiver_t *receiver) {
@@ -138,11 +138,12 @@ static void fill_and_free(const char *min_free, uint64_t kept) {
     receiver_clear(&receiver);
 }
 
-Test(storage, of_20_mb_filled_by_eight_senders_freed_and_filled_again_answers_a700_and_recovers, .timeout = 240) {
+Test(storage, of_20_mb_filled_by_eight_senders_freed_and_filled_again_answers_a700_and_recovers,
+     .timeout = PATIENCE_S) {
     fill_and_free("0", 0);
 }
 
-Test(storage, of_20_mb_keeps_its_least_free_room_when_it_is_filled_freed_and_filled_again, .timeout = 240) {
+Test(storage, of_20_mb_keeps_its_least_free_room_when_it_is_filled_freed_and_filled_again, .timeout = PATIENCE_S) {
     /* Objects that are under way together may each have been let in for the same room. */
     fill_and_free("4MiB", (uint64_t)3 << 20);
 }
@@ -197,7 +198,7 @@ static int kept_with(const char *quarantine_size) {
     return files;
 }
 
-Test(storage, of_refused_objects_is_as_large_as_the_quarantine_size_allows, .timeout = 120) {
+Test(storage, of_refused_objects_is_as_large_as_the_quarantine_size_allows, .timeout = PATIENCE_S) {
     cr_expect_eq(kept_with("0"), 0);
     cr_expect_eq(kept_with("1MiB"), 0);
     cr_expect_eq(kept_with("10MiB"), 2, "the object and why it was refused");
@@ -205,7 +206,7 @@ Test(storage, of_refused_objects_is_as_large_as_the_quarantine_size_allows, .tim
 
 /* --- memory ----------------------------------------------------------------------------------------------- */
 
-Test(storage, of_one_gigabyte_passes_through_little_memory, .timeout = 300) {
+Test(storage, of_one_gigabyte_passes_through_little_memory, .timeout = PATIENCE_S) {
 #ifdef __SANITIZE_ADDRESS__
     cr_skip("AddressSanitizer takes memory of its own");
 #endif
@@ -213,7 +214,7 @@ Test(storage, of_one_gigabyte_passes_through_little_memory, .timeout = 300) {
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "gigabyte");
     ring_start(&receiver, "gigabyte", NULL);
-    scu_t scu = {.timeout_ms = 120000};
+    scu_t scu = {.timeout_ms = PATIENCE_MS};
     cr_assert(scu_associate_mr(&scu, receiver.port, "LARGE", EXPLICIT_LE));
     bytes_t command = scu_store_command(MR_STORAGE, "1.2.3", 1),
             head = dataset_instance(EXPLICIT_LE, SERIES, "1.2.3", 1, 0);

@@ -47,7 +47,7 @@ static const char *series_number(int number) {
 static void take_registrations(pair_t *pair, int count, int *last) {
     for (int i = 0; i < count; i++) {
         delivered_t task;
-        cr_assert(queue_await(pair->queue, &task, 60000), "%d registrations of %d", i, count);
+        cr_assert(queue_await(pair->queue, &task, PATIENCE_MS), "%d registrations of %d", i, count);
         const char *uid = json_string_value(delivered_argument(&task, "SeriesInstanceUID"));
         last[atoi(strrchr(uid, '.') + 1)] = (int)json_integer_value(delivered_argument(&task, "ndicom"));
         delivered_clear(&task);
@@ -55,12 +55,12 @@ static void take_registrations(pair_t *pair, int count, int *last) {
     expect_no_registration(pair->queue);
 }
 
-Test(two_rings, take_different_series_of_one_patient_at_once, .timeout = 300) {
+Test(two_rings, take_different_series_of_one_patient_at_once, .timeout = PATIENCE_S) {
     pair_t pair;
     int count = series_count(), last[SERIES_MOST + 1] = {0};
     pair_start(&pair, "two-different");
     for (int n = 1; n < count; n += 2) {
-        scu_t scu[2] = {{.timeout_ms = 60000}, {.timeout_ms = 60000}};
+        scu_t scu[2] = {{.timeout_ms = PATIENCE_MS}, {.timeout_ms = PATIENCE_MS}};
         for (int i = 0; i < 2; i++)
             store_some(&scu[i], pair.ring[i].port, "TWO", series_number(n + i), 1, INSTANCES);
         for (int i = 0; i < 2; i++)
@@ -75,12 +75,12 @@ Test(two_rings, take_different_series_of_one_patient_at_once, .timeout = 300) {
 
 /* Each ring gets a part of every series, one instance both. Neither knows of the other's, so each registers what it
  * finds in the folder: the registration that comes last counts all. */
-Test(two_rings, that_share_a_series_both_register_it_and_the_last_registration_counts_all, .timeout = 300) {
+Test(two_rings, that_share_a_series_both_register_it_and_the_last_registration_counts_all, .timeout = PATIENCE_S) {
     pair_t pair;
     int count = series_count(), last[SERIES_MOST + 1] = {0};
     pair_start(&pair, "two-same");
     for (int n = 1; n <= count; n++) {
-        scu_t scu[2] = {{.timeout_ms = 60000}, {.timeout_ms = 60000}};
+        scu_t scu[2] = {{.timeout_ms = PATIENCE_MS}, {.timeout_ms = PATIENCE_MS}};
         int first = n % 2; /* now the one, now the other ends last; every third time before the other has begun */
         store_some(&scu[first], pair.ring[first].port, "TWO", series_number(n), 1, INSTANCES);
         if (n % 3 == 0)

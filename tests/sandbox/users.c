@@ -28,7 +28,7 @@ static void fini(void) {
         process_stop(stages[i], SIGTERM, SOON_MS);
     receiver_clear(&receiver);
 }
-TestSuite(users, .init = init, .fini = fini, .timeout = 180);
+TestSuite(users, .init = init, .fini = fini, .timeout = PATIENCE_S);
 
 static void own(const char *path, int user, int group, mode_t mode) {
     if (access(path, F_OK) != 0)
