@@ -2,6 +2,7 @@
 # make demo        show the main job, from a bare Debian 12 on
 # make test        everything that can be checked, sanitizers included
 # make SANITIZE=1  the same with AddressSanitizer and UndefinedBehaviorSanitizer, into build/sanitize/
+# make TSAN=1      the same with ThreadSanitizer, into build/tsan/
 # make fuzz        every parser under libFuzzer for FUZZ_SECONDS (60) each; make fuzz-long: hours of it, and of peers
 # make fuzz-peer   SESSIONS (10000) mutated sessions against a receiver, from SEED on
 # make deps        install what a build needs from Debian; make test-deps: what the tests need, too
@@ -23,8 +24,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := all
 
 SANITIZE ?=
+TSAN ?=
 FUZZ ?=
-B := build$(if $(FUZZ),/libfuzzer,$(if $(SANITIZE),/sanitize))
+B := build$(if $(FUZZ),/libfuzzer,$(if $(SANITIZE),/sanitize,$(if $(TSAN),/tsan)))
 PREFIX ?= /usr/local
 # For targets that build by themselves, unless make was given a number.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -32,7 +34,7 @@ DESTDIR ?=
 
 STAGES := listener writer notifier
 PROGRAMS := $(STAGES:%=$(B)/bin/oxidicom-%) $(B)/bin/oxidicom
-SUITES := $(patsubst tests/%/,%,$(filter-out tests/support/ tests/preload/ tests/bench/ tests/fuzz/,$(sort $(dir $(wildcard tests/*/*.c)))))
+SUITES := $(patsubst tests/%/,%,$(filter-out tests/support/ tests/preload/ tests/bench/ tests/fuzz/ tests/tsan/,$(sort $(dir $(wildcard tests/*/*.c)))))
 
 CC ?= gcc
 CXX ?= g++
@@ -47,6 +49,10 @@ ifneq ($(SANITIZE)$(FUZZ),)
 CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CXXFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
+else ifneq ($(TSAN),)
+CFLAGS += -fsanitize=thread
+CXXFLAGS += -fsanitize=thread
+LDFLAGS += -fsanitize=thread
 else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
@@ -60,7 +66,7 @@ LIBS_launcher := $(LIBS_proto) -ljansson
 LIBS_tool := $(LIBS_launcher)
 LIBS_deploy := $(LIBS_proto)
 LIBS_interop := -ldcmdata -lofstd $(LIBS_listener)
-LIBS_tests := -lcriterion -lnats -lrabbitmq -lhiredis -ljansson -lsqlite3 -lssl -lcrypto -lz $(LIBS_proto) -lpthread
+LIBS_tests := $(if $(TSAN),,-lcriterion) -lnats -lrabbitmq -lhiredis -ljansson -lsqlite3 -lssl -lcrypto -lz $(LIBS_proto) -lpthread
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.cc,$(B)/obj/%.o,$(wildcard $(1)/*.cc))
 COMMON := $(call objects,common)
@@ -125,7 +131,7 @@ $(B)/obj/gen/%.o: $(B)/gen/%.c
 
 # --- tests: one Criterion program per folder of tests/ ---
 
-SUPPORT := $(call objects,tests/support)
+SUPPORT := $(call objects,tests/support) $(if $(TSAN),$(call objects,tests/tsan))
 $(foreach s,$(SUITES),$(eval $(B)/tests/$(s): $(call objects,tests/$(s)) $(SUPPORT) $(PARTS_$(s))))
 $(SUITES:%=$(B)/tests/%):
 	@mkdir -p $(@D)
@@ -147,12 +153,17 @@ $(B)/preload.so: $(PRELOADED:%=tests/preload/%.c) tests/preload/preload.h $(B)/g
 	@echo CC $@; $(CC) -D_GNU_SOURCE -I. -isystem $(B)/gen -shared -fPIC -O1 $(WARNINGS) \
 		-o $@ $(filter %.c,$^) -lprotobuf-c -ldl
 
+# Those that have threads.
+THREADED := common notifier proto writer
+threaded-tests: $(PROGRAMS) $(THREADED:%=$(B)/tests/%)
+
 tests: $(PROGRAMS) $(SUITES:%=$(B)/tests/%) $(B)/preload.so fuzz-targets man
 
-# A failed build of one kind must not hide the tests of the other, so both are built first.
+# A failed build of one kind must not hide the tests of another, so all are built first.
 test: test-deps
 	+$(MAKE) $(JOBS) tests
 	+$(MAKE) $(JOBS) tests SANITIZE=1
+	+$(MAKE) $(JOBS) threaded-tests TSAN=1
 	tests/run
 
 kill-loop: test-deps
@@ -197,4 +208,4 @@ help:
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all tests test kill-loop deps test-deps lint format readme clean help
+.PHONY: all tests threaded-tests test kill-loop deps test-deps lint format readme clean help

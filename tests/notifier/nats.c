@@ -160,7 +160,7 @@ Test(nats, hears_of_a_series_that_turns_out_to_be_impossible_to_register) {
 }
 
 Test(nats, that_takes_nothing_loses_progress_and_nothing_else) {
-    setenv("OXIDICOM_DEV_SLEEP", "1h", 1);
+    setenv("OXIDICOM_DEV_SLEEP", "60s", 1);
     server_appears();
     site_start(&site);
     for (uint64_t i = 1; i <= LONK_QUEUE_MESSAGES + 1000; i++)

@@ -83,7 +83,7 @@ Test(settings, dev_sleep_slows_messages_and_never_reception, .timeout = PATIENCE
     receiver_t receiver;
     const char *subject = subject_of("SETTINGS", SERIES);
     tap_t *tap = tap_new(nats_port());
-    START(&receiver, "OXIDICOM_NATS_ADDRESS", nats_address(), "OXIDICOM_DEV_SLEEP", "1h",
+    START(&receiver, "OXIDICOM_NATS_ADDRESS", nats_address(), "OXIDICOM_DEV_SLEEP", "60s",
           "OXIDICOM_PROGRESS_INTERVAL", "0");
     store_and_release(&receiver, 10);
     cr_assert(receiver_logged(&receiver, "series " SERIES " is registered", PATIENCE_MS));
