@@ -81,7 +81,7 @@ typedef struct attempt {
 static bool attempt(void *argument) {
     attempt_t *a = argument;
     delivery_t *d = a->delivery;
-    scu_t scu = {.timeout_ms = (int)(d->timeout_ms ? d->timeout_ms : 70000)};
+    scu_t scu = {.timeout_ms = (int)(d->timeout_ms ? d->timeout_ms : PATIENCE_MS)};
     if (scu_associate_mr(&scu, d->port, d->calling_ae, EXPLICIT_LE))
         run_association(d, &scu, a->end_ms);
     else

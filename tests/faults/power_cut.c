@@ -30,7 +30,7 @@ static void record_reception(receiver_t *receiver, const char *fsync, const char
         delivery_t d = {.port = receiver->port, .calling_ae = "POWER", .count = 1 + i % 4 * 3, .pixels = 9000};
         snprintf(d.series, sizeof d.series, "1.2.826.0.1.3680043.9.9999.3.600.%d", i);
         d.large = i == 5 ? 1 : 0;
-        cr_assert(delivery_run(&d, 60000));
+        cr_assert(delivery_run(&d, PATIENCE_MS));
         objects += d.count;
     }
     cr_assert_eq(receiver_files(receiver), objects);

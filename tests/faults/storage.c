@@ -18,7 +18,7 @@ static delivery_t deliver_under(const char *name, const char *rules) {
     delivery_t d = {.port = receiver.port, .calling_ae = "STORAGE", .series = SERIES, .count = OBJECTS, .large = 2};
     d.pixels = 30000;
     set_faults(&receiver, rules);
-    cr_assert(delivery_run(&d, 60000), "%d objects were acknowledged", delivery_acknowledged(&d));
+    cr_assert(delivery_run(&d, PATIENCE_MS), "%d objects were acknowledged", delivery_acknowledged(&d));
     int strangers;
     cr_expect_eq(delivery_faults(&d, receiver.root, &strangers), 0);
     cr_expect_eq(strangers, 0);
