@@ -69,7 +69,7 @@ LIBS_interop := -ldcmdata -lofstd $(LIBS_listener)
 LIBS_tests := $(if $(TSAN),,-lcriterion) -lnats -lrabbitmq -lhiredis -ljansson -lsqlite3 -lssl -lcrypto -lz $(LIBS_proto) -lpthread
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.cc,$(B)/obj/%.o,$(wildcard $(1)/*.cc))
-COMMON := $(call objects,common)
+COMMON := $(call objects,common) $(if $(TSAN),$(B)/obj/tests/tsan/zeromq.o)
 PROTO := $(B)/obj/gen/proto/ring.pb-c.o $(B)/obj/gen/proto/otlp.pb-c.o $(call objects,proto) $(COMMON)
 # What a test of a folder is linked with: all of it but main().
 PARTS_common := $(COMMON)
@@ -131,7 +131,7 @@ $(B)/obj/gen/%.o: $(B)/gen/%.c
 
 # --- tests: one Criterion program per folder of tests/ ---
 
-SUPPORT := $(call objects,tests/support) $(if $(TSAN),$(call objects,tests/tsan))
+SUPPORT := $(call objects,tests/support) $(if $(TSAN),$(B)/obj/tests/tsan/criterion.o)
 $(foreach s,$(SUITES),$(eval $(B)/tests/$(s): $(call objects,tests/$(s)) $(SUPPORT) $(PARTS_$(s))))
 $(SUITES:%=$(B)/tests/%):
 	@mkdir -p $(@D)

@@ -16,7 +16,8 @@
 #include "tests/support/patience.h"
 
 extern struct criterion_test *__start_cr_tst[], *__stop_cr_tst[];
-extern struct criterion_suite *__start_cr_sts[], *__stop_cr_sts[];
+/* A program may have no TestSuite. */
+extern struct criterion_suite *__start_cr_sts[] __attribute__((weak)), *__stop_cr_sts[] __attribute__((weak));
 
 struct criterion_options criterion_options;
 
