@@ -30,7 +30,7 @@ static void send_object(size_t size) {
 static void take(int inbox) {
     bool ended;
     uint32_t attempt;
-    bench_take_object(bench->inboxes[inbox], &ended, &attempt);
+    bench_take_object(bench->inboxes[inbox], 3000, &ended, &attempt); /* until nothing comes any more */
     cr_assert_not(ended);
 }
 
@@ -38,7 +38,7 @@ static void take(int inbox) {
 static void expect_object(int inbox, size_t size, uint32_t attempt) {
     bool ended;
     uint32_t last_attempt;
-    cr_assert_eq(bench_take_object(bench->inboxes[inbox], &ended, &last_attempt), size);
+    cr_assert_eq(bench_take_object(bench->inboxes[inbox], PATIENCE_MS, &ended, &last_attempt), size);
     cr_assert(ended);
     cr_assert_eq(last_attempt, attempt);
 }
