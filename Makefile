@@ -2,6 +2,7 @@
 # make demo        show the main job, from a bare Debian on
 # make test        everything that can be checked, sanitizers included; make check: the same, and nothing is installed
 # make SANITIZE=1  the same with AddressSanitizer and UndefinedBehaviorSanitizer, into build/sanitize/
+# make TSAN=1      the same with ThreadSanitizer, into build/tsan/
 # make fuzz        every parser under libFuzzer for FUZZ_SECONDS (60) each; make fuzz-long: hours of it, and of peers
 # make fuzz-peer   SESSIONS (10000) mutated sessions against a receiver, from SEED on
 # make deps        install what a build needs from Debian; make test-deps: what the tests need, too
@@ -25,8 +26,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := all
 
 SANITIZE ?=
+TSAN ?=
 FUZZ ?=
-B := build$(if $(FUZZ),/libfuzzer,$(if $(SANITIZE),/sanitize))
+B := build$(if $(FUZZ),/libfuzzer,$(if $(SANITIZE),/sanitize,$(if $(TSAN),/tsan)))
 PREFIX ?= /usr/local
 # For targets that build by themselves, unless make was given a number.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -34,7 +36,7 @@ DESTDIR ?=
 
 STAGES := listener writer notifier
 PROGRAMS := $(STAGES:%=$(B)/bin/oxidicom-%) $(B)/bin/oxidicom
-SUITES := $(patsubst tests/%/,%,$(filter-out tests/support/ tests/preload/ tests/bench/ tests/fuzz/,$(sort $(dir $(wildcard tests/*/*.c)))))
+SUITES := $(patsubst tests/%/,%,$(filter-out tests/support/ tests/preload/ tests/bench/ tests/fuzz/ tests/tsan/,$(sort $(dir $(wildcard tests/*/*.c)))))
 
 CC ?= gcc
 CXX ?= g++
@@ -53,12 +55,14 @@ OUR_CXXFLAGS := -std=c++17 -g -O2 -fstack-protector-strong $(filter-out -Wundef,
 OUR_LDFLAGS := -Wl,--as-needed
 ifneq ($(SANITIZE)$(FUZZ),)
 SANITIZER := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-OUR_CFLAGS += $(SANITIZER)
-OUR_CXXFLAGS += $(SANITIZER)
-OUR_LDFLAGS += -fsanitize=address,undefined
+else ifneq ($(TSAN),)
+SANITIZER := -fsanitize=thread
 else ifeq ($(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
 OUR_CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
+OUR_CFLAGS += $(SANITIZER)
+OUR_CXXFLAGS += $(SANITIZER)
+OUR_LDFLAGS += $(SANITIZER)
 COMPILE_C = $(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS)
 COMPILE_CXX = $(CXX) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CXXFLAGS) $(CXXFLAGS)
 
@@ -70,7 +74,7 @@ MODULES_proto := $(MODULES_common)
 MODULES_listener := $(MODULES_common) openssl libcurl
 MODULES_writer := $(MODULES_common) dcmtk zlib
 MODULES_notifier := $(MODULES_common) libmicrohttpd sqlite3 libnats librabbitmq hiredis openssl libcurl uuid
-MODULES_tests := $(sort criterion libnats librabbitmq hiredis sqlite3 openssl zlib dcmtk $(MODULES_notifier))
+MODULES_tests := $(sort $(if $(TSAN),,criterion) libnats librabbitmq hiredis sqlite3 openssl zlib dcmtk $(MODULES_notifier))
 # Asked once for each, when it is first used.
 libraries = $(or $(LIBS_$(1)),$(eval LIBS_$(1) := $(shell $(PKG_CONFIG) --libs $(MODULES_$(1))) -lpthread)$(LIBS_$(1)))
 
@@ -79,7 +83,7 @@ libraries = $(or $(LIBS_$(1)),$(eval LIBS_$(1) := $(shell $(PKG_CONFIG) --libs $
 folders = $(patsubst %/,%,$(sort $(dir $(wildcard $(1)/*.c $(1)/*.cc $(1)/*/*.c $(1)/*/*.cc))))
 objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.cc,$(B)/obj/%.o,$(wildcard $(1)/*.cc))
 archives = $(patsubst %,$(B)/lib/%.a,$(call folders,$(1)))
-COMMON := $(call archives,common)
+COMMON := $(call archives,common) $(if $(TSAN),$(B)/obj/tests/tsan/zeromq.o)
 PROTO := $(call archives,proto) $(COMMON)
 LAUNCHER := $(call archives,deploy/launcher) $(call archives,deploy/tool) $(PROTO)
 PARTS_common := $(COMMON)
@@ -151,7 +155,7 @@ $(B)/obj/gen/%.o: $(B)/gen/%.c
 
 # --- tests: one Criterion program per folder of tests/, whose folders are those of what it tests ---
 
-SUPPORT := $(call objects,tests/support)
+SUPPORT := $(call objects,tests/support) $(if $(TSAN),$(B)/obj/tests/tsan/criterion.o)
 $(foreach s,$(SUITES),$(eval $(B)/tests/$(s): $(foreach f,$(call folders,tests/$(s)),$(call objects,$(f))) $(SUPPORT) $(PARTS_$(s))))
 $(SUITES:%=$(B)/tests/%):
 	@mkdir -p $(@D)
@@ -173,12 +177,17 @@ $(B)/preload.so: $(PRELOADED:%=tests/preload/%.c) tests/preload/preload.h $(B)/g
 	@echo CC $@; $(CC) -D_GNU_SOURCE -I. -isystem $(B)/gen -shared -fPIC -O1 $(WARNINGS) \
 		-o $@ $(filter %.c,$^) -lprotobuf-c -ldl
 
+# Those that have threads.
+THREADED := common notifier proto writer
+threaded-tests: $(PROGRAMS) $(THREADED:%=$(B)/tests/%)
+
 tests: $(PROGRAMS) $(SUITES:%=$(B)/tests/%) $(B)/preload.so fuzz-targets man
 
-# A failed build of one kind must not hide the tests of the other, so both are built first.
+# A failed build of one kind must not hide the tests of another, so all are built first.
 check:
 	+$(MAKE) $(JOBS) tests
 	+$(MAKE) $(JOBS) tests SANITIZE=1
+	+$(MAKE) $(JOBS) threaded-tests TSAN=1
 	tests/run
 
 # Somebody's own machine is asked first.
@@ -231,4 +240,4 @@ include deploy/demo/rules.mk deploy/install.mk deploy/image/rules.mk tests/bench
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all tests test check kill-loop deps test-deps lint format readme clean help
+.PHONY: all tests threaded-tests test check kill-loop deps test-deps lint format readme clean help

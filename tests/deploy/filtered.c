@@ -11,6 +11,7 @@
 
 #include "tests/deploy/filter.h"
 #include "tests/deploy/tree.h"
+#include "tests/support/patience.h"
 
 #define SERIES "1.2.826.0.1.3680043.9.9999.8.77"
 
@@ -52,7 +53,7 @@ static void fini(void) {
     }
     receiver_clear(&receiver);
 }
-TestSuite(filtered, .init = init, .fini = fini, .timeout = 300);
+TestSuite(filtered, .init = init, .fini = fini, .timeout = PATIENCE_S);
 
 static bool landlock_there(void) {
     return syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* its version */) >= 2;

@@ -22,7 +22,7 @@ static void install(const receiver_t *receiver, const char *variables) {
     free(line);
 }
 
-Test(install, everything_lies_where_the_filesystem_hierarchy_standard_has_it, .timeout = 600) {
+Test(install, everything_lies_where_the_filesystem_hierarchy_standard_has_it, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     install(&receiver, "PREFIX=/usr");
@@ -40,7 +40,7 @@ Test(install, everything_lies_where_the_filesystem_hierarchy_standard_has_it, .t
     receiver_clear(&receiver);
 }
 
-Test(install, units_start_the_executables_where_they_were_installed, .timeout = 600) {
+Test(install, units_start_the_executables_where_they_were_installed, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     install(&receiver, "PREFIX=/opt/oxi UNITDIR=/units");
@@ -50,7 +50,7 @@ Test(install, units_start_the_executables_where_they_were_installed, .timeout = 
     receiver_clear(&receiver);
 }
 
-Test(install, a_configuration_that_is_there_stays, .timeout = 600) {
+Test(install, a_configuration_that_is_there_stays, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     tree_shell(&receiver,
@@ -60,7 +60,7 @@ Test(install, a_configuration_that_is_there_stays, .timeout = 600) {
     receiver_clear(&receiver);
 }
 
-Test(install, with_the_configuration_as_installed_and_a_broker_the_receiver_starts, .timeout = 600) {
+Test(install, with_the_configuration_as_installed_and_a_broker_the_receiver_starts, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     install(&receiver, "");
@@ -81,7 +81,7 @@ Test(install, with_the_configuration_as_installed_and_a_broker_the_receiver_star
 /* --- manual
  * ------------------------------------------------------------------------------------------------------- */
 
-Test(manual, the_pages_are_formatted_without_a_warning, .timeout = 600) {
+Test(manual, the_pages_are_formatted_without_a_warning, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     tree_shell(&receiver,
@@ -102,7 +102,7 @@ static char *page_of(const receiver_t *receiver, const char *name) {
     return content_of(receiver, "page");
 }
 
-Test(manual, oxidicom_conf_has_every_setting_with_its_help_and_default, .timeout = 600) {
+Test(manual, oxidicom_conf_has_every_setting_with_its_help_and_default, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     char *page = page_of(&receiver, "oxidicom.conf.5");
@@ -141,7 +141,8 @@ static void expect_help_in_page(const receiver_t *receiver, const char *program,
     free(name);
 }
 
-Test(manual, the_pages_of_the_programs_have_every_option_and_those_of_the_stages_their_settings, .timeout = 600) {
+Test(manual, the_pages_of_the_programs_have_every_option_and_those_of_the_stages_their_settings,
+     .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     expect_help_in_page(&receiver, "oxidicom", false);
@@ -151,7 +152,7 @@ Test(manual, the_pages_of_the_programs_have_every_option_and_those_of_the_stages
     receiver_clear(&receiver);
 }
 
-Test(manual, oxidicom_1_has_every_command_with_its_options, .timeout = 600) {
+Test(manual, oxidicom_1_has_every_command_with_its_options, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     char *page = page_of(&receiver, "oxidicom.1");
@@ -262,7 +263,7 @@ Test(package, purge_leaves_no_link_to_a_writer_that_was_enabled) {
     receiver_clear(&receiver);
 }
 
-Test(package, the_tarball_is_the_committed_tree_and_the_same_each_time, .timeout = 600) {
+Test(package, the_tarball_is_the_committed_tree_and_the_same_each_time, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     tree_shell(&receiver,

@@ -71,17 +71,18 @@ static void expect_life(const char *stage, const char *stopping) {
     receiver_clear(&receiver);
 }
 
-Test(notify, each_stage_says_ready_and_stopping_with_the_time_that_its_drain_may_take, .timeout = 120) {
+Test(notify, each_stage_says_ready_and_stopping_with_the_time_that_its_drain_may_take, .timeout = PATIENCE_S) {
     expect_life("oxidicom-listener", "STOPPING=1\nEXTEND_TIMEOUT_USEC=12000000");
     expect_life("oxidicom-writer", "STOPPING=1\nEXTEND_TIMEOUT_USEC=12000000");
     expect_life("oxidicom-notifier", "STOPPING=1\nEXTEND_TIMEOUT_USEC=12000000");
 }
 
-Test(notify, the_launcher_speaks_for_all_its_stages_once, .timeout = 120) {
+Test(notify, the_launcher_speaks_for_all_its_stages_once, .timeout = PATIENCE_S) {
     expect_life("oxidicom", "STOPPING=1\nEXTEND_TIMEOUT_USEC=12000000");
 }
 
-Test(notify, a_socket_in_the_abstract_namespace_is_reached_and_one_that_is_gone_ends_nothing, .timeout = 120) {
+Test(notify, a_socket_in_the_abstract_namespace_is_reached_and_one_that_is_gone_ends_nothing,
+     .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     char *name = text_of("@oxidicom-test-%d", (int)getpid());
@@ -112,7 +113,7 @@ static void expect_beats(const char *stage) {
     receiver_clear(&receiver);
 }
 
-Test(notify, each_stage_feeds_the_watchdog_from_its_loop, .timeout = 120) {
+Test(notify, each_stage_feeds_the_watchdog_from_its_loop, .timeout = PATIENCE_S) {
     expect_beats("oxidicom-listener");
     expect_beats("oxidicom-writer");
     expect_beats("oxidicom-notifier");
@@ -158,7 +159,7 @@ static int echo(int port, int timeout_ms) {
     return status;
 }
 
-Test(notify, a_socket_that_is_handed_over_takes_the_place_of_the_port, .timeout = 120) {
+Test(notify, a_socket_that_is_handed_over_takes_the_place_of_the_port, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int port, own;
     receiver_prepare(&receiver);
@@ -173,7 +174,7 @@ Test(notify, a_socket_that_is_handed_over_takes_the_place_of_the_port, .timeout 
     receiver_clear(&receiver);
 }
 
-Test(notify, peers_that_connect_while_no_listener_runs_are_served_by_the_next, .timeout = 120) {
+Test(notify, peers_that_connect_while_no_listener_runs_are_served_by_the_next, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int port;
     receiver_prepare(&receiver);
@@ -189,7 +190,7 @@ Test(notify, peers_that_connect_while_no_listener_runs_are_served_by_the_next, .
     receiver_clear(&receiver);
 }
 
-Test(notify, a_socket_for_another_process_is_left_alone, .timeout = 120) {
+Test(notify, a_socket_for_another_process_is_left_alone, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int port;
     receiver_prepare(&receiver);
@@ -214,7 +215,8 @@ static void expect_refused(int socket, const char *name, int expected, const cha
     receiver_clear(&receiver);
 }
 
-Test(notify, a_descriptor_that_does_not_listen_and_one_for_tls_without_tls_are_refused_by_name, .timeout = 120) {
+Test(notify, a_descriptor_that_does_not_listen_and_one_for_tls_without_tls_are_refused_by_name,
+     .timeout = PATIENCE_S) {
     int port;
     expect_refused(open("/dev/null", O_RDONLY), "dicom", 69, "descriptor 3 was handed over and is no TCP socket");
     expect_refused(socket(AF_INET, SOCK_STREAM, 0), "dicom", 69,

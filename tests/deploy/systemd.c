@@ -17,7 +17,7 @@ static char *unit_of(const char *name) {
     return unit;
 }
 
-Test(systemd, the_units_are_verified_without_a_complaint, .timeout = 120) {
+Test(systemd, the_units_are_verified_without_a_complaint, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     /* The executables of this build in place of those that `make install` puts somewhere. */
@@ -30,7 +30,7 @@ Test(systemd, the_units_are_verified_without_a_complaint, .timeout = 120) {
 }
 
 /* Any other would be missing on a machine that has only what the package depends on. */
-Test(systemd, the_units_run_nothing_but_the_stages_and_a_shell, .timeout = 120) {
+Test(systemd, the_units_run_nothing_but_the_stages_and_a_shell, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     tree_shell(&receiver, "[ $(grep -hE '^Exec' deploy/systemd/*.service | wc -l) -ge 4 ]; "
@@ -40,7 +40,7 @@ Test(systemd, the_units_run_nothing_but_the_stages_and_a_shell, .timeout = 120) 
     receiver_clear(&receiver);
 }
 
-Test(systemd, the_exposure_of_each_service_is_below_2, .timeout = 120) {
+Test(systemd, the_exposure_of_each_service_is_below_2, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     for (size_t i = 0; i < sizeof SERVICES / sizeof *SERVICES; i++) {

@@ -8,7 +8,6 @@
 #include "tests/support/scu.h"
 
 /* How long anything that is to happen may take, under sanitizers on a busy machine, too. */
-#define PATIENCE_MS 60000
 
 typedef struct tree {
     const char *name;

@@ -64,15 +64,15 @@ static void comes_back(const tree_t *tree) {
     receiver_clear(&receiver);
 }
 
-Test(trees, a_stage_that_is_killed_comes_back_under_the_launcher, .timeout = 300) {
+Test(trees, a_stage_that_is_killed_comes_back_under_the_launcher, .timeout = PATIENCE_S) {
     comes_back(&LAUNCHER_TREE);
 }
 
-Test(trees, a_stage_that_is_killed_comes_back_under_s6, .timeout = 300) {
+Test(trees, a_stage_that_is_killed_comes_back_under_s6, .timeout = PATIENCE_S) {
     comes_back(&S6_TREE);
 }
 
-Test(trees, a_stage_that_is_killed_comes_back_under_supervisord, .timeout = 300) {
+Test(trees, a_stage_that_is_killed_comes_back_under_supervisord, .timeout = PATIENCE_S) {
     comes_back(&SUPERVISORD_TREE);
 }
 
@@ -100,15 +100,15 @@ static void scales(const tree_t *tree) {
     receiver_clear(&receiver);
 }
 
-Test(trees, writers_are_added_and_removed_under_the_launcher, .timeout = 300) {
+Test(trees, writers_are_added_and_removed_under_the_launcher, .timeout = PATIENCE_S) {
     scales(&LAUNCHER_TREE);
 }
 
-Test(trees, writers_are_added_and_removed_under_s6, .timeout = 300) {
+Test(trees, writers_are_added_and_removed_under_s6, .timeout = PATIENCE_S) {
     scales(&S6_TREE);
 }
 
-Test(trees, writers_are_added_and_removed_under_supervisord, .timeout = 300) {
+Test(trees, writers_are_added_and_removed_under_supervisord, .timeout = PATIENCE_S) {
     scales(&SUPERVISORD_TREE);
 }
 
@@ -136,11 +136,11 @@ static void hands_on_hup(const tree_t *tree) {
     receiver_clear(&receiver);
 }
 
-Test(trees, hup_has_the_certificates_read_again_under_the_launcher, .timeout = 300) {
+Test(trees, hup_has_the_certificates_read_again_under_the_launcher, .timeout = PATIENCE_S) {
     hands_on_hup(&LAUNCHER_TREE);
 }
 
-Test(trees, hup_has_the_certificates_read_again_under_s6, .timeout = 300) {
+Test(trees, hup_has_the_certificates_read_again_under_s6, .timeout = PATIENCE_S) {
     hands_on_hup(&S6_TREE);
 }
 
@@ -191,14 +191,14 @@ static void drains(const tree_t *tree) {
     receiver_clear(&receiver);
 }
 
-Test(trees, term_drains_from_left_to_right_under_the_launcher, .timeout = 300) {
+Test(trees, term_drains_from_left_to_right_under_the_launcher, .timeout = PATIENCE_S) {
     drains(&LAUNCHER_TREE);
 }
 
-Test(trees, term_drains_from_left_to_right_under_s6, .timeout = 300) {
+Test(trees, term_drains_from_left_to_right_under_s6, .timeout = PATIENCE_S) {
     drains(&S6_TREE);
 }
 
-Test(trees, term_drains_from_left_to_right_under_supervisord, .timeout = 300) {
+Test(trees, term_drains_from_left_to_right_under_supervisord, .timeout = PATIENCE_S) {
     drains(&SUPERVISORD_TREE);
 }

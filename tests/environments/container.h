@@ -7,7 +7,6 @@
 #include "tests/ring/ring.h"
 
 /* How long anything that is to happen may take, with a quarter of a busy processor, too. */
-#define PATIENCE_MS 120000
 
 typedef struct environment {
     const char *user; /* UID:GID */

@@ -94,7 +94,7 @@ Test(manifests, of_compose_are_valid, .timeout = 1200) {
 
 /* --- the document ---------------------------------------------------------------------------------------- */
 
-Test(document, names_files_that_are_there_and_settings_that_exist, .timeout = 60) {
+Test(document, names_files_that_are_there_and_settings_that_exist, .timeout = PATIENCE_S) {
     expect_fine("cd deploy; grep -oE '\\]\\([^)#:]+' README.md | cut -c3- | while read -r path; do "
                 "[ -e \"$path\" ] || { echo \"no $path\"; exit 1; }; done; "
                 "for folder in base overlays/sidecars overlays/replicas overlays/monitoring; do "
@@ -104,7 +104,7 @@ Test(document, names_files_that_are_there_and_settings_that_exist, .timeout = 60
 }
 
 /* Anchors are made of headings as the sites that show Markdown do it. */
-Test(document, points_to_headings_that_are_there, .timeout = 60) {
+Test(document, points_to_headings_that_are_there, .timeout = PATIENCE_S) {
     expect_fine(
         "headings() { sed -n 's/^##* //p' \"$1\" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9_\\n-'; }; "
         "for document in README.md proto/*.md deploy/*.md; do "
@@ -116,7 +116,7 @@ Test(document, points_to_headings_that_are_there, .timeout = 60) {
 }
 
 /* Of every variable that the two environments set, the document says what is different. */
-Test(document, compares_each_variable_of_todays_environments_with_the_reference, .timeout = 60) {
+Test(document, compares_each_variable_of_todays_environments_with_the_reference, .timeout = PATIENCE_S) {
     const environment_t *environments[] = {&CHART, &MINICHRIS};
     size_t size;
     char *document = file_content("deploy/README.md", &size);

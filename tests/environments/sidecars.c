@@ -96,7 +96,7 @@ static void expect_end(pid_t pid, const char *what) {
     cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s ends with wait status %d", what, status);
 }
 
-Test(sidecars, with_what_each_needs_receive_a_series_and_end_after_the_listener, .timeout = 300) {
+Test(sidecars, with_what_each_needs_receive_a_series_and_end_after_the_listener, .timeout = PATIENCE_S) {
     pod_t pod;
     pod_prepare(&pod);
     queue_t *queue = queue_new(rabbitmq_port(), "sidecars");

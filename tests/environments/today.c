@@ -29,11 +29,11 @@ static void receive_a_series(const environment_t *environment, const char *queue
     container_clear(&container);
 }
 
-Test(today, the_chart_receives_with_nothing_writable_but_its_volume, .timeout = 300) {
+Test(today, the_chart_receives_with_nothing_writable_but_its_volume, .timeout = PATIENCE_S) {
     receive_a_series(&CHART, "today-chart");
 }
 
-Test(today, minichris_receives_with_nothing_writable_but_its_volume, .timeout = 300) {
+Test(today, minichris_receives_with_nothing_writable_but_its_volume, .timeout = PATIENCE_S) {
     receive_a_series(&MINICHRIS, "today-minichris");
 }
 
@@ -71,15 +71,15 @@ static void lose_the_host(const environment_t *environment, const char *queue_na
     free(nowhere);
 }
 
-Test(today, the_chart_killed_altogether_loses_no_registration_under_another_host_name, .timeout = 300) {
+Test(today, the_chart_killed_altogether_loses_no_registration_under_another_host_name, .timeout = PATIENCE_S) {
     lose_the_host(&CHART, "today-chart-killed");
 }
 
-Test(today, minichris_killed_altogether_loses_no_registration_under_another_host_name, .timeout = 300) {
+Test(today, minichris_killed_altogether_loses_no_registration_under_another_host_name, .timeout = PATIENCE_S) {
     lose_the_host(&MINICHRIS, "today-minichris-killed");
 }
 
-Test(today, the_charts_250_millicores_and_256_mib_take_8_senders_of_2_mb_objects, .timeout = 600) {
+Test(today, the_charts_250_millicores_and_256_mib_take_8_senders_of_2_mb_objects, .timeout = PATIENCE_S) {
 #ifdef __SANITIZE_ADDRESS__
     cr_skip_test("a sanitizer needs more memory than that by itself");
 #endif

@@ -81,7 +81,7 @@ typedef struct attempt {
 static bool attempt(void *argument) {
     attempt_t *a = argument;
     delivery_t *d = a->delivery;
-    scu_t scu = {.timeout_ms = (int)(d->timeout_ms ? d->timeout_ms : 70000)};
+    scu_t scu = {.timeout_ms = (int)(d->timeout_ms ? d->timeout_ms : PATIENCE_MS)};
     if (scu_associate_mr(&scu, d->port, d->calling_ae, EXPLICIT_LE))
         run_association(d, &scu, a->end_ms);
     else
@@ -143,7 +143,7 @@ int delivery_faults(const delivery_t *d, const char *root, int *others) {
 bool no_temporary_files(const receiver_t *receiver) {
     char *folder = text_of("%s/.oxidicom/tmp", receiver->root);
     const char *const list[] = {"sh", "-c", "test -z \"$(find \"$0\" -type f)\"", folder, NULL};
-    bool none = process_run(NULL, NULL, list, 20000) == 0;
+    bool none = process_run(NULL, NULL, list, PATIENCE_MS) == 0;
     free(folder);
     return none;
 }
@@ -151,7 +151,7 @@ bool no_temporary_files(const receiver_t *receiver) {
 void expect_last_registration(queue_t *queue, const char *series, int ndicom) {
     delivered_t task;
     long long last = -1;
-    while (last != ndicom && queue_await(queue, &task, 30000)) {
+    while (last != ndicom && queue_await(queue, &task, PATIENCE_MS)) {
         if (strcmp(json_string_value(delivered_argument(&task, "SeriesInstanceUID")), series) == 0)
             last = json_integer_value(delivered_argument(&task, "ndicom"));
         delivered_clear(&task);

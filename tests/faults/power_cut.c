@@ -30,7 +30,7 @@ static void record_reception(receiver_t *receiver, const char *fsync, const char
         delivery_t d = {.port = receiver->port, .calling_ae = "POWER", .count = 1 + i % 4 * 3, .pixels = 9000};
         snprintf(d.series, sizeof d.series, "1.2.826.0.1.3680043.9.9999.3.600.%d", i);
         d.large = i == 5 ? 1 : 0;
-        cr_assert(delivery_run(&d, 60000));
+        cr_assert(delivery_run(&d, PATIENCE_MS));
         objects += d.count;
     }
     cr_assert_eq(receiver_files(receiver), objects);
@@ -56,21 +56,22 @@ static int cut_the_power(const receiver_t *receiver) {
     return status;
 }
 
-Test(power_cut, leaves_every_acknowledged_object_in_storage_and_journal, .timeout = 500) {
+Test(power_cut, leaves_every_acknowledged_object_in_storage_and_journal, .timeout = PATIENCE_S) {
     receiver_t receiver;
     record_reception(&receiver, "true", NULL);
     cr_assert_eq(cut_the_power(&receiver), 0);
     receiver_clear(&receiver);
 }
 
-Test(power_cut, leaves_every_acknowledged_object_where_the_journal_lies_below_the_files_root, .timeout = 500) {
+Test(power_cut, leaves_every_acknowledged_object_where_the_journal_lies_below_the_files_root,
+     .timeout = PATIENCE_S) {
     receiver_t receiver;
     record_reception(&receiver, "true", "/dev/null/state");
     cr_assert_eq(cut_the_power(&receiver), 0);
     receiver_clear(&receiver);
 }
 
-Test(power_cut, would_lose_objects_if_nothing_were_forced_to_the_disk, .timeout = 500) {
+Test(power_cut, would_lose_objects_if_nothing_were_forced_to_the_disk, .timeout = PATIENCE_S) {
     receiver_t receiver;
     record_reception(&receiver, "false", NULL);
     cr_assert_eq(cut_the_power(&receiver), 1);

@@ -37,7 +37,7 @@ bool ring_of_ours_stop(ring_of_ours_t *ring) {
     static const int order[] = {0, 2, 3, 4, 1};
     bool well = true;
     for (int i = 0; i < RING_STAGES; i++) {
-        int status = process_stop(ring->pids[order[i]], SIGTERM, 40000);
+        int status = process_stop(ring->pids[order[i]], SIGTERM, PATIENCE_MS);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
             fprintf(stderr, "%s ended with %d\n", STAGES[order[i] < 2 ? order[i] : 2], status);
             well = false;

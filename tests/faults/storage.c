@@ -7,6 +7,7 @@
 #include "common/limits.h"
 #include "tests/faults/delivery.h"
 #include "tests/support/http.h"
+#include "tests/support/patience.h"
 
 #define SERIES  "1.2.826.0.1.3680043.9.9999.3.700"
 #define OBJECTS 6
@@ -19,7 +20,7 @@ static delivery_t deliver_under(const char *name, const char *rules) {
     delivery_t d = {.port = receiver.port, .calling_ae = "STORAGE", .series = SERIES, .count = OBJECTS, .large = 2};
     d.pixels = 30000;
     set_faults(&receiver, rules);
-    cr_assert(delivery_run(&d, 60000), "%d objects were acknowledged", delivery_acknowledged(&d));
+    cr_assert(delivery_run(&d, PATIENCE_MS), "%d objects were acknowledged", delivery_acknowledged(&d));
     int strangers;
     cr_expect_eq(delivery_faults(&d, receiver.root, &strangers), 0);
     cr_expect_eq(strangers, 0);
@@ -47,29 +48,29 @@ static void fail_each(const char *call, const char *path) {
     }
 }
 
-Test(storage_faults, of_write_are_answered_a700_and_pass, .timeout = 300) {
+Test(storage_faults, of_write_are_answered_a700_and_pass, .timeout = PATIENCE_S) {
     fail_each("write", "path=/.oxidicom/tmp/");
 }
 
-Test(storage_faults, of_fsync_are_answered_a700_and_pass, .timeout = 300) {
+Test(storage_faults, of_fsync_are_answered_a700_and_pass, .timeout = PATIENCE_S) {
     fail_each("fsync", "path=/root/");
 }
 
-Test(storage_faults, of_rename_are_answered_a700_and_pass, .timeout = 300) {
+Test(storage_faults, of_rename_are_answered_a700_and_pass, .timeout = PATIENCE_S) {
     fail_each("rename", "");
 }
 
-Test(storage_faults, of_mkdir_are_answered_a700_and_pass, .timeout = 120) {
+Test(storage_faults, of_mkdir_are_answered_a700_and_pass, .timeout = PATIENCE_S) {
     delivery_t d = deliver_under("storage-mkdir", "writer mkdir ENOSPC count=2\n");
     cr_expect_eq(d.out_of_resources, 2);
 }
 
-Test(storage_faults, of_open_are_answered_a700_and_pass, .timeout = 120) {
+Test(storage_faults, of_open_are_answered_a700_and_pass, .timeout = PATIENCE_S) {
     delivery_t d = deliver_under("storage-open", "writer open EIO count=2\n");
     cr_expect_geq(d.out_of_resources, 1);
 }
 
-Test(storage_faults, that_lose_the_answer_to_a_create_leave_no_file_behind, .timeout = 300) {
+Test(storage_faults, that_lose_the_answer_to_a_create_leave_no_file_behind, .timeout = PATIENCE_S) {
     static const char *const errors[] = {"EIO", "ESTALE", "EEXIST", "ETIMEDOUT"};
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         char *rules = text_of("writer create lost=%s after=1 count=3\n", errors[i]);
@@ -81,13 +82,13 @@ Test(storage_faults, that_lose_the_answer_to_a_create_leave_no_file_behind, .tim
     }
 }
 
-Test(storage_faults, that_let_writes_be_short_are_not_seen, .timeout = 120) {
+Test(storage_faults, that_let_writes_be_short_are_not_seen, .timeout = PATIENCE_S) {
     delivery_t d = deliver_under("storage-short", "writer write short path=/.oxidicom/tmp/\n");
     cr_expect_eq(d.out_of_resources, 0);
     cr_expect_eq(d.sent, OBJECTS);
 }
 
-Test(storage_faults, of_the_journal_hold_acknowledgements_back_and_lose_nothing, .timeout = 300) {
+Test(storage_faults, of_the_journal_hold_acknowledgements_back_and_lose_nothing, .timeout = PATIENCE_S) {
     static const char *const rules[] = {"notifier write ENOSPC count=3 path=/journal\n",
                                         "notifier fsync EIO count=2 path=/journal\n",
                                         "notifier write short count=1 path=/journal\n"};
@@ -107,7 +108,7 @@ typedef struct stalled {
 /* Must-hold while storage stands still: others are answered, memory stays bounded. */
 static bool looked_after(void *argument) {
     stalled_t *s = argument;
-    scu_t scu = {.timeout_ms = 5000};
+    scu_t scu = {.timeout_ms = 10000}; /* shorter than the stall */
     const scu_context_t context = {1, "1.2.840.10008.1.1", {IMPLICIT_LE}};
     cr_assert(scu_associate(&scu, s->receiver->port,
                             &(scu_request_t){.calling = "ECHO", .contexts = &context, .contexts_count = 1}));
@@ -130,7 +131,7 @@ static pid_t start_sender(const receiver_t *receiver, const char *folder, int nu
     return pid;
 }
 
-Test(storage_faults, that_stall_leave_echoes_answered_and_memory_bounded_and_lose_nothing, .timeout = 300) {
+Test(storage_faults, that_stall_leave_echoes_answered_and_memory_bounded_and_lose_nothing, .timeout = PATIENCE_S) {
     const char *seconds = getenv("OXIDICOM_TEST_SECONDS");
     /* Long enough for the writer to be taken for gone, and to come back. */
     int64_t stall_ms = seconds ? 1000L * strtol(seconds, NULL, 10) : WRITER_SILENCE_MS + 2000;
@@ -147,7 +148,8 @@ Test(storage_faults, that_stall_leave_echoes_answered_and_memory_bounded_and_los
     (void)await(looked_after, &stalled, stall_ms);
     for (int i = 0; i < 8; i++) {
         int status;
-        cr_expect(process_wait(senders[i], 120000, &status) && status == 0, "sender %d ended with %d", i, status);
+        cr_expect(process_wait(senders[i], PATIENCE_MS, &status) && status == 0, "sender %d ended with %d", i,
+                  status);
     }
     fprintf(stderr, "stall of %ld s: anonymous memory of all processes at most %ld KiB\n", (long)stall_ms / 1000,
             stalled.most_kib);
@@ -173,7 +175,8 @@ static bool is_silent(void *port) {
 }
 
 /* From its start on. The writers reach storage: what they store is journaled and acknowledged. */
-Test(storage_faults, that_leave_the_notifier_without_answer_hold_up_nothing_but_registrations, .timeout = 300) {
+Test(storage_faults, that_leave_the_notifier_without_answer_hold_up_nothing_but_registrations,
+     .timeout = PATIENCE_S) {
     receiver_t receiver;
     int port = free_port();
     char *port_text = text_of("%d", port);

@@ -12,7 +12,6 @@
 
 #define SERIES       "1.2.826.0.1.3680043.9.9999.3.500"
 #define OBJECTS      5
-#define SCENARIO_MS  90000
 #define ROWS_MAX     64
 #define STEPS_OF_ROW 4
 
@@ -108,11 +107,11 @@ static bool has_two_writers(void *receiver) {
 }
 
 static void remove_and_add_a_writer(receiver_t *receiver) {
-    cr_assert(await(has_two_writers, receiver, SCENARIO_MS));
+    cr_assert(await(has_two_writers, receiver, PATIENCE_MS));
     kill(receiver->launcher, SIGTTOU);
-    cr_assert(await(has_one_writer, receiver, SCENARIO_MS), "the writer does not end");
+    cr_assert(await(has_one_writer, receiver, PATIENCE_MS), "the writer does not end");
     kill(receiver->launcher, SIGTTIN);
-    cr_assert(await(has_two_writers, receiver, SCENARIO_MS));
+    cr_assert(await(has_two_writers, receiver, PATIENCE_MS));
 }
 
 /* Whether the tool gets its answer is not asked: it, or whom it asks, may be the one that dies. */
@@ -124,7 +123,7 @@ static void ask_as_operator(const receiver_t *receiver) {
     const char *const environment[] = {"LD_PRELOAD", library, "OXIDICOM_TEST_FAULTS", faults, NULL};
     for (size_t i = 0; i < sizeof questions / sizeof *questions; i++)
         (void)process_run(log, environment, (const char *const[]){tool, questions[i][0], questions[i][1], NULL},
-                          SCENARIO_MS);
+                          PATIENCE_MS);
     free(tool);
     free(library);
     free(faults);
@@ -133,7 +132,7 @@ static void ask_as_operator(const receiver_t *receiver) {
 
 static void run_scenario(receiver_t *receiver, delivery_t *delivery) {
     break_off(receiver);
-    cr_assert(delivery_run(delivery, SCENARIO_MS), "%d of %d objects were acknowledged",
+    cr_assert(delivery_run(delivery, PATIENCE_MS), "%d of %d objects were acknowledged",
               delivery_acknowledged(delivery), delivery->count);
     remove_and_add_a_writer(receiver);
     ask_as_operator(receiver);
@@ -174,10 +173,10 @@ static void die_at(const char *rule) {
     free(name);
 }
 
-ParameterizedTest(const step_t *step, walk, of_the_protocol, .timeout = 400) {
+ParameterizedTest(const step_t *step, walk, of_the_protocol, .timeout = PATIENCE_S) {
     die_at(step->rule);
 }
 
-ParameterizedTest(const step_t *step, walk, of_the_calls_on_storage, .timeout = 400) {
+ParameterizedTest(const step_t *step, walk, of_the_calls_on_storage, .timeout = PATIENCE_S) {
     die_at(step->rule);
 }

@@ -65,7 +65,7 @@ static void send_what_is_refused(int port) {
     bytes_free(&set);
 }
 
-Test(counters, agree_with_what_was_sent_also_after_a_writer_was_killed, .timeout = 240) {
+Test(counters, agree_with_what_was_sent_also_after_a_writer_was_killed, .timeout = PATIENCE_S) {
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "counters");
     endpoint_start(&receiver, "counters", NULL, (const char *const[]){"OXIDICOM_WRITERS", "2", NULL});
@@ -111,7 +111,7 @@ Test(counters, agree_with_what_was_sent_also_after_a_writer_was_killed, .timeout
     receiver_clear(&receiver);
 }
 
-Test(counters, never_go_back_when_a_writer_or_the_listener_is_replaced, .timeout = 240) {
+Test(counters, never_go_back_when_a_writer_or_the_listener_is_replaced, .timeout = PATIENCE_S) {
     receiver_t receiver;
     endpoint_start(&receiver, "counters-kept", NULL, NULL);
     size_t bytes = store(&receiver, "KEPT", 1, 4, false);
@@ -154,7 +154,7 @@ static int promtool(const receiver_t *receiver, const char *text, char **said) {
     return status;
 }
 
-Test(text, is_as_promtool_wants_it_and_names_no_patient, .timeout = 180) {
+Test(text, is_as_promtool_wants_it_and_names_no_patient, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     char *said;

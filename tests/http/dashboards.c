@@ -70,7 +70,7 @@ static int promtool_rules(const char *file, const char *log) {
     return process_run(log, NULL, (const char *const[]){"promtool", "check", "rules", file, NULL}, PATIENCE_MS);
 }
 
-Test(dashboard, has_only_queries_that_prometheus_reads_of_metrics_that_exist, .timeout = 60) {
+Test(dashboard, has_only_queries_that_prometheus_reads_of_metrics_that_exist, .timeout = PATIENCE_S) {
     json_t *dashboard = json_load_file(DASHBOARD, 0, NULL), *panel, *target;
     cr_assert_not_null(dashboard);
     char *folder = temporary_folder("dashboard"), *file = text_of("%s/rules.yaml", folder),
@@ -110,7 +110,8 @@ static bool next_value(const char **text, const char *key, char value[128]) {
     return found && sscanf(found + strlen(key), " %127[^\n]", value) == 1 && (*text += strlen(key));
 }
 
-Test(alerts, are_rules_that_prometheus_reads_of_metrics_that_exist_each_with_a_page_of_the_runbook, .timeout = 60) {
+Test(alerts, are_rules_that_prometheus_reads_of_metrics_that_exist_each_with_a_page_of_the_runbook,
+     .timeout = PATIENCE_S) {
     size_t size;
     char *folder = temporary_folder("alerts"), *log = text_of("%s/log", folder),
          *rules = file_content(ALERTS, &size), *runbook = file_content(RUNBOOK, &size), name[128], pointer[128];

@@ -5,8 +5,6 @@
 #include "tests/ring/ring.h"
 #include "tests/support/http.h"
 
-#define PATIENCE_MS 30000
-
 /* Starts it with the launcher's arguments `stages` (NULL: all). The port is OXIDICOM_HTTP_PORT's. */
 void endpoint_start(receiver_t *receiver, const char *queue, const char *stages, const char *const *more);
 int endpoint_port(void);

@@ -9,7 +9,6 @@
 #include "tests/support/servers.h"
 
 #define FOUND_MAX 64
-#define DONE_MS   30000
 
 /* --- the shared servers -------------------------------------------------------------------------------------- */
 
@@ -73,7 +72,7 @@ const char *shared_folder(void) {
 char *run_for_text(const char *const *argv) {
     size_t size;
     char *folder = temporary_folder("output"), *log = text_of("%s/log", folder);
-    int status = process_run(log, NULL, argv, SEND_MS);
+    int status = process_run(log, NULL, argv, PATIENCE_MS);
     char *output = file_content(log, &size);
     remove_folder(folder);
     free(folder);
@@ -237,7 +236,7 @@ static bool is_registered(void *argument) {
 
 static void expect_registered(const series_t *series) {
     registrations_t r = {.series_uid = series->uid};
-    cr_assert(await(is_registered, &r, DONE_MS), "%s is not registered", series->uid);
+    cr_assert(await(is_registered, &r, PATIENCE_MS), "%s is not registered", series->uid);
     cr_assert_eq(r.count, 1, "%s is registered %d times", series->uid, r.count);
     cr_assert_eq(r.ndicom, SLICES, "%lld files registered", (long long)r.ndicom);
 }
@@ -286,7 +285,7 @@ static void expect_reported(const series_t *series, const char *calling_ae) {
     for (char *c = strchr(subject, '.') + strlen(calling_ae) + 2; *c; c++)
         if (*c == '.')
             *c = '_';
-    cr_assert(tap_await_done(series->tap, subject, 1, DONE_MS), "no end of %s is reported", subject);
+    cr_assert(tap_await_done(series->tap, subject, 1, PATIENCE_MS), "no end of %s is reported", subject);
     lonk_summary_t lonk = tap_summary_of(series->tap, subject);
     cr_assert_eq(lonk.last_count, SLICES);
     cr_assert_eq(lonk.errors, 0);

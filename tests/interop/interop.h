@@ -11,8 +11,7 @@
 #include "tests/support/receiver.h"
 #include "tests/support/tap.h"
 
-#define SLICES  3
-#define SEND_MS 120000
+#define SLICES 3
 
 /* TCP port of the shared receiver; as text it is valid for the whole test. */
 int receiver_port(void);

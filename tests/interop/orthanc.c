@@ -6,8 +6,6 @@
 
 #include "tests/interop/interop.h"
 
-#define START_MS 90000
-
 static pid_t orthanc;
 
 void orthanc_start(const char *folder, int receiver) {
@@ -33,7 +31,7 @@ void orthanc_start(const char *folder, int receiver) {
 }
 
 void orthanc_stop(void) {
-    process_stop(orthanc, SIGTERM, 30000);
+    process_stop(orthanc, SIGTERM, PATIENCE_MS);
 }
 
 /* What Orthanc answers to a POST of `data`, a text or "@" and a file's name; to be freed. */
@@ -62,7 +60,7 @@ static char *upload(const series_t *series) {
 }
 
 static void receive(const char *calling_ae, const char *tool, const char *option, const char *syntax) {
-    cr_assert(await_port(atoi(getenv("INTEROP_ORTHANC")), START_MS), "Orthanc does not start");
+    cr_assert(await_port(atoi(getenv("INTEROP_ORTHANC")), PATIENCE_MS), "Orthanc does not start");
     series_t series = series_new(tool, option);
     char *id = upload(&series);
     char *order = text_of("{\"Resources\": [\"%s\"], \"LocalAet\": \"%s\", \"Synchronous\": true}", id, calling_ae);
@@ -76,34 +74,34 @@ static void receive(const char *calling_ae, const char *tool, const char *option
     series_clear(&series);
 }
 
-Test(orthanc, sends_explicit_vr_little_endian, .timeout = 300) {
+Test(orthanc, sends_explicit_vr_little_endian, .timeout = PATIENCE_S) {
     receive("OR_EXPLICIT", NULL, NULL, EXPLICIT_LE);
 }
 
-Test(orthanc, sends_implicit_vr_little_endian, .timeout = 300) {
+Test(orthanc, sends_implicit_vr_little_endian, .timeout = PATIENCE_S) {
     receive("OR_IMPLICIT", "dcmconv", "+ti", IMPLICIT_LE);
 }
 
-Test(orthanc, sends_explicit_vr_big_endian, .timeout = 300) {
+Test(orthanc, sends_explicit_vr_big_endian, .timeout = PATIENCE_S) {
     receive("OR_BIG", "dcmconv", "+tb", EXPLICIT_BE);
 }
 
-Test(orthanc, sends_deflated_data_sets, .timeout = 300) {
+Test(orthanc, sends_deflated_data_sets, .timeout = PATIENCE_S) {
     receive("OR_DEFLATED", "dcmconv", "+td", DEFLATED_LE);
 }
 
-Test(orthanc, sends_lossless_jpeg, .timeout = 300) {
+Test(orthanc, sends_lossless_jpeg, .timeout = PATIENCE_S) {
     receive("OR_JPEG_SV1", "dcmcjpeg", "+e1", "1.2.840.10008.1.2.4.70");
 }
 
-Test(orthanc, sends_lossy_jpeg, .timeout = 300) {
+Test(orthanc, sends_lossy_jpeg, .timeout = PATIENCE_S) {
     receive("OR_JPEG_8", "dcmcjpeg", "+eb", "1.2.840.10008.1.2.4.50");
 }
 
-Test(orthanc, sends_lossless_jpeg_ls, .timeout = 300) {
+Test(orthanc, sends_lossless_jpeg_ls, .timeout = PATIENCE_S) {
     receive("OR_JLS", "dcmcjpls", "+el", "1.2.840.10008.1.2.4.80");
 }
 
-Test(orthanc, sends_run_length_encoding, .timeout = 300) {
+Test(orthanc, sends_run_length_encoding, .timeout = PATIENCE_S) {
     receive("OR_RLE", "dcmcrle", "+un", "1.2.840.10008.1.2.5");
 }

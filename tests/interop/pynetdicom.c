@@ -58,7 +58,7 @@ static void receive(const char *kind, const transfer_t *transfers, size_t count)
     free(python);
 }
 
-Test(pynetdicom, sends_native_and_deflated_data_sets, .timeout = 600) {
+Test(pynetdicom, sends_native_and_deflated_data_sets, .timeout = PATIENCE_S) {
     static const transfer_t transfers[] = {
         {"PN_EXPLICIT", NULL, NULL, EXPLICIT_LE},
         {"PN_IMPLICIT", "dcmconv", "+ti", IMPLICIT_LE},
@@ -68,7 +68,7 @@ Test(pynetdicom, sends_native_and_deflated_data_sets, .timeout = 600) {
     receive("plain", transfers, sizeof transfers / sizeof *transfers);
 }
 
-Test(pynetdicom, sends_encapsulated_data_sets, .timeout = 600) {
+Test(pynetdicom, sends_encapsulated_data_sets, .timeout = PATIENCE_S) {
     static const transfer_t transfers[] = {
         {"PN_JPEG_SV1", "dcmcjpeg", "+e1", "1.2.840.10008.1.2.4.70"},
         {"PN_JPEG_8", "dcmcjpeg", "+eb", "1.2.840.10008.1.2.4.50"},
@@ -78,12 +78,12 @@ Test(pynetdicom, sends_encapsulated_data_sets, .timeout = 600) {
     receive("plain", transfers, sizeof transfers / sizeof *transfers);
 }
 
-Test(pynetdicom, sends_over_one_of_128_contexts, .timeout = 600) {
+Test(pynetdicom, sends_over_one_of_128_contexts, .timeout = PATIENCE_S) {
     static const transfer_t transfers[] = {{"PN_CONTEXTS", NULL, NULL, EXPLICIT_LE}};
     receive("contexts", transfers, 1);
 }
 
-Test(pynetdicom, sends_after_negotiating_every_kind_of_user_information, .timeout = 600) {
+Test(pynetdicom, sends_after_negotiating_every_kind_of_user_information, .timeout = PATIENCE_S) {
     static const transfer_t transfers[] = {{"PN_USER_ITEMS", NULL, NULL, EXPLICIT_LE}};
     receive("user-items", transfers, 1);
 }

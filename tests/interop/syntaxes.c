@@ -118,15 +118,15 @@ static void store_in_every_syntax(const char *setting, const char *sop_class, bo
     receiver_clear(&receiver);
 }
 
-Test(syntaxes, are_all_stored_as_they_were_sent, .timeout = 300) {
+Test(syntaxes, are_all_stored_as_they_were_sent, .timeout = PATIENCE_S) {
     store_in_every_syntax("OXIDICOM_FSYNC", MR_STORAGE, false);
 }
 
-Test(syntaxes, that_are_native_are_the_only_ones_where_nothing_else_is_wanted, .timeout = 300) {
+Test(syntaxes, that_are_native_are_the_only_ones_where_nothing_else_is_wanted, .timeout = PATIENCE_S) {
     store_in_every_syntax("OXIDICOM_SCP_UNCOMPRESSED_ONLY", MR_STORAGE, true);
 }
 
-Test(syntaxes, are_all_stored_for_unknown_classes_by_the_promiscuous, .timeout = 300) {
+Test(syntaxes, are_all_stored_for_unknown_classes_by_the_promiscuous, .timeout = PATIENCE_S) {
     store_in_every_syntax("OXIDICOM_SCP_PROMISCUOUS", PRIVATE_CLASS, false);
 }
 
@@ -143,7 +143,7 @@ static bool is_left_out(const char *uid) {
     return false;
 }
 
-Test(classes, of_dcmtks_dictionary_are_all_accepted_128_at_a_time, .timeout = 300) {
+Test(classes, of_dcmtks_dictionary_are_all_accepted_128_at_a_time, .timeout = PATIENCE_S) {
     size_t count, accepted = 0;
     const char *const *classes = dcmtk_storage_classes(&count);
     for (size_t at = 0; at < count; at += CONTEXTS) {

@@ -50,7 +50,7 @@ static void machine_clear(machine_t *machine) {
 
 static int deps(const machine_t *machine, const char *first, const char *second) {
     return process_run(machine->log, (const char *const[]){"PATH", machine->path, NULL},
-                       (const char *const[]){"deploy/deps.sh", first, second, NULL}, 30000);
+                       (const char *const[]){"deploy/deps.sh", first, second, NULL}, PATIENCE_MS);
 }
 
 static char *recorded(const machine_t *machine) {

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "tests/launcher/launcher.h"
+#include "tests/support/patience.h"
 
 static void drains_in_order(int signal_number) {
     receiver_t receiver;
@@ -26,17 +27,17 @@ static void drains_in_order(int signal_number) {
     receiver_clear(&receiver);
 }
 
-Test(end, term_ends_the_listener_then_the_writers_then_the_notifier_with_status_0, .timeout = 60) {
+Test(end, term_ends_the_listener_then_the_writers_then_the_notifier_with_status_0, .timeout = PATIENCE_S) {
     drains_in_order(SIGTERM);
 }
 
-Test(end, int_ends_them_in_the_same_order, .timeout = 60) {
+Test(end, int_ends_them_in_the_same_order, .timeout = PATIENCE_S) {
     drains_in_order(SIGINT);
 }
 
 /* --- with an association open ---------------------------------------------------------------------------- */
 
-Test(end, while_the_listener_drains_a_writer_that_dies_is_started_again_and_none_is_added, .timeout = 60) {
+Test(end, while_the_listener_drains_a_writer_that_dies_is_started_again_and_none_is_added, .timeout = PATIENCE_S) {
     receiver_t receiver;
     START(&receiver);
     scu_t scu = {0};
@@ -57,7 +58,7 @@ Test(end, while_the_listener_drains_a_writer_that_dies_is_started_again_and_none
 }
 
 Test(end, an_association_that_is_idle_is_aborted_at_once_and_one_with_an_object_under_way_finishes_it,
-     .timeout = 90) {
+     .timeout = PATIENCE_S) {
     receiver_t receiver;
     START(&receiver, "OXIDICOM_DRAIN_TIMEOUT", "24h");
     scu_t idle = {.timeout_ms = PATIENCE_MS}, busy = {0};
@@ -79,7 +80,7 @@ Test(end, an_association_that_is_idle_is_aborted_at_once_and_one_with_an_object_
     receiver_clear(&receiver);
 }
 
-Test(end, a_second_term_ends_all_stages_at_once, .timeout = 60) {
+Test(end, a_second_term_ends_all_stages_at_once, .timeout = PATIENCE_S) {
     receiver_t receiver;
     START(&receiver, "OXIDICOM_DRAIN_TIMEOUT", "24h");
     scu_t scu = {0};
@@ -101,13 +102,13 @@ Test(end, a_second_term_ends_all_stages_at_once, .timeout = 60) {
 
 /* --- stages that do not end well ------------------------------------------------------------------------- */
 
-Test(end, a_stage_that_hangs_is_killed_after_its_time_and_the_status_is_1, .timeout = 60) {
+Test(end, a_stage_that_hangs_is_killed_after_its_time_and_the_status_is_1, .timeout = PATIENCE_S) {
     receiver_t receiver;
     START(&receiver, "OXIDICOM_DRAIN_TIMEOUT", "0ms");
     kill(receiver_stage(&receiver, "notifier", 0), SIGSTOP);
+    int64_t begin = clock_ms();
     kill(receiver.launcher, SIGTERM);
     expect_logged(&receiver, "writer-0 has ended");
-    int64_t begin = clock_ms();
     cr_assert_eq(ended(&receiver, 2 * PATIENCE_MS), 1);
     cr_assert_geq(clock_ms() - begin, 2000, "it had no time to close its connections");
     expect_in_order(&receiver, (const char *const[]){"listener has ended", "writer-0 has ended",
@@ -118,7 +119,7 @@ Test(end, a_stage_that_hangs_is_killed_after_its_time_and_the_status_is_1, .time
 
 /* A traced process stays until its tracer looks at its end: to the launcher it is as if the kernel kept it, as it
  * does in storage that is away. */
-Test(end, a_stage_that_not_even_a_kill_ends_is_named_and_left_behind_and_the_status_is_2, .timeout = 60) {
+Test(end, a_stage_that_not_even_a_kill_ends_is_named_and_left_behind_and_the_status_is_2, .timeout = PATIENCE_S) {
     receiver_t receiver;
     START(&receiver, "OXIDICOM_DRAIN_TIMEOUT", "0ms");
     pid_t writer = receiver_stage(&receiver, "writer", 0);

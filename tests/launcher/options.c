@@ -117,7 +117,7 @@ static void expect_only(const char *list, bool listener, bool writer, bool notif
     free(launcher);
 }
 
-Test(options, stages_are_the_only_ones_that_are_started, .timeout = 60) {
+Test(options, stages_are_the_only_ones_that_are_started, .timeout = PATIENCE_S) {
     expect_only("listener", true, false, false);
     expect_only("writer", false, true, false);
     expect_only("notifier", false, false, true);

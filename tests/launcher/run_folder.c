@@ -138,7 +138,7 @@ static char *private_folder(const char *temporary) {
     return found;
 }
 
-Test(run_folder, of_a_user_without_rights_is_a_private_one_and_is_removed_at_the_end, .timeout = 60) {
+Test(run_folder, of_a_user_without_rights_is_a_private_one_and_is_removed_at_the_end, .timeout = PATIENCE_S) {
     receiver_t receiver;
     prepare_unprivileged(&receiver);
     char *temporary = text_of("%s/tmp", receiver.folder);
@@ -161,7 +161,7 @@ Test(run_folder, of_a_user_without_rights_is_a_private_one_and_is_removed_at_the
     free(folder);
 }
 
-Test(run_folder, of_a_user_with_a_runtime_folder_is_in_there, .timeout = 60) {
+Test(run_folder, of_a_user_with_a_runtime_folder_is_in_there, .timeout = PATIENCE_S) {
     receiver_t receiver;
     prepare_unprivileged(&receiver);
     char *temporary = text_of("%s/tmp", receiver.folder), *folder = text_of("%s/oxidicom", receiver.root);
@@ -177,7 +177,7 @@ Test(run_folder, of_a_user_with_a_runtime_folder_is_in_there, .timeout = 60) {
     free(folder);
 }
 
-Test(run_folder, is_in_memory_where_the_temporary_folder_cannot_be_written, .timeout = 60) {
+Test(run_folder, is_in_memory_where_the_temporary_folder_cannot_be_written, .timeout = PATIENCE_S) {
     receiver_t receiver;
     prepare_unprivileged(&receiver);
     launch_unprivileged(&receiver, "/nonexistent", UNSET);
@@ -251,7 +251,7 @@ static void expect_found(const receiver_t *receiver, const char *temporary) {
     free(asked.said);
 }
 
-Test(run_folder, of_a_user_without_rights_is_found_by_status_without_any_setting, .timeout = 60) {
+Test(run_folder, of_a_user_without_rights_is_found_by_status_without_any_setting, .timeout = PATIENCE_S) {
     receiver_t receiver;
     prepare_unprivileged(&receiver);
     char *temporary = text_of("%s/tmp", receiver.folder);
@@ -264,7 +264,7 @@ Test(run_folder, of_a_user_without_rights_is_found_by_status_without_any_setting
     free(temporary);
 }
 
-Test(run_folder, that_a_killed_launcher_left_is_taken_over, .timeout = 60) {
+Test(run_folder, that_a_killed_launcher_left_is_taken_over, .timeout = PATIENCE_S) {
     receiver_t receiver;
     prepare_unprivileged(&receiver);
     char *temporary = text_of("%s/tmp", receiver.folder), *left = prepare_private(temporary, 0700, NOBODY);
@@ -278,7 +278,7 @@ Test(run_folder, that_a_killed_launcher_left_is_taken_over, .timeout = 60) {
     free(left);
 }
 
-Test(run_folder, that_another_launcher_of_the_user_holds_is_left_to_it, .timeout = 60) {
+Test(run_folder, that_another_launcher_of_the_user_holds_is_left_to_it, .timeout = PATIENCE_S) {
     receiver_t receiver;
     prepare_unprivileged(&receiver);
     char *temporary = text_of("%s/tmp", receiver.folder), *held = prepare_private(temporary, 0700, NOBODY),
@@ -298,7 +298,7 @@ Test(run_folder, that_another_launcher_of_the_user_holds_is_left_to_it, .timeout
     free(lock);
 }
 
-Test(run_folder, that_somebody_else_has_put_there_or_may_look_into_is_not_used, .timeout = 60) {
+Test(run_folder, that_somebody_else_has_put_there_or_may_look_into_is_not_used, .timeout = PATIENCE_S) {
     static const struct {
         mode_t mode;
         uid_t owner;
@@ -318,7 +318,7 @@ Test(run_folder, that_somebody_else_has_put_there_or_may_look_into_is_not_used, 
     }
 }
 
-Test(run_folder, of_another_user_can_be_asked_by_root, .timeout = 60) {
+Test(run_folder, of_another_user_can_be_asked_by_root, .timeout = PATIENCE_S) {
     receiver_t receiver;
     prepare_unprivileged(&receiver);
     char *temporary = text_of("%s/tmp", receiver.folder), *folder = text_of("%s/oxidicom-%d", temporary, NOBODY),

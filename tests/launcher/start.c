@@ -71,7 +71,7 @@ Test(start, readiness_waits_for_the_last_stage) {
 
 /* --- restarts -------------------------------------------------------------------------------------------- */
 
-Test(start, a_killed_stage_is_started_again_and_the_others_keep_their_processes, .timeout = 90) {
+Test(start, a_killed_stage_is_started_again_and_the_others_keep_their_processes, .timeout = PATIENCE_S) {
     receiver_t receiver;
     START(&receiver);
     pid_t pids[3];
@@ -93,7 +93,7 @@ Test(start, a_killed_stage_is_started_again_and_the_others_keep_their_processes,
     receiver_clear(&receiver);
 }
 
-Test(start, a_stage_that_dies_young_waits_twice_as_long_each_time_up_to_the_longest_pause, .timeout = 60) {
+Test(start, a_stage_that_dies_young_waits_twice_as_long_each_time_up_to_the_longest_pause, .timeout = PATIENCE_S) {
     receiver_t receiver;
     prepare_scripts(&receiver);
     write_stage(&receiver, "writer", "echo $EPOCHREALTIME >>\"$HERE/starts\"; exit 1");
@@ -163,7 +163,7 @@ Test(start, a_missing_executable_is_named_and_appears_when_it_is_installed) {
 
 /* --- ties ------------------------------------------------------------------------------------------------ */
 
-Test(start, a_stage_that_hangs_is_killed_and_started_again, .timeout = 120) {
+Test(start, a_stage_that_hangs_is_killed_and_started_again, .timeout = PATIENCE_S) {
     receiver_t receiver;
     START(&receiver, "OXIDICOM_WATCHDOG", "3s");
     for (size_t i = 0; i < 3; i++)
@@ -173,17 +173,17 @@ Test(start, a_stage_that_hangs_is_killed_and_started_again, .timeout = 120) {
     cr_assert_eq(receiver_times_logged(&receiver, "hangs"), 1, "what waits for storage has more time");
     for (size_t i = 1; i < 3; i++) {
         char *hangs = text_of("%s hangs", i == 1 ? "writer-0" : STAGES[i]);
-        cr_assert(receiver_logged(&receiver, hangs, 60000), "%s", hangs);
+        cr_assert(receiver_logged(&receiver, hangs, PATIENCE_MS), "%s", hangs);
         free(hangs);
     }
-    cr_assert(receiver_logged_times(&receiver, "the notifier is there", 2, 60000));
+    cr_assert(receiver_logged_times(&receiver, "the notifier is there", 2, PATIENCE_MS));
     expect_logged_times(&receiver, "is started, process", 6);
     cr_assert_eq(receiver_stop(&receiver), 0);
     cr_assert_eq(receiver_times_logged(&receiver, "is started, process"), 6, "one was killed that was heard");
     receiver_clear(&receiver);
 }
 
-Test(start, no_stage_outlives_a_launcher_that_is_killed, .timeout = 60) {
+Test(start, no_stage_outlives_a_launcher_that_is_killed, .timeout = PATIENCE_S) {
     cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* to be told of their ends */
     receiver_t receiver;
     START(&receiver);

@@ -7,7 +7,7 @@
 #include "common/limits.h"
 #include "tests/launcher/launcher.h"
 
-Test(writers, ttin_adds_one_and_the_others_keep_their_processes, .timeout = 60) {
+Test(writers, ttin_adds_one_and_the_others_keep_their_processes, .timeout = PATIENCE_S) {
     receiver_t receiver;
     START(&receiver);
     pid_t listener = receiver_stage(&receiver, "listener", 0), notifier = receiver_stage(&receiver, "notifier", 0),
@@ -25,7 +25,7 @@ Test(writers, ttin_adds_one_and_the_others_keep_their_processes, .timeout = 60) 
     receiver_clear(&receiver);
 }
 
-Test(writers, ttou_lets_the_last_one_finish_its_object_and_then_end, .timeout = 60) {
+Test(writers, ttou_lets_the_last_one_finish_its_object_and_then_end, .timeout = PATIENCE_S) {
     receiver_t receiver;
     START(&receiver, "OXIDICOM_WRITERS", "2");
     expect_logged(&receiver, "listener: writer-0 is there");
@@ -88,7 +88,7 @@ Test(writers, one_that_waits_for_its_restart_is_removed_at_once_and_its_number_i
     receiver_clear(&receiver);
 }
 
-Test(writers, are_at_most_256, .timeout = 60) {
+Test(writers, are_at_most_256, .timeout = PATIENCE_S) {
     receiver_t receiver;
     prepare_scripts(&receiver);
     char *most = text_of("%d", WRITERS_MAX), *last = text_of("writer-%d is started", WRITERS_MAX - 1),

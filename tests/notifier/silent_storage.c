@@ -9,9 +9,8 @@
 #include "common/limits.h"
 #include "tests/notifier/site.h"
 #include "tests/support/http.h"
+#include "tests/support/patience.h"
 #include "tests/support/receiver.h"
-
-#define PATIENCE_MS 60000
 
 static site_t site;
 static char *faults, *port, *preload;
@@ -35,7 +34,7 @@ static void tear_down(void) {
     free(preload);
 }
 
-TestSuite(silent_storage, .init = set_up, .fini = tear_down, .timeout = 300);
+TestSuite(silent_storage, .init = set_up, .fini = tear_down, .timeout = PATIENCE_S);
 
 /* --- its silence ----------------------------------------------------------------------------------------- */
 

@@ -12,8 +12,6 @@
 #include "common/stage.h"
 #include "tests/support/receiver.h"
 
-#define PATIENCE_MS 60000
-
 static char *folder_in(site_t *site, const char *name) {
     char *path = text_of("%s/%s", site->folder, name);
     cr_assert_eq(mkdir(path, 0700), 0);
@@ -290,6 +288,7 @@ bool site_await_query(site_t *site, const char *sql, const char *wanted, int64_t
 
 void site_expect_state(site_t *site, const char *series, const char *state) {
     char *sql = text_of("SELECT state FROM reception WHERE series_uid = '%s'", series);
-    cr_expect(site_await_query(site, sql, state, 60000), "%s is %s, not %s", series, site_query(site, sql), state);
+    cr_expect(site_await_query(site, sql, state, PATIENCE_MS), "%s is %s, not %s", series, site_query(site, sql),
+              state);
     free(sql);
 }

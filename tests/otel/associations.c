@@ -7,9 +7,8 @@
 #include "tests/ring/ring.h"
 #include "tests/support/collector.h"
 
-#define SERIES      "1.2.826.0.1.3680043.9.9999.7.1"
-#define OTHER       "1.2.826.0.1.3680043.9.9999.7.2"
-#define PATIENCE_MS 60000
+#define SERIES "1.2.826.0.1.3680043.9.9999.7.1"
+#define OTHER  "1.2.826.0.1.3680043.9.9999.7.2"
 
 static const char *text_in(const json_t *object, const char *key) {
     return json_string_value(json_object_get(object, key));
@@ -120,7 +119,7 @@ static void be_rejected(int port) {
     scu_close(&scu);
 }
 
-Test(association_spans, are_one_for_each_however_it_ends, .timeout = 240) {
+Test(association_spans, are_one_for_each_however_it_ends, .timeout = PATIENCE_S) {
     receiver_t receiver;
     collector_t collector;
     start(&receiver, &collector, "otel-ends", (const char *const[]){"OXIDICOM_HANDSHAKE_TIMEOUT", "3s", NULL});
@@ -162,7 +161,7 @@ static bool is_restarted(void *argument) {
     return receiver_stage(argument, "listener", 0) != 0;
 }
 
-Test(association_spans, are_said_by_the_notifier_where_the_listener_is_killed, .timeout = 240) {
+Test(association_spans, are_said_by_the_notifier_where_the_listener_is_killed, .timeout = PATIENCE_S) {
     receiver_t receiver;
     collector_t collector;
     start(&receiver, &collector, "otel-killed", NULL);
@@ -198,7 +197,7 @@ Test(association_spans, are_said_by_the_notifier_where_the_listener_is_killed, .
 }
 
 /* A notifier that takes another's place is told of open associations anew. */
-Test(association_spans, are_said_once_where_notifier_and_listener_are_killed_in_turn, .timeout = 240) {
+Test(association_spans, are_said_once_where_notifier_and_listener_are_killed_in_turn, .timeout = PATIENCE_S) {
     receiver_t receiver;
     collector_t collector;
     start(&receiver, &collector, "otel-both", NULL);
@@ -225,7 +224,7 @@ Test(association_spans, are_said_once_where_notifier_and_listener_are_killed_in_
 
 /* --- one tree -------------------------------------------------------------------------------------------- */
 
-Test(traces, are_one_tree_over_three_stages_that_the_task_belongs_to, .timeout = 240) {
+Test(traces, are_one_tree_over_three_stages_that_the_task_belongs_to, .timeout = PATIENCE_S) {
     receiver_t receiver;
     collector_t collector;
     delivered_t task;
@@ -266,7 +265,7 @@ Test(traces, are_one_tree_over_three_stages_that_the_task_belongs_to, .timeout =
     collector_stop(&collector);
 }
 
-Test(traces, have_spans_of_so_many_objects_and_sums_of_the_rest, .timeout = 240) {
+Test(traces, have_spans_of_so_many_objects_and_sums_of_the_rest, .timeout = PATIENCE_S) {
     receiver_t receiver;
     collector_t collector;
     start(&receiver, &collector, "otel-many", (const char *const[]){"OXIDICOM_OTEL_OBJECT_SPANS", "2", NULL});
@@ -291,7 +290,7 @@ Test(traces, have_spans_of_so_many_objects_and_sums_of_the_rest, .timeout = 240)
 /* What dataset_instance puts into each object. */
 static const char *const PATIENT[] = {"Doe", "Jane", "1449c1d", "20090701"};
 
-Test(traces, hold_nothing_of_a_patient, .timeout = 240) {
+Test(traces, hold_nothing_of_a_patient, .timeout = PATIENCE_S) {
     receiver_t receiver;
     collector_t collector;
     start(&receiver, &collector, "otel-privacy", NULL);
@@ -301,11 +300,11 @@ Test(traces, hold_nothing_of_a_patient, .timeout = 240) {
     await_spans(&collector, (const char *const[]){"association", "write", "journal", "send otel-privacy", NULL});
     cr_assert_eq(receiver_stop(&receiver), 0);
     size_t size;
-    char *raw = collector_file(&collector, "raw", &size);
-    cr_assert(raw && memmem(raw, size, "PRIVATE", 7) && memmem(raw, size, SERIES, strlen(SERIES)));
+    char *texts = collector_file(&collector, "texts", &size);
+    cr_assert(texts && memmem(texts, size, "PRIVATE", 7) && memmem(texts, size, SERIES, strlen(SERIES)));
     for (size_t i = 0; i < sizeof PATIENT / sizeof *PATIENT; i++)
-        cr_assert_null(memmem(raw, size, PATIENT[i], strlen(PATIENT[i])), "%s", PATIENT[i]);
-    free(raw);
+        cr_assert_null(memmem(texts, size, PATIENT[i], strlen(PATIENT[i])), "%s", PATIENT[i]);
+    free(texts);
     receiver_clear(&receiver);
     collector_stop(&collector);
 }

@@ -6,8 +6,7 @@
 #include "tests/ring/ring.h"
 #include "tests/support/collector.h"
 
-#define SERIES      "1.2.826.0.1.3680043.9.9999.7.3"
-#define PATIENCE_MS 60000
+#define SERIES "1.2.826.0.1.3680043.9.9999.7.3"
 
 static void start(receiver_t *receiver, const collector_t *collector, const char *queue, const char *const *more) {
     const char *all[32] = {"OTEL_EXPORTER_OTLP_ENDPOINT", collector->url, "no_proxy", "127.0.0.1"};
@@ -53,11 +52,11 @@ static void expect_attributes(const char *kind, const char *protocol) {
     collector_stop(&collector);
 }
 
-Test(collectors, hear_resource_and_headers_over_grpc, .timeout = 240) {
+Test(collectors, hear_resource_and_headers_over_grpc, .timeout = PATIENCE_S) {
     expect_attributes("grpc", "");
 }
 
-Test(collectors, hear_resource_and_headers_over_http, .timeout = 240) {
+Test(collectors, hear_resource_and_headers_over_http, .timeout = PATIENCE_S) {
     expect_attributes("http", "http/protobuf");
 }
 
@@ -71,7 +70,7 @@ static bool task_has_traceparent(queue_t *queue, const char *flags) {
     return has || none;
 }
 
-Test(collectors, hear_nothing_where_no_trace_is_sampled_or_the_sdk_is_disabled, .timeout = 240) {
+Test(collectors, hear_nothing_where_no_trace_is_sampled_or_the_sdk_is_disabled, .timeout = PATIENCE_S) {
     receiver_t receiver;
     collector_t collector;
     collector_start(&collector, "grpc");
@@ -94,7 +93,7 @@ Test(collectors, hear_nothing_where_no_trace_is_sampled_or_the_sdk_is_disabled, 
 }
 
 /* Bad values of OpenTelemetry's variables are said, and nothing stops for them. */
-Test(collectors, are_no_reason_not_to_start, .timeout = 240) {
+Test(collectors, are_no_reason_not_to_start, .timeout = PATIENCE_S) {
     receiver_t receiver;
     collector_t collector = {.url = (char *)"collector:4317"};
     start(&receiver, &collector, "otel-bad", NULL);
@@ -184,10 +183,10 @@ static void expect_reception(const char *kind) {
     collector_stop(&collector);
 }
 
-Test(collectors, that_never_answer_hold_up_nothing_and_take_no_memory, .timeout = 300) {
+Test(collectors, that_never_answer_hold_up_nothing_and_take_no_memory, .timeout = PATIENCE_S) {
     expect_reception("silent");
 }
 
-Test(collectors, that_reset_every_connection_hold_up_nothing_and_take_no_memory, .timeout = 300) {
+Test(collectors, that_reset_every_connection_hold_up_nothing_and_take_no_memory, .timeout = PATIENCE_S) {
     expect_reception("reset");
 }

@@ -6,9 +6,8 @@
 #include "tests/support/collector.h"
 #include "tests/support/http.h"
 
-#define SERIES      "1.2.826.0.1.3680043.9.9999.7.4"
-#define PATIENCE_MS 60000
-#define CUMULATIVE  2
+#define SERIES     "1.2.826.0.1.3680043.9.9999.7.4"
+#define CUMULATIVE 2
 
 static int http_port;
 
@@ -225,16 +224,16 @@ static void expect_metrics(const char *kind, const char *protocol) {
     collector_stop(&collector);
 }
 
-Test(metrics, over_grpc_are_the_figures_of_prometheus, .timeout = 240) {
+Test(metrics, over_grpc_are_the_figures_of_prometheus, .timeout = PATIENCE_S) {
     expect_metrics("grpc", "");
 }
 
-Test(metrics, over_http_are_the_figures_of_prometheus, .timeout = 240) {
+Test(metrics, over_http_are_the_figures_of_prometheus, .timeout = PATIENCE_S) {
     expect_metrics("http", "http/protobuf");
 }
 
 /* The interval is an hour: what comes, comes at the end. */
-Test(metrics, are_sent_once_more_when_the_notifier_ends, .timeout = 240) {
+Test(metrics, are_sent_once_more_when_the_notifier_ends, .timeout = PATIENCE_S) {
     receiver_t receiver;
     collector_t collector;
     collector_start(&collector, "grpc");
@@ -253,7 +252,7 @@ Test(metrics, are_sent_once_more_when_the_notifier_ends, .timeout = 240) {
 }
 
 /* Spans go elsewhere, and come there: so the receiver did speak to collectors. */
-Test(metrics, have_an_endpoint_of_their_own_and_are_not_sent_where_none_are_wanted, .timeout = 240) {
+Test(metrics, have_an_endpoint_of_their_own_and_are_not_sent_where_none_are_wanted, .timeout = PATIENCE_S) {
     receiver_t receiver;
     collector_t collector, own;
     size_t size;

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define COMMAND_MS 60000
-
 static bool is_installed(const char *program) {
     char *paths = strdup(getenv("PATH") ? getenv("PATH") : ""), *rest = paths;
     bool found = false;
@@ -36,7 +34,7 @@ static json_t *command(const browser_t *browser, const char *method, const char 
     char *request = text_of("%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                             "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
                             method, path, strlen(text), text);
-    char *said = http_call(browser->port, request, COMMAND_MS);
+    char *said = http_call(browser->port, request, PATIENCE_MS);
     const char *from = said ? strstr(said, "\r\n\r\n") : NULL;
     json_t *answer = from ? json_loads(from + 4, 0, NULL) : NULL;
     json_t *value = json_incref(json_object_get(answer, "value"));
@@ -78,7 +76,7 @@ void browser_open(browser_t *browser, bool dark) {
          *url = text_of("http://127.0.0.1:%d/", endpoint_port());
     browser->driver = process_start(log, (const char *const[]){"HOME", browser->folder, NULL},
                                     (const char *const[]){"chromedriver", port, NULL});
-    cr_assert(await_port(browser->port, COMMAND_MS));
+    cr_assert(await_port(browser->port, PATIENCE_MS));
     json_t *session = command(browser, "POST", "/session", capabilities(browser, dark));
     browser->session = strdup(json_string_value(json_object_get(session, "sessionId")));
     json_decref(session);

@@ -48,7 +48,8 @@ static void start_receiver(receiver_t *receiver, const char *queue, const char *
                    (const char *const[]){"OXIDICOM_WRITERS", "2", "OXIDICOM_HTTP_SHOW_PHI", phi, NULL});
 }
 
-Test(page, shows_a_reception_from_its_first_object_to_its_registration_and_names_no_patient, .timeout = 300) {
+Test(page, shows_a_reception_from_its_first_object_to_its_registration_and_names_no_patient,
+     .timeout = PATIENCE_S) {
     receiver_t receiver;
     browser_t browser;
     scu_t scu = {.timeout_ms = PATIENCE_MS};
@@ -75,7 +76,7 @@ Test(page, shows_a_reception_from_its_first_object_to_its_registration_and_names
     receiver_clear(&receiver);
 }
 
-Test(page, finds_series_by_a_part_of_the_uid_by_ae_title_and_by_number, .timeout = 300) {
+Test(page, finds_series_by_a_part_of_the_uid_by_ae_title_and_by_number, .timeout = PATIENCE_S) {
     receiver_t receiver;
     browser_t browser;
     scu_t scu = {.timeout_ms = PATIENCE_MS};
@@ -120,7 +121,7 @@ static void replace(const receiver_t *receiver, const browser_t *browser, const 
     free(other);
 }
 
-Test(page, survives_a_restart_of_each_stage_and_shows_what_is_stale_as_stale, .timeout = 300) {
+Test(page, survives_a_restart_of_each_stage_and_shows_what_is_stale_as_stale, .timeout = PATIENCE_S) {
     receiver_t receiver;
     browser_t browser;
     scu_t scu = {.timeout_ms = PATIENCE_MS};
@@ -155,7 +156,7 @@ Test(page, survives_a_restart_of_each_stage_and_shows_what_is_stale_as_stale, .t
     receiver_clear(&receiver);
 }
 
-Test(page, names_patients_only_where_it_is_told_to, .timeout = 300) {
+Test(page, names_patients_only_where_it_is_told_to, .timeout = PATIENCE_S) {
     receiver_t receiver;
     browser_t browser;
     scu_t scu = {.timeout_ms = PATIENCE_MS};

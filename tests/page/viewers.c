@@ -52,7 +52,7 @@ static bool finds_place(void *argument) {
     return false;
 }
 
-Test(viewers, are_bounded_in_number_and_take_nobody_elses_place, .timeout = 180) {
+Test(viewers, are_bounded_in_number_and_take_nobody_elses_place, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int viewers[VIEWERS_MAX], next;
     endpoint_start(&receiver, "viewers-bounded", NULL, NULL);
@@ -75,7 +75,7 @@ Test(viewers, are_bounded_in_number_and_take_nobody_elses_place, .timeout = 180)
     receiver_clear(&receiver);
 }
 
-Test(viewers, who_read_nothing_hold_up_nobody, .timeout = 180) {
+Test(viewers, who_read_nothing_hold_up_nobody, .timeout = PATIENCE_S) {
     receiver_t receiver;
     scu_t scu = {.timeout_ms = PATIENCE_MS};
     endpoint_start(&receiver, "viewers-slow", NULL, NULL);
@@ -89,7 +89,7 @@ Test(viewers, who_read_nothing_hold_up_nobody, .timeout = 180) {
     receiver_clear(&receiver);
 }
 
-Test(viewers, find_series_by_any_text_and_break_nothing_with_it, .timeout = 180) {
+Test(viewers, find_series_by_any_text_and_break_nothing_with_it, .timeout = PATIENCE_S) {
     receiver_t receiver;
     scu_t scu = {.timeout_ms = PATIENCE_MS};
     int status;
@@ -118,7 +118,7 @@ Test(viewers, find_series_by_any_text_and_break_nothing_with_it, .timeout = 180)
     receiver_clear(&receiver);
 }
 
-Test(viewers, get_a_page_that_loads_nothing_and_may_be_framed_nowhere, .timeout = 180) {
+Test(viewers, get_a_page_that_loads_nothing_and_may_be_framed_nowhere, .timeout = PATIENCE_S) {
     receiver_t receiver;
     endpoint_start(&receiver, "viewers-policy", NULL, NULL);
     const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

@@ -13,19 +13,24 @@
 
 /* --- syncing --- */
 
-static void count_call(const char *call) {
+/* Which call it was, and the file. */
+static void note_call(const char *call, int fd) {
     const char *path = getenv("OXIDICOM_TEST_CALLS");
     int file = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
     if (file < 0)
         return;
-    if (REAL(write)(file, call, strlen(call)) < 0)
+    char link[64], target[4096], line[sizeof target + 32];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t size = readlink(link, target, sizeof target);
+    int length = snprintf(line, sizeof line, "%s %.*s\n", call, (int)(size > 0 ? size : 0), target);
+    if (REAL(write)(file, line, (size_t)length) != length)
         abort();
     close(file);
 }
 
-static int sync_with(const char *line, int (*real)(int), int fd) {
+static int sync_with(const char *call, int (*real)(int), int fd) {
     const rule_t *rule;
-    count_call(line);
+    note_call(call, fd);
     if (!fault_begin_at("fsync", fd, &rule))
         return -1;
     int64_t began_at = record_position();
@@ -37,11 +42,11 @@ static int sync_with(const char *line, int (*real)(int), int fd) {
 }
 
 int fsync(int fd) {
-    return sync_with("fsync\n", REAL(fsync), fd);
+    return sync_with("fsync", REAL(fsync), fd);
 }
 
 int fdatasync(int fd) {
-    return sync_with("fdatasync\n", REAL(fdatasync), fd);
+    return sync_with("fdatasync", REAL(fdatasync), fd);
 }
 
 /* --- bytes --- */

@@ -1,6 +1,6 @@
 /* Preloaded into stages by tests: counts, fails, delays and records what they do, and kills them at chosen points.
  *
- * OXIDICOM_TEST_CALLS=FILE: a line for each fsync and fdatasync.
+ * OXIDICOM_TEST_CALLS=FILE: a line for each fsync and fdatasync, with the path of the file.
  *
  * OXIDICOM_TEST_RECORD=FILE: every change of files and folders below FILE's own folder, with the bytes, and every
  * promise of the ring, in order (record.c has the format).

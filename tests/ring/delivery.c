@@ -8,8 +8,7 @@
 #include "tests/ring/ring.h"
 #include "tests/support/pacs.h"
 
-#define OUTAGES     3
-#define PATIENCE_MS 120000
+#define OUTAGES 3
 
 static pacs_t pacs = {.calling_ae = "DELIVERY",
                       .root_uid = "1.2.826.0.1.3680043.9.9999.3.81",
@@ -152,7 +151,7 @@ static void deliver(const broker_kind_t *kind) {
     pacs_await(&pacs, 20, PATIENCE_MS);
     pacs_end(&pacs);
     expect_all_delivered(record);
-    process_stop(worker, SIGTERM, 30000);
+    process_stop(worker, SIGTERM, PATIENCE_MS);
     pacs_begin(&pacs);
     for (int i = 0; i < OUTAGES; i++) {
         pacs_await(&pacs, 10, PATIENCE_MS);
@@ -165,7 +164,7 @@ static void deliver(const broker_kind_t *kind) {
     worker = celery_worker_start(address, kind->name, receiver.root, record, log);
     int tasks = expect_all_delivered(record);
     fprintf(stderr, "%s: %d series, %d tasks\n", kind->name, pacs.series, tasks);
-    process_stop(worker, SIGTERM, 30000);
+    process_stop(worker, SIGTERM, PATIENCE_MS);
     cr_expect_eq(receiver_stop(&receiver), 0);
     receiver_clear(&receiver);
     kind->stop();
@@ -174,14 +173,14 @@ static void deliver(const broker_kind_t *kind) {
     free(log);
 }
 
-Test(delivery, over_rabbitmq_that_is_restarted_under_load_loses_nothing, .timeout = 600) {
+Test(delivery, over_rabbitmq_that_is_restarted_under_load_loses_nothing, .timeout = PATIENCE_S) {
     deliver(&(broker_kind_t){"delivery-amqp", start_rabbitmq, leave_rabbitmq, come_back_rabbitmq, stop_rabbitmq});
 }
 
-Test(delivery, over_redis_that_hangs_and_is_killed_under_load_loses_nothing, .timeout = 600) {
+Test(delivery, over_redis_that_hangs_and_is_killed_under_load_loses_nothing, .timeout = PATIENCE_S) {
     deliver(&(broker_kind_t){"delivery-redis", start_redis, leave_redis, come_back_redis, stop_redis});
 }
 
-Test(delivery, over_a_folder_that_goes_away_under_load_loses_nothing, .timeout = 600) {
+Test(delivery, over_a_folder_that_goes_away_under_load_loses_nothing, .timeout = PATIENCE_S) {
     deliver(&(broker_kind_t){"delivery-folder", start_folder, leave_folder, come_back_folder, stop_folder});
 }

@@ -22,7 +22,7 @@ static void kill_stage(const receiver_t *receiver, const char *stage, int number
     replaced_t r = {receiver, stage, receiver_stage(receiver, stage, number)};
     cr_assert_gt(r.killed, 0);
     kill(r.killed, SIGKILL);
-    cr_assert(await(is_gone, &r, 5000));
+    cr_assert(await(is_gone, &r, PATIENCE_MS));
 }
 
 static int store_one(scu_t *scu, const char *series, int number) {
@@ -32,12 +32,12 @@ static int store_one(scu_t *scu, const char *series, int number) {
     return status;
 }
 
-Test(faults, a_writer_and_the_notifier_killed_in_mid_association_lose_nothing, .timeout = 120) {
+Test(faults, a_writer_and_the_notifier_killed_in_mid_association_lose_nothing, .timeout = PATIENCE_S) {
     const char *series = "1.2.826.0.1.3680043.9.9999.3.70";
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "kills");
     ring_start(&receiver, "kills", (const char *const[]){"OXIDICOM_WRITERS", "2", NULL});
-    scu_t scu = {.timeout_ms = 40000};
+    scu_t scu = {.timeout_ms = PATIENCE_MS};
     cr_assert(scu_associate_mr(&scu, receiver.port, "KILLS", EXPLICIT_LE));
     for (int i = 1; i <= 60; i++) {
         if (i % 10 == 0) {
@@ -64,7 +64,7 @@ Test(faults, a_writer_and_the_notifier_killed_in_mid_association_lose_nothing, .
     receiver_clear(&receiver);
 }
 
-Test(faults, what_was_stored_is_registered_when_the_listener_dies, .timeout = 60) {
+Test(faults, what_was_stored_is_registered_when_the_listener_dies, .timeout = PATIENCE_S) {
     const char *series = "1.2.826.0.1.3680043.9.9999.3.71";
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "listener-dies");
@@ -78,7 +78,7 @@ Test(faults, what_was_stored_is_registered_when_the_listener_dies, .timeout = 60
     receiver_clear(&receiver);
 }
 
-Test(faults, an_aborted_object_is_dropped_alone_and_the_others_are_registered, .timeout = 60) {
+Test(faults, an_aborted_object_is_dropped_alone_and_the_others_are_registered, .timeout = PATIENCE_S) {
     const char *series = "1.2.826.0.1.3680043.9.9999.3.72";
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "aborted");
@@ -97,7 +97,8 @@ Test(faults, an_aborted_object_is_dropped_alone_and_the_others_are_registered, .
     receiver_clear(&receiver);
 }
 
-Test(faults, reception_works_without_rabbitmq_and_nats_and_registrations_arrive_when_it_appears, .timeout = 150) {
+Test(faults, reception_works_without_rabbitmq_and_nats_and_registrations_arrive_when_it_appears,
+     .timeout = PATIENCE_S) {
     const char *series = "1.2.826.0.1.3680043.9.9999.3.73";
     rabbitmq_t late = {0};
     rabbitmq_start(&late); /* to know its port */
@@ -118,7 +119,7 @@ Test(faults, reception_works_without_rabbitmq_and_nats_and_registrations_arrive_
     int total = 0;
     for (int i = 0; i < 3; i++) {
         delivered_t task;
-        cr_assert(queue_await(queue, &task, 30000));
+        cr_assert(queue_await(queue, &task, PATIENCE_MS));
         total += (int)json_integer_value(delivered_argument(&task, "ndicom"));
         delivered_clear(&task);
     }
@@ -132,7 +133,7 @@ Test(faults, reception_works_without_rabbitmq_and_nats_and_registrations_arrive_
     free(nats);
 }
 
-Test(faults, the_journal_keeps_registrations_over_a_restart_of_everything, .timeout = 120) {
+Test(faults, the_journal_keeps_registrations_over_a_restart_of_everything, .timeout = PATIENCE_S) {
     const char *series = "1.2.826.0.1.3680043.9.9999.3.74";
     char *nobody = text_of("amqp://127.0.0.1:%d", free_port());
     receiver_t receiver;
@@ -141,7 +142,7 @@ Test(faults, the_journal_keeps_registrations_over_a_restart_of_everything, .time
     store_some(&scu, receiver.port, "RESTART", series, 1, 4);
     cr_assert(scu_release(&scu));
     kill(-receiver.launcher, SIGKILL);
-    process_stop(receiver.launcher, SIGKILL, 5000);
+    process_stop(receiver.launcher, SIGKILL, PATIENCE_MS);
     receiver.launcher = 0;
     queue_t *queue = queue_new(rabbitmq_port(), "restart");
     receiver_start(&receiver, (const char *const[]){"OXIDICOM_AMQP_ADDRESS", rabbitmq_address(),

@@ -10,8 +10,7 @@
 #include "tests/ring/upper_layer.h"
 #include "tests/support/senders.h"
 
-#define SERIES      "1.2.826.0.1.3680043.9.9999.3.98"
-#define PATIENCE_MS 60000
+#define SERIES "1.2.826.0.1.3680043.9.9999.3.98"
 
 /* --- stopped ---------------------------------------------------------------------------------------------- */
 
@@ -75,7 +74,7 @@ static void expect_only_file(const receiver_t *receiver, const bytes_t *set) {
     free(path);
 }
 
-Test(hung, writer_loses_its_object_to_another_and_does_no_harm_when_it_goes_on, .timeout = 240) {
+Test(hung, writer_loses_its_object_to_another_and_does_no_harm_when_it_goes_on, .timeout = PATIENCE_S) {
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "hung");
     ring_start(&receiver, "hung", (const char *const[]){"OXIDICOM_WRITERS", "2", NULL});
@@ -138,7 +137,7 @@ static int64_t echo_ms(const receiver_t *receiver) {
     return took;
 }
 
-Test(hung, storage_fills_no_memory_delays_no_echo_and_loses_nothing, .timeout = 400) {
+Test(hung, storage_fills_no_memory_delays_no_echo_and_loses_nothing, .timeout = PATIENCE_S) {
     enum { SENDERS = 8, MOST_KIB = 150 * 1024 };
     const char *wanted = getenv("OXIDICOM_TEST_STALL_MS"); /* 60000 for the long run */
     int64_t stall_ms = wanted ? atoll(wanted) : WRITER_SILENCE_MS + 3000;

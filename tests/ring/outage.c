@@ -22,7 +22,7 @@ static int expect_all_registered(queue_t *queue, const char *id_of_first) {
     int repeated = 0, missing = pacs.series - 1;
     snprintf(ids[1], sizeof ids[1], "%s", id_of_first);
     delivered_t task;
-    while (missing > 0 ? queue_await(queue, &task, 60000) : queue_take(queue, &task)) {
+    while (missing > 0 ? queue_await(queue, &task, PATIENCE_MS) : queue_take(queue, &task)) {
         int number = pacs_number_of(&pacs, json_string_value(delivered_argument(&task, "SeriesInstanceUID")));
         const char *id = json_string_value(json_object_get(task.headers, "id"));
         /* A folder is told from others by 28 bits of the UID's hash: of many thousand series, two may share one. */
@@ -60,7 +60,7 @@ Test(outage, of_rabbitmq_under_load_loses_and_repeats_nothing_and_does_not_slow_
     queue_t *queue = queue_new(broker.port, "outage");
     delivered_t first;
     char id_of_first[64];
-    cr_assert(queue_await(queue, &first, 60000));
+    cr_assert(queue_await(queue, &first, PATIENCE_MS));
     cr_expect_eq(pacs_number_of(&pacs, json_string_value(delivered_argument(&first, "SeriesInstanceUID"))), 1);
     snprintf(id_of_first, sizeof id_of_first, "%s", json_string_value(json_object_get(first.headers, "id")));
     delivered_clear(&first);

@@ -7,8 +7,7 @@
 #include "tests/support/collector.h"
 #include "tests/support/http.h"
 
-#define PATIENCE_MS 60000
-#define WATCHED_MS  600000
+#define WATCHED_MS 600000
 
 /* Whoever has the page open; all that he is told. */
 typedef struct watcher {
@@ -71,7 +70,7 @@ static void expect_no_patient_in_headers(const json_t *cases, queue_t *queue) {
     json_decref(headers);
 }
 
-Test(vectors, are_seen_in_log_spans_metrics_health_page_and_headers_without_any_patient, .timeout = 600) {
+Test(vectors, are_seen_in_log_spans_metrics_health_page_and_headers_without_any_patient, .timeout = PATIENCE_S) {
     json_t *cases = cases_load();
     receiver_t receiver;
     collector_t collector;
@@ -95,12 +94,12 @@ Test(vectors, are_seen_in_log_spans_metrics_health_page_and_headers_without_any_
     expect_no_patient(cases, "HTTP", seen, seen_size, "oxidicom_objects_stored_total{");
     expect_no_patient(cases, "HTTP", seen, seen_size, "\"journal\"");
     expect_no_patient(cases, "the event stream", watcher.heard, strlen(watcher.heard), "registered");
-    char *raw = collector_file(&collector, "raw", &size), *log = file_content(receiver.log, &seen_size);
-    expect_no_patient(cases, "OTLP", raw, size, "C-STORE");
-    expect_no_patient(cases, "OTLP", raw, size, "oxidicom_objects_stored");
+    char *texts = collector_file(&collector, "texts", &size), *log = file_content(receiver.log, &seen_size);
+    expect_no_patient(cases, "OTLP", texts, size, "C-STORE");
+    expect_no_patient(cases, "OTLP", texts, size, "oxidicom_objects_stored");
     expect_no_patient(cases, "the log", log, seen_size, " info ");
     expect_no_patient_in_headers(cases, queue);
-    free(raw);
+    free(texts);
     free(log);
     free(seen);
     free(watcher.heard);

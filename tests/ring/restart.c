@@ -6,9 +6,8 @@
 #include "tests/ring/upper_layer.h"
 #include "tests/support/senders.h"
 
-#define SERIES      "1.2.826.0.1.3680043.9.9999.3.97"
-#define SENDERS     4
-#define PATIENCE_MS 60000
+#define SERIES  "1.2.826.0.1.3680043.9.9999.3.97"
+#define SENDERS 4
 
 /* --- drain ------------------------------------------------------------------------------------------------ */
 
@@ -22,7 +21,8 @@ static void expect_rejected(int port, const char *abstract_syntax) {
     scu_close(&scu);
 }
 
-Test(drain, rejects_newcomers_as_transient_while_an_association_is_open_and_lets_that_finish, .timeout = 120) {
+Test(drain, rejects_newcomers_as_transient_while_an_association_is_open_and_lets_that_finish,
+     .timeout = PATIENCE_S) {
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "drain");
     ring_start(&receiver, "drain", (const char *const[]){"OXIDICOM_DRAIN_TIMEOUT", "60s", NULL});
@@ -114,7 +114,7 @@ static void replace(const receiver_t *receiver, senders_t *senders, const char *
     cr_assert(senders_await_stored(senders, 3, PATIENCE_MS), "nothing is stored after the %s was replaced", stage);
 }
 
-Test(restart, of_each_stage_by_hand_under_load_fails_no_object, .timeout = 300) {
+Test(restart, of_each_stage_by_hand_under_load_fails_no_object, .timeout = PATIENCE_S) {
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "restart");
     ring_start(&receiver, "restart", (const char *const[]){"OXIDICOM_WRITERS", "2", NULL});
@@ -149,7 +149,7 @@ static void scale(const receiver_t *receiver, senders_t *senders, int signal_num
     cr_assert(senders_await_stored(senders, 3, PATIENCE_MS), "nothing is stored with %d writers", writers);
 }
 
-Test(restart, of_the_number_of_writers_under_load_fails_no_object, .timeout = 300) {
+Test(restart, of_the_number_of_writers_under_load_fails_no_object, .timeout = PATIENCE_S) {
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "scaling");
     ring_start(&receiver, "scaling", NULL);

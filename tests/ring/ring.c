@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
+
 /* Criterion runs each test in a process of its own, so that addresses go through the environment. */
 static rabbitmq_t rabbitmq;
 static nats_server_t nats;
@@ -106,7 +108,7 @@ void write_series(const char *folder, const char *series_uid, int first, int cou
 
 void expect_registration(queue_t *queue, const char *series_uid, int ndicom) {
     delivered_t task;
-    cr_assert(queue_await(queue, &task, 20000), "no registration of %s", series_uid);
+    cr_assert(queue_await(queue, &task, PATIENCE_MS), "no registration of %s", series_uid);
     cr_assert_str_eq(json_string_value(delivered_argument(&task, "SeriesInstanceUID")), series_uid);
     cr_assert_eq(json_integer_value(delivered_argument(&task, "ndicom")), ndicom, "%s: %lld", series_uid,
                  (long long)json_integer_value(delivered_argument(&task, "ndicom")));
@@ -116,4 +118,13 @@ void expect_registration(queue_t *queue, const char *series_uid, int ndicom) {
 void expect_no_registration(queue_t *queue) {
     delivered_t task;
     cr_assert_not(queue_await(queue, &task, 300), "one registration too many");
+}
+
+void expect_stored_in_the_end(scu_t *scu, const char *instance, const bytes_t *set) {
+    int status;
+    int64_t end_ms = clock_ms() + PATIENCE_MS;
+    do
+        status = scu_store(scu, 1, MR_STORAGE, instance, set);
+    while (status == 0xA700 && clock_ms() < end_ms);
+    cr_assert_eq(status, 0, "status %04X", (unsigned)status);
 }

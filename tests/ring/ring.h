@@ -33,9 +33,12 @@ const char *instance_of(const char *series_uid, int number);
 /* Writes `count` Part 10 files of a series into the folder, numbered from `first`. */
 void write_series(const char *folder, const char *series_uid, int first, int count, size_t pixels);
 
-/* Takes the next registration from the queue within 20 s and checks series and count. */
+/* Takes the next registration from the queue and checks series and count. */
 void expect_registration(queue_t *queue, const char *series_uid, int ndicom);
 /* That none comes within a moment. */
 void expect_no_registration(queue_t *queue);
+
+/* Stores an object whose receiver may still give it up in OXIDICOM_STORE_TIMEOUT: again, until it is stored. */
+void expect_stored_in_the_end(scu_t *scu, const char *instance, const bytes_t *set);
 
 #endif

@@ -47,7 +47,7 @@ static void expect_clean_answer(const receiver_t *receiver, const char *program,
     char *path = text_of("%s/%s", binaries(), program), *said = text_of("%s/said", receiver->folder);
     char *run = text_of("%s/run", receiver->folder);
     cr_expect_geq(process_run(said, (const char *const[]){"OXIDICOM_RUN_DIR", run, NULL},
-                              (const char *const[]){path, option, NULL}, 30000),
+                              (const char *const[]){path, option, NULL}, PATIENCE_MS),
                   0);
     expect_clean(said);
     free(path);
@@ -65,26 +65,26 @@ static void start(receiver_t *receiver, const char *password) {
     free(progress);
 }
 
-Test(secrets, that_come_in_files_work_and_appear_nowhere, .timeout = 300) {
+Test(secrets, that_come_in_files_work_and_appear_nowhere, .timeout = PATIENCE_S) {
     receiver_t receiver;
     scu_t scu = {0};
     receiver_prepare(&receiver);
     redis_start(&redis, (const char *const[]){"--requirepass", SECRET, NULL});
     nats_server_start_with(&nats, 0, (const char *const[]){"--user", "me", "--pass", SECRET, NULL});
     start(&receiver, SECRET);
-    cr_assert(receiver_logged(&receiver, "connected to the broker", 20000));
-    cr_assert(receiver_logged(&receiver, "connected to NATS", 20000));
+    cr_assert(receiver_logged(&receiver, "connected to the broker", PATIENCE_MS));
+    cr_assert(receiver_logged(&receiver, "connected to NATS", PATIENCE_MS));
     store_some(&scu, receiver.port, "SECRETS", SERIES, 1, 2);
     cr_assert(scu_release(&scu));
-    cr_assert(receiver_logged(&receiver, "series " SERIES " is registered: 2 files", 20000));
+    cr_assert(receiver_logged(&receiver, "series " SERIES " is registered: 2 files", PATIENCE_MS));
     expect_clean_everywhere(&receiver);
     expect_clean_answer(&receiver, "oxidicom", "status");
     expect_clean_answer(&receiver, "oxidicom", "--help");
     expect_clean_answer(&receiver, "oxidicom-notifier", "--help");
     redis_stop(&redis);
     nats_server_stop(&nats);
-    cr_assert(receiver_logged(&receiver, "no connection to the broker", 20000));
-    cr_assert(receiver_logged(&receiver, "the connection to NATS is lost", 20000));
+    cr_assert(receiver_logged(&receiver, "no connection to the broker", PATIENCE_MS));
+    cr_assert(receiver_logged(&receiver, "the connection to NATS is lost", PATIENCE_MS));
     expect_clean_everywhere(&receiver);
     expect_clean_answer(&receiver, "oxidicom", "status");
     cr_expect_eq(receiver_stop(&receiver), 0);
@@ -92,14 +92,14 @@ Test(secrets, that_come_in_files_work_and_appear_nowhere, .timeout = 300) {
     receiver_clear(&receiver);
 }
 
-Test(secrets, that_are_wrong_appear_nowhere, .timeout = 300) {
+Test(secrets, that_are_wrong_appear_nowhere, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     redis_start(&redis, (const char *const[]){"--requirepass", "another", NULL});
     nats_server_start_with(&nats, 0, (const char *const[]){"--user", "me", "--pass", "another", NULL});
     start(&receiver, SECRET);
-    cr_assert(receiver_logged(&receiver, "the broker does not let this user in", 20000));
-    cr_assert(receiver_logged(&receiver, "NATS does not let this user in", 20000));
+    cr_assert(receiver_logged(&receiver, "the broker does not let this user in", PATIENCE_MS));
+    cr_assert(receiver_logged(&receiver, "NATS does not let this user in", PATIENCE_MS));
     expect_clean_everywhere(&receiver);
     expect_clean_answer(&receiver, "oxidicom", "status");
     cr_expect_eq(receiver_stop(&receiver), 0);

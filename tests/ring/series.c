@@ -5,8 +5,6 @@
 
 #include "tests/ring/ring.h"
 
-#define STORE_MS 60000
-
 static pid_t storescu_start(const char *calling_ae, int port, const char *folder) {
     char *text = text_of("%d", port);
     pid_t pid = process_start(NULL, NULL,
@@ -18,7 +16,7 @@ static pid_t storescu_start(const char *calling_ae, int port, const char *folder
 
 static void expect_success(pid_t pid) {
     int status;
-    cr_assert(process_wait(pid, STORE_MS, &status), "it did not end");
+    cr_assert(process_wait(pid, PATIENCE_MS, &status), "it did not end");
     cr_assert_eq(status, 0, "it failed with %d", status);
 }
 
@@ -43,7 +41,7 @@ static bool has_lines(void *argument) {
 /* Waits for the n-th call and returns it. */
 static json_t *recorded_call(const char *path, size_t n) {
     record_t record = {path, n, NULL};
-    cr_assert(await(has_lines, &record, 30000), "the worker has not executed %zu tasks", n);
+    cr_assert(await(has_lines, &record, PATIENCE_MS), "the worker has not executed %zu tasks", n);
     char *line = record.content;
     for (size_t i = 1; i < n; i++)
         line = strchr(line, '\n') + 1;
@@ -105,7 +103,7 @@ static void receive_series(const char *queue, const char *broker, const char *co
         arguments[n] = strcmp(sender[n], "PORT") == 0     ? port
                        : strcmp(sender[n], "FOLDER") == 0 ? folder
                                                           : sender[n];
-    cr_assert_eq(process_run(NULL, NULL, arguments, STORE_MS), 0);
+    cr_assert_eq(process_run(NULL, NULL, arguments, PATIENCE_MS), 0);
     json_t *call = recorded_call(record, 1);
     cr_assert_eq(json_array_size(json_object_get(call, "faults")), 0, "CUBE refuses: %s",
                  json_dumps(json_object_get(call, "faults"), 0));
@@ -114,13 +112,13 @@ static void receive_series(const char *queue, const char *broker, const char *co
     expect_shown(log, call);
     compare_with_sent(&receiver, folder, json_string_value(json_object_get(call, "path")), series, 60);
     json_decref(call);
-    cr_assert(tap_await_done(tap, subject_of(calling_ae, series), 1, 10000));
+    cr_assert(tap_await_done(tap, subject_of(calling_ae, series), 1, PATIENCE_MS));
     lonk_summary_t lonk = tap_summary_of(tap, subject_of(calling_ae, series));
     cr_assert_eq(lonk.last_count, 60);
     cr_assert_eq(lonk.errors, 0);
     cr_assert_null(lonk.disorder, "%s", lonk.disorder);
     cr_assert_eq(receiver_stop(&receiver), 0);
-    process_stop(worker, SIGTERM, 10000);
+    process_stop(worker, SIGTERM, PATIENCE_MS);
     tap_destroy(&tap);
     remove_folder(folder);
     receiver_clear(&receiver);
@@ -131,21 +129,21 @@ static void receive_series(const char *queue, const char *broker, const char *co
     free(port);
 }
 
-Test(series, sent_by_storescu_is_registered_by_a_celery_worker_over_rabbitmq, .timeout = 120) {
+Test(series, sent_by_storescu_is_registered_by_a_celery_worker_over_rabbitmq, .timeout = PATIENCE_S) {
     receive_series("series-storescu", rabbitmq_address(),
                    (const char *const[]){"storescu", "-aet", "STORESCU", "--scan-directories", "127.0.0.1", "PORT",
                                          "FOLDER", NULL},
                    "STORESCU");
 }
 
-Test(series, sent_by_dcmsend_is_registered_by_a_celery_worker_over_a_folder, .timeout = 120) {
+Test(series, sent_by_dcmsend_is_registered_by_a_celery_worker_over_a_folder, .timeout = PATIENCE_S) {
     receive_series("series-dcmsend", NULL,
                    (const char *const[]){"dcmsend", "-aet", "DCMSEND", "--scan-directories", "127.0.0.1", "PORT",
                                          "FOLDER", NULL},
                    "DCMSEND");
 }
 
-Test(series, sent_by_eight_senders_at_once_are_each_registered_once, .timeout = 120) {
+Test(series, sent_by_eight_senders_at_once_are_each_registered_once, .timeout = PATIENCE_S) {
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "eight");
     ring_start(&receiver, "eight", (const char *const[]){"OXIDICOM_WRITERS", "2", NULL});
@@ -163,7 +161,7 @@ Test(series, sent_by_eight_senders_at_once_are_each_registered_once, .timeout = 
     int seen[8] = {0};
     for (int i = 0; i < 8; i++) {
         delivered_t task;
-        cr_assert(queue_await(queue, &task, 20000));
+        cr_assert(queue_await(queue, &task, PATIENCE_MS));
         const char *series = json_string_value(delivered_argument(&task, "SeriesInstanceUID"));
         seen[series[strlen(series) - 1] - '0']++;
         cr_assert_eq(json_integer_value(delivered_argument(&task, "ndicom")), 100);
@@ -179,7 +177,7 @@ Test(series, sent_by_eight_senders_at_once_are_each_registered_once, .timeout = 
     receiver_clear(&receiver);
 }
 
-Test(series, split_over_four_associations_is_registered_when_the_last_one_ends, .timeout = 60) {
+Test(series, split_over_four_associations_is_registered_when_the_last_one_ends, .timeout = PATIENCE_S) {
     const char *series = "1.2.826.0.1.3680043.9.9999.3.4";
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "four");
@@ -197,7 +195,7 @@ Test(series, split_over_four_associations_is_registered_when_the_last_one_ends, 
     receiver_clear(&receiver);
 }
 
-Test(series, sent_twice_replaces_its_files_and_is_registered_twice, .timeout = 60) {
+Test(series, sent_twice_replaces_its_files_and_is_registered_twice, .timeout = PATIENCE_S) {
     const char *series = "1.2.826.0.1.3680043.9.9999.3.2";
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "twice");
@@ -208,7 +206,7 @@ Test(series, sent_twice_replaces_its_files_and_is_registered_twice, .timeout = 6
         store_some(&scu, receiver.port, "TWICE", series, 1, 12);
         cr_assert(scu_release(&scu));
         expect_registration(queue, series, 12);
-        cr_assert(tap_await_done(tap, subject_of("TWICE", series), i + 1, 10000));
+        cr_assert(tap_await_done(tap, subject_of("TWICE", series), i + 1, PATIENCE_MS));
     }
     cr_assert_eq(receiver_files(&receiver), 12);
     expect_no_registration(queue);
@@ -217,14 +215,15 @@ Test(series, sent_twice_replaces_its_files_and_is_registered_twice, .timeout = 6
     receiver_clear(&receiver);
 }
 
-Test(series, are_received_while_others_ask_whether_it_lives, .timeout = 60) {
+Test(series, are_received_while_others_ask_whether_it_lives, .timeout = PATIENCE_S) {
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "echo");
     ring_start(&receiver, "echo", NULL);
     scu_t scu = {0};
     store_some(&scu, receiver.port, "ECHO", "1.2.3.4", 1, 3);
     char *port = text_of("%d", receiver.port);
-    cr_assert_eq(process_run(NULL, NULL, (const char *const[]){"echoscu", "127.0.0.1", port, NULL}, 10000), 0);
+    cr_assert_eq(process_run(NULL, NULL, (const char *const[]){"echoscu", "127.0.0.1", port, NULL}, PATIENCE_MS),
+                 0);
     cr_assert(scu_release(&scu));
     expect_registration(queue, "1.2.3.4", 3);
     free(port);

@@ -5,9 +5,9 @@
 
 #include "common/clock.h"
 #include "tests/ring/ring.h"
+#include "tests/support/patience.h"
 
-#define SERIES      "1.2.826.0.1.3680043.9.9999.3.96"
-#define PATIENCE_MS 60000
+#define SERIES "1.2.826.0.1.3680043.9.9999.3.96"
 /* Longer than any test. */
 #define FOREVER "stall=86400000"
 
@@ -66,7 +66,7 @@ static void stuck_clear(stuck_t *stuck) {
     free(stuck->faults);
 }
 
-Test(stuck, storage_that_keeps_the_loop_of_a_writer_keeps_the_ring_from_no_end, .timeout = 180) {
+Test(stuck, storage_that_keeps_the_loop_of_a_writer_keeps_the_ring_from_no_end, .timeout = PATIENCE_S) {
     stuck_t stuck;
     int64_t took_ms;
     stuck_start(&stuck, "\n", 1, "OXIDICOM_WRITER_OPERATIONS", "1");
@@ -80,7 +80,7 @@ Test(stuck, storage_that_keeps_the_loop_of_a_writer_keeps_the_ring_from_no_end, 
     stuck_clear(&stuck);
 }
 
-Test(stuck, storage_is_named_where_it_keeps_every_writer_until_an_object_is_given_up, .timeout = 180) {
+Test(stuck, storage_is_named_where_it_keeps_every_writer_until_an_object_is_given_up, .timeout = PATIENCE_S) {
     stuck_t stuck;
     setenv("OXIDICOM_WRITER_OPERATIONS", "1", 1);
     stuck_start(&stuck, "\n", 1, "OXIDICOM_STORE_TIMEOUT", "12s");
@@ -94,7 +94,8 @@ Test(stuck, storage_is_named_where_it_keeps_every_writer_until_an_object_is_give
     stuck_clear(&stuck);
 }
 
-Test(stuck, storage_that_keeps_threads_of_a_writer_is_not_waited_for_once_the_listener_has_ended, .timeout = 180) {
+Test(stuck, storage_that_keeps_threads_of_a_writer_is_not_waited_for_once_the_listener_has_ended,
+     .timeout = PATIENCE_S) {
     stuck_t stuck;
     int64_t took_ms;
     /* Slow enough for threads. */

@@ -12,9 +12,6 @@
 #include "tests/ring/tls.h"
 #include "tests/support/certificates.h"
 
-#define LOG_MS       20000
-#define VERY_LONG_MS 120000
-
 /* --- replacing certificates -------------------------------------------------------------------------------- */
 
 /* The receiver's certificate as a new connection sees it: its serial number, to be freed. */
@@ -30,7 +27,7 @@ static char *serial_seen(const tls_site_t *tls) {
 
 static void hang_up(const tls_site_t *tls, const char *said) {
     kill(tls->site.receiver.launcher, SIGHUP); /* which hands it on */
-    cr_assert(receiver_logged(&tls->site.receiver, said, LOG_MS), "%s", said);
+    cr_assert(receiver_logged(&tls->site.receiver, said, PATIENCE_MS), "%s", said);
 }
 
 /* Associations one after the other until the pipe is closed; exits with the number that failed. */
@@ -47,7 +44,7 @@ static pid_t sender_start(const tls_site_t *tls, const int go_on[2]) {
     _exit(failed || number == 0);
 }
 
-Test(tls, takes_new_certificates_on_hup_without_a_failed_association, .timeout = 300) {
+Test(tls, takes_new_certificates_on_hup_without_a_failed_association, .timeout = PATIENCE_S) {
     enum { SENDERS = 4 };
     tls_site_t tls = tls_site_start(NULL);
     int go_on[2];
@@ -66,7 +63,7 @@ Test(tls, takes_new_certificates_on_hup_without_a_failed_association, .timeout =
     close(go_on[1]);
     for (int i = 0; i < SENDERS; i++) {
         int status = -1;
-        cr_assert(process_wait(senders[i], VERY_LONG_MS, &status));
+        cr_assert(process_wait(senders[i], PATIENCE_MS, &status));
         cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "an association failed");
     }
     cr_assert_eq(scu_echo(&open, ECHO_CONTEXT), 0, "what was open goes on");
@@ -81,13 +78,13 @@ static void write_text(const char *path, const char *text) {
     cr_assert(file && fputs(text, file) >= 0 && fclose(file) == 0);
 }
 
-Test(tls, keeps_its_certificates_and_says_so_when_the_new_ones_are_bad, .timeout = 120) {
+Test(tls, keeps_its_certificates_and_says_so_when_the_new_ones_are_bad, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     use_certificate(&tls, "client");
     char *before = serial_seen(&tls);
     write_text(pem(&tls, "site.crt"), "half a file");
     hang_up(&tls, "the TLS certificates from before stay in use");
-    cr_assert(receiver_logged(&tls.site.receiver, "/site.crt\": no start line", LOG_MS));
+    cr_assert(receiver_logged(&tls.site.receiver, "/site.crt\": no start line", PATIENCE_MS));
     char *after = serial_seen(&tls);
     cr_assert_str_eq(before, after);
     cr_assert(stores(&tls, 1));
@@ -96,7 +93,7 @@ Test(tls, keeps_its_certificates_and_says_so_when_the_new_ones_are_bad, .timeout
     tls_site_end(&tls);
 }
 
-Test(tls, forgets_a_ca_that_is_taken_away_also_for_sessions_to_be_resumed, .timeout = 120) {
+Test(tls, forgets_a_ca_that_is_taken_away_also_for_sessions_to_be_resumed, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     use_certificate(&tls, "client");
     scu_t scu = site_associate(&tls.site);
@@ -116,7 +113,7 @@ Test(tls, forgets_a_ca_that_is_taken_away_also_for_sessions_to_be_resumed, .time
 
 /* --- much ---------------------------------------------------------------------------------------------------- */
 
-Test(tls, stores_an_object_of_40_mb, .timeout = 300) {
+Test(tls, stores_an_object_of_40_mb, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     const char *file = pem(&tls, "large.dcm");
     bytes_t set = instance(1, 40 * 1000 * 1000);
@@ -132,7 +129,7 @@ Test(tls, stores_an_object_of_40_mb, .timeout = 300) {
                                 port,
                                 file,
                                 NULL};
-    cr_assert_eq(process_run(NULL, NULL, argv, VERY_LONG_MS), 0);
+    cr_assert_eq(process_run(NULL, NULL, argv, PATIENCE_MS), 0);
     expect_stored(&tls.site, &set);
     free(port);
     bytes_free(&set);
@@ -157,7 +154,7 @@ static scu_t fill_buffer(const tls_site_t *tls, int number, size_t size) {
 }
 
 /* With the buffer full, nothing is read; of 4 MiB two objects take 24 chunks, and the third no more than seven. */
-Test(tls, waits_for_room_in_the_buffer_and_reads_on, .timeout = 300) {
+Test(tls, waits_for_room_in_the_buffer_and_reads_on, .timeout = PATIENCE_S) {
     tls_site_t tls =
         tls_site_start((const char *const[]){"OXIDICOM_BUFFER_SIZE", "4MiB", "RUST_LOG", "debug", NULL});
     use_certificate(&tls, "client");
@@ -166,10 +163,10 @@ Test(tls, waits_for_room_in_the_buffer_and_reads_on, .timeout = 300) {
     scu_t third = site_associate(&tls.site);
     bytes_t set = cut(3, 8 * CHUNK_BYTES + 1);
     cr_assert(scu_send_store(&third, MR_CONTEXT, MR_STORAGE, "1.2.3", &set, 16000));
-    cr_assert(receiver_logged(&tls.site.receiver, "OXIDICOM_BUFFER_SIZE is used up", LOG_MS));
+    cr_assert(receiver_logged(&tls.site.receiver, "OXIDICOM_BUFFER_SIZE is used up", PATIENCE_MS));
     third.timeout_ms = 300;
     cr_assert_not(scu_read(&third), "nothing is stored yet");
-    third.timeout_ms = 30000;
+    third.timeout_ms = PATIENCE_MS;
     site_go_on(&tls.site, "writer");
     expect_response(&first, 0, 0x0001, 1);
     expect_response(&second, 0, 0x0001, 1);
@@ -181,7 +178,7 @@ Test(tls, waits_for_room_in_the_buffer_and_reads_on, .timeout = 300) {
 
 /* --- slow ---------------------------------------------------------------------------------------------------- */
 
-Test(tls, counts_its_handshake_in_the_time_for_the_association, .timeout = 200) {
+Test(tls, counts_its_handshake_in_the_time_for_the_association, .timeout = PATIENCE_S) {
     enum { PEERS = 3 };
     tls_site_t tls = tls_site_start((const char *const[]){"OXIDICOM_HANDSHAKE_TIMEOUT", "8s", NULL});
     scu_t peers[PEERS] = {0};
@@ -199,7 +196,7 @@ Test(tls, counts_its_handshake_in_the_time_for_the_association, .timeout = 200) 
         usleep(500000);
     }
     for (int i = 0; i < PEERS; i++) {
-        peers[i].timeout_ms = 30000;
+        peers[i].timeout_ms = PATIENCE_MS;
         cr_assert(scu_at_end(&peers[i]), "peer %d", i);
         scu_close(&peers[i]);
     }
@@ -209,7 +206,7 @@ Test(tls, counts_its_handshake_in_the_time_for_the_association, .timeout = 200) 
 
 /* --- ends ---------------------------------------------------------------------------------------------------- */
 
-Test(tls, ends_with_close_notify_after_a_release_and_after_an_abort, .timeout = 120) {
+Test(tls, ends_with_close_notify_after_a_release_and_after_an_abort, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     use_certificate(&tls, "client");
     scu_t scu = site_associate(&tls.site);
@@ -224,7 +221,7 @@ Test(tls, ends_with_close_notify_after_a_release_and_after_an_abort, .timeout = 
     tls_site_end(&tls);
 }
 
-Test(tls, answers_a_peer_that_has_closed_its_half, .timeout = 120) {
+Test(tls, answers_a_peer_that_has_closed_its_half, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     use_certificate(&tls, "client");
     scu_t scu = site_associate(&tls.site);
@@ -240,12 +237,12 @@ Test(tls, answers_a_peer_that_has_closed_its_half, .timeout = 120) {
     tls_site_end(&tls);
 }
 
-Test(tls, takes_a_connection_that_ends_without_close_notify_for_closed, .timeout = 120) {
+Test(tls, takes_a_connection_that_ends_without_close_notify_for_closed, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     use_certificate(&tls, "client");
     scu_t scu = site_associate(&tls.site);
     shutdown(scu.fd, SHUT_WR);
-    cr_assert(receiver_logged(&tls.site.receiver, "connection closed by the peer", LOG_MS));
+    cr_assert(receiver_logged(&tls.site.receiver, "connection closed by the peer", PATIENCE_MS));
     cr_assert(scu_at_end(&scu));
     scu_close(&scu);
     cr_assert(stores(&tls, 1));
@@ -253,7 +250,7 @@ Test(tls, takes_a_connection_that_ends_without_close_notify_for_closed, .timeout
 }
 
 /* Bytes that are no record of this session. */
-Test(tls, ends_an_association_whose_records_are_forged, .timeout = 120) {
+Test(tls, ends_an_association_whose_records_are_forged, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     use_certificate(&tls, "client");
     scu_t scu = site_associate(&tls.site);
@@ -262,7 +259,7 @@ Test(tls, ends_an_association_whose_records_are_forged, .timeout = 120) {
     cr_assert_eq(send(scu.fd, forged, sizeof forged - 1, MSG_NOSIGNAL), (ssize_t)sizeof forged - 1);
     cr_assert_not(scu_read(&scu));
     scu_close(&scu);
-    cr_assert(receiver_logged(&tls.site.receiver, "connection lost", LOG_MS));
+    cr_assert(receiver_logged(&tls.site.receiver, "connection lost", PATIENCE_MS));
     cr_assert(stores(&tls, 1));
     tls_site_end(&tls);
 }

@@ -8,9 +8,9 @@
 #include "common/settings.h"
 #include "tests/ring/tls.h"
 #include "tests/support/certificates.h"
+#include "tests/support/patience.h"
 
 #define WITH(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define LOG_MS    20000
 
 /* --- client certificates ----------------------------------------------------------------------------------- */
 
@@ -23,12 +23,12 @@ static int storescu(const tls_site_t *tls, const char *const *options, const cha
     argv[count++] = "127.0.0.1";
     argv[count++] = port;
     argv[count++] = file;
-    int status = process_run(NULL, NULL, argv, 60000);
+    int status = process_run(NULL, NULL, argv, PATIENCE_MS);
     free(port);
     return status;
 }
 
-Test(tls, stores_for_a_peer_with_a_good_certificate_and_refuses_others, .timeout = 300) {
+Test(tls, stores_for_a_peer_with_a_good_certificate_and_refuses_others, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     const receiver_t *receiver = &tls.site.receiver;
     const char *ca = pem(&tls, "ca.crt"), *file = pem(&tls, "instance.dcm");
@@ -36,23 +36,23 @@ Test(tls, stores_for_a_peer_with_a_good_certificate_and_refuses_others, .timeout
     part10_write(file, EXPLICIT_LE, MR_STORAGE, "1.2.3", &set);
     cr_assert_neq(storescu(&tls, WITH("+tla", "+cf", ca), file), 0);
     cr_assert(receiver_logged(
-        receiver, "is refused: it sent no client certificate, and OXIDICOM_TLS_CLIENT is required", LOG_MS));
+        receiver, "is refused: it sent no client certificate, and OXIDICOM_TLS_CLIENT is required", PATIENCE_MS));
     cr_assert_neq(
         storescu(&tls, WITH("+tls", pem(&tls, "stranger.key"), pem(&tls, "stranger.crt"), "+cf", ca), file), 0);
     cr_assert(receiver_logged(receiver,
                               "is refused: its client certificate /CN=stranger, issued by /CN=other-ca, does not "
                               "verify: unable to get local issuer certificate",
-                              LOG_MS));
+                              PATIENCE_MS));
     cr_assert_eq(receiver_files(receiver), 0);
     cr_assert_eq(storescu(&tls, WITH("+tls", pem(&tls, "client.key"), pem(&tls, "client.crt"), "+cf", ca), file),
                  0);
     expect_stored(&tls.site, &set);
-    cr_assert(receiver_logged(receiver, "client certificate /CN=client", LOG_MS));
+    cr_assert(receiver_logged(receiver, "client certificate /CN=client", PATIENCE_MS));
     bytes_free(&set);
     tls_site_end(&tls);
 }
 
-Test(tls, tells_a_refused_peer_by_an_alert_and_not_by_a_reset, .timeout = 120) {
+Test(tls, tells_a_refused_peer_by_an_alert_and_not_by_a_reset, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     scu_t scu = {0};
     /* With TLS 1.3 a client takes the handshake for done, and has sent its request before it hears. */
@@ -67,7 +67,7 @@ Test(tls, tells_a_refused_peer_by_an_alert_and_not_by_a_reset, .timeout = 120) {
     tls_site_end(&tls);
 }
 
-Test(tls, checks_an_optional_certificate_only_when_one_is_sent, .timeout = 120) {
+Test(tls, checks_an_optional_certificate_only_when_one_is_sent, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(WITH("OXIDICOM_TLS_CLIENT", "optional"));
     use_certificate(&tls, NULL);
     cr_assert(stores(&tls, 1));
@@ -78,7 +78,7 @@ Test(tls, checks_an_optional_certificate_only_when_one_is_sent, .timeout = 120) 
     tls_site_end(&tls);
 }
 
-Test(tls, asks_for_no_certificate_when_told_so_or_without_a_ca, .timeout = 120) {
+Test(tls, asks_for_no_certificate_when_told_so_or_without_a_ca, .timeout = PATIENCE_S) {
     for (int told = 0; told < 2; told++) {
         tls_site_t tls =
             tls_site_start(told ? WITH("OXIDICOM_TLS_CLIENT", "none") : WITH("OXIDICOM_TLS_CA", UNSET));
@@ -91,18 +91,18 @@ Test(tls, asks_for_no_certificate_when_told_so_or_without_a_ca, .timeout = 120) 
 }
 
 /* A stranger that broke off because it does not know the receiver's CA. */
-Test(tls, says_so_when_a_peer_refuses_the_certificate_of_the_receiver, .timeout = 120) {
+Test(tls, says_so_when_a_peer_refuses_the_certificate_of_the_receiver, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     scu_use_tls(NULL, NULL, pem(&tls, "other-ca.crt"));
     cr_assert_not(stores(&tls, 1));
     cr_assert(receiver_logged(&tls.site.receiver,
-                              "is refused: it broke off the TLS handshake: tlsv1 alert unknown ca", LOG_MS));
+                              "is refused: it broke off the TLS handshake: tlsv1 alert unknown ca", PATIENCE_MS));
     tls_site_end(&tls);
 }
 
 /* --- the profile ------------------------------------------------------------------------------------------- */
 
-Test(tls, speaks_tls_1_2_and_1_3_with_forward_secrecy_and_nothing_less, .timeout = 120) {
+Test(tls, speaks_tls_1_2_and_1_3_with_forward_secrecy_and_nothing_less, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     static const struct {
         int version;
@@ -127,11 +127,11 @@ Test(tls, speaks_tls_1_2_and_1_3_with_forward_secrecy_and_nothing_less, .timeout
         cr_assert_eq(stores(&tls, 1), offers[i].good, "version %x, %s", (unsigned)offers[i].version,
                      offers[i].ciphers);
     }
-    cr_assert(receiver_logged(&tls.site.receiver, "the TLS handshake failed: ", LOG_MS));
+    cr_assert(receiver_logged(&tls.site.receiver, "the TLS handshake failed: ", PATIENCE_MS));
     tls_site_end(&tls);
 }
 
-Test(tls, does_not_renegotiate, .timeout = 120) {
+Test(tls, does_not_renegotiate, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     SSL_CTX_set_max_proto_version(use_certificate(&tls, "client"), TLS1_2_VERSION);
     scu_t scu = site_associate(&tls.site);
@@ -144,7 +144,7 @@ Test(tls, does_not_renegotiate, .timeout = 120) {
 }
 
 /* Resumption skips the certificates, so it needs to know whose session it is. */
-Test(tls, lets_a_verified_peer_resume_its_session, .timeout = 120) {
+Test(tls, lets_a_verified_peer_resume_its_session, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     use_certificate(&tls, "client");
     scu_t scu = site_associate(&tls.site);
@@ -160,7 +160,7 @@ Test(tls, lets_a_verified_peer_resume_its_session, .timeout = 120) {
 
 /* --- the wrong protocol ------------------------------------------------------------------------------------ */
 
-Test(tls, names_a_peer_that_speaks_plain_dicom_on_the_port_for_tls_and_closes, .timeout = 120) {
+Test(tls, names_a_peer_that_speaks_plain_dicom_on_the_port_for_tls_and_closes, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     scu_t scu = {0};
     cr_assert(scu_connect(&scu, tls.site.receiver.port));
@@ -171,24 +171,25 @@ Test(tls, names_a_peer_that_speaks_plain_dicom_on_the_port_for_tls_and_closes, .
     scu_close(&scu);
     bytes_free(&rq);
     cr_assert(receiver_logged(&tls.site.receiver, "is refused: plain DICOM on the port for TLS (OXIDICOM_TLS_PORT)",
-                              LOG_MS));
+                              PATIENCE_MS));
     tls_site_end(&tls);
 }
 
-Test(tls, names_a_peer_that_speaks_tls_on_the_port_for_plain_dicom, .timeout = 120) {
+Test(tls, names_a_peer_that_speaks_tls_on_the_port_for_plain_dicom, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     scu_t scu = {0};
     use_certificate(&tls, "client");
     cr_assert_not(scu_connect(&scu, tls.plain_port));
     cr_assert(receiver_logged(&tls.site.receiver,
-                              "a TLS handshake instead of a PDU: is it TLS on the port for plain DICOM?", LOG_MS));
+                              "a TLS handshake instead of a PDU: is it TLS on the port for plain DICOM?",
+                              PATIENCE_MS));
     scu_use_plain();
     cr_assert(scu_associate_mr(&scu, tls.plain_port, "PLAIN", EXPLICIT_LE), "plain DICOM goes on beside TLS");
     cr_assert(scu_release(&scu));
     tls_site_end(&tls);
 }
 
-Test(tls, names_those_of_one_kind_once_in_a_second, .timeout = 120) {
+Test(tls, names_those_of_one_kind_once_in_a_second, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     for (int i = 0; i < 50; i++) {
         scu_t scu = {0};
@@ -196,12 +197,12 @@ Test(tls, names_those_of_one_kind_once_in_a_second, .timeout = 120) {
         cr_assert(scu_send(&scu, "GET / HTTP/1.0\r\n\r\n", 18) && scu_at_end(&scu));
         scu_close(&scu);
     }
-    cr_assert(receiver_logged(&tls.site.receiver, "something that is no TLS", LOG_MS));
+    cr_assert(receiver_logged(&tls.site.receiver, "something that is no TLS", PATIENCE_MS));
     cr_assert_leq(receiver_times_logged(&tls.site.receiver, "something that is no TLS"), 10);
     tls_site_end(&tls);
 }
 
-Test(tls, says_nothing_about_probes_that_only_connect, .timeout = 120) {
+Test(tls, says_nothing_about_probes_that_only_connect, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     scu_t probe = {0};
     cr_assert(scu_connect(&probe, tls.site.receiver.port));
@@ -213,7 +214,7 @@ Test(tls, says_nothing_about_probes_that_only_connect, .timeout = 120) {
     tls_site_end(&tls);
 }
 
-Test(tls, can_be_all_that_is_served, .timeout = 120) {
+Test(tls, can_be_all_that_is_served, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(WITH("OXIDICOM_LISTENER_PORT", "0"));
     cr_assert_not(await_port(tls.plain_port, 100));
     use_certificate(&tls, "client");
@@ -234,8 +235,8 @@ static char *refused_start(const char *folder, const char *const *settings) {
         environment[7 + i] = settings[i + 1];
     }
     unlink(log);
-    cr_assert_eq(process_run(log, environment, (const char *const[]){program, NULL}, 20000), EXIT_SETTINGS, "%s",
-                 settings[1]);
+    cr_assert_eq(process_run(log, environment, (const char *const[]){program, NULL}, PATIENCE_MS), EXIT_SETTINGS,
+                 "%s", settings[1]);
     size_t size;
     char *said = file_content(log, &size);
     free(log);
@@ -261,10 +262,10 @@ static void encrypt_key(const tls_site_t *tls) {
                                 "-out",
                                 pem(tls, "locked.key"),
                                 NULL};
-    cr_assert_eq(process_run(NULL, NULL, argv, 60000), 0);
+    cr_assert_eq(process_run(NULL, NULL, argv, PATIENCE_MS), 0);
 }
 
-Test(tls, names_the_setting_the_value_and_the_reason_when_it_can_not_start, .timeout = 120) {
+Test(tls, names_the_setting_the_value_and_the_reason_when_it_can_not_start, .timeout = PATIENCE_S) {
     tls_site_t tls = {.folder = temporary_folder("tls-bad")};
     certificates_ca(tls.folder, "site");
     certificates_ca(tls.folder, "other");
@@ -324,7 +325,7 @@ static bool listens_at_another_address(int port) {
     return listens;
 }
 
-Test(tls, is_spoken_at_the_one_address_that_is_named, .timeout = 120) {
+Test(tls, is_spoken_at_the_one_address_that_is_named, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start((const char *const[]){"OXIDICOM_LISTENER_ADDRESS", "127.0.0.1", NULL});
     use_certificate(&tls, "client");
     cr_expect(stores(&tls, 1));

@@ -24,10 +24,10 @@ site_t site_start_with(const char *const *settings) {
 void site_end(site_t *site) {
     cr_assert_eq(receiver_stage(&site->receiver, "listener", 0), site->listener, "the listener died");
     kill(site->receiver.launcher, SIGTERM);
-    cr_assert(receiver_logged(&site->receiver, "launcher: listener has ended", 20000));
+    cr_assert(receiver_logged(&site->receiver, "launcher: listener has ended", PATIENCE_MS));
     /* The other stages take a second to drain, which is not what is tested. */
     kill(-site->receiver.launcher, SIGKILL);
-    process_stop(site->receiver.launcher, SIGKILL, 5000);
+    process_stop(site->receiver.launcher, SIGKILL, PATIENCE_MS);
     site->receiver.launcher = 0;
     receiver_clear(&site->receiver);
 }
@@ -109,7 +109,7 @@ void expect_stored(const site_t *site, const bytes_t *set) {
 
 void expect_stored_soon(const site_t *site, const bytes_t *set) {
     awaited_set_t awaited = {site->receiver.root, set};
-    cr_assert(await(has_set, &awaited, 5000), "no file has the data set as it was sent");
+    cr_assert(await(has_set, &awaited, PATIENCE_MS), "no file has the data set as it was sent");
 }
 
 typedef struct awaited_files {
@@ -127,7 +127,7 @@ static bool has_files(void *argument) {
 
 void expect_files(const site_t *site, size_t count) {
     awaited_files_t awaited = {site->receiver.root, count};
-    cr_assert(await(has_files, &awaited, 5000), "%zu files, not %zu", walk.count, count);
+    cr_assert(await(has_files, &awaited, PATIENCE_MS), "%zu files, not %zu", walk.count, count);
 }
 
 void expect_response(scu_t *scu, int status, uint16_t field, uint16_t message_id) {

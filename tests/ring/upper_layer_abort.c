@@ -86,7 +86,7 @@ static scu_t within_an_object(const site_t *site, const bytes_t *set) {
     return scu;
 }
 
-Test(aborts, answer_what_must_not_come_before_an_association, .timeout = 60) {
+Test(aborts, answer_what_must_not_come_before_an_association, .timeout = PATIENCE_S) {
     site_t site = site_start();
     bytes_t set = instance(1, 500);
     EACH(BEFORE_AN_ASSOCIATION, v) {
@@ -99,7 +99,7 @@ Test(aborts, answer_what_must_not_come_before_an_association, .timeout = 60) {
     site_end(&site);
 }
 
-Test(aborts, answer_what_must_not_come_on_an_association, .timeout = 60) {
+Test(aborts, answer_what_must_not_come_on_an_association, .timeout = PATIENCE_S) {
     site_t site = site_start();
     bytes_t set = instance(1, 500);
     EACH(ON_AN_ASSOCIATION, v) {
@@ -115,7 +115,7 @@ Test(aborts, answer_what_must_not_come_on_an_association, .timeout = 60) {
     site_end(&site);
 }
 
-Test(aborts, within_an_object_leave_nothing_of_it, .timeout = 60) {
+Test(aborts, within_an_object_leave_nothing_of_it, .timeout = PATIENCE_S) {
     static const violation_t within[] = {
         {"PDU with a byte behind its last PDV", INVALID, BYTES("\4\0\0\0\0\11\0\0\0\4\1\0xyz")},
         {"command within a data set", UNEXPECTED, BYTES("\4\0\0\0\0\7\0\0\0\3\1\3x")},
@@ -138,7 +138,7 @@ Test(aborts, within_an_object_leave_nothing_of_it, .timeout = 60) {
     site_end(&site);
 }
 
-Test(aborts, answer_a_command_set_longer_than_any_legal_one, .timeout = 60) {
+Test(aborts, answer_a_command_set_longer_than_any_legal_one, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = site_associate(&site);
     static const uint8_t zeros[20000];
@@ -159,7 +159,7 @@ static bool ends_with_an_item(const bytes_t *rq, size_t size) {
     return at == size;
 }
 
-Test(aborts, answer_a_request_cut_off_within_an_item, .timeout = 60) {
+Test(aborts, answer_a_request_cut_off_within_an_item, .timeout = PATIENCE_S) {
     static const scu_context_t context = {1, MR_STORAGE, {EXPLICIT_LE, IMPLICIT_LE}};
     site_t site = site_start();
     bytes_t rq = scu_associate_rq(&(scu_request_t){.contexts = &context, .contexts_count = 1}),
@@ -183,7 +183,7 @@ Test(aborts, answer_a_request_cut_off_within_an_item, .timeout = 60) {
 }
 
 /* The state of PS3.8 that waits for the last answers before the A-RELEASE-RP. */
-Test(aborts, answer_what_comes_behind_a_release_request_and_the_pending_object_is_kept, .timeout = 60) {
+Test(aborts, answer_what_comes_behind_a_release_request_and_the_pending_object_is_kept, .timeout = PATIENCE_S) {
     static const violation_t behind[] = {
         {"P-DATA", UNEXPECTED, BYTES("\4\0\0\0\0\7\0\0\0\3\1\3x")},
         {"second A-RELEASE-RQ", UNEXPECTED, BYTES("\5\0\0\0\0\4\0\0\0\0")},

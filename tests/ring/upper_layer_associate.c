@@ -24,7 +24,7 @@ static scu_request_t request_with(const scu_context_t *contexts, size_t count) {
     return (scu_request_t){.contexts = contexts, .contexts_count = count};
 }
 
-Test(associations, of_another_protocol_version_or_application_context_are_rejected, .timeout = 60) {
+Test(associations, of_another_protocol_version_or_application_context_are_rejected, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_request_t request = request_with(&MR, 1);
     request.protocol_version = 2;
@@ -43,7 +43,7 @@ Test(associations, of_another_protocol_version_or_application_context_are_reject
     site_end(&site);
 }
 
-Test(associations, without_an_accepted_context_are_accepted_and_can_be_released, .timeout = 60) {
+Test(associations, without_an_accepted_context_are_accepted_and_can_be_released, .timeout = PATIENCE_S) {
     static const scu_context_t contexts[] = {
         {1, "1.2.3.4.5", {EXPLICIT_LE}}, {3, MR_STORAGE, {"1.2.3"}}, {5, MR_STORAGE, {NULL}}};
     site_t site = site_start();
@@ -60,7 +60,7 @@ Test(associations, without_an_accepted_context_are_accepted_and_can_be_released,
     site_end(&site);
 }
 
-Test(associations, take_uids_padded_with_spaces, .timeout = 60) {
+Test(associations, take_uids_padded_with_spaces, .timeout = PATIENCE_S) {
     static const scu_context_t context = {1, MR_STORAGE " ", {EXPLICIT_LE "  "}};
     site_t site = site_start();
     scu_t scu = {0};
@@ -76,7 +76,7 @@ Test(associations, take_uids_padded_with_spaces, .timeout = 60) {
     site_end(&site);
 }
 
-Test(associations, with_two_contexts_of_one_id_use_the_first, .timeout = 60) {
+Test(associations, with_two_contexts_of_one_id_use_the_first, .timeout = PATIENCE_S) {
     static const scu_context_t contexts[] = {{1, MR_STORAGE, {EXPLICIT_LE}}, {1, CT_STORAGE, {IMPLICIT_LE}}};
     site_t site = site_start();
     scu_t scu = {0};
@@ -91,7 +91,7 @@ Test(associations, with_two_contexts_of_one_id_use_the_first, .timeout = 60) {
     site_end(&site);
 }
 
-Test(associations, with_more_than_128_contexts_are_accepted, .timeout = 60) {
+Test(associations, with_more_than_128_contexts_are_accepted, .timeout = PATIENCE_S) {
     scu_context_t contexts[300];
     for (size_t i = 0; i < 300; i++)
         contexts[i] = (scu_context_t){(uint8_t)(2 * i + 1), MR_STORAGE, {EXPLICIT_LE, IMPLICIT_LE}};
@@ -111,7 +111,7 @@ Test(associations, with_more_than_128_contexts_are_accepted, .timeout = 60) {
 }
 
 /* Asynchronous operations, role selection, extended negotiation, user identity, and one of the future. */
-Test(associations, with_user_items_of_all_kinds_are_accepted, .timeout = 60) {
+Test(associations, with_user_items_of_all_kinds_are_accepted, .timeout = PATIENCE_S) {
     static const char items[] = "\x53\0\0\4\0\0\0\0"
                                 "\x54\0\0\11\0\5"
                                 "1.2.3"
@@ -137,7 +137,7 @@ Test(associations, with_user_items_of_all_kinds_are_accepted, .timeout = 60) {
 }
 
 /* The request in segments of one byte, and the first message right behind it, before the answer. */
-Test(associations, are_served_however_their_first_bytes_arrive, .timeout = 60) {
+Test(associations, are_served_however_their_first_bytes_arrive, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_request_t request = request_with(&MR, 1);
     bytes_t rq = scu_associate_rq(&request), echo = scu_echo_command(9);
@@ -157,7 +157,7 @@ Test(associations, are_served_however_their_first_bytes_arrive, .timeout = 60) {
 
 /* --- release ----------------------------------------------------------------------------------------------- */
 
-Test(associations, are_released_after_the_answer_to_a_pending_store, .timeout = 60) {
+Test(associations, are_released_after_the_answer_to_a_pending_store, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = site_associate(&site);
     bytes_t set = instance(1, 500);
@@ -175,7 +175,7 @@ Test(associations, are_released_after_the_answer_to_a_pending_store, .timeout = 
     site_end(&site);
 }
 
-Test(associations, are_released_whatever_the_request_has_in_its_reserved_bytes, .timeout = 60) {
+Test(associations, are_released_whatever_the_request_has_in_its_reserved_bytes, .timeout = PATIENCE_S) {
     static const struct {
         const char *body;
         size_t size;
@@ -192,7 +192,7 @@ Test(associations, are_released_whatever_the_request_has_in_its_reserved_bytes, 
     site_end(&site);
 }
 
-Test(associations, that_are_released_within_an_object_leave_nothing_of_it, .timeout = 60) {
+Test(associations, that_are_released_within_an_object_leave_nothing_of_it, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = site_associate(&site);
     bytes_t set = instance(1, 300000), command = scu_store_command(MR_STORAGE, "1.2.3", 1);

@@ -29,7 +29,7 @@ static site_t start_with_queue(const char *queue) {
 
 /* --- within something -------------------------------------------------------------------------------------- */
 
-Test(ends, within_an_object_drop_it_alone_and_the_others_are_registered, .timeout = 60) {
+Test(ends, within_an_object_drop_it_alone_and_the_others_are_registered, .timeout = PATIENCE_S) {
     queue_t *queue = queue_new(rabbitmq_port(), "ends");
     site_t site = start_with_queue("ends");
     for (size_t i = 0; i < WAYS_COUNT; i++) {
@@ -53,7 +53,7 @@ Test(ends, within_an_object_drop_it_alone_and_the_others_are_registered, .timeou
 }
 
 /* How much of a message has been sent: within a PDU's header, a PDV's, a command, before and within a data set. */
-Test(ends, anywhere_within_a_message_leave_nothing, .timeout = 60) {
+Test(ends, anywhere_within_a_message_leave_nothing, .timeout = PATIENCE_S) {
     site_t site = site_start();
     bytes_t set = instance(1, 500), command = scu_store_command(MR_STORAGE, "1.2.3", 1), pdvs = {0};
     scu_add_pdv(&pdvs, MR_CONTEXT, LAST_COMMAND, command.at, command.size);
@@ -79,7 +79,7 @@ Test(ends, anywhere_within_a_message_leave_nothing, .timeout = 60) {
 }
 
 /* The length is believed only as far as bytes come. */
-Test(ends, of_a_pdu_that_claims_4_gib_leave_nothing, .timeout = 60) {
+Test(ends, of_a_pdu_that_claims_4_gib_leave_nothing, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = site_associate(&site);
     bytes_t set = instance(1, 300000), command = scu_store_command(MR_STORAGE, "1.2.3", 1);
@@ -98,7 +98,7 @@ Test(ends, of_a_pdu_that_claims_4_gib_leave_nothing, .timeout = 60) {
 /* --- before anything --------------------------------------------------------------------------------------- */
 
 /* Health probes of load balancers: they must not fill the log with warnings. */
-Test(ends, without_a_byte_are_served_in_silence, .timeout = 60) {
+Test(ends, without_a_byte_are_served_in_silence, .timeout = PATIENCE_S) {
     site_t site = site_start();
     bytes_t set = instance(1, 500);
     for (size_t i = 0; i < 40; i++) {
@@ -117,7 +117,7 @@ Test(ends, without_a_byte_are_served_in_silence, .timeout = 60) {
 }
 
 /* PS3.8 table 9-10: an A-ABORT is not answered by one. */
-Test(ends, by_an_abort_before_the_request_are_closed_without_an_answer, .timeout = 60) {
+Test(ends, by_an_abort_before_the_request_are_closed_without_an_answer, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = {0};
     cr_assert(scu_connect(&scu, site.receiver.port));
@@ -133,7 +133,7 @@ Test(ends, by_an_abort_before_the_request_are_closed_without_an_answer, .timeout
 
 /* --- while an answer is pending ---------------------------------------------------------------------------- */
 
-Test(ends, while_an_answer_is_pending_lose_no_object, .timeout = 60) {
+Test(ends, while_an_answer_is_pending_lose_no_object, .timeout = PATIENCE_S) {
     queue_t *queue = queue_new(rabbitmq_port(), "pending");
     site_t site = start_with_queue("pending");
     for (size_t i = 0; i < WAYS_COUNT; i++) {
@@ -162,7 +162,7 @@ Test(ends, while_an_answer_is_pending_lose_no_object, .timeout = 60) {
 }
 
 /* A peer that has said all may close its half at once. */
-Test(ends, of_the_peers_half_leave_the_pending_answers_to_be_sent, .timeout = 60) {
+Test(ends, of_the_peers_half_leave_the_pending_answers_to_be_sent, .timeout = PATIENCE_S) {
     site_t site = site_start();
     for (int released = 0; released < 2; released++) {
         scu_t scu = site_associate(&site);
@@ -187,7 +187,7 @@ Test(ends, of_the_peers_half_leave_the_pending_answers_to_be_sent, .timeout = 60
 }
 
 /* The answer to what was whole comes; what was not goes. */
-Test(ends, of_the_peers_half_within_the_next_object_drop_that_one_alone, .timeout = 60) {
+Test(ends, of_the_peers_half_within_the_next_object_drop_that_one_alone, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = site_associate(&site);
     bytes_t set = instance(1, 300000), command = scu_store_command(MR_STORAGE, "1.2.4", 2);

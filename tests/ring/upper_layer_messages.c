@@ -18,7 +18,7 @@ static void add_pdvs(bytes_t *pdvs, uint8_t command, const bytes_t *bytes, size_
     }
 }
 
-Test(messages, in_fragments_of_one_byte_are_stored, .timeout = 60) {
+Test(messages, in_fragments_of_one_byte_are_stored, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = site_associate(&site);
     bytes_t set = instance(1, 300), command = scu_store_command(MR_STORAGE, "1.2.3", 7);
@@ -34,7 +34,7 @@ Test(messages, in_fragments_of_one_byte_are_stored, .timeout = 60) {
     site_end(&site);
 }
 
-Test(messages, with_command_and_data_set_in_one_pdu_are_stored, .timeout = 60) {
+Test(messages, with_command_and_data_set_in_one_pdu_are_stored, .timeout = PATIENCE_S) {
     static const size_t steps[] = {1, 7, 100000};
     site_t site = site_start();
     scu_t scu = site_associate(&site);
@@ -54,7 +54,7 @@ Test(messages, with_command_and_data_set_in_one_pdu_are_stored, .timeout = 60) {
 }
 
 /* Legal, and how a sender ends a message whose length it does not know beforehand. */
-Test(messages, that_end_with_an_empty_pdv_are_stored, .timeout = 60) {
+Test(messages, that_end_with_an_empty_pdv_are_stored, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = site_associate(&site);
     bytes_t set = instance(1, 500), command = scu_store_command(MR_STORAGE, "1.2.3", 8);
@@ -77,7 +77,7 @@ Test(messages, that_end_with_an_empty_pdv_are_stored, .timeout = 60) {
 /* More than the listener leaves unanswered at once, so that it has to stop reading and to go on. */
 #define BACK_TO_BACK 80
 
-Test(messages, sent_back_to_back_without_waiting_are_each_answered_once, .timeout = 60) {
+Test(messages, sent_back_to_back_without_waiting_are_each_answered_once, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = site_associate(&site);
     bytes_t all = {0};
@@ -104,7 +104,7 @@ Test(messages, sent_back_to_back_without_waiting_are_each_answered_once, .timeou
     site_end(&site);
 }
 
-Test(messages, echoes_between_stores_are_answered, .timeout = 60) {
+Test(messages, echoes_between_stores_are_answered, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = site_associate(&site);
     bytes_t set = instance(1, 500);
@@ -120,7 +120,7 @@ Test(messages, echoes_between_stores_are_answered, .timeout = 60) {
     site_end(&site);
 }
 
-Test(messages, have_any_message_id, .timeout = 60) {
+Test(messages, have_any_message_id, .timeout = PATIENCE_S) {
     static const uint16_t ids[] = {0, 1, 255, 256, 32768, 65535};
     site_t site = site_start();
     scu_t scu = site_associate(&site);
@@ -153,7 +153,7 @@ static void send_command(scu_t *scu, uint16_t field, uint16_t message_id, const 
     bytes_free(&command);
 }
 
-Test(messages, of_other_services_are_drained_and_answered_0211, .timeout = 60) {
+Test(messages, of_other_services_are_drained_and_answered_0211, .timeout = PATIENCE_S) {
     static const struct {
         uint16_t field;
         bool has_data_set;
@@ -180,7 +180,7 @@ Test(messages, of_other_services_are_drained_and_answered_0211, .timeout = 60) {
 }
 
 /* PS3.7 9.3.2.3: a C-CANCEL has no response. Nor has a response. */
-Test(messages, that_ask_for_no_answer_get_none, .timeout = 60) {
+Test(messages, that_ask_for_no_answer_get_none, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = site_associate(&site);
     bytes_t set = instance(1, 500);
@@ -196,7 +196,7 @@ Test(messages, that_ask_for_no_answer_get_none, .timeout = 60) {
     site_end(&site);
 }
 
-Test(messages, with_a_sop_class_not_of_the_context_are_answered_0122, .timeout = 60) {
+Test(messages, with_a_sop_class_not_of_the_context_are_answered_0122, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = site_associate(&site);
     bytes_t set = instance(1, 50000);
@@ -210,7 +210,7 @@ Test(messages, with_a_sop_class_not_of_the_context_are_answered_0122, .timeout =
     site_end(&site);
 }
 
-Test(messages, that_store_no_data_set_are_answered_c000, .timeout = 60) {
+Test(messages, that_store_no_data_set_are_answered_c000, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = site_associate(&site);
     bytes_t command = scu_command(C_STORE, MR_STORAGE, 5, false), set = instance(1, 500);
@@ -269,7 +269,7 @@ static void expect_taken(site_t *site, bytes_t command, const char *what) {
     bytes_free(&command);
 }
 
-Test(messages, with_unusual_command_sets_are_stored, .timeout = 60) {
+Test(messages, with_unusual_command_sets_are_stored, .timeout = PATIENCE_S) {
     site_t site = site_start();
     expect_taken(&site, store_command(0, "", 0, true), "Move Originator, group length 0");
     expect_taken(&site, store_command(60000, "\0", 1, false), "group length too long, padded with NUL");

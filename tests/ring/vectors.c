@@ -110,7 +110,7 @@ static bool compare_lonk(const run_t *run, tap_t *tap, FILE *complain) {
 /* Waits until all has arrived that is expected, and for what may come on top of it. */
 static void settle(run_t *run, tap_t *tap, queue_t *queue) {
     size_t tasks = json_array_size(json_object_get(run->wanted, "tasks"));
-    int64_t end = clock_ms() + 5000, settled = 0;
+    int64_t end = clock_ms() + PATIENCE_MS, settled = 0;
     while (clock_ms() < end && (settled == 0 || clock_ms() - settled < SETTLE_MS)) {
         take_tasks(run, queue);
         bool arrived = json_array_size(run->tasks) == tasks && compare_lonk(run, tap, NULL);
@@ -244,11 +244,11 @@ static void run_all(const char *queue_name, int tls_port, const char *const *set
     cr_assert_eq(failed, 0, "%d of 304 cases", failed);
 }
 
-Test(vectors, every_association_is_received_as_expected, .timeout = 400) {
+Test(vectors, every_association_is_received_as_expected, .timeout = PATIENCE_S) {
     run_all("vectors", 0, NULL);
 }
 
-Test(vectors, every_association_over_tls_is_received_as_expected, .timeout = 400) {
+Test(vectors, every_association_over_tls_is_received_as_expected, .timeout = PATIENCE_S) {
     char *folder = temporary_folder("vectors-tls"), *ca = text_of("%s/ca.crt", folder);
     char *certificate = text_of("%s/site.crt", folder), *key = text_of("%s/site.key", folder);
     int port = free_port();

@@ -27,7 +27,7 @@ static const char *answer_to(const site_t *site, const char *calling, const char
     return answer;
 }
 
-Test(who_may, is_told_by_title_and_the_refused_hear_why, .timeout = 60) {
+Test(who_may, is_told_by_title_and_the_refused_hear_why, .timeout = PATIENCE_S) {
     site_t site = SITE_WITH("OXIDICOM_ALLOW_CALLING_AETS", "CT_1,MR 2", "OXIDICOM_REQUIRE_CALLED_AET", "true",
                             "OXIDICOM_SCP_AET", "ARCHIVE");
     cr_assert_str_eq(answer_to(&site, "CT_1", "ARCHIVE"), "");
@@ -37,7 +37,7 @@ Test(who_may, is_told_by_title_and_the_refused_hear_why, .timeout = 60) {
     site_end(&site);
 }
 
-Test(who_may, is_told_by_address, .timeout = 60) {
+Test(who_may, is_told_by_address, .timeout = PATIENCE_S) {
     site_t site = SITE_WITH("OXIDICOM_ALLOW_PEERS", "10.0.0.0/8,fd00::/8");
     cr_assert_str_eq(answer_to(&site, "SCU", "SCP"), "\1\1\1");
     site_end(&site);
@@ -60,8 +60,9 @@ static size_t refusals_told(const site_t *site, size_t *lines) {
     return told;
 }
 
-Test(who_may, is_refused_a_hundred_times_and_the_log_counts_them, .timeout = 60) {
+Test(who_may, is_refused_a_hundred_times_and_the_log_counts_them, .timeout = PATIENCE_S) {
     site_t site = SITE_WITH("OXIDICOM_ALLOW_CALLING_AETS", "SOMEBODY");
+    int64_t begin_ms = clock_ms();
     for (int i = 0; i < 100; i++)
         cr_assert_str_eq(answer_to(&site, "SCU", "SCP"), "\1\1\3");
     size_t lines, told, sent = 100;
@@ -73,13 +74,13 @@ Test(who_may, is_refused_a_hundred_times_and_the_log_counts_them, .timeout = 60)
     } while (told < 101 && sent < 300);
     cr_assert_geq(told, 101);
     cr_assert_leq(told, sent);
-    cr_assert_lt(lines, 50, "%zu lines", lines);
+    cr_assert_leq((int64_t)lines, 2 + (clock_ms() - begin_ms) / 1000, "%zu lines, one a second", lines);
     site_end(&site);
 }
 
 /* --- how many ---------------------------------------------------------------------------------------------- */
 
-Test(who_may, is_limited_by_address_and_may_again_when_others_have_gone, .timeout = 60) {
+Test(who_may, is_limited_by_address_and_may_again_when_others_have_gone, .timeout = PATIENCE_S) {
     site_t site = SITE_WITH("OXIDICOM_CONNECTIONS_PER_ADDRESS", "2");
     scu_t first = site_associate(&site), second = {0}, third = {0}, fourth = {0}, fifth = {0};
     cr_assert(scu_connect(&second, site.receiver.port));
@@ -98,7 +99,7 @@ Test(who_may, is_limited_by_address_and_may_again_when_others_have_gone, .timeou
     site_end(&site);
 }
 
-Test(who_may, has_to_wait_while_the_most_connections_are_open, .timeout = 60) {
+Test(who_may, has_to_wait_while_the_most_connections_are_open, .timeout = PATIENCE_S) {
     site_t site = SITE_WITH("OXIDICOM_CONNECTIONS", "3");
     scu_t open[3] = {0}, waiting = {.timeout_ms = 400};
     for (size_t i = 0; i < 3; i++)
@@ -108,7 +109,7 @@ Test(who_may, has_to_wait_while_the_most_connections_are_open, .timeout = 60) {
     for (size_t i = 0; i < 3; i++)
         cr_assert_eq(scu_echo(&open[i], ECHO_CONTEXT), 0, "the others are served");
     cr_assert(scu_release(&open[0]));
-    waiting.timeout_ms = 15000;
+    waiting.timeout_ms = PATIENCE_MS;
     cr_assert(scu_read(&waiting));
     cr_assert_eq(waiting.type, ASSOCIATE_AC);
     cr_assert(scu_release(&waiting));
@@ -152,7 +153,7 @@ static scu_t associate_with_whole_ring(const site_t *site) {
 }
 
 /* accept(2) fails while a connection is there: the loop must neither end nor run in circles. */
-Test(who_may, has_to_wait_while_there_are_no_descriptors, .timeout = 60) {
+Test(who_may, has_to_wait_while_there_are_no_descriptors, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t first = associate_with_whole_ring(&site), waiting = {.timeout_ms = 400};
     struct rlimit before, none = {.rlim_cur = lowest_free_descriptor(site.listener)};
@@ -160,13 +161,14 @@ Test(who_may, has_to_wait_while_there_are_no_descriptors, .timeout = 60) {
     none.rlim_max = before.rlim_max;
     cr_assert_eq(prlimit(site.listener, RLIMIT_NOFILE, &none, NULL), 0);
     cr_assert_not(scu_associate_mr(&waiting, site.receiver.port, "WAITS", EXPLICIT_LE));
-    cr_assert(receiver_logged(&site.receiver, "accepts no connection for now", 5000));
+    cr_assert(receiver_logged(&site.receiver, "accepts no connection for now", PATIENCE_MS));
     int64_t begin_ms = clock_ms(), wanted_ms = wanted_to_run_ms(site.listener);
     poll(NULL, 0, 1000);
-    cr_assert_lt(wanted_to_run_ms(site.listener) - wanted_ms, (clock_ms() - begin_ms) / 2, "it runs in circles");
+    cr_assert_lt(wanted_to_run_ms(site.listener) - wanted_ms, (clock_ms() - begin_ms) * 9 / 10,
+                 "it runs in circles");
     cr_assert_eq(scu_echo(&first, ECHO_CONTEXT), 0);
     cr_assert_eq(prlimit(site.listener, RLIMIT_NOFILE, &before, NULL), 0);
-    waiting.timeout_ms = 15000;
+    waiting.timeout_ms = PATIENCE_MS;
     cr_assert(scu_read(&waiting));
     cr_assert_eq(waiting.type, ASSOCIATE_AC);
     cr_assert(scu_release(&waiting));
@@ -191,7 +193,7 @@ static bool has_at_most(void *argument) {
 }
 
 /* A third say nothing, a third announce the longest request and say a little of it, a third go on byte by byte. */
-Test(who_may, is_served_while_hundreds_hang_and_they_cost_little_and_go, .timeout = 120) {
+Test(who_may, is_served_while_hundreds_hang_and_they_cost_little_and_go, .timeout = PATIENCE_S) {
     static scu_t crowd[CROWD];
     static const char begin[] = "\1\0\0\4\0\0\0\1\0\0";
     site_t site = SITE_WITH("OXIDICOM_HANDSHAKE_TIMEOUT", CROWD_HANDSHAKE_TIMEOUT);
@@ -220,8 +222,8 @@ Test(who_may, is_served_while_hundreds_hang_and_they_cost_little_and_go, .timeou
 #endif
     (void)before_kib;
     descriptors_wanted_t wanted = {site.listener, descriptors_before};
-    cr_assert(await(has_at_most, &wanted, 30000), "%zu descriptors, %zu before", process_descriptors(site.listener),
-              descriptors_before);
+    cr_assert(await(has_at_most, &wanted, PATIENCE_MS), "%zu descriptors, %zu before",
+              process_descriptors(site.listener), descriptors_before);
     for (size_t i = 0; i < CROWD; i++)
         scu_close(&crowd[i]);
     cr_assert(scu_release(&first));

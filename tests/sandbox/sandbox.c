@@ -51,7 +51,7 @@ static void fini(void) {
     remove_folder(folder);
     free(folder);
 }
-TestSuite(sandbox, .init = init, .fini = fini, .timeout = 60);
+TestSuite(sandbox, .init = init, .fini = fini, .timeout = PATIENCE_S);
 
 /* --- a child that is restricted ------------------------------------------------------------------------- */
 

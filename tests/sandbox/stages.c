@@ -17,8 +17,7 @@
 #include "tests/support/receiver.h"
 #include "tests/support/scu.h"
 
-#define SERIES  "1.2.826.0.1.3680043.9.9999.8.1"
-#define SOON_MS 30000
+#define SERIES "1.2.826.0.1.3680043.9.9999.8.1"
 
 static receiver_t receiver;
 static char *stored; /* a file in storage */
@@ -42,7 +41,7 @@ static void fini(void) {
     receiver_clear(&receiver);
     free(stored);
 }
-TestSuite(stages, .init = init, .fini = fini, .timeout = 120);
+TestSuite(stages, .init = init, .fini = fini, .timeout = PATIENCE_S);
 
 /* --- probes --------------------------------------------------------------------------------------------- */
 
@@ -103,7 +102,7 @@ static void probe_stage(const char *stage, const char *collector, const probe_t 
     pid_t pid = receiver_stage(&receiver, stage, 0);
     char *end = text_of("probe: end %d", (int)pid);
     cr_assert(pid > 0 && kill(pid, SIGUSR2) == 0);
-    cr_assert(receiver_logged(&receiver, end, SOON_MS));
+    cr_assert(receiver_logged(&receiver, end, PATIENCE_MS));
     for (size_t i = 0; i < count; i++)
         check(&probes[i]);
     cr_assert_eq(receiver_stop(&receiver), 0, "the stages do not end well");
@@ -239,7 +238,7 @@ Test(stages, follow_a_files_root_that_is_replaced) {
     char *old = text_of("%s.old", receiver.root);
     cr_assert_eq(rename(receiver.root, old), 0);
     cr_assert_eq(mkdir(receiver.root, 0755), 0);
-    cr_assert(await(stores, &number, SOON_MS), "nothing is stored in the new one");
+    cr_assert(await(stores, &number, PATIENCE_MS), "nothing is stored in the new one");
     cr_expect(receiver_logged(&receiver, "OXIDICOM_FILES_ROOT was replaced", 0));
     free(old);
 }
@@ -295,7 +294,7 @@ Test(stages, name_openat2_and_who_may_hide_it_where_a_writer_has_none) {
     char *writer = text_of("%s/oxidicom-writer", binaries()), *run = text_of("%s/run", receiver.folder);
     int status = process_run(
         receiver.log, (const char *const[]){"OXIDICOM_FILES_ROOT", receiver.root, "OXIDICOM_RUN_DIR", run, NULL},
-        (const char *const[]){writer, NULL}, SOON_MS);
+        (const char *const[]){writer, NULL}, PATIENCE_MS);
     cr_expect_neq(status, 0);
     cr_expect(receiver_logged(&receiver,
                               "openat2(2), of Linux 5.6: this kernel has none, or too old a one, or a seccomp "
@@ -311,7 +310,7 @@ Test(stages, do_not_start_without_landlock_when_it_is_demanded) {
     int status = process_run(receiver.log,
                              (const char *const[]){"OXIDICOM_SANDBOX", "true", "OXIDICOM_FILES_ROOT", receiver.root,
                                                    "OXIDICOM_RUN_DIR", run, NULL},
-                             (const char *const[]){writer, NULL}, SOON_MS);
+                             (const char *const[]){writer, NULL}, PATIENCE_MS);
     cr_expect_eq(status, 69);
     cr_expect(receiver_logged(&receiver, "OXIDICOM_SANDBOX is true, but files can't be restricted", 0));
     free(writer);

@@ -13,7 +13,7 @@
 #define SERIES "1.2.826.0.1.3680043.9.9999.8.2"
 
 /* Numbers that no account of a Debian system has. */
-enum { GROUP = 64100, FIRST_USER = 64101, SOON_MS = 60000 };
+enum { GROUP = 64100, FIRST_USER = 64101 };
 
 static receiver_t receiver;
 static pid_t stages[3];
@@ -25,10 +25,10 @@ static void init(void) {
 
 static void fini(void) {
     for (size_t i = 0; i < 3; i++)
-        process_stop(stages[i], SIGTERM, SOON_MS);
+        process_stop(stages[i], SIGTERM, PATIENCE_MS);
     receiver_clear(&receiver);
 }
-TestSuite(users, .init = init, .fini = fini, .timeout = 180);
+TestSuite(users, .init = init, .fini = fini, .timeout = PATIENCE_S);
 
 static void own(const char *path, int user, int group, mode_t mode) {
     if (access(path, F_OK) != 0)
@@ -81,7 +81,7 @@ static bool store_one(void) {
     scu_t scu = {0};
     char *uid = text_of("%s.1", SERIES);
     bytes_t set = dataset_instance(EXPLICIT_LE, SERIES, uid, 1, 1000);
-    cr_assert(await_port(receiver.port, SOON_MS));
+    cr_assert(await_port(receiver.port, PATIENCE_MS));
     cr_assert(scu_associate_mr(&scu, receiver.port, "USERS", EXPLICIT_LE));
     bool stored = scu_store(&scu, 1, MR_STORAGE, uid, &set) == 0;
     scu_release(&scu);
@@ -97,7 +97,7 @@ Test(users, of_their_own_for_each_stage_share_a_ring_by_the_group_of_its_folder)
     if (process_run(receiver.log, NULL,
                     (const char *const[]){"setpriv", "--reuid=64101", "--regid=64100", "--clear-groups", "test",
                                           "-x", listener, NULL},
-                    SOON_MS) != 0)
+                    PATIENCE_MS) != 0)
         cr_skip("other users may not run %s", listener);
     make_folders();
     start(0, "listener");

@@ -7,11 +7,9 @@
 
 #include "tests/support/process.h"
 
-#define MAKE_MS 60000
-
 static void run_openssl(const char *folder, const char *const *argv) {
     char *log = text_of("%s/openssl.log", folder);
-    if (process_run(log, NULL, argv, MAKE_MS) != 0) {
+    if (process_run(log, NULL, argv, PATIENCE_MS) != 0) {
         fprintf(stderr, "openssl fails, see %s\n", log);
         abort();
     }

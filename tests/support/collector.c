@@ -9,8 +9,6 @@
 #include "common/clock.h"
 #include "tests/support/receiver.h"
 
-#define PATIENCE_MS 60000
-
 static bool is_ready(void *argument) {
     char *path = text_of("%s/ready", ((const collector_t *)argument)->folder);
     bool ready = access(path, F_OK) == 0;
@@ -37,7 +35,7 @@ void collector_start(collector_t *collector, const char *kind) {
 }
 
 void collector_stop(collector_t *collector) {
-    process_stop(collector->pid, SIGTERM, 10000);
+    process_stop(collector->pid, SIGTERM, PATIENCE_MS);
     remove_folder(collector->folder);
     free(collector->folder);
     free(collector->url);

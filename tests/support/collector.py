@@ -2,7 +2,7 @@
 
 KIND: grpc (python3-grpcio), http, silent (accepts and never answers), reset (accepts and resets), discard (grpc that
 keeps nothing). What arrives goes to FOLDER: each span as a line of JSON in `spans`, each export of metrics as one in
-`metrics`, each request's headers in `headers`, and its bytes in `raw`. `ready` is written there when the port is open."""
+`metrics`, each request's headers in `headers`, and every text in it as a line in `texts`. `ready` is written there when the port is open."""
 
 import json
 import pathlib
@@ -28,9 +28,19 @@ def attributes_of(attributes):
     return {a.key: getattr(a.value, a.value.WhichOneof('value')) for a in attributes}
 
 
-def note(body, headers):
-    with open(folder / 'raw', 'ab') as raw:
-        raw.write(body)
+def texts_of(message):
+    for field, value in message.ListFields():
+        for item in value if field.label == field.LABEL_REPEATED else [value]:
+            if field.type == field.TYPE_MESSAGE:
+                yield from texts_of(item)
+            elif field.type == field.TYPE_STRING:
+                yield item
+
+
+def note(request, headers):
+    with open(folder / 'texts', 'a') as out:
+        for text in texts_of(request):
+            print(text, file=out)
     with open(folder / 'headers', 'a') as out:
         print(json.dumps(headers), file=out)
 
@@ -38,7 +48,7 @@ def note(body, headers):
 def take_spans(body, headers):
     request = messages.ExportTraceServiceRequest.FromString(body)
     with lock:
-        note(body, headers)
+        note(request, headers)
         with open(folder / 'spans', 'a') as out:
             for resource in request.resource_spans:
                 for scope in resource.scope_spans:
@@ -74,7 +84,7 @@ def metric_of(metric):
 def take_metrics(body, headers):
     request = messages.ExportMetricsServiceRequest.FromString(body)
     with lock:
-        note(body, headers)
+        note(request, headers)
         with open(folder / 'metrics', 'a') as out:
             for resource in request.resource_metrics:
                 metrics = [metric_of(metric) for scope in resource.scope_metrics for metric in scope.metrics]

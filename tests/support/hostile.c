@@ -18,7 +18,6 @@
 /* Memory that has not shrunk for so long will not shrink by itself. */
 #define SETTLED_MS 3000
 /* Longer than any deadline of the receiver that ends a session whose peer has sent its FIN. */
-#define END_TIMEOUT_MS 90000
 
 #if defined(__SANITIZE_ADDRESS__)
 #define MEMORY_COUNTS false /* freed memory stays with the sanitizer for a while */
@@ -56,7 +55,7 @@ typedef struct run {
 
 /* All local ports may be waiting for their TIME-WAIT to end; there is no event for that. */
 static bool connect_patiently(scu_t *scu, int port) {
-    for (int64_t until = clock_ms() + END_TIMEOUT_MS; !scu_connect(scu, port); usleep(10000))
+    for (int64_t until = clock_ms() + PATIENCE_MS; !scu_connect(scu, port); usleep(10000))
         if (errno != EADDRNOTAVAIL || clock_ms() > until)
             return false;
     return true;
@@ -64,7 +63,7 @@ static bool connect_patiently(scu_t *scu, int port) {
 
 static void begin_session(run_t *run, open_session_t *slot, uint64_t number) {
     *slot = (open_session_t){.number = number, .session = run->hostile->session(number)};
-    slot->scu.timeout_ms = END_TIMEOUT_MS;
+    slot->scu.timeout_ms = PATIENCE_MS;
     slot->open = connect_patiently(&slot->scu, run->receiver.port);
     if (!slot->open)
         COMPLAIN(run, "session %llu: can't connect: %s\n", (unsigned long long)number, strerror(errno));
@@ -107,7 +106,7 @@ static void end_session(run_t *run, open_session_t *slot) {
 /* --- the receiver ------------------------------------------------------------------------------------------ */
 
 static bool serves(const run_t *run) {
-    scu_t scu = {.timeout_ms = END_TIMEOUT_MS};
+    scu_t scu = {.timeout_ms = PATIENCE_MS};
     bytes_t set = dataset_instance(EXPLICIT_LE, "1.2.3.4", "1.2.3.4.5", 1, 2000);
     bool served = scu_associate_mr(&scu, run->receiver.port, "HONEST", EXPLICIT_LE) &&
                   scu_store(&scu, 1, MR_STORAGE, "1.2.3.4.5", &set) == 0 && scu_release(&scu);
@@ -151,7 +150,7 @@ static void look_at_stages(run_t *run) {
     for (size_t i = 0; i < 3; i++)
         if (receiver_stage(&run->receiver, STAGES[i], 0) != run->pids[i])
             COMPLAIN(run, "the %s has died\n", STAGES[i]);
-    if (!await(is_quiet, run, END_TIMEOUT_MS))
+    if (!await(is_quiet, run, PATIENCE_MS))
         COMPLAIN(run, "descriptors stay open: %zu, %zu and %zu; at the begin %zu, %zu and %zu\n",
                  process_descriptors(run->pids[0]), process_descriptors(run->pids[1]),
                  process_descriptors(run->pids[2]), run->descriptors[0], run->descriptors[1], run->descriptors[2]);

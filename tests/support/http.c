@@ -64,7 +64,7 @@ char *http_call(int port, const char *request, int ms) {
 char *http_get(int port, const char *path, const char *header, int *status) {
     char *request = text_of("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s%s\r\n", path,
                             header ? header : "", header ? "\r\n" : "");
-    char *said = http_exchange(port, request, strlen(request), 20000);
+    char *said = http_exchange(port, request, strlen(request), PATIENCE_MS);
     free(request);
     *status = 0;
     if (said && sscanf(said, "HTTP/1.1 %d", status) != 1)

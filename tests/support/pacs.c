@@ -10,10 +10,8 @@
 #include "tests/support/process.h"
 #include "tests/support/scu.h"
 
-#define ANSWER_MS 120000
-
 static bool send_series(const pacs_t *pacs, int number) {
-    scu_t scu = {.timeout_ms = ANSWER_MS};
+    scu_t scu = {.timeout_ms = PATIENCE_MS};
     char series[80], instance[96];
     snprintf(series, sizeof series, "%s.%d", pacs->root_uid, number);
     bool good = scu_associate_mr(&scu, pacs->port, pacs->calling_ae, EXPLICIT_LE);

@@ -115,7 +115,7 @@ int process_stop(pid_t pid, int signal_number, int64_t ms) {
     kill(pid, signal_number);
     if (!process_wait(pid, ms, &status)) {
         kill(-pid, SIGKILL);
-        process_wait(pid, 5000, &status);
+        process_wait(pid, PATIENCE_MS, &status);
     }
     return status;
 }
@@ -124,7 +124,7 @@ int process_run(const char *log, const char *const *environment, const char *con
     pid_t pid = process_start(log, environment, argv);
     int status;
     if (!process_wait(pid, ms, &status))
-        status = process_stop(pid, SIGKILL, 5000);
+        status = process_stop(pid, SIGKILL, PATIENCE_MS);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -183,6 +183,21 @@ static unsigned first_port_of_clients(void) {
     return first;
 }
 
+/* Whether no process of the tests has this port, nor had it: a server that is away for a while keeps its place. The
+ * descriptor stays open until this process ends, and the lock with it. */
+static bool is_reserved_for_us(unsigned port) {
+    char *path = text_of("/tmp/oxidicom-test-ports-%d", (int)getuid());
+    struct flock byte = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = port, .l_len = 1};
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        abort();
+    bool ours = fcntl(fd, F_OFD_SETLK, &byte) == 0;
+    if (!ours)
+        close(fd);
+    free(path);
+    return ours;
+}
+
 static bool is_free(unsigned port) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = loopback((int)port);
@@ -200,7 +215,7 @@ int free_port(void) {
         if (getrandom(&number, sizeof number, 0) != sizeof number)
             break;
         port = FIRST_SERVER_PORT + number % (end - FIRST_SERVER_PORT);
-        if (is_free(port))
+        if (is_reserved_for_us(port) && is_free(port))
             return (int)port;
     }
     abort();

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "tests/support/patience.h"
+
 /* As the value of a variable: it is not in the environment. */
 extern const char UNSET[];
 
@@ -47,7 +49,7 @@ char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* What a test rolls its dice with: OXIDICOM_TEST_SEED, or a new one. The test says which. */
 unsigned test_seed(void);
 
-/* A TCP port of 127.0.0.1 on which nobody listens. */
+/* A TCP port of 127.0.0.1 on which nobody listens, and which no other test gets until this process ends. */
 int free_port(void);
 /* Whether somebody accepts on it within `ms`. */
 bool await_port(int port, int64_t ms);

@@ -10,8 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define READY_MS 60000
-
 const char *binaries(void) {
     static char folder[4096];
     ssize_t size = readlink("/proc/self/exe", folder, sizeof folder - 1);
@@ -69,7 +67,7 @@ void receiver_start(receiver_t *receiver, const char *const *environment) {
 }
 
 int receiver_stop(receiver_t *receiver) {
-    int status = process_stop(receiver->launcher, SIGTERM, 60000);
+    int status = process_stop(receiver->launcher, SIGTERM, PATIENCE_MS);
     receiver->launcher = 0;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
@@ -166,9 +164,9 @@ static bool has_heard_of_all(void *argument) {
 }
 
 bool receiver_ready(const receiver_t *receiver) {
-    return receiver_logged(receiver, "all stages are ready", READY_MS) &&
-           receiver_logged(receiver, "the notifier is there", READY_MS) &&
-           await(has_heard_of_all, (void *)(uintptr_t)receiver, READY_MS);
+    return receiver_logged(receiver, "all stages are ready", PATIENCE_MS) &&
+           receiver_logged(receiver, "the notifier is there", PATIENCE_MS) &&
+           await(has_heard_of_all, (void *)(uintptr_t)receiver, PATIENCE_MS);
 }
 
 static size_t counted;

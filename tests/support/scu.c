@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DEFAULT_TIMEOUT_MS 15000
+#include "tests/support/patience.h"
 
 /* --- TLS ------------------------------------------------------------------------------------------------ */
 
@@ -83,7 +83,7 @@ static void end_tls(scu_t *scu, bool politely) {
 /* --- the connection ------------------------------------------------------------------------------------ */
 
 bool scu_connect(scu_t *scu, int port) {
-    int timeout_ms = scu->timeout_ms ? scu->timeout_ms : DEFAULT_TIMEOUT_MS, on = 1;
+    int timeout_ms = scu->timeout_ms ? scu->timeout_ms : PATIENCE_MS, on = 1;
     *scu = (scu_t){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .timeout_ms = timeout_ms};
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

@@ -15,7 +15,6 @@
 #include "tests/support/scu.h"
 
 /* A peer waits longer than OXIDICOM_STORE_TIMEOUT for an answer. */
-#define ANSWER_MS      120000
 #define RETRY_MS       20
 #define REJECTED_PDU   3
 #define REJECTED_LATER 2 /* PS3.8 9.3.4: rejected-transient */
@@ -42,7 +41,7 @@ typedef struct sender {
 } sender_t;
 
 static bool associate(sender_t *self, scu_t *scu) {
-    *scu = (scu_t){.timeout_ms = ANSWER_MS};
+    *scu = (scu_t){.timeout_ms = PATIENCE_MS};
     if (scu_associate_mr(scu, self->spec->port, self->calling_ae, EXPLICIT_LE))
         return true;
     bool later = scu->fd < 0 || scu->type == 0 ||
@@ -158,7 +157,7 @@ void senders_quiet(senders_t *self) {
     self->shared->stop = true;
     for (int i = 0; i < self->spec.senders; i++) {
         int status;
-        if (self->pids[i] && !process_wait(self->pids[i], ANSWER_MS, &status))
+        if (self->pids[i] && !process_wait(self->pids[i], PATIENCE_MS, &status))
             kill(self->pids[i], SIGKILL);
         self->pids[i] = 0;
     }

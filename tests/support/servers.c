@@ -5,10 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define START_MS 90000
-
 static void expect_port(const char *what, int port) {
-    if (await_port(port, START_MS))
+    if (await_port(port, PATIENCE_MS))
         return;
     fprintf(stderr, "%s does not listen on port %d\n", what, port);
     abort();
@@ -30,7 +28,7 @@ void nats_server_start(nats_server_t *server, int port) {
 }
 
 void nats_server_stop(nats_server_t *server) {
-    process_stop(server->pid, SIGTERM, 5000);
+    process_stop(server->pid, SIGTERM, PATIENCE_MS);
     server->pid = 0;
 }
 
@@ -97,9 +95,9 @@ void rabbitmq_start(rabbitmq_t *r) {
 void rabbitmq_pause(rabbitmq_t *r) {
     if (r->pid <= 0) /* paused already; the group of process 0 would be our own */
         return;
-    process_stop(r->pid, SIGTERM, 30000);
+    process_stop(r->pid, SIGTERM, PATIENCE_MS);
     kill(-r->pid, SIGKILL); /* its helper programs */
-    process_stop(r->epmd, SIGTERM, 5000);
+    process_stop(r->epmd, SIGTERM, PATIENCE_MS);
     r->pid = r->epmd = 0;
 }
 
@@ -109,7 +107,7 @@ static void control(rabbitmq_t *r, const char *command, const char *first, const
     const char *const environment[] = {"HOME", r->folder, "ERL_EPMD_PORT", epmd, NULL};
     const char *const argv[] = {
         "/usr/lib/rabbitmq/bin/rabbitmqctl", "-n", "oxidicom@localhost", command, first, second, NULL};
-    if (process_run(log, environment, argv, START_MS) != 0) {
+    if (process_run(log, environment, argv, PATIENCE_MS) != 0) {
         fprintf(stderr, "rabbitmqctl %s failed, see %s\n", command, log);
         abort();
     }
@@ -155,7 +153,7 @@ void redis_start(redis_server_t *r, const char *const *options) {
 
 void redis_pause(redis_server_t *r, int signal_number) {
     if (r->pid > 0)
-        process_stop(r->pid, signal_number, 30000);
+        process_stop(r->pid, signal_number, PATIENCE_MS);
     r->pid = 0;
 }
 

@@ -10,7 +10,6 @@
 #include "tests/support/process.h"
 
 #define MESSAGES_MAX 200000
-#define CLOSE_MS     10000
 
 struct tap {
     natsConnection *connection;
@@ -87,7 +86,7 @@ void tap_destroy(tap_t **self_p) {
     pthread_mutex_destroy(&tap->lock);
     free(tap->messages);
     free(tap);
-    if (--taps_open == 0 && nats_CloseAndWait(CLOSE_MS) != NATS_OK)
+    if (--taps_open == 0 && nats_CloseAndWait(PATIENCE_MS) != NATS_OK)
         abort();
     *self_p = NULL;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "tests/support/patience.h"
 #include "tests/tool/tool.h"
 
 /* Longer than any test: whoever waits for it is found out. */
@@ -30,7 +31,7 @@ static void expect_unavailable(const char *said, int status, const char *folder)
     cr_expect(strstr(said, folder) && strstr(said, "does not answer"), "%s", said);
 }
 
-Test(away, storage_is_not_touched_where_a_run_folder_is_named, .timeout = 120) {
+Test(away, storage_is_not_touched_where_a_run_folder_is_named, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     ring_start(&receiver, "away-named", NULL);
@@ -46,7 +47,7 @@ Test(away, storage_is_not_touched_where_a_run_folder_is_named, .timeout = 120) {
     receiver_clear(&receiver);
 }
 
-Test(away, storage_is_looked_into_after_all_other_places, .timeout = 120) {
+Test(away, storage_is_looked_into_after_all_other_places, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     receiver_prepare(&receiver);
@@ -69,7 +70,7 @@ Test(away, storage_is_looked_into_after_all_other_places, .timeout = 120) {
     receiver_clear(&receiver);
 }
 
-Test(away, storage_in_which_a_run_folder_may_lie_is_waited_for_until_the_timeout_and_named, .timeout = 120) {
+Test(away, storage_in_which_a_run_folder_may_lie_is_waited_for_until_the_timeout_and_named, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     receiver_prepare(&receiver);
@@ -94,7 +95,7 @@ Test(away, storage_in_which_a_run_folder_may_lie_is_waited_for_until_the_timeout
     receiver_clear(&receiver);
 }
 
-Test(away, a_named_folder_that_hangs_is_waited_for_until_the_timeout_and_named, .timeout = 120) {
+Test(away, a_named_folder_that_hangs_is_waited_for_until_the_timeout_and_named, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     ring_start(&receiver, "away-hangs", NULL);
@@ -107,7 +108,7 @@ Test(away, a_named_folder_that_hangs_is_waited_for_until_the_timeout_and_named, 
     receiver_clear(&receiver);
 }
 
-Test(away, stages_that_all_hang_take_status_one_timeout_not_one_each, .timeout = 120) {
+Test(away, stages_that_all_hang_take_status_one_timeout_not_one_each, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     ring_start(&receiver, "away-stages", NULL);

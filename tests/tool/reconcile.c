@@ -87,7 +87,7 @@ static const char *outcome_of(const json_t *json, const char *uid) {
 
 /* --- what it registers ----------------------------------------------------------------------------------- */
 
-Test(reconcile, registers_every_series_once_with_the_arguments_that_it_had, .timeout = 180) {
+Test(reconcile, registers_every_series_once_with_the_arguments_that_it_had, .timeout = PATIENCE_S) {
     lost_t lost;
     int status, seen[LOST] = {0};
     set_up(&lost, "reconcile-all");
@@ -119,7 +119,7 @@ Test(reconcile, registers_every_series_once_with_the_arguments_that_it_had, .tim
     tear_down(&lost);
 }
 
-Test(reconcile, as_a_dry_run_changes_nothing, .timeout = 180) {
+Test(reconcile, as_a_dry_run_changes_nothing, .timeout = PATIENCE_S) {
     lost_t lost;
     int status;
     set_up(&lost, "reconcile-dry");
@@ -135,7 +135,7 @@ Test(reconcile, as_a_dry_run_changes_nothing, .timeout = 180) {
     tear_down(&lost);
 }
 
-Test(reconcile, takes_only_what_is_named_or_new_enough, .timeout = 180) {
+Test(reconcile, takes_only_what_is_named_or_new_enough, .timeout = PATIENCE_S) {
     lost_t lost;
     int status;
     set_up(&lost, "reconcile-some");
@@ -161,7 +161,7 @@ Test(reconcile, takes_only_what_is_named_or_new_enough, .timeout = 180) {
     tear_down(&lost);
 }
 
-Test(reconcile, leaves_a_series_alone_that_is_being_received, .timeout = 180) {
+Test(reconcile, leaves_a_series_alone_that_is_being_received, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     queue_t *queue = queue_new(rabbitmq_port(), "reconcile-open");
@@ -186,7 +186,7 @@ static void write_garbage(const char *path) {
     cr_assert(file && fputs("This is no DICOM.", file) >= 0 && fclose(file) == 0, "%s", path);
 }
 
-Test(reconcile, goes_on_after_what_it_cannot_read_names_it_and_is_1, .timeout = 180) {
+Test(reconcile, goes_on_after_what_it_cannot_read_names_it_and_is_1, .timeout = PATIENCE_S) {
     lost_t lost;
     int status;
     set_up(&lost, "reconcile-garbage");
@@ -215,7 +215,7 @@ Test(reconcile, goes_on_after_what_it_cannot_read_names_it_and_is_1, .timeout = 
     tear_down(&lost);
 }
 
-Test(reconcile, is_69_where_the_notifier_does_not_run_and_78_without_a_files_root, .timeout = 120) {
+Test(reconcile, is_69_where_the_notifier_does_not_run_and_78_without_a_files_root, .timeout = PATIENCE_S) {
     lost_t lost;
     int status;
     set_up(&lost, "reconcile-no-notifier");

@@ -38,7 +38,7 @@ static size_t series_count(const char *const *arguments, bool *more) {
 
 /* --- where a series is ----------------------------------------------------------------------------------- */
 
-Test(series, is_receiving_then_registered_with_the_task_that_the_broker_has, .timeout = 120) {
+Test(series, is_receiving_then_registered_with_the_task_that_the_broker_has, .timeout = PATIENCE_S) {
     receiver_t receiver;
     delivered_t task;
     queue_t *queue = queue_new(rabbitmq_port(), "tool-registered");
@@ -63,7 +63,7 @@ Test(series, is_receiving_then_registered_with_the_task_that_the_broker_has, .ti
     receiver_clear(&receiver);
 }
 
-Test(series, waits_for_a_broker_that_is_absent, .timeout = 120) {
+Test(series, waits_for_a_broker_that_is_absent, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     char *broker = text_of("amqp://127.0.0.1:%d", free_port());
@@ -86,7 +86,7 @@ Test(series, waits_for_a_broker_that_is_absent, .timeout = 120) {
     free(broker);
 }
 
-Test(series, that_was_refused_says_why, .timeout = 120) {
+Test(series, that_was_refused_says_why, .timeout = PATIENCE_S) {
     receiver_t receiver;
     ring_start(&receiver, "tool-refused", NULL);
     scu_t scu = {0};
@@ -108,7 +108,7 @@ Test(series, that_was_refused_says_why, .timeout = 120) {
 
 /* --- what is shown --------------------------------------------------------------------------------------- */
 
-Test(series, name_no_patient_unless_told_to, .timeout = 120) {
+Test(series, name_no_patient_unless_told_to, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     ring_start(&receiver, "tool-phi", NULL);
@@ -127,7 +127,7 @@ Test(series, name_no_patient_unless_told_to, .timeout = 120) {
     receiver_clear(&receiver);
 }
 
-Test(series, are_chosen_by_uid_ae_title_and_time, .timeout = 120) {
+Test(series, are_chosen_by_uid_ae_title_and_time, .timeout = PATIENCE_S) {
     receiver_t receiver;
     bool more;
     ring_start(&receiver, "tool-choice", NULL);
@@ -155,7 +155,7 @@ Test(series, are_chosen_by_uid_ae_title_and_time, .timeout = 120) {
     receiver_clear(&receiver);
 }
 
-Test(series, come_page_by_page_however_many_there_are_and_however_far_apart, .timeout = 120) {
+Test(series, come_page_by_page_however_many_there_are_and_however_far_apart, .timeout = PATIENCE_S) {
     receiver_t receiver;
     bool more;
     ring_start(&receiver, "tool-pages", NULL);
@@ -175,7 +175,7 @@ Test(series, come_page_by_page_however_many_there_are_and_however_far_apart, .ti
 
 /* --- resend ---------------------------------------------------------------------------------------------- */
 
-Test(resend, makes_a_second_task_of_what_the_folder_holds_now, .timeout = 120) {
+Test(resend, makes_a_second_task_of_what_the_folder_holds_now, .timeout = PATIENCE_S) {
     receiver_t receiver;
     delivered_t first, second;
     int status;
@@ -206,7 +206,7 @@ Test(resend, makes_a_second_task_of_what_the_folder_holds_now, .timeout = 120) {
     receiver_clear(&receiver);
 }
 
-Test(resend, of_a_series_that_two_peers_sent_registers_both_folders_or_the_one_named, .timeout = 120) {
+Test(resend, of_a_series_that_two_peers_sent_registers_both_folders_or_the_one_named, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     queue_t *queue = queue_new(rabbitmq_port(), "tool-two");
@@ -235,7 +235,7 @@ Test(resend, of_a_series_that_two_peers_sent_registers_both_folders_or_the_one_n
     receiver_clear(&receiver);
 }
 
-Test(resend, of_a_series_that_nobody_knows_is_1_and_says_so, .timeout = 60) {
+Test(resend, of_a_series_that_nobody_knows_is_1_and_says_so, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     ring_start(&receiver, "tool-unknown", NULL);

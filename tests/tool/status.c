@@ -40,7 +40,8 @@ static void expect_stage(const json_t *status, const char *id, const char *state
 
 /* --- all is well ----------------------------------------------------------------------------------------- */
 
-Test(status, of_a_ring_that_runs_names_every_stage_with_its_process_and_leaves_no_socket_behind, .timeout = 120) {
+Test(status, of_a_ring_that_runs_names_every_stage_with_its_process_and_leaves_no_socket_behind,
+     .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     ring_start(&receiver, "status-well", (const char *const[]){"OXIDICOM_WRITERS", "2", NULL});
@@ -67,7 +68,7 @@ Test(status, of_a_ring_that_runs_names_every_stage_with_its_process_and_leaves_n
     receiver_clear(&receiver);
 }
 
-Test(status, counts_what_is_under_way_and_what_is_held_of_the_buffer, .timeout = 120) {
+Test(status, counts_what_is_under_way_and_what_is_held_of_the_buffer, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     ring_start(&receiver, "status-busy", NULL);
@@ -119,7 +120,7 @@ static void kill_and_see_it_end(pid_t pid) {
     close(process.fd);
 }
 
-Test(status, is_69_where_only_the_sockets_of_killed_stages_are_left, .timeout = 60) {
+Test(status, is_69_where_only_the_sockets_of_killed_stages_are_left, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     start_some(&receiver, "listener,notifier");
@@ -141,7 +142,7 @@ Test(status, is_69_where_only_the_sockets_of_killed_stages_are_left, .timeout = 
     receiver_clear(&receiver);
 }
 
-Test(status, is_1_and_says_so_where_there_is_no_writer, .timeout = 60) {
+Test(status, is_1_and_says_so_where_there_is_no_writer, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     start_some(&receiver, "listener,notifier");
@@ -155,7 +156,7 @@ Test(status, is_1_and_says_so_where_there_is_no_writer, .timeout = 60) {
     receiver_clear(&receiver);
 }
 
-Test(status, is_1_and_says_so_where_listener_or_notifier_are_missing, .timeout = 60) {
+Test(status, is_1_and_says_so_where_listener_or_notifier_are_missing, .timeout = PATIENCE_S) {
     static const struct {
         const char *run, *missing, *there;
     } cases[] = {{"writer,notifier", "listener", "notifier"}, {"listener,writer", "notifier", "listener"}};
@@ -184,7 +185,7 @@ static pid_t start_writer_7(const receiver_t *receiver) {
     return pid;
 }
 
-Test(status, lists_a_writer_that_was_killed_and_none_that_was_told_to_end, .timeout = 120) {
+Test(status, lists_a_writer_that_was_killed_and_none_that_was_told_to_end, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     ring_start(&receiver, "status-left", NULL);
@@ -201,7 +202,7 @@ Test(status, lists_a_writer_that_was_killed_and_none_that_was_told_to_end, .time
     receiver_clear(&receiver);
 }
 
-Test(status, waits_no_longer_than_its_timeout_for_a_stage_that_hangs, .timeout = 60) {
+Test(status, waits_no_longer_than_its_timeout_for_a_stage_that_hangs, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     start_some(&receiver, "listener,writer,notifier");
@@ -222,7 +223,7 @@ Test(status, waits_no_longer_than_its_timeout_for_a_stage_that_hangs, .timeout =
     receiver_clear(&receiver);
 }
 
-Test(status, tells_since_when_and_why_broker_and_nats_are_absent_and_no_password, .timeout = 120) {
+Test(status, tells_since_when_and_why_broker_and_nats_are_absent_and_no_password, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     char *broker = text_of("amqp://me:topsecret@127.0.0.1:%d", free_port()),
@@ -249,7 +250,7 @@ Test(status, tells_since_when_and_why_broker_and_nats_are_absent_and_no_password
     free(nats);
 }
 
-Test(status, hears_of_a_broker_that_goes_away, .timeout = 180) {
+Test(status, hears_of_a_broker_that_goes_away, .timeout = PATIENCE_S) {
     rabbitmq_t rabbitmq = {0};
     receiver_t receiver;
     rabbitmq_start(&rabbitmq);

@@ -6,8 +6,6 @@
 
 #include "tests/ring/ring.h"
 
-#define PATIENCE_MS 30000
-
 /* Runs `oxidicom` with these arguments in the environment of the receiver that was started last. Free what it said,
  * on stdout and stderr. */
 char *tool_run(int *status, const char *const *arguments);

@@ -17,7 +17,7 @@ static bool shows(void *text) {
     return found;
 }
 
-Test(top, shows_associations_series_and_refusals_once_and_names_no_patient, .timeout = 120) {
+Test(top, shows_associations_series_and_refusals_once_and_names_no_patient, .timeout = PATIENCE_S) {
     receiver_t receiver;
     scu_t scu = {.timeout_ms = PATIENCE_MS};
     int status;
@@ -58,7 +58,7 @@ static bool has_looks(void *argument) {
     return count >= log->least;
 }
 
-Test(top, where_piped_looks_again_and_again_until_it_is_told_to_end, .timeout = 120) {
+Test(top, where_piped_looks_again_and_again_until_it_is_told_to_end, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     ring_start(&receiver, "top-piped", NULL);
@@ -75,7 +75,7 @@ Test(top, where_piped_looks_again_and_again_until_it_is_told_to_end, .timeout = 
     free(path);
 }
 
-Test(top, of_nothing_that_runs_says_so_and_has_no_json, .timeout = 60) {
+Test(top, of_nothing_that_runs_says_so_and_has_no_json, .timeout = PATIENCE_S) {
     int status;
     char *folder = temporary_folder("top-nobody"), *said;
     setenv("OXIDICOM_RUN_DIR", folder, 1);

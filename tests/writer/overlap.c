@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "tests/support/patience.h"
 #include "tests/writer/objects_bench.h"
 #include "tests/writer/storage/storage.h"
 
@@ -21,7 +22,7 @@ static void fini(void) {
     pool_destroy(&bench.environment.pool);
     bench_fini();
 }
-TestSuite(overlap, .init = init, .fini = fini, .timeout = 240);
+TestSuite(overlap, .init = init, .fini = fini, .timeout = PATIENCE_S);
 
 /* The loop's part, until the pool has nothing more. */
 static void let_storage_finish(void) {

@@ -16,7 +16,6 @@
 #include "writer/storage/temporary.h"
 
 #define LISTENER 77
-#define SOON_MS  5000
 
 static struct {
     char *folder, *root, *log;
@@ -29,7 +28,7 @@ static struct {
 static zsock_t *inbox(const char *id) {
     char *endpoint = stage_endpoint(bench.folder, id);
     zsock_t *socket = zsock_new(ZMQ_PULL);
-    zsock_set_rcvtimeo(socket, SOON_MS);
+    zsock_set_rcvtimeo(socket, PATIENCE_MS);
     cr_assert_eq(zsock_bind(socket, "%s", endpoint), 0);
     freen(endpoint);
     return socket;
@@ -46,7 +45,7 @@ static Ring__Envelope *received(zsock_t *socket) {
 
 /* Takes messages to the listener up to one of this kind; false where none comes soon. */
 static bool hears(Ring__Envelope__BodyCase kind) {
-    for (int64_t end = clock_ms() + SOON_MS; clock_ms() < end;) {
+    for (int64_t end = clock_ms() + PATIENCE_MS; clock_ms() < end;) {
         Ring__Envelope *message = received(bench.listener);
         bool found = message->body_case == kind;
         if (message->body_case == RING__ENVELOPE__BODY_ALIVE)
@@ -92,14 +91,14 @@ static void init(void) {
 }
 
 static void fini(void) {
-    process_stop(bench.writer, SIGKILL, SOON_MS);
+    process_stop(bench.writer, SIGKILL, PATIENCE_MS);
     zsock_destroy(&bench.listener);
     zsock_destroy(&bench.notifier);
     zsock_destroy(&bench.to_writer);
     zsys_shutdown();
     remove_folder(bench.folder);
 }
-TestSuite(writer, .init = init, .fini = fini, .timeout = 60);
+TestSuite(writer, .init = init, .fini = fini, .timeout = PATIENCE_S);
 
 static void send_chunk(uint64_t object, const data_set_t *set, size_t offset, size_t size, bool last) {
     Ring__ObjectId id = RING__OBJECT_ID__INIT;
@@ -190,7 +189,7 @@ Test(writer, told_to_end_goes_on_until_it_is_released) {
     release(LISTENER, bench.incarnation + 1);
     cr_expect_not(ends_within(300), "another writer was meant");
     release(LISTENER, bench.incarnation);
-    cr_expect(ends_within(SOON_MS));
+    cr_expect(ends_within(PATIENCE_MS));
     free(set);
 }
 
@@ -202,7 +201,7 @@ Test(writer, ends_at_once_where_its_listener_has_ended) {
     release(LISTENER, 0);
     cr_expect_not(ends_within(300), "nobody has told it to end");
     kill(bench.writer, SIGTERM);
-    cr_expect(ends_within(SOON_MS));
+    cr_expect(ends_within(PATIENCE_MS));
     free(set);
 }
 
@@ -210,7 +209,7 @@ Test(writer, ends_at_once_where_no_listener_is_there_to_release_it) {
     start("24h");
     zsock_destroy(&bench.listener);
     kill(bench.writer, SIGTERM);
-    cr_expect(ends_within(SOON_MS));
+    cr_expect(ends_within(PATIENCE_MS));
 }
 
 Test(writer, stores_what_a_dead_listener_sent_whole_drops_the_rest_and_ends) {
@@ -223,7 +222,7 @@ Test(writer, stores_what_a_dead_listener_sent_whole_drops_the_rest_and_ends) {
     send_chunk(2, set, 0, set->size, true);
     expect_event(RING__ENVELOPE__BODY_STORED);
     zsock_destroy(&bench.listener);
-    cr_expect(ends_within(SOON_MS));
+    cr_expect(ends_within(PATIENCE_MS));
     char *path = text_of("%s/.oxidicom", bench.root);
     zdir_t *hidden = zdir_new(path, NULL);
     cr_expect_eq(zdir_count(hidden), 0);
@@ -238,7 +237,7 @@ Test(writer, that_nobody_releases_ends_after_the_drain_timeout) {
     send_chunk(1, set, 0, 200, false);
     kill(bench.writer, SIGTERM);
     cr_expect_not(ends_within(300));
-    cr_expect(ends_within(SOON_MS));
+    cr_expect(ends_within(PATIENCE_MS));
     free(set);
 }
 
@@ -262,7 +261,7 @@ Test(writer, told_to_end_waits_for_what_storage_is_doing) {
     cr_expect(hears(RING__ENVELOPE__BODY_LEAVING));
     zsock_destroy(&bench.listener);
     expect_event(RING__ENVELOPE__BODY_STORED);
-    cr_expect(ends_within(SOON_MS));
+    cr_expect(ends_within(PATIENCE_MS));
     char *left = text_of("%s/.oxidicom", bench.root);
     zdir_t *hidden = zdir_new(left, NULL);
     cr_expect_eq(zdir_count(hidden), 0);
@@ -278,7 +277,7 @@ Test(writer, told_to_end_twice_ends_at_once) {
     kill(bench.writer, SIGTERM);
     cr_expect(hears(RING__ENVELOPE__BODY_LEAVING));
     kill(bench.writer, SIGTERM);
-    cr_expect(ends_within(SOON_MS));
+    cr_expect(ends_within(PATIENCE_MS));
 }
 
 Test(writer, leaves_no_temporary_file_when_it_ends_nor_after_a_kill) {
@@ -287,7 +286,7 @@ Test(writer, leaves_no_temporary_file_when_it_ends_nor_after_a_kill) {
     send_chunk(1, set, 0, 390, false);
     send_chunk(2, set, 0, set->size, true);
     expect_event(RING__ENVELOPE__BODY_STORED);
-    process_stop(bench.writer, SIGKILL, SOON_MS);
+    process_stop(bench.writer, SIGKILL, PATIENCE_MS);
     start("20s");
     char *path = text_of("%s/.oxidicom", bench.root);
     zdir_t *hidden = zdir_new(path, NULL);
@@ -327,7 +326,7 @@ Test(writer, removes_what_others_leave_while_it_runs) {
     FILE *left = fopen(file, "w");
     cr_assert_not_null(left);
     fclose(left);
-    cr_expect(await(is_empty, path, 4 * SOON_MS));
+    cr_expect(await(is_empty, path, PATIENCE_MS));
     free(file);
     free(path);
     free(host);
@@ -338,7 +337,7 @@ Test(writer, without_a_files_root_says_so_and_ends) {
     const char *const argv[] = {program, NULL};
     const char *const environment[] = {"OXIDICOM_FILES_ROOT", "/nonexistent/root", "OXIDICOM_RUN_DIR", bench.folder,
                                        NULL};
-    cr_expect_eq(process_run(bench.log, environment, argv, SOON_MS), 73);
+    cr_expect_eq(process_run(bench.log, environment, argv, PATIENCE_MS), 73);
     size_t size;
     char *log = file_content(bench.log, &size);
     cr_expect_not_null(strstr(log, "/nonexistent/root"));
@@ -352,7 +351,7 @@ Test(writer, without_a_dictionary_says_so_and_ends) {
     const char *const environment[] = {
         "OXIDICOM_FILES_ROOT",     bench.root, "OXIDICOM_RUN_DIR", bench.folder, "DCMDICTPATH",
         "/nonexistent/dictionary", NULL};
-    cr_expect_eq(process_run(bench.log, environment, argv, SOON_MS), 69);
+    cr_expect_eq(process_run(bench.log, environment, argv, PATIENCE_MS), 69);
     size_t size;
     char *log = file_content(bench.log, &size);
     cr_expect_not_null(strstr(log, "dictionary"));

@@ -200,7 +200,7 @@ Test(spans, are_sampled_in_the_part_that_was_asked_for) {
     otlp_stop();
 }
 
-Test(spans, that_nobody_takes_are_dropped_at_the_limit, .timeout = 60) {
+Test(spans, that_nobody_takes_are_dropped_at_the_limit, .timeout = PATIENCE_S) {
     start_exporter("1");
     trace_context_t root = trace_begin();
     for (int i = 0; i < 10 * OTLP_QUEUE_SPANS; i++)

@@ -102,10 +102,10 @@ Ring__Envelope *bench_next(zsock_t *inbox, int ms, size_t *bytes) {
     return envelope;
 }
 
-size_t bench_take_object(zsock_t *inbox, bool *ended, uint32_t *attempt) {
+size_t bench_take_object(zsock_t *inbox, int ms, bool *ended, uint32_t *attempt) {
     size_t total = 0, bytes;
     *ended = false;
-    for (Ring__Envelope *e; !*ended && (e = bench_next(inbox, 3000, &bytes));) {
+    for (Ring__Envelope *e; !*ended && (e = bench_next(inbox, ms, &bytes));) {
         cr_assert_eq(e->body_case, RING__ENVELOPE__BODY_CHUNK);
         cr_assert_eq(e->chunk->offset, total);
         cr_assert_eq(e->chunk->header != NULL, total == 0);

@@ -30,8 +30,8 @@ object_t *bench_begin_of(bench_t *bench, share_t *share);
 void bench_append(object_t *object, size_t size);
 /* The next message in an inbox; NULL where none comes within `ms`. Free it. */
 Ring__Envelope *bench_next(zsock_t *inbox, int ms, size_t *bytes);
-/* Takes chunks until the last of an object, or until none comes; returns the bytes and the attempt. */
-size_t bench_take_object(zsock_t *inbox, bool *ended, uint32_t *attempt);
+/* Takes chunks until the last of an object, or until none comes within `ms`; returns the bytes and the attempt. */
+size_t bench_take_object(zsock_t *inbox, int ms, bool *ended, uint32_t *attempt);
 /* Counts what has been answered, as an association would. */
 void bench_take_answers(bench_t *bench);
 /* What the ring answers. */

@@ -149,7 +149,7 @@ Test(fairness, an_object_beyond_its_associations_share_is_no_longer_kept_whole_a
         send_object(&pair, pair.modest, CHUNK_BYTES);
     stream_t stream = {&pair, bench_begin_of(pair.bench, pair.greedy)};
     for (size_t received = 0; received < (8 << 20); received += CHUNK_BYTES) {
-        cr_assert(await(may_go_on, &stream, 20000), "after %zu bytes", received);
+        cr_assert(await(may_go_on, &stream, PATIENCE_MS), "after %zu bytes", received);
         bench_append(stream.object, CHUNK_BYTES);
         cr_assert_leq(pair.bench->custody.budget->held_bytes, 4 << 20);
     }

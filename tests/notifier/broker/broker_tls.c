@@ -33,7 +33,7 @@ static void tear_down(void) {
     free(pki);
 }
 
-TestSuite(broker_tls, .init = set_up, .fini = tear_down, .timeout = 300);
+TestSuite(broker_tls, .init = set_up, .fini = tear_down, .timeout = PATIENCE_S);
 
 static char *file_of(const char *name) {
     return text_of("%s/%s", pki, name);
@@ -61,7 +61,7 @@ static void start_with(const char *address, const char *ca, const char *certific
 }
 
 static void expect_refused(const char *why) {
-    cr_expect(site_await_log(&site, why, 30000), "nobody says %s", why);
+    cr_expect(site_await_log(&site, why, PATIENCE_MS), "nobody says %s", why);
     cr_expect_not(site_await_log(&site, "connected to the broker", 0), "%s", why);
     site_kill(&site);
 }
@@ -98,7 +98,7 @@ static void tell_story(const char *by_address, const char *by_name, const char *
 Test(broker_tls, lets_the_notifier_and_rabbitmq_know_one_another) {
     rabbitmq.certificates = pki;
     rabbitmq_start(&rabbitmq);
-    cr_assert(await_port(rabbitmq.tls_port, 60000));
+    cr_assert(await_port(rabbitmq.tls_port, PATIENCE_MS));
     char *address = text_of("amqps://127.0.0.1:%d", rabbitmq.tls_port),
          *name = text_of("amqps://guest:guest@localhost:%d//", rabbitmq.tls_port),
          *elsewhere = text_of("amqps://127.0.0.2:%d", rabbitmq.tls_port);
@@ -153,7 +153,7 @@ Test(broker_tls, reads_its_files_again_for_each_connection) {
     char *address = text_of("rediss://127.0.0.1:%d", port);
     certificates_issue(pki, "other-ca", "late", KEY_EC);
     start_with(address, "ca.crt", "late", NULL);
-    cr_expect(site_await_log(&site, "no connection to the broker", 30000));
+    cr_expect(site_await_log(&site, "no connection to the broker", PATIENCE_MS));
     site_send_series(&site, "3.1");
     site_expect_state(&site, "3.1", "due");
     certificates_issue(pki, "ca", "late", KEY_EC);

@@ -22,7 +22,7 @@ static void tear_down(void) {
         rabbitmq_stop(&rabbitmq);
 }
 
-TestSuite(rabbitmq, .init = set_up, .fini = tear_down, .timeout = 300);
+TestSuite(rabbitmq, .init = set_up, .fini = tear_down, .timeout = PATIENCE_S);
 
 static void set_address(const char *user_and_password, const char *path) {
     free(site.broker);
@@ -39,7 +39,7 @@ static void expect_state(const char *series, const char *state) {
 
 static void expect_task(queue_t *queue, const char *series) {
     delivered_t delivered;
-    cr_assert(queue_await(queue, &delivered, 20000), "no task for %s", series);
+    cr_assert(queue_await(queue, &delivered, PATIENCE_MS), "no task for %s", series);
     cr_expect_str_eq(json_string_value(delivered_argument(&delivered, "SeriesInstanceUID")), series);
     cr_expect_eq(json_integer_value(delivered_argument(&delivered, "ndicom")), 1);
     delivered_clear(&delivered);
@@ -50,7 +50,7 @@ static void expect_golden_envelope(queue_t *queue) {
     delivered_t delivered;
     json_t *golden = json_load_file("tests/notifier/cube/celery.json", 0, NULL);
     json_t *wanted = json_object_get(json_object_get(json_object_get(golden, "amqp"), "properties"), "headers");
-    cr_assert(queue_await(queue, &delivered, 20000));
+    cr_assert(queue_await(queue, &delivered, PATIENCE_MS));
     const char *key;
     json_t *value;
     json_object_foreach(wanted, key, value) {
@@ -78,7 +78,7 @@ Test(rabbitmq, absent_then_there_then_gone_then_back) {
     site_start(&site);
     send_series("1.1");
     expect_state("1.1", "due");
-    cr_expect(site_await_log(&site, "no connection to the broker", 5000));
+    cr_expect(site_await_log(&site, "no connection to the broker", PATIENCE_MS));
 
     rabbitmq_start(&rabbitmq);
     queue_t *queue = queue_new(rabbitmq.port, "main2");
@@ -91,7 +91,7 @@ Test(rabbitmq, absent_then_there_then_gone_then_back) {
 
     rabbitmq_pause(&rabbitmq);
     send_series("1.3");
-    cr_expect(site_await_log(&site, "no connection to the broker", 5000));
+    cr_expect(site_await_log(&site, "no connection to the broker", PATIENCE_MS));
     expect_state("1.3", "due");
     rabbitmq_start(&rabbitmq);
     queue = queue_new(rabbitmq.port, "main2");
@@ -137,18 +137,18 @@ Test(rabbitmq, that_returns_or_refuses_a_message_gets_it_again) {
     rabbitmq_start(&rabbitmq);
     set_address("guest:guest@", "//?heartbeat=30");
     site_start(&site);
-    cr_assert(site_await_log(&site, "connected to the broker", 20000));
+    cr_assert(site_await_log(&site, "connected to the broker", PATIENCE_MS));
 
     /* Nobody has the queue any more: basic.return. */
     amqp_connection_state_t operator= operator_logs_in();
     delete_queue(operator);
     send_series("2.1");
-    cr_expect(site_await_log(&site, "returned by the broker: 312", 10000));
+    cr_expect(site_await_log(&site, "returned by the broker: 312", PATIENCE_MS));
     expect_state("2.1", "due");
     /* A queue with other properties than Celery's is used as it is. This one is full at once: basic.nack. */
     declare_limited_queue(operator, 0);
     send_series("2.2");
-    cr_expect(site_await_log(&site, "nack", 10000));
+    cr_expect(site_await_log(&site, "nack", PATIENCE_MS));
     expect_state("2.2", "due");
 
     delete_queue(operator);
@@ -160,7 +160,7 @@ Test(rabbitmq, that_returns_or_refuses_a_message_gets_it_again) {
     site_kill(&site);
     set_address("guest:guest@", "/%2F");
     site_start(&site);
-    cr_expect(site_await_log(&site, "the queue is used as it is: queue: 406", 20000));
+    cr_expect(site_await_log(&site, "the queue is used as it is: queue: 406", PATIENCE_MS));
     send_series("2.3");
     expect_state("2.3", "registered");
 
@@ -168,7 +168,7 @@ Test(rabbitmq, that_returns_or_refuses_a_message_gets_it_again) {
     site_kill(&site);
     set_address("guest:s3cret@", "/");
     site_start(&site);
-    cr_expect(site_await_log(&site, "the broker does not let this user in", 20000));
+    cr_expect(site_await_log(&site, "the broker does not let this user in", PATIENCE_MS));
     cr_expect(site_await_log(&site, "login: 403 ACCESS_REFUSED", 0));
     send_series("2.4");
     expect_state("2.4", "due");
@@ -188,15 +188,15 @@ Test(rabbitmq, with_an_alarm_is_waited_for_and_not_taken_for_dead) {
     rabbitmq_start(&rabbitmq);
     set_address("", "");
     site_start(&site);
-    cr_assert(site_await_log(&site, "connected to the broker", 20000));
+    cr_assert(site_await_log(&site, "connected to the broker", PATIENCE_MS));
     rabbitmq_alarm(&rabbitmq, true);
     send_series("3.1"); /* RabbitMQ blocks a connection when it publishes */
-    cr_expect(site_await_log(&site, "the broker takes nothing for now", 20000));
+    cr_expect(site_await_log(&site, "the broker takes nothing for now", PATIENCE_MS));
     send_series("3.2");
     send_series("3.3");
     expect_state("3.2", "due");
     rabbitmq_alarm(&rabbitmq, false);
-    cr_expect(site_await_log(&site, "the broker takes messages again", 20000));
+    cr_expect(site_await_log(&site, "the broker takes messages again", PATIENCE_MS));
     expect_state("3.1", "registered");
     expect_state("3.2", "registered");
     expect_state("3.3", "registered");
@@ -212,9 +212,9 @@ Test(rabbitmq, that_closes_the_connection_is_connected_to_again) {
     rabbitmq_start(&rabbitmq);
     set_address("", "");
     site_start(&site);
-    cr_assert(site_await_log(&site, "connected to the broker", 20000));
+    cr_assert(site_await_log(&site, "connected to the broker", PATIENCE_MS));
     rabbitmq_close_connections(&rabbitmq);
-    cr_expect(site_await_log(&site, "closed by the broker: 320", 20000));
+    cr_expect(site_await_log(&site, "closed by the broker: 320", PATIENCE_MS));
     send_series("5.1");
     expect_state("5.1", "registered");
 }
@@ -257,9 +257,10 @@ Test(rabbitmq, behind_a_connection_that_is_cut_anywhere_gets_each_series_and_rep
         snprintf(series, sizeof series, "4.%d", i);
         send_series(series);
     }
-    cr_assert(relay_await_cuts(relay, 8, 60000), "seed %u", seed);
+    cr_assert(relay_await_cuts(relay, 8, PATIENCE_MS), "seed %u", seed);
     relay_pass(relay);
-    cr_assert(site_await_query(&site, "SELECT count(*) FROM reception WHERE state = 'registered'", "60", 60000));
+    cr_assert(
+        site_await_query(&site, "SELECT count(*) FROM reception WHERE state = 'registered'", "60", PATIENCE_MS));
     queue_t *queue = queue_new(rabbitmq.port, "main2");
     int taken = take_all(queue, seen, CUT_SERIES);
     for (int i = 1; i <= CUT_SERIES; i++)
@@ -274,7 +275,7 @@ Test(rabbitmq, that_hangs_is_given_up_when_it_does_not_confirm_and_gets_the_seri
     relay_t *relay = relay_new(rabbitmq.port);
     site.broker = text_of("amqp://127.0.0.1:%d", relay_port(relay));
     site_start(&site);
-    cr_assert(site_await_log(&site, "connected to the broker", 20000));
+    cr_assert(site_await_log(&site, "connected to the broker", PATIENCE_MS));
     relay_hang(relay);
     send_series("6.1");
     cr_expect(site_await_log(&site, "the broker did not confirm in time", BROKER_CONFIRM_TIMEOUT_MS + 30000));

@@ -29,7 +29,7 @@ static void tear_down(void) {
         redis_stop(&redis);
 }
 
-TestSuite(redis, .init = set_up, .fini = tear_down, .timeout = 300);
+TestSuite(redis, .init = set_up, .fini = tear_down, .timeout = PATIENCE_S);
 
 /* Starts the notifier with this address; takes it. */
 static void start_with(char *address) {
@@ -40,7 +40,7 @@ static void start_with(char *address) {
 
 static void start_at_the_port(int port, const char *user_and_password, const char *path) {
     start_with(text_of("redis://%s127.0.0.1:%d%s", user_and_password, port, path));
-    cr_assert(site_await_log(&site, "connected to the broker", 20000));
+    cr_assert(site_await_log(&site, "connected to the broker", PATIENCE_MS));
 }
 
 /* --- the operator's side ------------------------------------------------------------------------------- */
@@ -132,7 +132,7 @@ Test(redis, that_is_absent_then_there_then_gone_then_back_gets_every_series_wher
     redis_pause(&redis, SIGTERM); /* now its port is known and nobody listens on it */
     start_with(text_of("redis://127.0.0.1:%d", redis.port));
     site_send_series(&site, "1.1");
-    cr_expect(site_await_log(&site, "no connection to the broker", 20000));
+    cr_expect(site_await_log(&site, "no connection to the broker", PATIENCE_MS));
     site_expect_state(&site, "1.1", "due");
 
     redis_start(&redis, NULL);
@@ -211,14 +211,14 @@ Test(redis, that_refuses_a_password_is_told_apart_from_one_that_is_away_and_the_
     redis_start(&redis, (const char *const[]){"--requirepass", "0ther", NULL});
     site.more = (const char *const[]){"RUST_LOG", "trace", NULL};
     start_with(text_of("redis://:s3%%63ret@127.0.0.1:%d", redis.port));
-    cr_expect(site_await_log(&site, "the broker does not let this user in", 20000));
+    cr_expect(site_await_log(&site, "the broker does not let this user in", PATIENCE_MS));
     cr_expect(site_await_log(&site, "AUTH: WRONGPASS", 0));
     site_send_series(&site, "2.2");
     site_expect_state(&site, "2.2", "due");
     expect_nothing_secret();
     site_kill(&site);
     start_with(text_of("redis://127.0.0.1:%d", redis.port));
-    cr_expect(site_await_log(&site, "SADD: NOAUTH", 20000));
+    cr_expect(site_await_log(&site, "SADD: NOAUTH", PATIENCE_MS));
     site_kill(&site);
     start_with(text_of("redis://:s3cret@127.0.0.1:%d;redis://:0ther@127.0.0.1:%d", redis.port, redis.port));
     site_expect_state(&site, "2.2", "registered");
@@ -230,7 +230,7 @@ Test(redis, that_repeats_the_password_in_an_error_does_not_get_it_into_the_log) 
     fake = fake_server_new("-ERR unknown command 'AUTH', with args beginning with: 's3cret' \r\n", "");
     site.more = (const char *const[]){"RUST_LOG", "trace", NULL};
     start_with(text_of("redis://:s3cret@127.0.0.1:%d", fake_server_port(fake)));
-    cr_expect(site_await_log(&site, "AUTH: ERR unknown command 'AUTH'", 20000));
+    cr_expect(site_await_log(&site, "AUTH: ERR unknown command 'AUTH'", PATIENCE_MS));
     expect_nothing_secret();
 }
 
@@ -243,7 +243,7 @@ static void expect_waiting(redisContext *operator, const char * begin, const cha
         snprintf(series, sizeof series, "3.%d", i);
         site_send_series(&site, series);
     }
-    cr_expect(site_await_log(&site, why, 20000), "nobody says %s", why);
+    cr_expect(site_await_log(&site, why, PATIENCE_MS), "nobody says %s", why);
     site_expect_state(&site, series, "due");
     tell(operator, end);
     site_expect_state(&site, series, "registered");
@@ -272,7 +272,7 @@ Test(redis, where_the_queue_is_something_else_rejects_that_series_and_gets_it_ag
     start_at_the_port(redis.port, "", "");
     tell(operator, "SET main2 occupied");
     site_send_series(&site, "4.1");
-    cr_expect(site_await_log(&site, "series 4.1 is not registered yet: WRONGTYPE", 20000));
+    cr_expect(site_await_log(&site, "series 4.1 is not registered yet: WRONGTYPE", PATIENCE_MS));
     tell(operator, "DEL main2");
     site_expect_state(&site, "4.1", "registered");
     expect_task(operator, "main2", "4.1");
@@ -330,9 +330,10 @@ Test(redis, behind_a_connection_that_is_cut_anywhere_gets_each_series_and_repeat
         snprintf(series, sizeof series, "6.%d", i);
         site_send_series(&site, series);
     }
-    cr_assert(relay_await_cuts(relay, 8, 60000), "seed %u", seed);
+    cr_assert(relay_await_cuts(relay, 8, PATIENCE_MS), "seed %u", seed);
     relay_pass(relay);
-    cr_assert(site_await_query(&site, "SELECT count(*) FROM reception WHERE state = 'registered'", "60", 60000));
+    cr_assert(
+        site_await_query(&site, "SELECT count(*) FROM reception WHERE state = 'registered'", "60", PATIENCE_MS));
     redisContext *operator= operator_connects(NULL);
     int taken = take_all(operator, times, CUT_SERIES);
     for (int i = 1; i <= CUT_SERIES; i++)
@@ -361,10 +362,10 @@ Test(redis, that_hangs_is_given_up_when_it_does_not_confirm_and_gets_the_series_
 static void expect_answer(const char *answer, const char *filler, const char *said) {
     fake = fake_server_new(answer, filler);
     start_with(text_of("redis://127.0.0.1:%d", fake_server_port(fake)));
-    cr_expect(site_await_log(&site, said, 20000), "nobody says %s", said);
+    cr_expect(site_await_log(&site, said, PATIENCE_MS), "nobody says %s", said);
     site_send_series(&site, "8.1");
     site_expect_state(&site, "8.1", "due");
-    cr_expect_eq(site_terminate(&site, 20000), 0);
+    cr_expect_eq(site_terminate(&site, PATIENCE_MS), 0);
 }
 
 Test(redis, that_loads_its_data_is_waited_for) {
@@ -400,7 +401,7 @@ Test(redis, that_never_answers_is_given_up_and_tried_again) {
     relay = relay_new(redis.port);
     relay_hang(relay);
     start_with(text_of("redis://127.0.0.1:%d", relay_port(relay)));
-    cr_expect(site_await_log(&site, "answer: it takes too long", 30000));
+    cr_expect(site_await_log(&site, "answer: it takes too long", PATIENCE_MS));
     site_send_series(&site, "8.2");
     site_expect_state(&site, "8.2", "due");
     relay_pass(relay);

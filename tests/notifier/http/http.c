@@ -14,8 +14,6 @@
 #include "tests/support/http.h"
 #include "tests/support/process.h"
 
-#define SOON_MS 10000
-
 static settings_t settings;
 static link_state_t broker;
 static health_t health;
@@ -41,7 +39,7 @@ static void fini(void) {
     live_clear(&live);
     board_destroy(&health.board);
 }
-TestSuite(http, .init = init, .fini = fini, .timeout = 120);
+TestSuite(http, .init = init, .fini = fini, .timeout = PATIENCE_S);
 
 static int port(void) {
     return (int)settings.http_port;
@@ -78,14 +76,14 @@ Test(http, only_reads) {
     static const char *const methods[] = {"POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         char *request = text_of("%s /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", methods[i]);
-        char *said = http_exchange(port(), request, strlen(request), SOON_MS);
+        char *said = http_exchange(port(), request, strlen(request), PATIENCE_MS);
         cr_expect(said && strncmp(said, "HTTP/1.1 405 ", 13) == 0, "%s: %s", methods[i], said);
         cr_expect(said && strstr(said, "Allow: GET, HEAD"), "%s: %s", methods[i], said);
         free(said);
         free(request);
     }
     static const char head[] = "HEAD /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    char *said = http_exchange(port(), head, strlen(head), SOON_MS);
+    char *said = http_exchange(port(), head, strlen(head), PATIENCE_MS);
     cr_expect_eq(strncmp(said, "HTTP/1.1 200 ", 13), 0, "%s", said);
     cr_expect_str_eq(strstr(said, "\r\n\r\n"), "\r\n\r\n", "a body: %s", said);
     free(said);
@@ -115,7 +113,7 @@ Test(http, refuses_a_request_that_is_too_long) {
     memset(request, 'x', size);
     request[size] = 0;
     memcpy(request, "GET /", 5);
-    char *said = http_exchange(port(), request, size, SOON_MS);
+    char *said = http_exchange(port(), request, size, PATIENCE_MS);
     cr_expect(!said || !*said || strncmp(said, "HTTP/1.1 4", 10) == 0, "%.100s", said);
     cr_expect_eq(status_of("/livez"), 200);
     free(said);
@@ -143,7 +141,7 @@ Test(http, takes_the_places_of_clients_that_send_nothing_or_a_byte_now_and_then)
     cr_expect(!said || !*said, "they are given up before their time");
     free(said);
     http_tick(http, clock_ms() + HTTP_REQUEST_MAX_MS);
-    cr_expect(await(answers, NULL, SOON_MS), "they keep their places");
+    cr_expect(await(answers, NULL, PATIENCE_MS), "they keep their places");
     for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++)
         close(fds[i]);
 }

@@ -12,9 +12,8 @@
 #include "notifier/journal/journal_file.h"
 #include "notifier/journal/reception.h"
 #include "tests/notifier/bench.h"
+#include "tests/support/patience.h"
 #include "tests/support/process.h"
-
-#define PATIENCE_MS 60000
 
 static bench_t bench;
 static char *folder, *path; /* of the journal left behind */
@@ -39,7 +38,7 @@ static void tear_down(void) {
     free(path);
 }
 
-TestSuite(adoption, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(adoption, .init = set_up, .fini = tear_down, .timeout = PATIENCE_S);
 
 /* Moves the bench's journal to where the vanished host had it, and begins a new one. */
 static void vanish(void) {
@@ -126,11 +125,11 @@ Test(adoption, interrupted_after_its_commit_takes_nothing_over_twice) {
     fill_and_vanish();
     char *copy = text_of("cp -a %s %s/copy", folder, bench.folder),
          *back = text_of("mv %s/copy %s", bench.folder, folder);
-    cr_assert_eq(process_run(NULL, NULL, (const char *const[]){"sh", "-c", copy, NULL}, 5000), 0);
+    cr_assert_eq(process_run(NULL, NULL, (const char *const[]){"sh", "-c", copy, NULL}, PATIENCE_MS), 0);
     cr_expect_eq(look(), 1);
     bench_query(&bench, "UPDATE reception SET state = 'registered' WHERE series_uid = '1.1'");
     bench_said(&bench);
-    cr_assert_eq(process_run(NULL, NULL, (const char *const[]){"sh", "-c", back, NULL}, 5000), 0);
+    cr_assert_eq(process_run(NULL, NULL, (const char *const[]){"sh", "-c", back, NULL}, PATIENCE_MS), 0);
     cr_assert(is_there(path));
     cr_expect_eq(look(), 0);
     expect_rows("1.1registered 1.2due 1.3refused");

@@ -32,7 +32,7 @@ static void tear_down(void) {
     free(pki);
 }
 
-TestSuite(nats_access, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(nats_access, .init = set_up, .fini = tear_down, .timeout = PATIENCE_S);
 
 /* Starts the notifier with this address; takes it. */
 static void start_with(char *address, const char *const *more) {
@@ -47,7 +47,7 @@ static void start_with(char *address, const char *const *more) {
 }
 
 static void expect_connected(void) {
-    cr_expect(site_await_log(&site, "connected to NATS", 20000));
+    cr_expect(site_await_log(&site, "connected to NATS", PATIENCE_MS));
 }
 
 static void expect_secret(const char *secret) {
@@ -72,7 +72,7 @@ Test(nats_access, by_user_and_a_password_that_the_address_has_to_encode) {
 Test(nats_access, by_token_and_not_without) {
     nats_server_start_with(&server, 0, (const char *const[]){"--auth", "s3cret", NULL});
     start_with(text_of("nats://0ther@127.0.0.1:%d", server.port), (const char *const[]){"RUST_LOG", "trace", NULL});
-    cr_expect(site_await_log(&site, "NATS does not let this user in", 20000));
+    cr_expect(site_await_log(&site, "NATS does not let this user in", PATIENCE_MS));
     expect_secret("0ther");
     site_kill(&site);
     start_with(text_of("nats://s3cret@127.0.0.1:%d", server.port), NULL);
@@ -84,7 +84,7 @@ Test(nats_access, by_credentials) {
     char *config = nkeys_write(pki), *credentials = text_of("%s/user.creds", pki);
     nats_server_start_with(&server, 0, (const char *const[]){"-c", config, NULL});
     start_with(text_of("127.0.0.1:%d", server.port), NULL);
-    cr_expect(site_await_log(&site, "NATS does not let this user in", 20000));
+    cr_expect(site_await_log(&site, "NATS does not let this user in", PATIENCE_MS));
     cr_expect_not(site_await_log(&site, "connected to NATS", 0));
     site_kill(&site);
     start_with(text_of("127.0.0.1:%d", server.port),
@@ -101,11 +101,11 @@ Test(nats_access, of_several_servers_the_first_that_is_there) {
     expect_connected();
     nats_server_start(&second, second.port);
     nats_server_stop(&server);
-    cr_expect(site_await_log(&site, "the connection to NATS is lost", 20000));
+    cr_expect(site_await_log(&site, "the connection to NATS is lost", PATIENCE_MS));
     tap_t *tap = tap_new(second.port);
     site_send_event(&site, EVENT(.object = 1, .association = 1));
     site_send_end(&site, 1, 1);
-    cr_expect(tap_await_done(tap, SUBJECT, 1, 20000), "the other server is not gone to");
+    cr_expect(tap_await_done(tap, SUBJECT, 1, PATIENCE_MS), "the other server is not gone to");
     tap_destroy(&tap);
 }
 
@@ -124,11 +124,11 @@ Test(nats_access, over_tls_only_to_a_server_of_the_right_ca) {
     char *ca = text_of("%s/ca.crt", pki), *other = text_of("%s/other-ca.crt", pki);
     start_server_with_tls();
     start_with(text_of("tls://127.0.0.1:%d", server.port), (const char *const[]){"OXIDICOM_NATS_CA", other, NULL});
-    cr_expect(site_await_log(&site, "NATS is not there yet (SSL handshake error: 20:unable to get", 20000));
+    cr_expect(site_await_log(&site, "NATS is not there yet (SSL handshake error: 20:unable to get", PATIENCE_MS));
     cr_expect_not(site_await_log(&site, "connected to NATS", 0));
     site_kill(&site);
     start_with(text_of("tls://127.0.0.1:%d", server.port), NULL); /* what the system trusts */
-    cr_expect(site_await_log(&site, "NATS is not there yet (SSL handshake error: 20:unable to get", 20000));
+    cr_expect(site_await_log(&site, "NATS is not there yet (SSL handshake error: 20:unable to get", PATIENCE_MS));
     site_kill(&site);
     start_with(text_of("tls://localhost:%d", server.port), (const char *const[]){"OXIDICOM_NATS_CA", ca, NULL});
     expect_connected();

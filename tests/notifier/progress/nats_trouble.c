@@ -37,7 +37,7 @@ static void tear_down(void) {
         nats_server_stop(&server);
 }
 
-TestSuite(nats_trouble, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(nats_trouble, .init = set_up, .fini = tear_down, .timeout = PATIENCE_S);
 
 /* A real server that the notifier reaches through the relay, and the test without. */
 static void start_behind_the_relay(void) {
@@ -46,7 +46,7 @@ static void start_behind_the_relay(void) {
     relay = relay_new(server.port);
     site.nats = text_of("127.0.0.1:%d", relay_port(relay));
     site_start(&site);
-    cr_assert(site_await_log(&site, "connected to NATS", 10000));
+    cr_assert(site_await_log(&site, "connected to NATS", PATIENCE_MS));
 }
 
 static void send_files(int series, int count) {
@@ -107,36 +107,36 @@ Test(nats_trouble, dones_of_an_outage_arrive_when_it_is_over) {
     send_files(1, 1);
     send_files(2, FILES);
     relay_refuse(relay);
-    cr_assert(site_await_log(&site, "the connection to NATS is lost", 10000));
+    cr_assert(site_await_log(&site, "the connection to NATS is lost", PATIENCE_MS));
     send_files(1, FILES - 1);
     end_series(1);
     end_series(2);
     send_series(3, SERIES_COUNT);
-    cr_expect(site_await_tasks(&site, SERIES_COUNT, 20000), "registrations wait for NATS");
+    cr_expect(site_await_tasks(&site, SERIES_COUNT, PATIENCE_MS), "registrations wait for NATS");
     site_listen(&site, outage_ms());
     relay_pass(relay);
-    cr_expect_eq(expect_all_done(20000), SERIES_COUNT, "said twice without need");
+    cr_expect_eq(expect_all_done(PATIENCE_MS), SERIES_COUNT, "said twice without need");
 }
 
 Test(nats_trouble, a_hang_holds_nothing_up_and_every_done_arrives_once_it_goes_on) {
     start_behind_the_relay();
     relay_hang(relay);
     send_all_series();
-    cr_expect(site_await_tasks(&site, SERIES_COUNT, 20000), "registrations wait for NATS");
+    cr_expect(site_await_tasks(&site, SERIES_COUNT, PATIENCE_MS), "registrations wait for NATS");
     relay_pass(relay);
-    cr_expect_eq(expect_all_done(20000), SERIES_COUNT, "said twice without need");
+    cr_expect_eq(expect_all_done(PATIENCE_MS), SERIES_COUNT, "said twice without need");
 }
 
 Test(nats_trouble, a_hang_that_lasts_is_a_lost_connection_and_dones_come_over_the_next) {
     start_behind_the_relay();
     relay_hang(relay);
     send_all_series();
-    cr_expect(site_await_tasks(&site, SERIES_COUNT, 20000), "registrations wait for NATS");
-    cr_assert(site_await_log(&site, "the connection to NATS is lost", 60000));
+    cr_expect(site_await_tasks(&site, SERIES_COUNT, PATIENCE_MS), "registrations wait for NATS");
+    cr_assert(site_await_log(&site, "the connection to NATS is lost", PATIENCE_MS));
     relay_refuse(relay); /* what the hung connection holds is never heard */
-    cr_assert(site_await_log(&site, "NATS is not there yet", 20000));
+    cr_assert(site_await_log(&site, "NATS is not there yet", PATIENCE_MS));
     relay_pass(relay);
-    cr_expect_geq(expect_all_done(20000), SERIES_COUNT);
+    cr_expect_geq(expect_all_done(PATIENCE_MS), SERIES_COUNT);
 }
 
 /* So many series are more than a connection takes up that nobody reads, where their subjects are long. */
@@ -152,14 +152,14 @@ Test(nats_trouble, a_hang_in_which_too_much_was_said_loses_no_done) {
     send_series(1, TOO_MANY);
     site_await_log(&site, "the connection to NATS is lost", 5 * NATS_WRITE_TIMEOUT_MS);
     relay_pass(relay);
-    cr_expect_geq(expect_done(TOO_MANY, 20000), TOO_MANY);
+    cr_expect_geq(expect_done(TOO_MANY, PATIENCE_MS), TOO_MANY);
 }
 
 Test(nats_trouble, connections_that_are_cut_anywhere_lose_no_done) {
     unsigned seed = test_seed();
     start_behind_the_relay();
     relay_refuse(relay);
-    cr_assert(site_await_log(&site, "the connection to NATS is lost", 10000));
+    cr_assert(site_await_log(&site, "the connection to NATS is lost", PATIENCE_MS));
     relay_cut(relay, seed, 400, 2000);
     int series = 0;
     while (series < TOO_MANY && (series < SERIES_COUNT || relay_cuts(relay) < 4)) {
@@ -168,7 +168,7 @@ Test(nats_trouble, connections_that_are_cut_anywhere_lose_no_done) {
     }
     cr_assert_geq(relay_cuts(relay), 4, "seed %u", seed);
     relay_pass(relay);
-    int dones = expect_done(series, 20000);
+    int dones = expect_done(series, PATIENCE_MS);
     fprintf(stderr, "seed %u: %d cuts, %d series, %d dones\n", seed, relay_cuts(relay), series, dones);
 }
 
@@ -189,11 +189,12 @@ static void expect_unimpressed(const char *greeting, const char *filler, uint64_
     send_files(SERIES_COUNT + 1, 1);
     end_series(SERIES_COUNT + 1);
     long before_kib = process_anonymous_kib(site.notifier);
-    cr_expect(await(has_sent, &bytes, 60000), "only %llu bytes", (unsigned long long)fake_server_sent_bytes(fake));
+    cr_expect(await(has_sent, &bytes, PATIENCE_MS), "only %llu bytes",
+              (unsigned long long)fake_server_sent_bytes(fake));
     send_all_series();
-    cr_expect(site_await_tasks(&site, SERIES_COUNT + 1, 20000));
+    cr_expect(site_await_tasks(&site, SERIES_COUNT + 1, PATIENCE_MS));
     cr_expect_lt(process_anonymous_kib(site.notifier) - before_kib, MEMORY_KIB);
-    cr_expect_eq(site_terminate(&site, 20000), 0);
+    cr_expect_eq(site_terminate(&site, PATIENCE_MS), 0);
 }
 
 /* What nats-server says first; the PONG answers the client's PING. */
@@ -209,14 +210,14 @@ Test(nats_trouble, a_server_that_accepts_and_never_speaks_is_tried_again) {
     int wanted = 2;
     expect_unimpressed("", "", 0);
     site_start(&site);
-    cr_expect(await(has_clients, &wanted, 30000));
+    cr_expect(await(has_clients, &wanted, PATIENCE_MS));
 }
 
 Test(nats_trouble, a_server_that_speaks_something_else_is_tried_again) {
     int wanted = 3;
     expect_unimpressed("HTTP/1.1 400 Bad Request\r\n\r\n", "<html>\r\n", 100);
     site_start(&site);
-    cr_expect(await(has_clients, &wanted, 30000));
+    cr_expect(await(has_clients, &wanted, PATIENCE_MS));
 }
 
 Test(nats_trouble, a_first_line_without_end_costs_no_memory) {

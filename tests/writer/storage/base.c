@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "tests/support/patience.h"
 #include "tests/writer/storage/storage.h"
 
 static bases_t bases;
@@ -17,7 +18,7 @@ static void fini(void) {
     bases_clear(&bases);
     storage_fini();
 }
-TestSuite(base, .init = init, .fini = fini, .timeout = 60);
+TestSuite(base, .init = init, .fini = fini, .timeout = PATIENCE_S);
 
 static bool is_open(int descriptor) {
     return fcntl(descriptor, F_GETFD) >= 0;

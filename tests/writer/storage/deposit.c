@@ -36,7 +36,7 @@ static void fini(void) {
     store_destroy(&store);
     storage_fini();
 }
-TestSuite(deposit, .init = init, .fini = fini, .timeout = 240);
+TestSuite(deposit, .init = init, .fini = fini, .timeout = PATIENCE_S);
 
 /* --- the loop's part --- */
 

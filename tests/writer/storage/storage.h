@@ -26,8 +26,6 @@ void unmount_root(void);
 
 /* --- storage that waits --- */
 
-#define PATIENCE_MS 60000
-
 /* For store_calls: these wait at the gate while it is shut. */
 int gated_fsync(int descriptor);
 ssize_t gated_writev(int descriptor, const struct iovec *parts, int count);

@@ -12,8 +12,7 @@
 #include "tests/support/dataset.h"
 #include "tests/support/receiver.h"
 
-#define PATIENCE_MS 30000
-#define SERIES      "1.2.826.0.1.3680043.9.9999.6."
+#define SERIES "1.2.826.0.1.3680043.9.9999.6."
 
 /* A files root, and what the last survey of it said. */
 typedef struct storage {
@@ -34,7 +33,7 @@ static void tear_down(void) {
     free(root);
 }
 
-TestSuite(survey, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(survey, .init = set_up, .fini = tear_down, .timeout = PATIENCE_S);
 
 /* A path below the root whose folders are there; free it. */
 static char *path_of(const char *relative) {
