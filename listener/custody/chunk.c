@@ -102,13 +102,15 @@ static void free_first(object_t *object) {
     chunk_drop(NULL, chunk);
 }
 
+/* NOLINTBEGIN(clang-analyzer-unix.Malloc): it does not see that TAILQ_REMOVE changes the first */
 void chunk_free_until(object_t *object, uint64_t offset) {
-    for (chunk_t *chunk; (chunk = TAILQ_FIRST(&object->chunks)) && chunk != object->filling &&
-                         chunk->offset + chunk->size <= offset;)
-        free_first(object); /* NOLINT: the analyzer does not see that TAILQ_REMOVE changes the first */
+    for (const chunk_t *chunk; (chunk = TAILQ_FIRST(&object->chunks)) && chunk != object->filling &&
+                               chunk->offset + chunk->size <= offset;)
+        free_first(object);
 }
 
 void chunk_free_all(object_t *object) {
     while (!TAILQ_EMPTY(&object->chunks))
-        free_first(object); /* NOLINT */
+        free_first(object);
 }
+/* NOLINTEND(clang-analyzer-unix.Malloc) */

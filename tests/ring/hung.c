@@ -156,7 +156,7 @@ Test(hung, storage_fills_no_memory_delays_no_echo_and_loses_nothing, .timeout = 
         long kib = receiver_memory_kib(&receiver);
         most_kib = kib > most_kib ? kib : most_kib;
     }
-    cr_assert(receiver_logged(&receiver, "is gone (silent)", PATIENCE_MS));
+    cr_assert(receiver_logged(&receiver, "is gone (silent", PATIENCE_MS));
     cr_assert_eq(ptrace(PTRACE_DETACH, writer, NULL, NULL), 0);
     bool goes_on = senders_await_stored(senders, 2, PATIENCE_MS);
     senders_quiet(senders);

@@ -196,7 +196,7 @@ Test(operations, all_of_which_storage_keeps_make_their_writer_count_as_gone, .ti
     scu_t scu = associate_for(&slow.site, 16);
     scu.timeout_ms = PATIENCE_MS;
     send_objects(&scu, (const int[]){1, 2, 3}, 3);
-    cr_assert(receiver_logged(&slow.site.receiver, "is gone (silent)", PATIENCE_MS));
+    cr_assert(receiver_logged(&slow.site.receiver, "is gone (silent", PATIENCE_MS));
     for (int i = 0; i < 3; i++)
         cr_assert_eq(scu_status(&scu), 0);
     cr_assert(receiver_logged(&slow.site.receiver, "was held up for", PATIENCE_MS));
