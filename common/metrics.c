@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/memory.h"
 #include "common/version.h"
 
 #define OTHER "other"
@@ -43,9 +44,7 @@ static cell_t *find(metric_t metric, const char *label) {
 }
 
 static cell_t *add_cell(metric_t metric, const char *label) {
-    cell_t *cell = calloc(1, sizeof *cell);
-    if (!cell)
-        abort();
+    cell_t *cell = must(calloc(1, sizeof *cell));
     strncpy(cell->label, label, METRIC_LABEL_MAX_BYTES);
     if (!STAILQ_FIRST(&labeled[metric]))
         STAILQ_INIT(&labeled[metric]);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "common/memory.h"
 
 static bool is_text(char *content, size_t size, const char **why) {
     *why = size > SECRET_FILE_MAX_BYTES       ? "it is too long"
@@ -29,9 +30,7 @@ char *secret_read(const char *path, const char **why) {
         *why = strerror(errno);
         return NULL;
     }
-    char *content = malloc(SECRET_FILE_MAX_BYTES + 2);
-    if (!content)
-        abort();
+    char *content = must(malloc(SECRET_FILE_MAX_BYTES + 2));
     size_t size = fread(content, 1, SECRET_FILE_MAX_BYTES + 1, file);
     int failed = ferror(file) ? errno : 0;
     (void)fclose(file); /* it was only read */

@@ -9,6 +9,7 @@
 
 #include "common/duration.h"
 #include "common/limits.h"
+#include "common/memory.h"
 #include "common/secret.h"
 #include "common/settings_table.h"
 
@@ -130,8 +131,7 @@ static int complain(FILE *out, const setting_t *setting, const source_t *source)
 static int read_secret_file(source_t *source, FILE *complaints) {
     char *file_variable;
     const char *why;
-    if (asprintf(&file_variable, "%s_FILE", source->variable) < 0)
-        abort();
+    file_variable = format_text("%s_FILE", source->variable);
     int status = 0;
     source->path = getenv(file_variable);
     if (source->path && getenv(source->variable)) {
@@ -157,8 +157,8 @@ static int find_under(source_t *source, const setting_t *setting, const char *va
         if (status != 0 || source->value)
             return status;
     }
-    if (value && !(source->value = strdup(value)))
-        abort();
+    if (value)
+        source->value = must(strdup(value));
     return 0;
 }
 

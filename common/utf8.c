@@ -1,5 +1,7 @@
 #include "common/utf8.h"
 
+#include "common/memory.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -39,9 +41,7 @@ size_t utf8_cut(const char *text, size_t characters) {
 }
 
 char *utf8_from_latin1(const char *bytes, size_t size, size_t *size_out) {
-    char *text = malloc(2 * size + 1), *to = text;
-    if (!text)
-        abort();
+    char *text = must(malloc(2 * size + 1)), *to = text;
     for (size_t i = 0; i < size; i++) {
         uint8_t c = (uint8_t)bytes[i];
         if (c < 0x80)

@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "common/clock.h"
+#include "common/memory.h"
 #include "common/telemetry/otlp.h"
 #include "listener/conformance.h"
 #include "listener/gauges.h"
@@ -184,9 +185,7 @@ static int confine(stage_t *stage, sandbox_t *sandbox) {
 }
 
 static int start(stage_t *stage) {
-    listener_t *listener = calloc(1, sizeof *listener);
-    if (!listener)
-        abort();
+    listener_t *listener = must(calloc(1, sizeof *listener));
     stage->self = listener;
     otlp_start(&stage->settings, stage->id);
     listener->inbox =

@@ -73,7 +73,7 @@ static bool on_inbox(stage_t *stage) {
     size_t taken = ring_drain(stage->inbox, &notifier->inbox);
     /* Figures come all the time, and nothing follows from them. */
     if (taken > notifier->figures_heard) {
-        settle_batch(notifier);
+        commit_batch(notifier);
         drain_heard(&notifier->drain);
     }
     end_if_drained(stage);
@@ -98,9 +98,9 @@ static int on_storage(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     for (storage_answer_t answer; storage_receive(notifier->storage, &answer);) {
         if (answer.registration)
             registrar_on_counted(notifier->registrar, answer.registration, answer.late);
-        else if (adoption_on_looked(&notifier->adoption, notifier->storage, &notifier->journal, notifier->batch,
+        else if (adoption_on_looked(&notifier->adoption, notifier->storage, &notifier->journal, notifier->owed,
                                     answer.left))
-            batch_settle(notifier->batch, notifier->listener, notifier->progress, clock_ms());
+            owed_tell(notifier->owed, notifier->listener, notifier->progress, clock_ms());
     }
     registrar_on_broker(notifier->registrar);
     end_if_drained(stage);
@@ -109,15 +109,15 @@ static int on_storage(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
 
 static void on_beat(stage_t *stage) {
     notifier_t *notifier = stage->self;
-    settle_ask_again(notifier);
+    commit_ask_again(notifier);
     Ring__Alive alive = alive_of(stage, RING__STAGE__STAGE_NOTIFIER);
     /* A full queue means that the listener is not there to hear it. */
     (void)!ring_send(notifier->listener, &RING_ENVELOPE(ALIVE, alive, &alive));
-    settle_quiet_series(notifier);
+    commit_quiet_series(notifier);
     storage_say(notifier->storage);
     adoption_beat(&notifier->adoption, notifier->storage, &notifier->journal);
     registrar_on_broker(notifier->registrar);
-    housekeeping_beat(&notifier->housekeeping, &notifier->journal, stage->settings.journal_keep_ms);
+    expiry_beat(&notifier->expiry, &notifier->journal, stage->settings.journal_keep_ms);
     beat_figures(notifier);
     end_if_drained(stage);
     end_if_lost(stage);
@@ -159,7 +159,7 @@ static int start(stage_t *stage) {
     notifier->figures = figures_new(stage, RING__STAGE__STAGE_NOTIFIER, &notifier->inbox);
     if (!notifier->listener || !notifier->figures)
         return EXIT_SETTINGS;
-    notifier->batch = batch_new();
+    notifier->owed = owed_new();
     link_state_init(&notifier->broker_state);
     link_state_init(&notifier->nats_state);
     notifier->publisher = publisher_new(&stage->settings, &notifier->nats_state);
@@ -180,7 +180,7 @@ static int start(stage_t *stage) {
     notifier->health.journal_writable = true; /* it was opened */
     health_beat(&notifier->health);
     live_init(&notifier->live, &(view_sources_t){&stage->settings, &notifier->health, &notifier->journal});
-    notifier->metrics_export = metrics_export_new(&stage->settings, notifier->board, stage->id);
+    notifier->otlp_export = otlp_export_new(&stage->settings, notifier->board, stage->id);
     notifier->http = http_new(&stage->settings, &notifier->health, &notifier->live);
     if (!notifier->monitor || watch_begin(stage->loop, notifier->monitor, on_monitor, notifier) != 0)
         log_warn(NULL, "can't watch the connection to the listener: its end is noticed by its silence only");
@@ -193,16 +193,16 @@ static int start(stage_t *stage) {
 static void destroy(stage_t *stage) {
     notifier_t *notifier = stage->self;
     http_destroy(&notifier->http); /* first: it reads what follows */
-    if (notifier->metrics_export)
+    if (notifier->otlp_export)
         board_on_figures(notifier->board, figures_take(notifier->figures), clock_ms()); /* the last, to be sent */
-    metrics_export_end(notifier->metrics_export);
+    otlp_export_end(notifier->otlp_export);
     live_clear(&notifier->live);
     query_destroy(&notifier->query);
     registrar_destroy(&notifier->registrar);
     broker_destroy(&notifier->broker);
     progress_destroy(&notifier->progress); /* before the publisher, which takes its last words */
     publisher_destroy(&notifier->publisher);
-    batch_destroy(&notifier->batch);
+    owed_destroy(&notifier->owed);
     if (notifier->monitor)
         watch_end(stage->loop, notifier->monitor);
     ring_watched_outbox_destroy(&notifier->listener, &notifier->monitor);
@@ -215,7 +215,7 @@ static void destroy(stage_t *stage) {
         stage->leaves_threads = true;
     traced_destroy(&notifier->traced);
     otlp_stop();
-    metrics_export_destroy(&notifier->metrics_export);
+    otlp_export_destroy(&notifier->otlp_export);
     board_destroy(&notifier->board);
     free(notifier);
     stage->self = NULL;

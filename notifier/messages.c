@@ -27,7 +27,7 @@ static void on_stored(void *self, const Ring__Envelope *envelope, zmq_msg_t *dat
     log_debug(&context, "stored by writer %s, attempt %u", stored->writer, stored->attempt);
     notifier->strangers |= stored->object->listener != notifier->current_listener;
     traced_say_stored(stored);
-    if (reception_on_stored(&notifier->journal, notifier->batch, stored))
+    if (reception_on_stored(&notifier->journal, notifier->owed, stored))
         traced_on_stored(notifier->traced, stored);
 }
 
@@ -44,7 +44,7 @@ static void on_refused(void *self, const Ring__Envelope *envelope, zmq_msg_t *da
     log_debug(&context, "refused with %04X: %s", refused->status, refused->reason);
     notifier->strangers |= refused->object->listener != notifier->current_listener;
     traced_say_refused(refused);
-    if (reception_on_refused(&notifier->journal, notifier->batch, refused))
+    if (reception_on_refused(&notifier->journal, notifier->owed, refused))
         traced_on_refused(notifier->traced, refused);
 }
 
@@ -55,7 +55,7 @@ static void on_association_ended(void *self, const Ring__Envelope *envelope, zmq
     log_context_t context = {.association = ended->association};
     metric_add(METRIC_EVENTS, "association_ended", 1);
     log_debug(&context, "ended");
-    reception_on_association_ended(&notifier->journal, notifier->batch, ended->listener, ended->association);
+    reception_on_association_ended(&notifier->journal, notifier->owed, ended->listener, ended->association);
 }
 
 static void on_association_traced(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
@@ -77,7 +77,7 @@ static void on_alive(void *self, const Ring__Envelope *envelope, zmq_msg_t *data
     notifier->listener_heard_ns = clock_wall_ns();
     log_info(NULL, "the listener is there, release %s", alive->release);
     notifier->current_listener = alive->incarnation;
-    settle_renew_grace(notifier);
+    commit_renew_grace(notifier);
 }
 
 static void on_figures(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {

@@ -14,13 +14,13 @@
 #include "notifier/http/http.h"
 #include "notifier/http/live.h"
 #include "notifier/journal/adoption.h"
-#include "notifier/journal/batch.h"
-#include "notifier/journal/housekeeping.h"
+#include "notifier/journal/expiry.h"
 #include "notifier/journal/journal.h"
+#include "notifier/journal/owed.h"
 #include "notifier/journal/storage.h"
 #include "notifier/metrics/board.h"
 #include "notifier/metrics/gauges.h"
-#include "notifier/metrics/metrics_export.h"
+#include "notifier/metrics/otlp_export.h"
 #include "notifier/metrics/traced.h"
 #include "notifier/operator/query.h"
 #include "notifier/progress/progress.h"
@@ -34,7 +34,7 @@ typedef struct notifier {
     zsock_t *listener; /* its inbox */
     zsock_t *monitor;  /* of the connection to it; NULL: it can't be watched */
     journal_t journal;
-    batch_t *batch;
+    owed_t *owed;
     publisher_t *publisher;
     progress_t *progress;
     int progress_timer; /* -1: none */
@@ -44,17 +44,17 @@ typedef struct notifier {
     registrar_t *registrar;
     query_t *query;
     adoption_t adoption;
-    housekeeping_t housekeeping;
+    expiry_t expiry;
     figures_t *figures;
     board_t *board;
     health_t health;
     gauges_t gauges;
     live_t live;
-    http_t *http;                     /* NULL: nobody is to be served */
-    metrics_export_t *metrics_export; /* NULL: none */
-    size_t figures_heard;             /* messages of that kind in what was taken from the inbox last */
-    int journal_changes;              /* rows changed so far, at the last commit of events */
-    int64_t journal_try_ms;           /* when a journal that did not take events is tried again */
+    http_t *http;               /* NULL: nobody is to be served */
+    otlp_export_t *otlp_export; /* NULL: none */
+    size_t figures_heard;       /* messages of that kind in what was taken from the inbox last */
+    int journal_changes;        /* rows changed so far, at the last commit of events */
+    int64_t journal_try_ms;     /* when a journal that did not take events is tried again */
     traced_t *traced;
     int64_t listener_heard_ns, listener_died_ns; /* since 1970 */
     uint64_t current_listener;                   /* incarnation; 0: has not said it yet */
@@ -74,13 +74,13 @@ void messages_start(notifier_t *notifier);
 /* --- settle.c: a batch of events, its commit, and what follows from it --- */
 
 /* Only what is committed is acknowledged, published or sent. */
-void settle_batch(notifier_t *notifier);
+void commit_batch(notifier_t *notifier);
 /* Receptions that have been quiet for long enough end (OXIDICOM_SERIES_QUIET). */
-void settle_quiet_series(notifier_t *notifier);
+void commit_quiet_series(notifier_t *notifier);
 /* The current listener is a new one: the grace begins anew. */
-void settle_renew_grace(notifier_t *notifier);
+void commit_renew_grace(notifier_t *notifier);
 /* Whether the time has come to ask for unacknowledged objects again, after a commit that failed: then as another.
  */
-void settle_ask_again(notifier_t *notifier);
+void commit_ask_again(notifier_t *notifier);
 
 #endif

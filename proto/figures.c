@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "proto/reply.h"
 
@@ -29,9 +30,7 @@ struct figures {
 };
 
 figures_t *figures_new(const stage_t *stage, Ring__Stage kind, ring_inbox_t *inbox) {
-    figures_t *self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
+    figures_t *self = must(calloc(1, sizeof *self));
     self->stage = stage;
     self->kind = kind;
     self->inbox = inbox;
@@ -64,8 +63,7 @@ static void grow(figures_t *self) {
     self->items = items;
     self->pointers = pointers;
     for (; self->room < room; self->room++)
-        if (!(items[self->room] = malloc(sizeof **items)))
-            abort();
+        items[self->room] = must(malloc(sizeof **items));
 }
 
 static void add(void *argument, const metric_sample_t *sample) {

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "common/stage.h"
 #include "common/watch.h"
@@ -267,9 +268,7 @@ static int confine(stage_t *stage, sandbox_t *sandbox) {
 }
 
 static int start(stage_t *stage) {
-    writer_t *self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
+    writer_t *self = must(calloc(1, sizeof *self));
     stage->self = self;
     self->stage = stage;
     self->storage_timer = -1;

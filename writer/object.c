@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/memory.h"
 #include "common/telemetry/span.h"
 #include "writer/dicom/part10.h"
 
@@ -39,9 +40,7 @@ static Ring__ObjectHeader *copy_header(const Ring__ObjectHeader *header) {
     known.base.n_unknown_fields = 0;
     known.base.unknown_fields = NULL;
     size_t size = ring__object_header__get_packed_size(&known);
-    uint8_t *packed = malloc(size ? size : 1);
-    if (!packed)
-        abort();
+    uint8_t *packed = must(malloc(size ? size : 1));
     ring__object_header__pack(&known, packed);
     Ring__ObjectHeader *copy = ring__object_header__unpack(NULL, size, packed);
     if (!copy)
@@ -51,9 +50,7 @@ static Ring__ObjectHeader *copy_header(const Ring__ObjectHeader *header) {
 }
 
 object_t *object_new(const object_environment_t *environment, const Ring__Chunk *first) {
-    object_t *self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
+    object_t *self = must(calloc(1, sizeof *self));
     self->environment = environment;
     self->context = (log_context_t){.association = first->object->association, .object = first->object->object};
     self->state = OBJECT_HEAD;
@@ -193,9 +190,7 @@ static void gather(object_t *self, const void *bytes, size_t size) {
     if (self->gathered_capacity - self->gathered_bytes < size) {
         size_t doubled = 2 * self->gathered_capacity, needed = self->gathered_bytes + size;
         self->gathered_capacity = doubled > needed ? doubled : needed;
-        self->gathered = realloc(self->gathered, self->gathered_capacity);
-        if (!self->gathered)
-            abort();
+        self->gathered = must(realloc(self->gathered, self->gathered_capacity));
     }
     if (size)
         memcpy(self->gathered + self->gathered_bytes, bytes, size);

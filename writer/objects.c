@@ -1,6 +1,7 @@
 #include "writer/objects.h"
 
 #include "common/limits.h"
+#include "common/memory.h"
 
 /* Names an object within one listener's life; all objects that are open are of the same listener. */
 typedef struct object_key {
@@ -33,9 +34,7 @@ static int key_compare(const void *first, const void *second) {
 }
 
 static void *key_copy(const void *item) {
-    object_key_t *key = malloc(sizeof *key);
-    if (!key)
-        abort();
+    object_key_t *key = must(malloc(sizeof *key));
     *key = *(const object_key_t *)item;
     return key;
 }
@@ -50,9 +49,7 @@ static void object_free(void **item_p) {
 }
 
 objects_t *objects_new(const object_environment_t *environment, zsock_t *listener) {
-    objects_t *self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
+    objects_t *self = must(calloc(1, sizeof *self));
     self->environment = environment;
     self->listener = listener;
     self->open = zhashx_new();

@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/memory.h"
 
 /* A message of gRPC has a byte that says whether it is compressed, and its length (gRPC over HTTP/2). */
 #define GRPC_PREFIX_BYTES 5
@@ -29,9 +30,7 @@ struct otlp_link {
 static uint8_t *bytes_of(const otlp_link_t *self, const ProtobufCMessage *request, size_t *size) {
     size_t prefix = self->target.grpc ? GRPC_PREFIX_BYTES : 0;
     size_t packed = protobuf_c_message_get_packed_size(request);
-    uint8_t *bytes = malloc(prefix + packed + 1);
-    if (!bytes)
-        abort();
+    uint8_t *bytes = must(malloc(prefix + packed + 1));
     protobuf_c_message_pack(request, bytes + prefix);
     for (size_t i = 0; i < prefix; i++)
         bytes[i] = i == 0 ? 0 : (uint8_t)(packed >> 8 * (4 - i));
@@ -150,9 +149,7 @@ static bool prepare_curl(otlp_link_t *self) {
 }
 
 otlp_link_t *otlp_link_new(otlp_target_t *target) {
-    otlp_link_t *self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
+    otlp_link_t *self = must(calloc(1, sizeof *self));
     self->target = *target;
     *target = (otlp_target_t){0};
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || !prepare_curl(self))

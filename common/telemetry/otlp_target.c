@@ -145,8 +145,7 @@ static char *url_of(const char *endpoint, bool grpc, const struct signal_info *s
     else if (!is_own)
         while (size > 0 && endpoint[size - 1] == '/')
             size--;
-    if (asprintf(&url, "%.*s%s%s", (int)size, endpoint, path ? "/" : "", path ? path : "") < 0)
-        abort();
+    url = format_text("%.*s%s%s", (int)size, endpoint, path ? "/" : "", path ? path : "");
     return url;
 }
 
@@ -167,9 +166,7 @@ static bool is_good_header(void *argument, const char *key, const char *value) {
 }
 
 static bool set_header(void *argument, const char *key, const char *value) {
-    char *line;
-    if (asprintf(&line, *value ? "%s: %s" : "%s;", key, value) < 0)
-        abort();
+    char *line = *value ? format_text("%s: %s", key, value) : format_text("%s;", key);
     add_header(argument, line);
     free(line);
     return true;

@@ -13,14 +13,13 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/supervision.h"
 
 const char *const KIND_NAMES[KINDS] = {"listener", "writer", "notifier"};
 
 child_t *child_new(stage_kind_t kind, int number) {
-    child_t *child = calloc(1, sizeof *child);
-    if (!child)
-        abort();
+    child_t *child = must(calloc(1, sizeof *child));
     child->kind = kind;
     child->number = number;
     child->pid = -1;

@@ -16,6 +16,7 @@
 #include "common/host.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 
 bool place_own_folder(char folder[PATH_MAX]) {
     ssize_t size = readlink("/proc/self/exe", folder, PATH_MAX - 1);
@@ -85,8 +86,7 @@ static char *make_run_dir(const char *path, int *lock) {
     if ((mkdir(path, 0700) == 0 || errno == EEXIST) && place_is_private(path) && (*lock = hold(path)) >= 0)
         return strdup(path);
     bool taken = access(path, F_OK) == 0;
-    if (asprintf(&other, "%s-XXXXXX", path) < 0)
-        abort();
+    other = format_text("%s-XXXXXX", path);
     char *made = mkdtemp(other);
     if (!made)
         free(other);

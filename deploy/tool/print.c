@@ -23,9 +23,7 @@ struct table {
 
 /* C0, DEL, and C1 as UTF-8 has it (C2 80 to C2 9F). */
 static char *without_controls(const char *text) {
-    char *copy = strdup(text);
-    if (!copy)
-        abort();
+    char *copy = must(strdup(text));
     for (unsigned char *c = (unsigned char *)copy; *c; c++) {
         if (*c < ' ' || *c == 0x7F)
             *c = '?';

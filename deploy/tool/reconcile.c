@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <sysexits.h>
 
+#include "common/memory.h"
 #include "deploy/tool/outcome.h"
 #include "deploy/tool/place.h"
 #include "deploy/tool/tool.h"
@@ -205,9 +206,7 @@ int reconcile_command(const options_t *options, ask_t *ask) {
     reconcile_t self = {.options = options, .ask = ask, .outcomes = outcomes_new(options->show_phi)};
     FILE *lines = NULL;
     int how = 0;
-    self.found = calloc(options->names_count + 1, sizeof *self.found);
-    if (!self.found)
-        abort();
+    self.found = must(calloc(options->names_count + 1, sizeof *self.found));
     pid_t survey = start_survey(options, &lines);
     if (lines)
         read_lines(&self, survey, lines);

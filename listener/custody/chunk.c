@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "common/memory.h"
 #include "listener/custody/custody.h"
 #include "listener/custody/private.h"
 
@@ -7,9 +8,7 @@
 #define CHUNK_FIRST_BYTES ((size_t)16 * 1024)
 
 budget_t *budget_new(void) {
-    budget_t *budget = calloc(1, sizeof *budget);
-    if (!budget)
-        abort();
+    budget_t *budget = must(calloc(1, sizeof *budget));
     budget->holders = 1;
     return budget;
 }
@@ -20,9 +19,7 @@ void budget_drop(budget_t *budget) {
 }
 
 share_t *share_new(uint64_t association) {
-    share_t *share = calloc(1, sizeof *share);
-    if (!share)
-        abort();
+    share_t *share = must(calloc(1, sizeof *share));
     *share = (share_t){.association = association, .holders = 1};
     return share;
 }
@@ -34,9 +31,7 @@ void share_drop(share_t *share) {
 
 /* Only while nobody else holds it. */
 static void resize(object_t *object, chunk_t *chunk, size_t capacity) {
-    uint8_t *bytes = realloc(chunk->bytes, capacity ? capacity : 1);
-    if (!bytes)
-        abort();
+    uint8_t *bytes = must(realloc(chunk->bytes, capacity ? capacity : 1));
     atomic_fetch_add(&chunk->budget->held_bytes, capacity);
     atomic_fetch_sub(&chunk->budget->held_bytes, chunk->capacity);
     object->share->held_bytes += capacity - chunk->capacity;
@@ -46,9 +41,7 @@ static void resize(object_t *object, chunk_t *chunk, size_t capacity) {
 
 /* A new last chunk. */
 static chunk_t *add(object_t *object, size_t capacity) {
-    chunk_t *chunk = calloc(1, sizeof *chunk);
-    if (!chunk)
-        abort();
+    chunk_t *chunk = must(calloc(1, sizeof *chunk));
     chunk->holders = 1;
     chunk->budget = object->custody->budget;
     chunk->offset = object->received;

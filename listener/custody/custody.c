@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/memory.h"
 #include "listener/custody/private.h"
 #include "proto/reply.h"
 
@@ -129,9 +130,7 @@ static void say_ended(custody_t *custody, ended_t *ended, int64_t now_ms) {
 }
 
 void custody_association_ended(custody_t *custody, uint64_t association) {
-    ended_t *ended = calloc(1, sizeof *ended);
-    if (!ended)
-        abort();
+    ended_t *ended = must(calloc(1, sizeof *ended));
     ended->association = association;
     TAILQ_INSERT_TAIL(&custody->ended, ended, next);
     custody->ended_count++;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "listener/custody/private.h"
 
@@ -219,9 +220,7 @@ void dispatch_withdraw(object_t *object) {
 }
 
 void dispatch_answer(object_t *object, response_t response) {
-    char *kept = strdup(response.error_comment ? response.error_comment : "");
-    if (!kept)
-        abort();
+    char *kept = must(strdup(response.error_comment ? response.error_comment : ""));
     free((void *)object->response.error_comment);
     object->response = response;
     object->response.error_comment = kept;

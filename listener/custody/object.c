@@ -3,20 +3,12 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/memory.h"
 #include "listener/custody/custody.h"
 #include "listener/custody/private.h"
 
-static char *copy_text(const char *text) {
-    char *copy = strdup(text ? text : "");
-    if (!copy)
-        abort();
-    return copy;
-}
-
 object_t *object_begin(custody_t *custody, share_t *share, const Ring__ObjectHeader *header, void *owner) {
-    object_t *object = calloc(1, sizeof *object);
-    if (!object)
-        abort();
+    object_t *object = must(calloc(1, sizeof *object));
     object->custody = custody;
     object->share = share;
     share->holders++;

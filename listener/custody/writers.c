@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "common/watch.h"
 #include "listener/custody/custody.h"
@@ -85,9 +86,8 @@ static bool has_room_for_writer(const custody_t *custody) {
 }
 
 static void add_writer(custody_t *custody, const Ring__Alive *alive) {
-    writer_t *writer = calloc(1, sizeof *writer);
-    if (!writer || !(writer->id = strdup(alive->id)))
-        abort();
+    writer_t *writer = must(calloc(1, sizeof *writer));
+    writer->id = must(strdup(alive->id));
     writer->incarnation = alive->incarnation;
     writer->alive_ms = clock_ms();
     snprintf(writer->release, sizeof writer->release, "%s", alive->release);

@@ -1,5 +1,7 @@
 #include "listener/dimse/dimse.h"
 
+#include "common/memory.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,9 +29,7 @@ static char *read_text(reader_t value) {
     size_t size = strnlen(text, reader_left(&value));
     while (size > 0 && text[size - 1] == ' ')
         size--;
-    char *copy = strndup(text, size);
-    if (!copy)
-        abort();
+    char *copy = must(strndup(text, size));
     return copy;
 }
 
@@ -165,9 +165,7 @@ static pdu_t p_data_build(const uint8_t *set, size_t size, uint8_t context_id, s
 pdu_t response_build(const command_t *command, response_t response, uint8_t context_id,
                      uint32_t peer_max_pdu_length) {
     uint8_t *set =
-        malloc(256 + strlen(command->affected_sop_class_uid) + strlen(command->affected_sop_instance_uid));
-    if (!set)
-        abort();
+        must(malloc(256 + strlen(command->affected_sop_class_uid) + strlen(command->affected_sop_instance_uid)));
     size_t size = put_response(set, command, response);
     /* A maximum too small for any PDV is no limit that could be kept. */
     size_t part_max =

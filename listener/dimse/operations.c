@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "common/telemetry/span.h"
 
@@ -169,9 +170,7 @@ static void begin_store(association_t *a, message_t *message) {
 
 /* A whole command set has arrived: decides what is to be done with its data set, and what to say. */
 static void begin_message(association_t *a, uint8_t context_id) {
-    message_t *message = calloc(1, sizeof *message);
-    if (!message)
-        abort();
+    message_t *message = must(calloc(1, sizeof *message));
     message->association = a;
     message->began_us = clock_us();
     message->context_id = context_id;
@@ -203,8 +202,8 @@ static void on_command_fragment(association_t *a, const stream_event_t *event) {
         association_abort(a, ABORT_INVALID_PARAMETER, "a command set longer than any legal one");
         return;
     }
-    if (!a->command_set && !(a->command_set = malloc(COMMAND_SET_MAX_BYTES)))
-        abort();
+    if (!a->command_set)
+        a->command_set = must(malloc(COMMAND_SET_MAX_BYTES));
     memcpy(a->command_set + a->command_set_size, event->bytes, event->size);
     a->command_set_size += event->size;
     a->command_context_id = event->context_id;

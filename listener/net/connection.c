@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/memory.h"
 #include "listener/net/tls_session.h"
 
 static void watch(connection_t *connection) {
@@ -121,9 +122,7 @@ static ssize_t send_now(connection_t *connection, const uint8_t *bytes, size_t s
 static int keep(connection_t *connection, const uint8_t *bytes, size_t size) {
     if (size > OUTPUT_MAX_BYTES - connection->output_size)
         return -1;
-    uint8_t *output = realloc(connection->output, connection->output_size + size);
-    if (!output)
-        abort();
+    uint8_t *output = must(realloc(connection->output, connection->output_size + size));
     memcpy(output + connection->output_size, bytes, size);
     connection->output = output;
     connection->output_size += size;

@@ -1,5 +1,7 @@
 #include "listener/net/peers.h"
 
+#include "common/memory.h"
+
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,9 +57,7 @@ void peers_clear(peers_t *peers) {
 size_t peers_add(peers_t *peers, const struct in6_addr *address) {
     peer_t *peer = zhashx_lookup(peers->by_address, address);
     if (!peer) {
-        peer = calloc(1, sizeof *peer);
-        if (!peer)
-            abort();
+        peer = must(calloc(1, sizeof *peer));
         peer->address = *address;
         zhashx_insert(peers->by_address, &peer->address, peer);
     }

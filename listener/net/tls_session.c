@@ -1,5 +1,7 @@
 #include "listener/net/tls_session.h"
 
+#include "common/memory.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <stdio.h>
@@ -28,9 +30,7 @@ struct tls_session {
 };
 
 tls_session_t *tls_session_new(const tls_t *tls, int fd) {
-    tls_session_t *s = calloc(1, sizeof *s);
-    if (!s)
-        abort();
+    tls_session_t *s = must(calloc(1, sizeof *s));
     s->tls = tls;
     s->fd = fd;
     return s;
@@ -51,8 +51,7 @@ void tls_session_destroy(tls_session_t **self_p) {
 
 static void set_text(tls_session_t *s, const char *before, const char *what) {
     free(s->text);
-    if (asprintf(&s->text, "%s%s", before, what) < 0)
-        abort();
+    s->text = format_text("%s%s", before, what);
 }
 
 static void name_of(const X509_NAME *name, char text[NAME_MAX_BYTES]) {
@@ -69,9 +68,8 @@ static int on_verify(int good, X509_STORE_CTX *store) {
     name_of(X509_get_subject_name(certificate), subject);
     name_of(X509_get_issuer_name(certificate), issuer);
     free(s->text);
-    if (asprintf(&s->text, "its client certificate %s, issued by %s, does not verify: %s", subject, issuer,
-                 X509_verify_cert_error_string(X509_STORE_CTX_get_error(store))) < 0)
-        abort();
+    s->text = format_text("its client certificate %s, issued by %s, does not verify: %s", subject, issuer,
+                          X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
     return good;
 }
 
@@ -87,9 +85,8 @@ const char *tls_session_describe(tls_session_t *s) {
     if (certificate)
         name_of(X509_get_subject_name(certificate), subject);
     free(s->text);
-    if (asprintf(&s->text, "%s, %s, client certificate %s", SSL_get_version(s->ssl), SSL_get_cipher(s->ssl),
-                 subject) < 0)
-        abort();
+    s->text =
+        format_text("%s, %s, client certificate %s", SSL_get_version(s->ssl), SSL_get_cipher(s->ssl), subject);
     return s->text;
 }
 

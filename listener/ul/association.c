@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "listener/ul/tracing.h"
 
@@ -80,8 +81,8 @@ void association_send(association_t *a, const uint8_t *bytes, size_t size) {
 }
 
 void association_note_why(association_t *a, const char *why) {
-    if (!a->traced.why && !(a->traced.why = strdup(why)))
-        abort();
+    if (!a->traced.why)
+        a->traced.why = must(strdup(why));
 }
 
 /* AA-8; before there is an association AA-1. */
@@ -141,9 +142,8 @@ void association_drop_request(association_t *a) {
 /* AE-5 */
 association_t *association_new(site_t *site, int fd, uint64_t number, const struct in6_addr *address,
                                const char *peer) {
-    association_t *a = calloc(1, sizeof *a);
-    if (!a || !(a->peer = strdup(peer)))
-        abort();
+    association_t *a = must(calloc(1, sizeof *a));
+    a->peer = must(strdup(peer));
     a->site = site;
     a->context.association = number;
     a->share = share_new(number);

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "listener/ul/admission.h"
 #include "listener/ul/tracing.h"
 
@@ -59,10 +60,8 @@ static void log_accepted(association_t *a, size_t accepted, uint16_t operations)
 void establishment_accept(association_t *a) {
     const settings_t *settings = &a->site->stage->settings;
     allowance_t allowance = {(uint32_t)settings->scp_max_pdu_length, (uint16_t)settings->operations_max};
-    answered_context_t *answers = calloc(a->rq.contexts_count + 1, sizeof *answers);
-    a->contexts = calloc(1, sizeof *a->contexts);
-    if (!answers || !a->contexts)
-        abort();
+    answered_context_t *answers = must(calloc(a->rq.contexts_count + 1, sizeof *answers));
+    a->contexts = must(calloc(1, sizeof *a->contexts));
     size_t accepted =
         negotiate(&a->rq, (negotiation_policy_t){settings->scp_promiscuous, settings->scp_uncompressed_only},
                   answers, *a->contexts);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/memory.h"
 #include "common/utf8.h"
 
 #define TITLES_BYTES 64
@@ -65,9 +66,7 @@ bool associate_rq_read(associate_rq_t *rq, const uint8_t *bytes, size_t size) {
     if (!reader_u16_be(&r, &rq->protocol_version) || !reader_take(&r, 2) ||
         !(rq->titles = reader_take(&r, TITLES_BYTES)))
         return false;
-    rq->contexts = calloc(contexts_bound(size), sizeof *rq->contexts);
-    if (!rq->contexts)
-        abort();
+    rq->contexts = must(calloc(contexts_bound(size), sizeof *rq->contexts));
     uint8_t type;
     reader_t body;
     while (reader_left(&r) > 0) {

@@ -1,5 +1,7 @@
 #include "listener/ul/pdu_stream.h"
 
+#include "common/memory.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,9 +51,7 @@ static void reserve_body(pdu_stream_t *stream, size_t size) {
     size_t capacity = stream->body_capacity ? stream->body_capacity : PDU_BODY_FIRST_BYTES;
     while (capacity < size)
         capacity *= 2;
-    stream->body = realloc(stream->body, capacity);
-    if (!stream->body)
-        abort();
+    stream->body = must(realloc(stream->body, capacity));
     stream->body_capacity = capacity;
 }
 

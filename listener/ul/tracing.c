@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/memory.h"
 #include "common/telemetry/span.h"
 
 static const char *const OUTCOMES[] = {
@@ -65,8 +66,8 @@ void tracing_outcome(association_t *a, outcome_t outcome, const char *how) {
         return;
     a->traced.outcome = a->timed_out ? OUTCOME_TIMED_OUT : outcome;
     a->traced.ended_ns = clock_wall_ns();
-    if (!a->traced.why && outcome != OUTCOME_RELEASED && !(a->traced.why = strdup(how)))
-        abort();
+    if (!a->traced.why && outcome != OUTCOME_RELEASED)
+        a->traced.why = must(strdup(how));
 }
 
 static void set_counts(span_t *span, const association_t *a) {

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/metrics/exposition.h"
 
 /* A connection, while it is there. */
@@ -66,8 +67,7 @@ typedef struct answer {
 
 static answer_t answer_text(unsigned status, const char *what, const char *detail) {
     answer_t answer = {.status = status, .type = "text/plain; charset=utf-8"};
-    if (asprintf(&answer.body, "%s%s\n", what, detail) < 0)
-        abort();
+    answer.body = format_text("%s%s\n", what, detail);
     answer.size = strlen(answer.body);
     return answer;
 }
@@ -304,9 +304,7 @@ static void serve(http_t *http) {
 http_t *http_new(const settings_t *settings, health_t *health, live_t *live) {
     if (settings->http_port == 0)
         return NULL;
-    http_t *http = calloc(1, sizeof *http);
-    if (!http)
-        abort();
+    http_t *http = must(calloc(1, sizeof *http));
     http->settings = settings;
     http->health = health;
     http->live = live;

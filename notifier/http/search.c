@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "common/memory.h"
 
 struct question {
     search_t *search;
@@ -24,9 +25,7 @@ struct search {
 };
 
 search_t *search_new(void) {
-    search_t *search = calloc(1, sizeof *search);
-    if (!search)
-        abort();
+    search_t *search = must(calloc(1, sizeof *search));
     pthread_mutex_init(&search->lock, NULL);
     return search;
 }

@@ -7,6 +7,7 @@
 #include "common/broker_schemes.h"
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/memory.h"
 #include "common/version.h"
 #include "notifier/operator/query.h"
 #include "proto/message_json.h"
@@ -18,9 +19,7 @@ struct view {
 };
 
 view_t *view_new(const view_sources_t *sources) {
-    view_t *view = calloc(1, sizeof *view);
-    if (!view)
-        abort();
+    view_t *view = must(calloc(1, sizeof *view));
     view->sources = *sources;
     return view;
 }
@@ -39,8 +38,7 @@ void view_on_figures(view_t *view, const Ring__Figures *figures) {
     size_t size = ring__listener_status__get_packed_size(figures->listener);
     if (size > view->listener_room) {
         free(view->listener);
-        if (!(view->listener = malloc(size)))
-            abort();
+        view->listener = must(malloc(size));
         view->listener_room = size;
     }
     view->listener_size = ring__listener_status__pack(figures->listener, view->listener);

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "common/limits.h"
+#include "common/memory.h"
 
 /* One view as it goes over the wire, shared by those who are being sent it. */
 typedef struct view_text {
@@ -34,9 +35,7 @@ struct viewers {
 };
 
 viewers_t *viewers_new(void) {
-    viewers_t *viewers = calloc(1, sizeof *viewers);
-    if (!viewers)
-        abort();
+    viewers_t *viewers = must(calloc(1, sizeof *viewers));
     pthread_mutex_init(&viewers->lock, NULL);
     return viewers;
 }
@@ -149,9 +148,7 @@ static void wake_all(viewers_t *viewers) {
 
 void viewers_publish(viewers_t *viewers, const char *line) {
     size_t room = strlen(line) + 16;
-    view_text_t *text = malloc(sizeof *text + room);
-    if (!text)
-        abort();
+    view_text_t *text = must(malloc(sizeof *text + room));
     text->holders = 1;
     text->size = (size_t)snprintf(text->bytes, room, "data: %s\n\n", line);
     pthread_mutex_lock(&viewers->lock);

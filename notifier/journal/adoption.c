@@ -22,18 +22,18 @@ static char *why_not(const left_row_t *row) {
 }
 
 /* The associations that sent to an open reception are gone with their listener; clients still wait for its end. */
-static void say_the_end(batch_t *batch, const left_row_t *row, const char *why) {
+static void say_the_end(owed_t *owed, const left_row_t *row, const char *why) {
     char *text;
     if (why && row->files > 0 && asprintf(&text, "this series can't be registered: %s", why) >= 0) {
-        batch_error(batch, row->calling_ae, row->series_uid, text);
+        owed_error(owed, row->calling_ae, row->series_uid, text);
         free(text);
     }
     /* Numbers of receptions are from 1: no reception of ours is meant. */
-    batch_done(batch, 0, row->calling_ae, row->series_uid, (uint32_t)row->files);
+    owed_done(owed, 0, row->calling_ae, row->series_uid, (uint32_t)row->files);
 }
 
 /* Takes over one row, unless an attempt before this one, that did not come to its end, has. */
-static bool adopt_row(journal_t *journal, batch_t *batch, const left_row_t *row) {
+static bool adopt_row(journal_t *journal, owed_t *owed, const left_row_t *row) {
     int64_t ended_at = row->ended_at ? row->ended_at : journal_now();
     char *why = why_not(row);
     int added =
@@ -43,21 +43,21 @@ static bool adopt_row(journal_t *journal, batch_t *batch, const left_row_t *row)
                            NUMBER(row->errors), NUMBER(row->began_at), NUMBER(ended_at), NUMBER(row->attempts),
                            TEXT(row->adopted_from), NUMBER(row->adopted_id), TEXT(why)));
     if (added == 1 && row->receiving)
-        say_the_end(batch, row, why);
+        say_the_end(owed, row, why);
     free(why);
     return added == 1;
 }
 
 /* Copies what is not registered. Returns how many rows are new here; -1: nothing was copied. */
-static int copy(journal_t *journal, batch_t *batch, const left_behind_t *left) {
+static int copy(journal_t *journal, owed_t *owed, const left_behind_t *left) {
     int count = 0;
     size_t rows_count;
     const left_row_t *rows = left_behind_rows(left, &rows_count);
     for (size_t i = 0; i < rows_count; i++)
-        count += adopt_row(journal, batch, &rows[i]);
+        count += adopt_row(journal, owed, &rows[i]);
     if (journal_commit(journal) == 0)
         return count;
-    batch_drop(batch);
+    owed_drop(owed);
     return -1;
 }
 
@@ -68,14 +68,14 @@ void adoption_beat(adoption_t *adoption, storage_t *storage, const journal_t *jo
     storage_look(storage, journal->path, NULL, false);
 }
 
-bool adoption_on_looked(adoption_t *adoption, storage_t *storage, journal_t *journal, batch_t *batch,
+bool adoption_on_looked(adoption_t *adoption, storage_t *storage, journal_t *journal, owed_t *owed,
                         left_behind_t *left) {
     if (!left) {
         adoption->looking = false;
         adoption->next_ms = clock_ms() + ADOPTION_INTERVAL_MS;
         return false;
     }
-    int count = copy(journal, batch, left);
+    int count = copy(journal, owed, left);
     if (count > 0)
         log_warn(NULL, "the journal that host %s left behind is taken over: %d series", left_behind_host(left),
                  count);

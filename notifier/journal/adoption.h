@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "notifier/journal/batch.h"
 #include "notifier/journal/journal.h"
+#include "notifier/journal/owed.h"
 #include "notifier/journal/storage.h"
 
 /* Begins as zeros. */
@@ -22,7 +22,7 @@ void adoption_beat(adoption_t *adoption, storage_t *storage, const journal_t *jo
 
 /* Storage has found one; NULL: there is no further one. What is taken over is committed; returns whether the batch
  * owes something for it, which the caller settles. Nothing else may be owed or open. */
-bool adoption_on_looked(adoption_t *adoption, storage_t *storage, journal_t *journal, batch_t *batch,
+bool adoption_on_looked(adoption_t *adoption, storage_t *storage, journal_t *journal, owed_t *owed,
                         left_behind_t *left);
 
 #endif

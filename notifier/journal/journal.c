@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/journal/journal_file.h"
 
 /* --- opening ------------------------------------------------------------------------------------------- */
@@ -189,8 +190,7 @@ int journal_open(journal_t *journal, const settings_t *settings) {
     char *folder = journal_folder(settings, &network);
     if (!folder)
         return EX_CANTCREAT;
-    if (asprintf(&journal->path, "%s/" JOURNAL_FILE_NAME, folder) < 0)
-        abort();
+    journal->path = format_text("%s/" JOURNAL_FILE_NAME, folder);
     free(folder);
     bool opened = open_and_prepare(journal, network, settings->fsync);
     if (!opened && journal->damaged) {

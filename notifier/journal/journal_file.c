@@ -12,6 +12,7 @@
 
 #include "common/host.h"
 #include "common/log.h"
+#include "common/memory.h"
 
 /* --- where it lies ------------------------------------------------------------------------------------- */
 
@@ -59,9 +60,7 @@ char *journal_folder(const settings_t *settings, bool *network) {
 
 /* Where a host may leave its journal while this process runs. A files root that is not there is nobody's. */
 void journal_file_make_fallback_place(const char *files_root) {
-    char *place;
-    if (asprintf(&place, "%s/" JOURNAL_FALLBACK, files_root) < 0)
-        abort();
+    char *place = format_text("%s/" JOURNAL_FALLBACK, files_root);
     char *last = strrchr(place, '/');
     *last = 0;
     bool made = mkdir(place, 0755) == 0 || errno == EEXIST;
@@ -86,9 +85,7 @@ bool journal_file_make_folder(const settings_t *settings) {
 
 /* Whether the name is gone from `path`: renamed, or never there. */
 static bool move(const char *path, const char *aside, const char *suffix) {
-    char *from, *to;
-    if (asprintf(&from, "%s%s", path, suffix) < 0 || asprintf(&to, "%s%s", aside, suffix) < 0)
-        abort();
+    char *from = format_text("%s%s", path, suffix), *to = format_text("%s%s", aside, suffix);
     bool moved = rename(from, to) == 0 || errno == ENOENT;
     if (!moved)
         log_error(NULL, "can't rename %s: %s", from, strerror(errno));
@@ -114,8 +111,7 @@ bool journal_file_set_aside(const char *path) {
     char when[32], *aside;
     clock_gettime(CLOCK_REALTIME, &now);
     strftime(when, sizeof when, "%Y%m%dT%H%M%S", gmtime_r(&now.tv_sec, &utc));
-    if (asprintf(&aside, "%s.damaged-%s.%03ldZ", path, when, now.tv_nsec / 1000000) < 0)
-        abort();
+    aside = format_text("%s.damaged-%s.%03ldZ", path, when, now.tv_nsec / 1000000);
     /* The file first: SQLite takes no notice of logs that no file of theirs is beside. With its logs under the same
      * name, SQLite's shell can still recover what is in it. */
     bool moved = move(path, aside, "") && move(path, aside, "-wal") && move(path, aside, "-shm") &&

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/journal/journal.h"
 #include "notifier/journal/journal_file.h"
 
@@ -85,9 +86,7 @@ const left_row_t *left_behind_rows(const left_behind_t *left, size_t *count) {
 static void remove_files(left_behind_t *left) {
     static const char *const suffixes[] = {"", "-journal", "-wal", "-shm"};
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        char *path;
-        if (asprintf(&path, "%s%s", left->path, suffixes[i]) < 0)
-            abort();
+        char *path = format_text("%s%s", left->path, suffixes[i]);
         if (unlink(path) != 0 && errno != ENOENT)
             log_warn(NULL, "can't remove %s: %s", path, strerror(errno));
         free(path);
@@ -174,9 +173,7 @@ void left_behind_end_walk(left_walk_t *walk) {
 
 left_behind_t *left_behind_next(left_walk_t *walk, const char *files_root, const char *own) {
     left_behind_t *left = NULL;
-    char *place;
-    if (asprintf(&place, "%s/" JOURNAL_FALLBACK, files_root) < 0)
-        abort();
+    char *place = format_text("%s/" JOURNAL_FALLBACK, files_root);
     if (!walk->listing)
         walk->listing = opendir(place); /* most sites have none */
     for (struct dirent *entry; !left && walk->listing && (entry = readdir(walk->listing));)

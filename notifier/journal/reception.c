@@ -1,6 +1,7 @@
 #include "notifier/journal/reception.h"
 
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/cube/registration.h"
 
 bool reception_stored_usable(const Ring__Stored *stored) {
@@ -16,24 +17,24 @@ bool reception_refused_usable(const Ring__Refused *refused) {
 /* --- events -------------------------------------------------------------------------------------------- */
 
 /* Acknowledges an object that the journal knows already. */
-static bool acknowledge_known(journal_t *journal, batch_t *batch, const Ring__ObjectId *id) {
+static bool acknowledge_known(journal_t *journal, owed_t *owed, const Ring__ObjectId *id) {
     bool known = false;
     sqlite3_stmt *row = journal_query(journal, SQL_EVENT_FIND, VALUES(NUMBER(id->listener), NUMBER(id->object)));
     while (journal_row(journal, row)) {
         known = true;
-        batch_acknowledge_object(batch, id, (uint32_t)sqlite3_column_int64(row, 0),
-                                 (uint32_t)sqlite3_column_int64(row, 1), (const char *)sqlite3_column_text(row, 2));
+        owed_acknowledge_object(owed, id, (uint32_t)sqlite3_column_int64(row, 0),
+                                (uint32_t)sqlite3_column_int64(row, 1), (const char *)sqlite3_column_text(row, 2));
     }
     return known;
 }
 
 /* Journals the event itself; `reception` 0: it belongs to none. */
-static void add_event(journal_t *journal, batch_t *batch, const Ring__ObjectId *id, int64_t reception,
+static void add_event(journal_t *journal, owed_t *owed, const Ring__ObjectId *id, int64_t reception,
                       uint32_t status, uint32_t offending_element, const char *error_comment) {
     journal_run(journal, SQL_EVENT_ADD,
                 VALUES(NUMBER(id->listener), NUMBER(id->object), NUMBER(reception), NUMBER(status),
                        NUMBER(offending_element), TEXT(error_comment), NUMBER(journal_now())));
-    batch_acknowledge_object(batch, id, status, offending_element, error_comment);
+    owed_acknowledge_object(owed, id, status, offending_element, error_comment);
 }
 
 /* --- who sends what ------------------------------------------------------------------------------------ */
@@ -68,7 +69,7 @@ static void remember_joined(journal_t *journal, const Ring__Stored *stored, int6
 
 /* The open reception of the series, begun if there is none, with the event's association among its senders unless
  * that has ended. `has_first`: a file of it has been stored. 0: the transaction broke. */
-static int64_t join(journal_t *journal, batch_t *batch, const Ring__ObjectId *id, const char *calling_ae,
+static int64_t join(journal_t *journal, owed_t *owed, const Ring__ObjectId *id, const char *calling_ae,
                     const char *series_uid, const char *traceparent, bool *has_first) {
     int64_t reception = 0, now = journal_now();
     bool quiet = false;
@@ -86,7 +87,7 @@ static int64_t join(journal_t *journal, batch_t *batch, const Ring__ObjectId *id
         reception = sqlite3_last_insert_rowid(journal->db);
     journal_run(journal, SQL_LISTENER_ADD, VALUES(NUMBER(id->listener), NUMBER(now)));
     if (journal_number(journal, SQL_ASSOCIATION_IS_OVER, VALUES(NUMBER(id->listener), NUMBER(id->association)), 0))
-        batch_mark_late(batch);
+        owed_mark_late(owed);
     else
         journal_run(journal, SQL_SENDING_ADD,
                     VALUES(NUMBER(reception), NUMBER(id->listener), NUMBER(id->association)));
@@ -96,9 +97,7 @@ static int64_t join(journal_t *journal, batch_t *batch, const Ring__ObjectId *id
 /* The first stored instance gives the registration its folder and tags. */
 static void set_first(journal_t *journal, int64_t reception, const Ring__Series *series) {
     size_t size = ring__series__get_packed_size(series);
-    uint8_t *packed = malloc(size + 1);
-    if (!packed)
-        abort();
+    uint8_t *packed = must(malloc(size + 1));
     ring__series__pack(series, packed);
     journal_run(journal, SQL_RECEPTION_SET_FIRST,
                 VALUES(NUMBER(reception), TEXT(series->folder), BYTES(packed, size)));
@@ -106,33 +105,33 @@ static void set_first(journal_t *journal, int64_t reception, const Ring__Series 
 }
 
 /* The same with a file in it. */
-static int64_t join_with_file(journal_t *journal, batch_t *batch, const Ring__Stored *stored) {
+static int64_t join_with_file(journal_t *journal, owed_t *owed, const Ring__Stored *stored) {
     bool has_first;
     int64_t reception = find_joined(journal, stored);
     if (reception)
         return reception;
-    reception = join(journal, batch, stored->object, stored->calling_ae, stored->series->series_instance_uid,
+    reception = join(journal, owed, stored->object, stored->calling_ae, stored->series->series_instance_uid,
                      stored->traceparent, &has_first);
     if (!has_first)
         set_first(journal, reception, stored->series);
-    if (reception && !batch_has_late(batch))
+    if (reception && !owed_has_late(owed))
         remember_joined(journal, stored, reception);
     return reception;
 }
 
-bool reception_on_stored(journal_t *journal, batch_t *batch, const Ring__Stored *stored) {
+bool reception_on_stored(journal_t *journal, owed_t *owed, const Ring__Stored *stored) {
     const Ring__Series *series = stored->series;
-    if (acknowledge_known(journal, batch, stored->object))
+    if (acknowledge_known(journal, owed, stored->object))
         return false;
-    batch_trace(batch, stored->traceparent, stored->span);
-    int64_t reception = join_with_file(journal, batch, stored);
+    owed_trace(owed, stored->traceparent, stored->span);
+    int64_t reception = join_with_file(journal, owed, stored);
     if (journal_run(journal, SQL_FILE_ADD, VALUES(NUMBER(reception), TEXT(series->folder), TEXT(stored->file))) ==
         1) {
         int64_t files =
             journal_number(journal, SQL_RECEPTION_ADD_FILE, VALUES(NUMBER(reception), TEXT(series->folder)), 0);
-        batch_count(batch, reception, stored->calling_ae, series->series_instance_uid, (uint32_t)files);
+        owed_count(owed, reception, stored->calling_ae, series->series_instance_uid, (uint32_t)files);
     }
-    add_event(journal, batch, stored->object, reception, 0, 0, "");
+    add_event(journal, owed, stored->object, reception, 0, 0, "");
     return true;
 }
 
@@ -141,20 +140,20 @@ static const char *reason_of(const Ring__Refused *refused) {
     return *refused->reason ? refused->reason : *refused->error_comment ? refused->error_comment : "not stored";
 }
 
-bool reception_on_refused(journal_t *journal, batch_t *batch, const Ring__Refused *refused) {
+bool reception_on_refused(journal_t *journal, owed_t *owed, const Ring__Refused *refused) {
     int64_t reception = 0;
     bool has_first;
-    if (acknowledge_known(journal, batch, refused->object))
+    if (acknowledge_known(journal, owed, refused->object))
         return false;
-    batch_trace(batch, refused->traceparent, refused->span);
+    owed_trace(owed, refused->traceparent, refused->span);
     /* Without a series there is nothing that could end or be registered. */
     if (*refused->series_instance_uid) {
-        reception = join(journal, batch, refused->object, refused->calling_ae, refused->series_instance_uid,
+        reception = join(journal, owed, refused->object, refused->calling_ae, refused->series_instance_uid,
                          refused->traceparent, &has_first);
         journal_run(journal, SQL_RECEPTION_ADD_ERROR, VALUES(NUMBER(reception)));
     }
-    batch_error(batch, refused->calling_ae, refused->series_instance_uid, reason_of(refused));
-    add_event(journal, batch, refused->object, reception, refused->status, refused->offending_element,
+    owed_error(owed, refused->calling_ae, refused->series_instance_uid, reason_of(refused));
+    add_event(journal, owed, refused->object, reception, refused->status, refused->offending_element,
               refused->error_comment);
     return true;
 }
@@ -173,31 +172,29 @@ typedef struct ending {
 static char *why_not(const ending_t *ending) {
     if (ending->series)
         return registration_problem(ending->series);
-    char *why = strdup(ending->files ? "its tags can't be read back from the journal" : "nothing was stored");
-    if (!why)
-        abort();
+    char *why = must(strdup(ending->files ? "its tags can't be read back from the journal" : "nothing was stored"));
     return why;
 }
 
 /* What is said at the end, and how the reception goes on. */
-static void settle(journal_t *journal, batch_t *batch, const ending_t *ending) {
+static void settle(journal_t *journal, owed_t *owed, const ending_t *ending) {
     char *why = why_not(ending), *text;
     if (ending->elsewhere > 0 &&
         asprintf(
             &text,
             "%lld of %lld files of this series are in another folder than its first file and are not registered",
             (long long)ending->elsewhere, (long long)ending->files) >= 0) {
-        batch_error(batch, ending->calling_ae, ending->series_uid, text);
+        owed_error(owed, ending->calling_ae, ending->series_uid, text);
         free(text);
     }
     if (why && ending->files > 0) {
         log_error(NULL, "series %s can't be registered: %s", ending->series_uid, why);
         if (asprintf(&text, "this series can't be registered: %s", why) >= 0) {
-            batch_error(batch, ending->calling_ae, ending->series_uid, text);
+            owed_error(owed, ending->calling_ae, ending->series_uid, text);
             free(text);
         }
     }
-    batch_done(batch, ending->id, ending->calling_ae, ending->series_uid, (uint32_t)ending->files);
+    owed_done(owed, ending->id, ending->calling_ae, ending->series_uid, (uint32_t)ending->files);
     log_info(NULL, "series %s was received: %lld files, %lld errors", ending->series_uid, (long long)ending->files,
              (long long)ending->errors);
     journal_run(journal, SQL_RECEPTION_SETTLE, VALUES(NUMBER(ending->id), TEXT(why), NUMBER(journal_now())));
@@ -205,7 +202,7 @@ static void settle(journal_t *journal, batch_t *batch, const ending_t *ending) {
     free(why);
 }
 
-static void end_reception(journal_t *journal, batch_t *batch, int64_t reception) {
+static void end_reception(journal_t *journal, owed_t *owed, int64_t reception) {
     journal_forget_joined(journal);
     sqlite3_stmt *row = journal_query(journal, SQL_RECEPTION_READ, VALUES(NUMBER(reception)));
     while (journal_row(journal, row)) {
@@ -218,52 +215,52 @@ static void end_reception(journal_t *journal, batch_t *batch, int64_t reception)
         if (sqlite3_column_type(row, 2) != SQLITE_NULL)
             ending.series =
                 ring__series__unpack(NULL, (size_t)sqlite3_column_bytes(row, 2), sqlite3_column_blob(row, 2));
-        settle(journal, batch, &ending);
+        settle(journal, owed, &ending);
         ring__series__free_unpacked(ending.series, NULL);
     }
 }
 
 /* Ends the reception if it is open and nobody sends to it any more; with OXIDICOM_SERIES_QUIET, its quiet begins.
  */
-static void end_if_over(journal_t *journal, batch_t *batch, int64_t reception) {
+static void end_if_over(journal_t *journal, owed_t *owed, int64_t reception) {
     if (journal_number(journal, SQL_SENDING_ANY, VALUES(NUMBER(reception)), 0))
         return;
     if (journal->series_quiet_ms > 0)
         journal_run(journal, SQL_RECEPTION_QUIET, VALUES(NUMBER(reception), NUMBER(journal_now())));
     else
-        end_reception(journal, batch, reception);
+        end_reception(journal, owed, reception);
 }
 
-void reception_on_association_ended(journal_t *journal, batch_t *batch, uint64_t listener, uint64_t association) {
+void reception_on_association_ended(journal_t *journal, owed_t *owed, uint64_t listener, uint64_t association) {
     journal_forget_joined(journal);
     journal_run(journal, SQL_ASSOCIATION_END, VALUES(NUMBER(listener), NUMBER(association), NUMBER(journal_now())));
     sqlite3_stmt *row = journal_query(journal, SQL_SENDING_END, VALUES(NUMBER(listener), NUMBER(association)));
     while (journal_row(journal, row))
-        end_if_over(journal, batch, sqlite3_column_int64(row, 0));
-    batch_acknowledge_end(batch, listener, association);
+        end_if_over(journal, owed, sqlite3_column_int64(row, 0));
+    owed_acknowledge_end(owed, listener, association);
 }
 
-void reception_close_other_listeners(journal_t *journal, batch_t *batch, uint64_t listener) {
+void reception_close_other_listeners(journal_t *journal, owed_t *owed, uint64_t listener) {
     journal_forget_joined(journal);
     journal_run(journal, SQL_LISTENERS_CLOSE_OTHERS, VALUES(NUMBER(listener), NUMBER(journal_now())));
     sqlite3_stmt *row = journal_query(journal, SQL_SENDING_END_OTHERS, VALUES(NUMBER(listener)));
     while (journal_row(journal, row))
-        end_if_over(journal, batch, sqlite3_column_int64(row, 0));
+        end_if_over(journal, owed, sqlite3_column_int64(row, 0));
 }
 
-void reception_end_abandoned(journal_t *journal, batch_t *batch) {
-    if (!batch_has_late(batch))
+void reception_end_abandoned(journal_t *journal, owed_t *owed) {
+    if (!owed_has_late(owed))
         return;
     for (int64_t id; (id = journal_number(journal, SQL_RECEPTION_FIND_ABANDONED, NULL, 0, 0)) != 0;)
-        end_if_over(journal, batch, id);
+        end_if_over(journal, owed, id);
 }
 
-bool reception_end_quiet(journal_t *journal, batch_t *batch) {
+bool reception_end_quiet(journal_t *journal, owed_t *owed) {
     bool any = false;
     int64_t now = journal_now(), id;
     while ((id = journal_number(journal, SQL_RECEPTION_FIND_QUIET,
                                 VALUES(NUMBER(now), NUMBER(journal->series_quiet_ms)), 0)) != 0) {
-        end_reception(journal, batch, id);
+        end_reception(journal, owed, id);
         any = true;
     }
     return any;

@@ -7,26 +7,26 @@
 
 #include <stdbool.h>
 
-#include "notifier/journal/batch.h"
 #include "notifier/journal/journal.h"
+#include "notifier/journal/owed.h"
 
 /* A file was stored, or an object was not. An object that is known already is only acknowledged again, with the
  * status that was said first; then they return false. The message must be complete, see reception_stored_usable. */
-bool reception_on_stored(journal_t *journal, batch_t *batch, const Ring__Stored *stored);
-bool reception_on_refused(journal_t *journal, batch_t *batch, const Ring__Refused *refused);
+bool reception_on_stored(journal_t *journal, owed_t *owed, const Ring__Stored *stored);
+bool reception_on_refused(journal_t *journal, owed_t *owed, const Ring__Refused *refused);
 
 /* No more objects of this association will come. */
-void reception_on_association_ended(journal_t *journal, batch_t *batch, uint64_t listener, uint64_t association);
+void reception_on_association_ended(journal_t *journal, owed_t *owed, uint64_t listener, uint64_t association);
 
 /* All associations of other listeners than `listener` have ended, and later events of theirs are late ones. */
-void reception_close_other_listeners(journal_t *journal, batch_t *batch, uint64_t listener);
+void reception_close_other_listeners(journal_t *journal, owed_t *owed, uint64_t listener);
 
 /* Ends the receptions that late events of this batch have begun, since no association sends to them. Call it at the
- * end of each batch, so that several late events of one series are one reception. */
-void reception_end_abandoned(journal_t *journal, batch_t *batch);
+ * end of each owed, so that several late events of one series are one reception. */
+void reception_end_abandoned(journal_t *journal, owed_t *owed);
 
 /* Ends the receptions whose quiet has lasted long enough; returns whether there were any. Call it now and then. */
-bool reception_end_quiet(journal_t *journal, batch_t *batch);
+bool reception_end_quiet(journal_t *journal, owed_t *owed);
 
 /* Whether the message has everything that it must have. */
 bool reception_stored_usable(const Ring__Stored *stored);

@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/sandbox.h"
 #include "notifier/journal/journal_file.h"
 
@@ -66,9 +67,7 @@ static void clear(struct items *items) {
 }
 
 static void allow(sandbox_t *sandbox, const char *files_root) {
-    char *path;
-    if (asprintf(&path, "%s/" JOURNAL_FALLBACK, files_root) < 0)
-        abort();
+    char *path = format_text("%s/" JOURNAL_FALLBACK, files_root);
     /* The names in all folders: the files of a series are counted, on a volume that may be mounted anew meanwhile.
      * What is in the files stays closed, but for the journals that vanished hosts have left to be taken over. */
     sandbox_allow(sandbox, "/", SANDBOX_LIST);
@@ -145,10 +144,9 @@ static void *run(void *argument) {
 /* --- for the loop ---------------------------------------------------------------------------------------- */
 
 storage_t *storage_new(const settings_t *settings) {
-    storage_t *storage = calloc(1, sizeof *storage);
-    if (!storage || !(storage->files_root = strdup(settings->files_root)) ||
-        !(storage->sandbox = strdup(settings->sandbox)))
-        abort();
+    storage_t *storage = must(calloc(1, sizeof *storage));
+    storage->files_root = must(strdup(settings->files_root));
+    storage->sandbox = must(strdup(settings->sandbox));
     TAILQ_INIT(&storage->questions);
     TAILQ_INIT(&storage->answers);
     pthread_mutex_init(&storage->lock, NULL);
@@ -202,9 +200,7 @@ int storage_descriptor(const storage_t *storage) {
 }
 
 static void ask(storage_t *storage, const item_t *question) {
-    item_t *item = malloc(sizeof *item);
-    if (!item)
-        abort();
+    item_t *item = must(malloc(sizeof *item));
     *item = *question;
     item->asked_ms = clock_ms();
     pthread_mutex_lock(&storage->lock);
@@ -220,9 +216,7 @@ void storage_count(storage_t *storage, registration_t **registration_p) {
 }
 
 void storage_look(storage_t *storage, const char *own, left_behind_t **before_p, bool taken_over) {
-    char *copy = strdup(own);
-    if (!copy)
-        abort();
+    char *copy = must(strdup(own));
     ask(storage, &(item_t){.own = copy, .left = before_p ? *before_p : NULL, .taken_over = taken_over});
     if (before_p)
         *before_p = NULL;

@@ -7,6 +7,7 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 
 /* Longest name of an inbox: "writer-" and 64 characters. */
 #define STAGE_ID_BYTES 80
@@ -56,9 +57,7 @@ static struct value *find(values_t *values, metric_t metric, const char *label) 
 static struct value *append(values_t *values, metric_t metric, const char *label) {
     if (values->count == values->room) {
         values->room = values->room ? 2 * values->room : 64;
-        values->items = realloc(values->items, values->room * sizeof *values->items);
-        if (!values->items)
-            abort();
+        values->items = must(realloc(values->items, values->room * sizeof *values->items));
     }
     struct value *value = &values->items[values->count++];
     *value = (struct value){.metric = metric};
@@ -110,9 +109,7 @@ static void take_values(values_t *values, const Ring__Figures *figures) {
 /* --- stages ---------------------------------------------------------------------------------------------- */
 
 board_t *board_new(void) {
-    board_t *board = calloc(1, sizeof *board);
-    if (!board)
-        abort();
+    board_t *board = must(calloc(1, sizeof *board));
     pthread_mutex_init(&board->lock, NULL);
     TAILQ_INIT(&board->stages);
     return board;
@@ -163,9 +160,7 @@ static void make_room(board_t *board) {
 
 static known_stage_t *add_stage(board_t *board, const Ring__Alive *self) {
     make_room(board);
-    known_stage_t *stage = calloc(1, sizeof *stage);
-    if (!stage)
-        abort();
+    known_stage_t *stage = must(calloc(1, sizeof *stage));
     snprintf(stage->id, sizeof stage->id, "%s", self->id);
     TAILQ_INSERT_TAIL(&board->stages, stage, next);
     board->stages_count++;

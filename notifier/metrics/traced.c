@@ -3,6 +3,7 @@
 #include <sys/queue.h>
 
 #include "common/limits.h"
+#include "common/memory.h"
 #include "common/telemetry/span.h"
 
 typedef struct open_association {
@@ -19,17 +20,8 @@ struct traced {
     size_t count;
 };
 
-static char *copy(const char *text) {
-    char *copied = strdup(text);
-    if (!copied)
-        abort();
-    return copied;
-}
-
 traced_t *traced_new(void) {
-    traced_t *self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
+    traced_t *self = must(calloc(1, sizeof *self));
     TAILQ_INIT(&self->open);
     return self;
 }
@@ -69,16 +61,14 @@ void traced_on_association(traced_t *self, const Ring__AssociationTraced *messag
     if (open || message->over || self->count == TRACED_ASSOCIATIONS_MAX ||
         !traceparent_read(&trace, message->traceparent))
         return;
-    open = calloc(1, sizeof *open);
-    if (!open)
-        abort();
+    open = must(calloc(1, sizeof *open));
     *open = (open_association_t){.listener = message->listener,
                                  .association = message->association,
                                  .trace = trace,
                                  .started_ns = message->started_at_ns,
-                                 .calling_ae = copy(message->calling_ae),
-                                 .called_ae = copy(message->called_ae),
-                                 .peer = copy(message->peer)};
+                                 .calling_ae = copy_text(message->calling_ae),
+                                 .called_ae = copy_text(message->called_ae),
+                                 .peer = copy_text(message->peer)};
     TAILQ_INSERT_TAIL(&self->open, open, next);
     self->count++;
 }

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "proto/reply.h"
 
 typedef struct pending {
@@ -21,9 +22,7 @@ struct query {
 };
 
 query_t *query_new(const query_sources_t *sources) {
-    query_t *query = calloc(1, sizeof *query);
-    if (!query)
-        abort();
+    query_t *query = must(calloc(1, sizeof *query));
     query->sources = *sources;
     return query;
 }
@@ -45,17 +44,8 @@ journal_t *query_journal(query_t *query) {
     return query->sources.journal;
 }
 
-char *query_text(const char *text) {
-    char *copy = strdup(text ? text : "");
-    if (!copy)
-        abort();
-    return copy;
-}
-
 static void *new_message(size_t size, const ProtobufCMessageDescriptor *descriptor) {
-    ProtobufCMessage *message = malloc(size);
-    if (!message)
-        abort();
+    ProtobufCMessage *message = must(malloc(size));
     descriptor->message_init(message);
     return message;
 }
@@ -93,7 +83,7 @@ static uint64_t size_of(const char *path) {
 }
 
 static void measure_file(const journal_t *journal, Ring__JournalStatus *status) {
-    status->path = query_text(sqlite3_db_filename(journal->db, "main"));
+    status->path = copy_text(sqlite3_db_filename(journal->db, "main"));
     status->bytes = size_of(status->path) + size_of(sqlite3_filename_wal(sqlite3_db_filename(journal->db, "main")));
     status->schema = (uint32_t)JOURNAL_MIGRATIONS_COUNT;
 }
@@ -101,20 +91,18 @@ static void measure_file(const journal_t *journal, Ring__JournalStatus *status) 
 static Ring__JournalStatus *journal_status(journal_t *journal) {
     Ring__JournalStatus *status = NEW(Ring__JournalStatus, journal_status);
     measure_file(journal, status);
-    status->states = calloc(RECEPTION_STATES_MAX, sizeof *status->states);
-    if (!status->states)
-        abort();
+    status->states = must(calloc(RECEPTION_STATES_MAX, sizeof *status->states));
     sqlite3_stmt *row = journal_query(journal, SQL_STATUS_STATES, VALUES(NUMBER(RECEPTION_STATES_MAX)));
     while (journal_row(journal, row)) {
         Ring__StateCount *count = NEW(Ring__StateCount, state_count);
-        count->state = query_text((const char *)sqlite3_column_text(row, 0));
+        count->state = copy_text((const char *)sqlite3_column_text(row, 0));
         count->receptions = (uint64_t)sqlite3_column_int64(row, 1);
         status->states[status->n_states++] = count;
     }
     row = journal_query(journal, SQL_STATUS_OLDEST_DUE, NULL, 0);
     while (journal_row(journal, row)) {
         free(status->oldest_due_at ? status->oldest_due_series : NULL);
-        status->oldest_due_series = query_text((const char *)sqlite3_column_text(row, 0));
+        status->oldest_due_series = copy_text((const char *)sqlite3_column_text(row, 0));
         status->oldest_due_at = sqlite3_column_int64(row, 1);
     }
     return status;
@@ -127,15 +115,15 @@ static Ring__Connection *connection_status(link_state_t *state, bool wanted) {
     status->wanted = wanted;
     link_state_read(state, &connected, &status->since, why);
     status->connected = connected;
-    status->why = query_text(why);
+    status->why = copy_text(why);
     return status;
 }
 
 static Ring__Alive *own_alive(const stage_t *stage) {
     Ring__Alive *self = NEW(Ring__Alive, alive);
     *self = alive_of(stage, RING__STAGE__STAGE_NOTIFIER);
-    self->id = query_text(self->id);
-    self->release = query_text(self->release);
+    self->id = copy_text(self->id);
+    self->release = copy_text(self->release);
     return self;
 }
 
@@ -164,15 +152,15 @@ static void say_silence(Ring__Reception *r, storage_t *storage) {
         return;
     storage_why(silent_ms, text, sizeof text);
     free(r->why);
-    r->why = query_text(text);
+    r->why = copy_text(text);
 }
 
 Ring__Reception *query_reception(sqlite3_stmt *row, storage_t *storage) {
     Ring__Reception *r = NEW(Ring__Reception, reception);
     r->number = sqlite3_column_int64(row, 0);
-    r->series_instance_uid = query_text((const char *)sqlite3_column_text(row, 1));
-    r->calling_ae = query_text((const char *)sqlite3_column_text(row, 2));
-    r->state = query_text((const char *)sqlite3_column_text(row, 3));
+    r->series_instance_uid = copy_text((const char *)sqlite3_column_text(row, 1));
+    r->calling_ae = copy_text((const char *)sqlite3_column_text(row, 2));
+    r->state = copy_text((const char *)sqlite3_column_text(row, 3));
     r->files = (uint64_t)sqlite3_column_int64(row, 4);
     r->errors = (uint64_t)sqlite3_column_int64(row, 5);
     r->began_at = sqlite3_column_int64(row, 6);
@@ -182,10 +170,10 @@ Ring__Reception *query_reception(sqlite3_stmt *row, storage_t *storage) {
     r->held = sqlite3_column_int64(row, 10) != 0;
     r->attempts = (uint64_t)sqlite3_column_int64(row, 11);
     r->retry_in_ms = (uint64_t)sqlite3_column_int64(row, 12);
-    r->task_id = query_text((const char *)sqlite3_column_text(row, 13));
+    r->task_id = copy_text((const char *)sqlite3_column_text(row, 13));
     r->ndicom = sqlite3_column_int64(row, 14);
-    r->why = query_text((const char *)sqlite3_column_text(row, 15));
-    r->folder = query_text((const char *)sqlite3_column_text(row, 16));
+    r->why = copy_text((const char *)sqlite3_column_text(row, 15));
+    r->folder = copy_text((const char *)sqlite3_column_text(row, 16));
     say_silence(r, storage);
     return r;
 }
@@ -193,9 +181,7 @@ Ring__Reception *query_reception(sqlite3_stmt *row, storage_t *storage) {
 /* Returns the number of the last one where the page is full; 0: it is not. */
 static int64_t read_page(query_t *query, sqlite3_stmt *row, Ring__SeriesPage *page, size_t most) {
     int64_t last = 0;
-    page->receptions = calloc(most, sizeof *page->receptions);
-    if (!page->receptions)
-        abort();
+    page->receptions = must(calloc(most, sizeof *page->receptions));
     while (journal_row(query->sources.journal, row)) {
         Ring__Reception *reception = query_reception(row, query->sources.storage);
         page->receptions[page->n_receptions++] = reception;

@@ -46,6 +46,6 @@ journal_t *query_journal(query_t *query);
  * waits for silent storage says so in its `why`. */
 Ring__Reception *query_reception(sqlite3_stmt *row, storage_t *storage);
 /* As for the fields of a message that is freed with free_unpacked. */
-char *query_text(const char *text);
+char *copy_text(const char *text);
 
 #endif

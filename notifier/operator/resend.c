@@ -4,6 +4,7 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "notifier/cube/registration.h"
 #include "notifier/operator/query.h"
 
@@ -16,23 +17,17 @@ typedef struct wish {
 } wish_t;
 
 static Ring__Registration *add_result(Ring__Registrations *results, const char *calling_ae) {
-    Ring__Registration *result = malloc(sizeof *result);
-    if (!result)
-        abort();
+    Ring__Registration *result = must(malloc(sizeof *result));
     ring__registration__init(result);
-    result->calling_ae = query_text(calling_ae);
+    result->calling_ae = copy_text(calling_ae);
     results->registrations[results->n_registrations++] = result;
     return result;
 }
 
 static Ring__Registrations *results_new(size_t room) {
-    Ring__Registrations *results = malloc(sizeof *results);
-    if (!results)
-        abort();
+    Ring__Registrations *results = must(malloc(sizeof *results));
     ring__registrations__init(results);
-    results->registrations = calloc(room, sizeof *results->registrations);
-    if (!results->registrations)
-        abort();
+    results->registrations = must(calloc(room, sizeof *results->registrations));
     return results;
 }
 
@@ -62,7 +57,7 @@ static void add_due(journal_t *journal, const wish_t *wish, Ring__Registration *
 static void decide(journal_t *journal, const wish_t *wish, const Ring__Series *series, bool again, bool dry_run,
                    Ring__Registration *result) {
     char *problem =
-        series ? registration_problem(series) : query_text("its tags can't be read back from the journal");
+        series ? registration_problem(series) : copy_text("its tags can't be read back from the journal");
     result->outcome = known(journal, wish->series_uid, wish->folder);
     if (result->outcome == RING__OUTCOME__OUTCOME_UNDER_WAY ||
         (result->outcome == RING__OUTCOME__OUTCOME_REGISTERED && !again)) {
@@ -85,13 +80,11 @@ void query_on_register(query_t *query, const Ring__Register *message) {
     if (!answer)
         return;
     if (!series || !*series->series_instance_uid || !*series->folder) {
-        answer->error = query_text("the request names no series and folder");
+        answer->error = copy_text("the request names no series and folder");
         return;
     }
     size_t size = ring__series__get_packed_size(series);
-    uint8_t *packed = malloc(size + 1);
-    if (!packed)
-        abort();
+    uint8_t *packed = must(malloc(size + 1));
     ring__series__pack(series, packed);
     wish_t wish = {message->calling_ae, series->series_instance_uid, series->folder, packed, size, message->files};
     answer->registrations = results_new(1);

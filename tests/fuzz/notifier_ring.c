@@ -49,17 +49,17 @@ static void register_series(const Ring__Series *series) {
     celery_message_clear(&message);
 }
 
-static void handle(batch_t *batch, const Ring__Envelope *envelope) {
+static void handle(owed_t *owed, const Ring__Envelope *envelope) {
     if (envelope->body_case == RING__ENVELOPE__BODY_STORED && reception_stored_usable(envelope->stored)) {
-        reception_on_stored(&bench.journal, batch, envelope->stored);
+        reception_on_stored(&bench.journal, owed, envelope->stored);
         register_series(envelope->stored->series);
     } else if (envelope->body_case == RING__ENVELOPE__BODY_REFUSED && reception_refused_usable(envelope->refused)) {
-        reception_on_refused(&bench.journal, batch, envelope->refused);
+        reception_on_refused(&bench.journal, owed, envelope->refused);
     } else if (envelope->body_case == RING__ENVELOPE__BODY_ASSOCIATION_ENDED) {
-        reception_on_association_ended(&bench.journal, batch, envelope->association_ended->listener,
+        reception_on_association_ended(&bench.journal, owed, envelope->association_ended->listener,
                                        envelope->association_ended->association);
     } else if (envelope->body_case == RING__ENVELOPE__BODY_ALIVE && envelope->alive->incarnation) {
-        reception_close_other_listeners(&bench.journal, batch, envelope->alive->incarnation);
+        reception_close_other_listeners(&bench.journal, owed, envelope->alive->incarnation);
     }
     CHECK(!bench.journal.broken);
 }
@@ -84,24 +84,24 @@ static void on_lonk_done(void *self, const char *subject, uint32_t count) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!bench.journal.db)
         set_up();
-    batch_t *batch = batch_new();
+    owed_t *owed = owed_new();
     progress_t *progress = progress_new("oxidicom", 0, (progress_sink_t){on_lonk, on_lonk_done, NULL});
     reader_t input = reader_over(data, size), head;
     while (part_next(&input, &head)) {
         Ring__Envelope *envelope = ring_unpack(head.at, reader_left(&head));
         if (!envelope)
             continue;
-        handle(batch, envelope);
+        handle(owed, envelope);
         ring__envelope__free_unpacked(envelope, NULL);
     }
-    reception_end_abandoned(&bench.journal, batch);
+    reception_end_abandoned(&bench.journal, owed);
     bool began = bench.journal.open;
     CHECK(!bench.journal.broken);
     bench.journal.broken = true; /* so that it rolls back */
     CHECK(journal_commit(&bench.journal) == (began ? -1 : 0));
     bench.journal.broken = false;
-    batch_settle(batch, bench.listener, progress, 0);
-    batch_destroy(&batch);
+    owed_tell(owed, bench.listener, progress, 0);
+    owed_destroy(&owed);
     progress_destroy(&progress);
     return 0;
 }

@@ -7,9 +7,9 @@
 
 #include "common/limits.h"
 #include "tests/support/process.h"
-#include "tests/writer/objects_bench.h"
+#include "tests/writer/objects_rig.h"
 
-TestSuite(objects, .init = bench_init, .fini = bench_fini);
+TestSuite(objects, .init = rig_init, .fini = rig_fini);
 
 /* --- objects that are stored --- */
 
@@ -17,7 +17,7 @@ Test(objects, of_one_chunk_become_a_file_and_an_event) {
     data_set_t *set = typical(EXPLICIT_VR);
     send_whole((sent_t){0}, set);
     expect_stored(1, 1, expect_file(set));
-    cr_expect_eq(objects_open(bench.objects), 0);
+    cr_expect_eq(objects_open(rig.objects), 0);
     cr_expect(is_temporary_folder_empty());
     free(set);
 }
@@ -35,7 +35,7 @@ Test(objects, are_the_same_file_however_they_are_cut_into_chunks) {
 Test(objects, may_end_with_an_empty_chunk) {
     data_set_t *set = typical(EXPLICIT_VR);
     send_chunk((sent_t){0}, set, 0, set->size, false);
-    cr_expect_eq(objects_open(bench.objects), 1);
+    cr_expect_eq(objects_open(rig.objects), 1);
     send_chunk((sent_t){0}, set, set->size, 0, true);
     expect_stored(1, 1, expect_file(set));
     free(set);
@@ -53,11 +53,11 @@ Test(objects, in_progress_at_the_same_time_do_not_mix) {
     data_set_t *a = typical(EXPLICIT_VR), *b = typical_but(EXPLICIT_VR, 0x00200013, "2");
     send_chunk((sent_t){.object = 1}, a, 0, 390, false);
     send_chunk((sent_t){.object = 2}, b, 0, 100, false);
-    cr_expect_eq(objects_open(bench.objects), 2);
+    cr_expect_eq(objects_open(rig.objects), 2);
     send_chunk((sent_t){.object = 1}, a, 390, a->size - 390, true);
     expect_stored(1, 1, expect_file(a));
     send_chunk((sent_t){.object = 2}, b, 100, b->size - 100, true);
-    Ring__Envelope *event = received(bench.notifier);
+    Ring__Envelope *event = received(rig.notifier);
     cr_expect_str_eq(event->stored->file, "0002-1.2.826.0.1.3680043.9.9999.4.1.dcm");
     ring__envelope__free_unpacked(event, NULL);
     free(a);
@@ -72,14 +72,14 @@ Test(objects, give_credit_where_it_is_wanted_and_not_after_the_last_chunk) {
     send_chunk((sent_t){.credit_wanted = true}, set, 370, set->size - 370, true);
     static const uint64_t taken[] = {100, 370};
     for (int i = 0; i < 2; i++) {
-        Ring__Envelope *message = received(bench.listener);
+        Ring__Envelope *message = received(rig.listener);
         cr_assert_eq(message->body_case, RING__ENVELOPE__BODY_CREDIT);
         cr_expect_eq(message->credit->taken, taken[i]);
         cr_expect_eq(message->credit->attempt, 1);
         cr_expect_eq(message->credit->object->object, 1);
         ring__envelope__free_unpacked(message, NULL);
     }
-    expect_silence(bench.listener);
+    expect_silence(rig.listener);
     free(set);
 }
 
@@ -93,7 +93,7 @@ Test(objects, that_can_not_be_read_are_refused_alone) {
     expect_refused(0xC000, 0, "");
     send_chunk((sent_t){.object = 2}, set, 0, 0, true);
     expect_refused(0xC000, 0, "");
-    cr_expect_eq(objects_open(bench.objects), 0);
+    cr_expect_eq(objects_open(rig.objects), 0);
     data_set_t *good = typical(EXPLICIT_VR);
     send_whole((sent_t){.object = 3}, good);
     expect_stored(3, 1, expect_file(good));
@@ -113,8 +113,8 @@ Test(objects, refused_in_the_middle_are_refused_once_and_their_rest_is_ignored) 
     data_set_t *set = typical_but(EXPLICIT_VR, 0x00100020, NULL);
     send_by((sent_t){.credit_wanted = true}, set, 50);
     expect_refused(0xC000, 0x00100020, SERIES_UID);
-    expect_silence(bench.notifier);
-    cr_expect_eq(objects_open(bench.objects), 0);
+    expect_silence(rig.notifier);
+    cr_expect_eq(objects_open(rig.objects), 0);
     free(set);
 }
 
@@ -148,12 +148,12 @@ Test(objects, on_a_full_disk_are_refused_as_out_of_resources_and_leave_nothing) 
     send_chunk((sent_t){.object = 2}, set, 390, 2, false);
     expect_refused(0xA700, 0, SERIES_UID);
     cr_expect(is_temporary_folder_empty());
-    cr_expect_eq(objects_open(bench.objects), 0);
+    cr_expect_eq(objects_open(rig.objects), 0);
     free(set);
 }
 
 Test(objects, whose_folder_is_something_else_are_refused_as_a_processing_failure) {
-    char *path = text_of("%s/SERVICES", bench.root);
+    char *path = text_of("%s/SERVICES", rig.root);
     fclose(fopen(path, "w"));
     data_set_t *set = typical(EXPLICIT_VR);
     send_whole((sent_t){0}, set);
@@ -170,7 +170,7 @@ Test(objects, whose_head_never_ends_are_refused_with_their_last_byte_and_leave_n
     uint64_t at = set->size;
     for (; at < 16 * sizeof zeros; at += sizeof zeros)
         send_bytes((sent_t){0}, zeros, at, sizeof zeros, false);
-    cr_expect_eq(objects_open(bench.objects), 1);
+    cr_expect_eq(objects_open(rig.objects), 1);
     cr_expect_not(is_temporary_folder_empty(), "it is in a file, not in memory");
     send_bytes((sent_t){0}, zeros, at, 1, true);
     expect_refused(0xC000, 0, "");
@@ -193,7 +193,7 @@ Test(objects, with_a_longer_head_than_memory_holds_get_credit_for_what_is_writte
     data_set_t *set = typical_but_long(0, NULL);
     size_t half = set->size - 1000;
     send_chunk((sent_t){.credit_wanted = true}, set, 0, half, false);
-    Ring__Envelope *envelope = received(bench.listener);
+    Ring__Envelope *envelope = received(rig.listener);
     cr_assert_not_null(envelope);
     cr_assert_eq(envelope->body_case, RING__ENVELOPE__BODY_CREDIT);
     cr_expect_eq(envelope->credit->taken, half);
@@ -212,7 +212,7 @@ Test(objects, with_a_longer_head_than_memory_holds_are_refused_like_others) {
     store_calls.writev = full_disk;
     send_chunk((sent_t){.object = 3}, set, 0, set->size - 1, false);
     expect_refused(0xA700, 0, SERIES_UID);
-    cr_expect_eq(objects_open(bench.objects), 0);
+    cr_expect_eq(objects_open(rig.objects), 0);
     store_calls.writev = writev;
     cr_expect(is_temporary_folder_empty());
     free(set);
@@ -220,11 +220,11 @@ Test(objects, with_a_longer_head_than_memory_holds_are_refused_like_others) {
 
 Test(objects, whose_event_finds_no_room_are_stored_all_the_same) {
     data_set_t *set = typical(EXPLICIT_VR);
-    zsock_destroy(&bench.notifier); /* nobody takes the events any more, and only some are queued */
+    zsock_destroy(&rig.notifier); /* nobody takes the events any more, and only some are queued */
     for (uint64_t i = 1; i <= 30; i++)
         send_whole((sent_t){.object = i}, set);
     expect_file(set);
-    cr_expect_eq(objects_open(bench.objects), 0);
+    cr_expect_eq(objects_open(rig.objects), 0);
     free(set);
 }
 
@@ -234,10 +234,10 @@ Test(objects, of_a_newer_attempt_replace_the_older) {
     data_set_t *set = typical(EXPLICIT_VR);
     send_chunk((sent_t){.attempt = 1}, set, 0, 390, false);
     send_chunk((sent_t){.attempt = 2}, set, 0, 100, false);
-    cr_expect_eq(objects_open(bench.objects), 1);
+    cr_expect_eq(objects_open(rig.objects), 1);
     cr_expect(is_temporary_folder_empty(), "the second attempt has no file yet, and that of the first is gone");
     send_chunk((sent_t){.attempt = 1}, set, 390, set->size - 390, true);
-    expect_silence(bench.notifier);
+    expect_silence(rig.notifier);
     send_chunk((sent_t){.attempt = 2}, set, 100, set->size - 100, true);
     expect_stored(1, 2, expect_file(set));
     free(set);
@@ -246,9 +246,9 @@ Test(objects, of_a_newer_attempt_replace_the_older) {
 Test(objects, ignore_chunks_that_do_not_continue_them) {
     data_set_t *set = typical(EXPLICIT_VR);
     send_chunk((sent_t){0}, set, 100, 10, false);
-    cr_expect_eq(objects_open(bench.objects), 0, "no begin");
+    cr_expect_eq(objects_open(rig.objects), 0, "no begin");
     send_chunk((sent_t){.headless = true}, set, 0, 10, false);
-    cr_expect_eq(objects_open(bench.objects), 0, "no header");
+    cr_expect_eq(objects_open(rig.objects), 0, "no header");
     send_chunk((sent_t){0}, set, 0, 100, false);
     send_chunk((sent_t){0}, set, 0, 100, false);
     send_chunk((sent_t){0}, set, 101, 10, false);
@@ -258,9 +258,9 @@ Test(objects, ignore_chunks_that_do_not_continue_them) {
     Ring__Chunk nameless = RING__CHUNK__INIT;
     zmq_msg_t data;
     zmq_msg_init(&data);
-    objects_on_chunk(bench.objects, &nameless, &data);
+    objects_on_chunk(rig.objects, &nameless, &data);
     zmq_msg_close(&data);
-    expect_silence(bench.notifier);
+    expect_silence(rig.notifier);
     free(set);
 }
 
@@ -269,8 +269,8 @@ Test(objects, with_uids_longer_than_any_command_set_do_not_begin) {
     char *uid = calloc(1, 70001);
     memset(uid, '1', 70000);
     send_whole((sent_t){.sop_class = uid}, set);
-    cr_expect_eq(objects_open(bench.objects), 0);
-    expect_silence(bench.notifier);
+    cr_expect_eq(objects_open(rig.objects), 0);
+    expect_silence(rig.notifier);
     free(uid);
     free(set);
 }
@@ -288,12 +288,12 @@ Test(objects, of_an_earlier_listener_are_dropped_and_stay_so) {
     data_set_t *set = typical(EXPLICIT_VR);
     send_chunk((sent_t){.listener = 5}, set, 0, 390, false);
     send_chunk((sent_t){.listener = 5, .object = 2}, set, 0, 10, false);
-    cr_expect_eq(objects_open(bench.objects), 2);
+    cr_expect_eq(objects_open(rig.objects), 2);
     send_chunk((sent_t){0}, set, 0, 390, false);
-    cr_expect_eq(objects_open(bench.objects), 1);
-    cr_expect_eq(objects_listener(bench.objects), LISTENER);
+    cr_expect_eq(objects_open(rig.objects), 1);
+    cr_expect_eq(objects_listener(rig.objects), LISTENER);
     send_chunk((sent_t){.listener = 5, .object = 3}, set, 0, 10, false);
-    cr_expect_eq(objects_open(bench.objects), 1, "a late chunk of the old one changes nothing");
+    cr_expect_eq(objects_open(rig.objects), 1, "a late chunk of the old one changes nothing");
     send_chunk((sent_t){0}, set, 390, set->size - 390, true);
     expect_stored(1, 1, expect_file(set));
     cr_expect(is_temporary_folder_empty());
@@ -307,7 +307,7 @@ static void cancel(uint64_t listener, uint32_t attempt) {
     Ring__Cancel message = RING__CANCEL__INIT;
     message.object = &id;
     message.attempt = attempt;
-    objects_on_cancel(bench.objects, &message);
+    objects_on_cancel(rig.objects, &message);
 }
 
 Test(objects, that_are_canceled_leave_neither_file_nor_event) {
@@ -316,22 +316,22 @@ Test(objects, that_are_canceled_leave_neither_file_nor_event) {
     cr_expect_not(is_temporary_folder_empty());
     cancel(LISTENER, 1);
     cancel(LISTENER + 1, 2);
-    objects_on_cancel(bench.objects, &(Ring__Cancel)RING__CANCEL__INIT);
-    cr_expect_eq(objects_open(bench.objects), 1, "another attempt or another listener is not meant");
+    objects_on_cancel(rig.objects, &(Ring__Cancel)RING__CANCEL__INIT);
+    cr_expect_eq(objects_open(rig.objects), 1, "another attempt or another listener is not meant");
     cancel(LISTENER, 2);
-    cr_expect_eq(objects_open(bench.objects), 0);
+    cr_expect_eq(objects_open(rig.objects), 0);
     cr_expect(is_temporary_folder_empty());
-    expect_silence(bench.notifier);
+    expect_silence(rig.notifier);
     free(set);
 }
 
 Test(objects, are_dropped_when_their_listener_owes_nothing) {
     data_set_t *set = typical(EXPLICIT_VR);
     send_chunk((sent_t){0}, set, 0, 390, false);
-    objects_on_released(bench.objects, LISTENER + 1);
-    cr_expect_eq(objects_open(bench.objects), 1);
-    objects_on_released(bench.objects, LISTENER);
-    cr_expect_eq(objects_open(bench.objects), 0);
+    objects_on_released(rig.objects, LISTENER + 1);
+    cr_expect_eq(objects_open(rig.objects), 1);
+    objects_on_released(rig.objects, LISTENER);
+    cr_expect_eq(objects_open(rig.objects), 0);
     cr_expect(is_temporary_folder_empty());
     free(set);
 }
@@ -344,8 +344,8 @@ Test(objects, whose_chunks_come_twice_are_stored_once) {
         for (int i = 0; i < 2; i++)
             send_chunk((sent_t){0}, set, at, 100 < set->size - at ? 100 : set->size - at, at + 100 >= set->size);
     expect_stored(1, 1, expect_file(set));
-    expect_silence(bench.notifier);
-    cr_expect_eq(objects_open(bench.objects), 0, "the last chunk, said again, begins nothing");
+    expect_silence(rig.notifier);
+    cr_expect_eq(objects_open(rig.objects), 0, "the last chunk, said again, begins nothing");
     cr_expect(is_temporary_folder_empty());
     free(set);
 }
@@ -365,9 +365,9 @@ Test(objects, whose_chunks_come_out_of_order_wait_for_an_attempt_in_order) {
     send_chunk((sent_t){0}, set, 0, 100, false);
     send_chunk((sent_t){0}, set, 200, set->size - 200, true);
     send_chunk((sent_t){0}, set, 100, 100, false);
-    expect_silence(bench.notifier);
+    expect_silence(rig.notifier);
     send_chunk((sent_t){.attempt = 2}, set, 100, set->size - 100, true);
-    expect_silence(bench.notifier);
+    expect_silence(rig.notifier);
     send_whole((sent_t){.attempt = 2}, set);
     expect_stored(1, 2, expect_file(set));
     cr_expect(is_temporary_folder_empty());
@@ -378,16 +378,16 @@ Test(objects, of_an_older_attempt_that_come_late_change_nothing_of_a_newer_one) 
     data_set_t *set = typical(EXPLICIT_VR);
     send_chunk((sent_t){.attempt = 2}, set, 0, 100, false);
     send_whole((sent_t){.attempt = 1}, set);
-    expect_silence(bench.notifier);
+    expect_silence(rig.notifier);
     cancel(LISTENER, 1);
-    cr_expect_eq(objects_open(bench.objects), 1);
+    cr_expect_eq(objects_open(rig.objects), 1);
     send_chunk((sent_t){.attempt = 2}, set, 100, set->size - 100, true);
     expect_stored(1, 2, expect_file(set));
     /* After the end of the newer one nothing tells that it is late: it becomes the same file. */
     send_whole((sent_t){.attempt = 1}, set);
     expect_stored(1, 1, expect_file(set));
     cancel(LISTENER, 1);
-    cr_expect_eq(objects_open(bench.objects), 0);
+    cr_expect_eq(objects_open(rig.objects), 0);
     cr_expect(is_temporary_folder_empty());
     free(set);
 }
@@ -400,10 +400,10 @@ Test(objects, of_a_listener_that_was_thought_dead_are_ignored_in_whatever_state_
     send_chunk((sent_t){.listener = 5}, set, 100, set->size - 100, true);
     send_whole((sent_t){.listener = 5, .attempt = 2}, set);
     cancel(5, 2);
-    objects_on_released(bench.objects, 5);
-    expect_silence(bench.notifier);
-    cr_expect_eq(objects_listener(bench.objects), LISTENER);
-    cr_expect_eq(objects_open(bench.objects), 0);
+    objects_on_released(rig.objects, 5);
+    expect_silence(rig.notifier);
+    cr_expect_eq(objects_listener(rig.objects), LISTENER);
+    cr_expect_eq(objects_open(rig.objects), 0);
     cr_expect(is_temporary_folder_empty());
     free(set);
 }

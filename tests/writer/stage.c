@@ -23,10 +23,10 @@ static struct {
     pid_t writer;
     uint64_t incarnation; /* the writer's, from its first message */
     uint64_t meant_for;   /* what chunks say of it; 0: nothing */
-} bench;
+} rig;
 
 static zsock_t *inbox(const char *id) {
-    char *endpoint = stage_endpoint(bench.folder, id);
+    char *endpoint = stage_endpoint(rig.folder, id);
     zsock_t *socket = zsock_new(ZMQ_PULL);
     zsock_set_rcvtimeo(socket, PATIENCE_MS);
     cr_assert_eq(zsock_bind(socket, "%s", endpoint), 0);
@@ -46,10 +46,10 @@ static Ring__Envelope *received(zsock_t *socket) {
 /* Takes messages to the listener up to one of this kind; false where none comes soon. */
 static bool hears(Ring__Envelope__BodyCase kind) {
     for (int64_t end = clock_ms() + PATIENCE_MS; clock_ms() < end;) {
-        Ring__Envelope *message = received(bench.listener);
+        Ring__Envelope *message = received(rig.listener);
         bool found = message->body_case == kind;
         if (message->body_case == RING__ENVELOPE__BODY_ALIVE)
-            bench.incarnation = message->alive->incarnation;
+            rig.incarnation = message->alive->incarnation;
         ring__envelope__free_unpacked(message, NULL);
         if (found)
             return true;
@@ -61,9 +61,9 @@ static void start(const char *drain_timeout) {
     char *program = text_of("%s/oxidicom-writer", binaries());
     const char *const argv[] = {program, NULL};
     const char *const environment[] = {"OXIDICOM_FILES_ROOT",
-                                       bench.root,
+                                       rig.root,
                                        "OXIDICOM_RUN_DIR",
-                                       bench.folder,
+                                       rig.folder,
                                        "OXIDICOM_DRAIN_TIMEOUT",
                                        drain_timeout,
                                        "RUST_LOG",
@@ -71,32 +71,32 @@ static void start(const char *drain_timeout) {
                                        "OXIDICOM_WRITER_ID",
                                        "7",
                                        NULL};
-    bench.writer = process_start(bench.log, environment, argv);
+    rig.writer = process_start(rig.log, environment, argv);
     free(program);
     /* One that was killed may have left a sign of life in the inbox. */
-    for (uint64_t before = bench.incarnation; bench.incarnation == before;)
+    for (uint64_t before = rig.incarnation; rig.incarnation == before;)
         cr_assert(hears(RING__ENVELOPE__BODY_ALIVE));
 }
 
 static void init(void) {
     zsys_handler_set(NULL);
     log_start("test", "off", NULL);
-    bench.folder = temporary_folder("writer");
-    bench.root = text_of("%s/root", bench.folder);
-    bench.log = text_of("%s/log", bench.folder);
-    cr_assert_eq(mkdir(bench.root, 0755), 0);
-    bench.listener = inbox("listener");
-    bench.notifier = inbox("notifier");
-    bench.to_writer = ring_outbox_new(bench.folder, "writer-7", 0);
+    rig.folder = temporary_folder("writer");
+    rig.root = text_of("%s/root", rig.folder);
+    rig.log = text_of("%s/log", rig.folder);
+    cr_assert_eq(mkdir(rig.root, 0755), 0);
+    rig.listener = inbox("listener");
+    rig.notifier = inbox("notifier");
+    rig.to_writer = ring_outbox_new(rig.folder, "writer-7", 0);
 }
 
 static void fini(void) {
-    process_stop(bench.writer, SIGKILL, PATIENCE_MS);
-    zsock_destroy(&bench.listener);
-    zsock_destroy(&bench.notifier);
-    zsock_destroy(&bench.to_writer);
+    process_stop(rig.writer, SIGKILL, PATIENCE_MS);
+    zsock_destroy(&rig.listener);
+    zsock_destroy(&rig.notifier);
+    zsock_destroy(&rig.to_writer);
     zsys_shutdown();
-    remove_folder(bench.folder);
+    remove_folder(rig.folder);
 }
 TestSuite(writer, .init = init, .fini = fini, .timeout = PATIENCE_S);
 
@@ -114,36 +114,36 @@ static void send_chunk(uint64_t object, const data_set_t *set, size_t offset, si
     chunk.offset = offset;
     chunk.last = last;
     chunk.header = offset ? NULL : &header;
-    chunk.writer = bench.meant_for;
+    chunk.writer = rig.meant_for;
     zmq_msg_t data;
     zmq_msg_init_size(&data, size);
     memcpy(zmq_msg_data(&data), set->bytes + offset, size);
-    cr_assert_eq(ring_send_data(bench.to_writer, &RING_ENVELOPE(CHUNK, chunk, &chunk), &data), 0);
+    cr_assert_eq(ring_send_data(rig.to_writer, &RING_ENVELOPE(CHUNK, chunk, &chunk), &data), 0);
 }
 
 static void release(uint64_t listener, uint64_t incarnation) {
     Ring__Released released = RING__RELEASED__INIT;
     released.listener = listener;
     released.incarnation = incarnation;
-    cr_assert_eq(ring_send(bench.to_writer, &RING_ENVELOPE(RELEASED, released, &released)), 0);
+    cr_assert_eq(ring_send(rig.to_writer, &RING_ENVELOPE(RELEASED, released, &released)), 0);
 }
 
 /* Whether the writer ends by itself, well, within `ms`. */
 static bool ends_within(int64_t ms) {
     int status;
-    if (!process_wait(bench.writer, ms, &status))
+    if (!process_wait(rig.writer, ms, &status))
         return false;
-    bench.writer = 0;
+    rig.writer = 0;
     cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "ended with %x", status);
     return true;
 }
 
 /* The next message to the notifier but for figures, which come all the time. */
 static Ring__Envelope *next_event(void) {
-    Ring__Envelope *event = received(bench.notifier);
+    Ring__Envelope *event = received(rig.notifier);
     while (event->body_case == RING__ENVELOPE__BODY_FIGURES) {
         ring__envelope__free_unpacked(event, NULL);
-        event = received(bench.notifier);
+        event = received(rig.notifier);
     }
     return event;
 }
@@ -167,10 +167,10 @@ Test(writer, takes_more_messages_than_one_turn_handles_though_none_comes_after_t
     start("20s");
     data_set_t *set = typical(EXPLICIT_VR);
     const uint64_t count = 8 * INBOX_BURST_MESSAGES;
-    kill(bench.writer, SIGSTOP);
+    kill(rig.writer, SIGSTOP);
     for (uint64_t object = 1; object <= count; object++)
         send_chunk(object, set, 0, set->size, true);
-    kill(bench.writer, SIGCONT);
+    kill(rig.writer, SIGCONT);
     for (uint64_t object = 1; object <= count; object++)
         expect_event(RING__ENVELOPE__BODY_STORED);
     free(set);
@@ -180,15 +180,15 @@ Test(writer, told_to_end_goes_on_until_it_is_released) {
     start("20s");
     data_set_t *set = typical(EXPLICIT_VR);
     send_chunk(1, set, 0, 200, false);
-    kill(bench.writer, SIGTERM);
+    kill(rig.writer, SIGTERM);
     cr_expect(hears(RING__ENVELOPE__BODY_LEAVING));
     cr_expect(hears(RING__ENVELOPE__BODY_LEAVING), "it says so again, for a listener that was not there");
     send_chunk(1, set, 200, set->size - 200, true);
     expect_event(RING__ENVELOPE__BODY_STORED);
     cr_expect_not(ends_within(300));
-    release(LISTENER, bench.incarnation + 1);
+    release(LISTENER, rig.incarnation + 1);
     cr_expect_not(ends_within(300), "another writer was meant");
-    release(LISTENER, bench.incarnation);
+    release(LISTENER, rig.incarnation);
     cr_expect(ends_within(PATIENCE_MS));
     free(set);
 }
@@ -200,15 +200,15 @@ Test(writer, ends_at_once_where_its_listener_has_ended) {
     expect_event(RING__ENVELOPE__BODY_STORED);
     release(LISTENER, 0);
     cr_expect_not(ends_within(300), "nobody has told it to end");
-    kill(bench.writer, SIGTERM);
+    kill(rig.writer, SIGTERM);
     cr_expect(ends_within(PATIENCE_MS));
     free(set);
 }
 
 Test(writer, ends_at_once_where_no_listener_is_there_to_release_it) {
     start("24h");
-    zsock_destroy(&bench.listener);
-    kill(bench.writer, SIGTERM);
+    zsock_destroy(&rig.listener);
+    kill(rig.writer, SIGTERM);
     cr_expect(ends_within(PATIENCE_MS));
 }
 
@@ -216,14 +216,14 @@ Test(writer, stores_what_a_dead_listener_sent_whole_drops_the_rest_and_ends) {
     start("24h");
     data_set_t *set = typical(EXPLICIT_VR);
     send_chunk(1, set, 0, 200, false);
-    kill(bench.writer, SIGTERM);
+    kill(rig.writer, SIGTERM);
     cr_expect(hears(RING__ENVELOPE__BODY_LEAVING));
     cr_expect_not(ends_within(300), "its listener is there");
     send_chunk(2, set, 0, set->size, true);
     expect_event(RING__ENVELOPE__BODY_STORED);
-    zsock_destroy(&bench.listener);
+    zsock_destroy(&rig.listener);
     cr_expect(ends_within(PATIENCE_MS));
-    char *path = text_of("%s/.oxidicom", bench.root);
+    char *path = text_of("%s/.oxidicom", rig.root);
     zdir_t *hidden = zdir_new(path, NULL);
     cr_expect_eq(zdir_count(hidden), 0);
     zdir_destroy(&hidden);
@@ -235,7 +235,7 @@ Test(writer, that_nobody_releases_ends_after_the_drain_timeout) {
     start("700ms");
     data_set_t *set = typical(EXPLICIT_VR);
     send_chunk(1, set, 0, 200, false);
-    kill(bench.writer, SIGTERM);
+    kill(rig.writer, SIGTERM);
     cr_expect_not(ends_within(300));
     cr_expect(ends_within(PATIENCE_MS));
     free(set);
@@ -245,7 +245,7 @@ Test(writer, told_to_end_waits_for_what_storage_is_doing) {
 #ifdef __SANITIZE_ADDRESS__
     cr_skip_test("the sanitizer wants to be the first library");
 #endif
-    char *preload = text_of("%s/../preload.so", binaries()), *faults = text_of("%s/faults", bench.folder);
+    char *preload = text_of("%s/../preload.so", binaries()), *faults = text_of("%s/faults", rig.folder);
     FILE *rules = fopen(faults, "w");
     cr_assert(rules && fputs("writer write stall=30\nwriter rename stall=700\n", rules) >= 0 && fclose(rules) == 0);
     setenv("OXIDICOM_TEST_FAULTS", faults, 1);
@@ -257,12 +257,12 @@ Test(writer, told_to_end_waits_for_what_storage_is_doing) {
     expect_event(RING__ENVELOPE__BODY_STORED);
     send_chunk(2, set, 0, set->size, true);
     send_chunk(3, set, 0, 390, false);
-    kill(bench.writer, SIGTERM);
+    kill(rig.writer, SIGTERM);
     cr_expect(hears(RING__ENVELOPE__BODY_LEAVING));
-    zsock_destroy(&bench.listener);
+    zsock_destroy(&rig.listener);
     expect_event(RING__ENVELOPE__BODY_STORED);
     cr_expect(ends_within(PATIENCE_MS));
-    char *left = text_of("%s/.oxidicom", bench.root);
+    char *left = text_of("%s/.oxidicom", rig.root);
     zdir_t *hidden = zdir_new(left, NULL);
     cr_expect_eq(zdir_count(hidden), 0);
     zdir_destroy(&hidden);
@@ -274,9 +274,9 @@ Test(writer, told_to_end_waits_for_what_storage_is_doing) {
 
 Test(writer, told_to_end_twice_ends_at_once) {
     start("20s");
-    kill(bench.writer, SIGTERM);
+    kill(rig.writer, SIGTERM);
     cr_expect(hears(RING__ENVELOPE__BODY_LEAVING));
-    kill(bench.writer, SIGTERM);
+    kill(rig.writer, SIGTERM);
     cr_expect(ends_within(PATIENCE_MS));
 }
 
@@ -286,9 +286,9 @@ Test(writer, leaves_no_temporary_file_when_it_ends_nor_after_a_kill) {
     send_chunk(1, set, 0, 390, false);
     send_chunk(2, set, 0, set->size, true);
     expect_event(RING__ENVELOPE__BODY_STORED);
-    process_stop(bench.writer, SIGKILL, PATIENCE_MS);
+    process_stop(rig.writer, SIGKILL, PATIENCE_MS);
     start("20s");
-    char *path = text_of("%s/.oxidicom", bench.root);
+    char *path = text_of("%s/.oxidicom", rig.root);
     zdir_t *hidden = zdir_new(path, NULL);
     cr_expect_eq(zdir_count(hidden), 0);
     zdir_destroy(&hidden);
@@ -299,9 +299,9 @@ Test(writer, leaves_no_temporary_file_when_it_ends_nor_after_a_kill) {
 Test(writer, ignores_chunks_for_one_that_had_its_inbox_before) {
     start("20s");
     data_set_t *set = typical(EXPLICIT_VR);
-    bench.meant_for = bench.incarnation + 2;
+    rig.meant_for = rig.incarnation + 2;
     send_chunk(1, set, 0, set->size, true);
-    bench.meant_for = bench.incarnation;
+    rig.meant_for = rig.incarnation;
     send_chunk(2, set, 0, set->size, true);
     Ring__Envelope *event = next_event();
     cr_expect_eq(event->body_case, RING__ENVELOPE__BODY_STORED);
@@ -320,7 +320,7 @@ static bool is_empty(void *path) {
 Test(writer, removes_what_others_leave_while_it_runs) {
     setenv("OXIDICOM_SWEEP_INTERVAL", "100ms", 1);
     start("20s");
-    char *host = host_folder(), *path = text_of("%s/.oxidicom/tmp/%s/8/00000000000000ab", bench.root, host);
+    char *host = host_folder(), *path = text_of("%s/.oxidicom/tmp/%s/8/00000000000000ab", rig.root, host);
     cr_assert_eq(zsys_dir_create("%s", path), 0);
     char *file = text_of("%s/1", path);
     FILE *left = fopen(file, "w");
@@ -335,11 +335,11 @@ Test(writer, removes_what_others_leave_while_it_runs) {
 Test(writer, without_a_files_root_says_so_and_ends) {
     char *program = text_of("%s/oxidicom-writer", binaries());
     const char *const argv[] = {program, NULL};
-    const char *const environment[] = {"OXIDICOM_FILES_ROOT", "/nonexistent/root", "OXIDICOM_RUN_DIR", bench.folder,
+    const char *const environment[] = {"OXIDICOM_FILES_ROOT", "/nonexistent/root", "OXIDICOM_RUN_DIR", rig.folder,
                                        NULL};
-    cr_expect_eq(process_run(bench.log, environment, argv, PATIENCE_MS), 73);
+    cr_expect_eq(process_run(rig.log, environment, argv, PATIENCE_MS), 73);
     size_t size;
-    char *log = file_content(bench.log, &size);
+    char *log = file_content(rig.log, &size);
     cr_expect_not_null(strstr(log, "/nonexistent/root"));
     free(log);
     free(program);
@@ -349,11 +349,11 @@ Test(writer, without_a_dictionary_says_so_and_ends) {
     char *program = text_of("%s/oxidicom-writer", binaries());
     const char *const argv[] = {program, NULL};
     const char *const environment[] = {
-        "OXIDICOM_FILES_ROOT",     bench.root, "OXIDICOM_RUN_DIR", bench.folder, "DCMDICTPATH",
+        "OXIDICOM_FILES_ROOT",     rig.root, "OXIDICOM_RUN_DIR", rig.folder, "DCMDICTPATH",
         "/nonexistent/dictionary", NULL};
-    cr_expect_eq(process_run(bench.log, environment, argv, PATIENCE_MS), 69);
+    cr_expect_eq(process_run(rig.log, environment, argv, PATIENCE_MS), 69);
     size_t size;
-    char *log = file_content(bench.log, &size);
+    char *log = file_content(rig.log, &size);
     cr_expect_not_null(strstr(log, "dictionary"));
     free(log);
     free(program);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "common/memory.h"
 #include "common/utf8.h"
 #include "writer/dicom/forms.h"
 #include "writer/dicom/path.h"
@@ -13,13 +14,6 @@
 
 /* First values of the head as text; NULL: absent or empty. */
 typedef char *texts_t[HEAD_TAGS];
-
-static char *copy_text(const char *text) {
-    char *copy = strdup(text ? text : "");
-    if (!copy)
-        abort();
-    return copy;
-}
 
 static void read_texts(const head_t *head, texts_t texts) {
     size_t size;
@@ -92,9 +86,7 @@ static char *iso_date(const char *text) {
 }
 
 static Ring__Series *series_new(texts_t texts) {
-    Ring__Series *series = malloc(sizeof *series);
-    if (!series)
-        abort();
+    Ring__Series *series = must(malloc(sizeof *series));
     ring__series__init(series);
     series->series_instance_uid = copy_text(texts[HEAD_SERIES_INSTANCE_UID]);
     series->study_instance_uid = copy_text(texts[HEAD_STUDY_INSTANCE_UID]);

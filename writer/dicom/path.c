@@ -11,22 +11,11 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "common/memory.h"
 #include "writer/dicom/seahash.h"
 
 #define SERIES_NUMBER_WIDTH   5
 #define INSTANCE_NUMBER_WIDTH 4
-
-static char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static char *text_of(const char *format, ...) {
-    char *text;
-    va_list arguments;
-    va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) < 0)
-        abort();
-    va_end(arguments);
-    return text;
-}
 
 /* Not isalnum: a locale must not change a path. */
 static bool is_kept(char c) {
@@ -34,9 +23,7 @@ static bool is_kept(char c) {
 }
 
 char *path_sanitize(const char *text) {
-    char *result = malloc(strlen(text) + 1), *to = result;
-    if (!result)
-        abort();
+    char *result = must(malloc(strlen(text) + 1)), *to = result;
     for (; *text; text++)
         if (is_kept(*text))
             *to++ = *text;
@@ -47,13 +34,13 @@ char *path_sanitize(const char *text) {
 }
 
 char *path_component(const char *name, const char *suffix) {
-    char *whole = text_of("%s%s", name, suffix);
+    char *whole = format_text("%s%s", name, suffix);
     size_t size = strlen(whole);
     if (size > PATH_COMPONENT_MAX_BYTES) {
         char hash[HASH7_BYTES + 1];
         hash7(whole, size, hash);
         size_t kept = PATH_COMPONENT_MAX_BYTES - 1 - HASH7_BYTES - strlen(suffix);
-        char *cut = text_of("%.*s_%s%s", (int)kept, name, hash, suffix);
+        char *cut = format_text("%.*s_%s%s", (int)kept, name, hash, suffix);
         free(whole);
         return cut;
     }
@@ -64,7 +51,7 @@ char *path_component(const char *name, const char *suffix) {
     if (*whole)
         return whole;
     free(whole);
-    return text_of("_");
+    return format_text("_");
 }
 
 /* "[+]digits" below 2^32. */
@@ -81,23 +68,23 @@ static bool is_number(const char *text, unsigned long long *number) {
 static char *padded(const char *text, const char *absent, int width) {
     unsigned long long number;
     if (!text)
-        return text_of("%s", absent);
+        return format_text("%s", absent);
     if (is_number(text, &number))
-        return text_of("%0*llu", width, number);
+        return format_text("%0*llu", width, number);
     char *clean = path_sanitize(text);
     size_t size = strlen(clean), zeros = size < (size_t)width ? (size_t)width - size : 0;
-    char *result = text_of("%.*s%s", (int)zeros, "00000", clean);
+    char *result = format_text("%.*s%s", (int)zeros, "00000", clean);
     free(clean);
     return result;
 }
 
 static char *sanitized(const char *text, const char *absent) {
-    return text ? path_sanitize(text) : text_of("%s", absent);
+    return text ? path_sanitize(text) : format_text("%s", absent);
 }
 
 /* One component of three parts; frees them. */
 static char *joined(char *first, char *second, char *third) {
-    char *whole = text_of("%s-%s-%s", first, second, third);
+    char *whole = format_text("%s-%s-%s", first, second, third);
     char *component = path_component(whole, "");
     free(whole);
     free(first);
@@ -122,8 +109,8 @@ char *path_folder(const path_parts_t *parts) {
     char *study = joined(sanitized(parts->study_description, "StudyDescription"),
                          sanitized(parts->accession_number, "AccessionNumber"), sanitized(parts->study_date, ""));
     char *series = joined(padded(parts->series_number, "SeriesNumber", SERIES_NUMBER_WIDTH),
-                          sanitized(parts->series_description, "SeriesDescription"), text_of("%s", hash));
-    char *folder = text_of("SERVICES/PACS/%s/%s/%s/%s", pacs, patient, study, series);
+                          sanitized(parts->series_description, "SeriesDescription"), format_text("%s", hash));
+    char *folder = format_text("SERVICES/PACS/%s/%s/%s/%s", pacs, patient, study, series);
     free(pacs);
     free(patient);
     free(study);
@@ -134,7 +121,7 @@ char *path_folder(const path_parts_t *parts) {
 char *path_file(const path_parts_t *parts) {
     char *number = padded(parts->instance_number, "InstanceNumber", INSTANCE_NUMBER_WIDTH);
     char *uid = path_sanitize(parts->sop_instance_uid);
-    char *name = text_of("%s-%s", number, uid);
+    char *name = format_text("%s-%s", number, uid);
     char *file = path_component(name, ".dcm");
     free(number);
     free(uid);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "common/memory.h"
 
 #define NO_END UINT64_MAX
 
@@ -32,9 +33,7 @@ struct walk {
 };
 
 walk_t *walk_new(encoding_t encoding, const walk_listener_t *listener) {
-    walk_t *self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
+    walk_t *self = must(calloc(1, sizeof *self));
     self->encoding = encoding;
     self->listener = *listener;
     return self;
@@ -133,9 +132,7 @@ static void descend(walk_t *self, level_t level) {
     }
     if (self->depth == self->room) {
         self->room = self->room ? 2 * self->room : 8;
-        self->levels = realloc(self->levels, self->room * sizeof *self->levels);
-        if (!self->levels)
-            abort();
+        self->levels = must(realloc(self->levels, self->room * sizeof *self->levels));
     }
     self->levels[self->depth++] = level;
 }

@@ -3,6 +3,7 @@
 #include <sys/file.h>
 
 #include "common/limits.h"
+#include "common/memory.h"
 #include "writer/storage/temporary.h"
 
 void bases_init(bases_t *self, const char *files_root, const char *id, uint64_t incarnation) {
@@ -76,9 +77,7 @@ static int base_open(bases_t *self, base_t **base_p) {
         close(root);
         return reason;
     }
-    base_t *base = calloc(1, sizeof *base);
-    if (!base)
-        abort();
+    base_t *base = must(calloc(1, sizeof *base));
     *base = (base_t){root, temporary, zhashx_new(), 0};
     *base_p = base;
     return 0;

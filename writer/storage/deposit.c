@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/memory.h"
 
 typedef struct piece {
     struct piece *next;
@@ -51,9 +52,7 @@ struct deposit {
 /* --- bytes -------------------------------------------------------------------------------------------- */
 
 static piece_t *add_piece(deposit_t *self) {
-    piece_t *piece = calloc(1, sizeof *piece);
-    if (!piece)
-        abort();
+    piece_t *piece = must(calloc(1, sizeof *piece));
     zmq_msg_init(&piece->message);
     *self->waiting.end = piece;
     self->waiting.end = &piece->next;
@@ -249,9 +248,7 @@ bool deposits_await(pool_t *pool, int64_t wait_ms) {
 /* --- life --------------------------------------------------------------------------------------------- */
 
 deposit_t *deposit_new(store_t *store, pool_t *pool, void *owner) {
-    deposit_t *self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
+    deposit_t *self = must(calloc(1, sizeof *self));
     self->store = store;
     self->pool = pool;
     self->owner = owner;

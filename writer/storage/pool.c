@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 
 typedef struct queue {
     job_t *first, *last;
@@ -101,9 +102,7 @@ static bool start_thread(pool_t *self) {
 /* --- life --------------------------------------------------------------------------------------------- */
 
 pool_t *pool_new(size_t threads) {
-    pool_t *self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
+    pool_t *self = must(calloc(1, sizeof *self));
     assert(threads > 0 && threads <= WRITER_OPERATIONS_MAX);
     self->threads_max = threads;
     for (int i = 0; i < POOL_KINDS; i++)

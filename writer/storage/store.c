@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "common/sandbox.h"
 #include "writer/storage/base.h"
@@ -45,9 +46,7 @@ static bool may_pass(int reason) {
 }
 
 store_t *store_new(const char *files_root, const char *id, uint64_t incarnation, bool durable) {
-    store_t *self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
+    store_t *self = must(calloc(1, sizeof *self));
     bases_init(&self->bases, files_root, id, incarnation);
     pthread_mutex_init(&self->lock, NULL);
     self->durable = durable;

@@ -13,6 +13,7 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/settings.h"
 #include "common/utf8.h"
 #include "writer/dicom/instance.h"
@@ -282,9 +283,7 @@ static void walk(survey_t *survey, int parent, const char *name, const char *pat
             close(descriptor);
         return;
     }
-    folder_t *folder = calloc(1, sizeof *folder);
-    if (!folder)
-        abort();
+    folder_t *folder = must(calloc(1, sizeof *folder));
     folder->path = path;
     folder->descriptor = descriptor;
     list(survey, folder, listing, depth);

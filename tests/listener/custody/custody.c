@@ -4,26 +4,26 @@
 
 #include "common/clock.h"
 #include "listener/custody/private.h"
-#include "tests/listener/custody/custody_bench.h"
+#include "tests/listener/custody/custody_rig.h"
 #include "tests/support/process.h"
 
-static bench_t *bench;
+static rig_t *rig;
 
 static void set_up(void) {
-    bench = bench_new();
+    rig = rig_new();
 }
 
 static void tear_down(void) {
-    if (bench)
-        bench_free(bench);
+    if (rig)
+        rig_free(rig);
 }
 
 TestSuite(custody, .init = set_up, .fini = tear_down);
 
-/* A whole object of the bench's association. */
+/* A whole object of the rig's association. */
 static void send_object(size_t size) {
-    object_t *object = bench_begin(bench);
-    bench_append(object, size);
+    object_t *object = rig_begin(rig);
+    rig_append(object, size);
     object_finish(object);
 }
 
@@ -31,7 +31,7 @@ static void send_object(size_t size) {
 static void take(int inbox) {
     bool ended;
     uint32_t attempt;
-    bench_take_object(bench->inboxes[inbox], 3000, &ended, &attempt); /* until nothing comes any more */
+    rig_take_object(rig->inboxes[inbox], 3000, &ended, &attempt); /* until nothing comes any more */
     cr_assert_not(ended);
 }
 
@@ -39,13 +39,13 @@ static void take(int inbox) {
 static void expect_object(int inbox, size_t size, uint32_t attempt) {
     bool ended;
     uint32_t last_attempt;
-    cr_assert_eq(bench_take_object(bench->inboxes[inbox], PATIENCE_MS, &ended, &last_attempt), size);
+    cr_assert_eq(rig_take_object(rig->inboxes[inbox], PATIENCE_MS, &ended, &last_attempt), size);
     cr_assert(ended);
     cr_assert_eq(last_attempt, attempt);
 }
 
 static void expect_body(int inbox, Ring__Envelope__BodyCase body) {
-    Ring__Envelope *e = bench_next(bench->inboxes[inbox], 500, NULL);
+    Ring__Envelope *e = rig_next(rig->inboxes[inbox], 500, NULL);
     cr_assert(e && e->body_case == body);
     ring__envelope__free_unpacked(e, NULL);
 }
@@ -54,125 +54,125 @@ static void expect_body(int inbox, Ring__Envelope__BodyCase body) {
 static void leave(uint64_t incarnation) {
     Ring__Leaving leaving = RING__LEAVING__INIT;
     leaving.incarnation = incarnation;
-    writers_on_leaving(&bench->custody, &leaving);
+    writers_on_leaving(&rig->custody, &leaving);
 }
 
 Test(custody, answers_an_object_only_when_it_is_acknowledged) {
-    bench_writer_alive(bench, "writer-a", 1);
+    rig_writer_alive(rig, "writer-a", 1);
     send_object(20000);
     expect_object(0, 20000, 1);
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 0);
-    bench_acknowledge(bench, 1, STATUS_SUCCESS);
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 1);
-    cr_assert(custody_idle(&bench->custody));
-    bench_acknowledge(bench, 1, STATUS_SUCCESS);
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 1, "a second acknowledgement is nothing new");
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 0);
+    rig_acknowledge(rig, 1, STATUS_SUCCESS);
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 1);
+    cr_assert(custody_idle(&rig->custody));
+    rig_acknowledge(rig, 1, STATUS_SUCCESS);
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 1, "a second acknowledgement is nothing new");
 }
 
 Test(custody, sends_an_empty_last_chunk_when_the_data_set_ends_with_a_full_one) {
-    bench_writer_alive(bench, "writer-a", 1);
+    rig_writer_alive(rig, "writer-a", 1);
     send_object(2 * CHUNK_BYTES);
     expect_object(0, 2 * CHUNK_BYTES, 1);
 }
 
 Test(custody, sends_an_object_to_another_writer_when_its_own_is_replaced) {
-    bench_writer_alive(bench, "writer-a", 1);
-    object_t *object = bench_begin(bench);
-    bench_append(object, 300000);
+    rig_writer_alive(rig, "writer-a", 1);
+    object_t *object = rig_begin(rig);
+    rig_append(object, 300000);
     take(0);
-    bench_writer_alive(bench, "writer-b", 2);
-    writers_lost(&bench->custody, object->writer, "killed by the test");
+    rig_writer_alive(rig, "writer-b", 2);
+    writers_lost(&rig->custody, object->writer, "killed by the test");
     object_finish(object);
     expect_object(1, 300000, 2);
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 0);
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 0);
 }
 
 Test(custody, takes_no_more_writers_than_a_launcher_can_start) {
     char id[32];
     for (uint64_t i = 0; i < WRITERS_MAX + 100; i++) {
         snprintf(id, sizeof id, "writer-%d", (int)i);
-        bench_writer_alive(bench, id, i + 1);
+        rig_writer_alive(rig, id, i + 1);
     }
     size_t count = 0;
     writer_t *writer;
-    TAILQ_FOREACH(writer, &bench->custody.writers, next)
+    TAILQ_FOREACH(writer, &rig->custody.writers, next)
     count++;
     cr_assert_eq(count, WRITERS_MAX);
-    bench_writer_alive(bench, "writer-0", 1000);
-    cr_assert_eq(bench_begin(bench)->writer->outstanding_objects, 1, "one that is replaced has its place");
-    while (!TAILQ_EMPTY(&bench->custody.writers))
-        writers_lost(&bench->custody, TAILQ_FIRST(&bench->custody.writers), "the test ends");
+    rig_writer_alive(rig, "writer-0", 1000);
+    cr_assert_eq(rig_begin(rig)->writer->outstanding_objects, 1, "one that is replaced has its place");
+    while (!TAILQ_EMPTY(&rig->custody.writers))
+        writers_lost(&rig->custody, TAILQ_FIRST(&rig->custody.writers), "the test ends");
 }
 
 Test(custody, keeps_objects_for_a_writer_that_appears_later) {
     send_object(1000);
-    bench_writer_alive(bench, "writer-b", 2);
+    rig_writer_alive(rig, "writer-b", 2);
     expect_object(1, 1000, 2);
 }
 
 Test(custody, gives_objects_to_the_writer_with_the_least_outstanding) {
-    bench_writer_alive(bench, "writer-a", 1);
-    bench_writer_alive(bench, "writer-b", 2);
-    object_t *large = bench_begin(bench), *small, *third;
-    bench_append(large, 100000);
-    small = bench_begin(bench);
-    bench_append(small, 10);
-    third = bench_begin(bench);
+    rig_writer_alive(rig, "writer-a", 1);
+    rig_writer_alive(rig, "writer-b", 2);
+    object_t *large = rig_begin(rig), *small, *third;
+    rig_append(large, 100000);
+    small = rig_begin(rig);
+    rig_append(small, 10);
+    third = rig_begin(rig);
     cr_assert_neq(large->writer, small->writer);
     cr_assert_eq(third->writer, small->writer);
 }
 
 Test(custody, gives_a_leaving_writer_nothing_new_and_releases_it_when_it_is_done) {
-    bench_writer_alive(bench, "writer-a", 1);
+    rig_writer_alive(rig, "writer-a", 1);
     send_object(10);
-    bench_writer_alive(bench, "writer-b", 2);
+    rig_writer_alive(rig, "writer-b", 2);
     leave(1);
-    cr_assert_str_eq(bench_begin(bench)->writer->id, "writer-b");
+    cr_assert_str_eq(rig_begin(rig)->writer->id, "writer-b");
     expect_body(0, RING__ENVELOPE__BODY_CHUNK);
-    cr_assert_null(bench_next(bench->inboxes[0], 100, NULL), "not before its object is acknowledged");
-    bench_acknowledge(bench, 1, STATUS_SUCCESS);
-    Ring__Envelope *e = bench_next(bench->inboxes[0], 500, NULL);
+    cr_assert_null(rig_next(rig->inboxes[0], 100, NULL), "not before its object is acknowledged");
+    rig_acknowledge(rig, 1, STATUS_SUCCESS);
+    Ring__Envelope *e = rig_next(rig->inboxes[0], 500, NULL);
     cr_assert_eq(e->body_case, RING__ENVELOPE__BODY_RELEASED);
     cr_assert_eq(e->released->incarnation, 1);
     ring__envelope__free_unpacked(e, NULL);
 }
 
 Test(custody, sends_everything_again_when_the_notifier_was_replaced) {
-    bench_writer_alive(bench, "writer-a", 1);
-    bench_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
+    rig_writer_alive(rig, "writer-a", 1);
+    rig_alive(rig, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
     send_object(500);
     expect_object(0, 500, 1);
-    bench_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
-    cr_assert_null(bench_next(bench->inboxes[0], 100, NULL));
-    bench_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
+    rig_alive(rig, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
+    cr_assert_null(rig_next(rig->inboxes[0], 100, NULL));
+    rig_alive(rig, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
     expect_body(0, RING__ENVELOPE__BODY_CANCEL);
     expect_object(0, 500, 2);
 }
 
 Test(custody, sends_everything_again_when_the_notifier_was_replaced_before_this_listener_heard_of_one) {
-    bench_writer_alive(bench, "writer-a", 1);
+    rig_writer_alive(rig, "writer-a", 1);
     send_object(500);
     expect_object(0, 500, 1);
-    bench_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
+    rig_alive(rig, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
     expect_body(0, RING__ENVELOPE__BODY_CANCEL);
     expect_object(0, 500, 2);
 }
 
 Test(custody, cancels_the_old_attempt_at_a_writer_that_lives_when_another_gets_the_next) {
-    bench_writer_alive(bench, "writer-a", 1);
-    bench_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
-    object_t *object = bench_begin(bench);
-    bench_append(object, CHUNK_BYTES);
+    rig_writer_alive(rig, "writer-a", 1);
+    rig_alive(rig, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
+    object_t *object = rig_begin(rig);
+    rig_append(object, CHUNK_BYTES);
     take(0);
-    bench_writer_alive(bench, "writer-b", 2);
+    rig_writer_alive(rig, "writer-b", 2);
     leave(1);
-    bench_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
+    rig_alive(rig, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
     cr_assert_str_eq(object->writer->id, "writer-b");
-    Ring__Envelope *e = bench_next(bench->inboxes[0], 500, NULL);
+    Ring__Envelope *e = rig_next(rig->inboxes[0], 500, NULL);
     cr_assert_not_null(e, "it keeps what it has for ever");
     cr_assert_eq(e->body_case, RING__ENVELOPE__BODY_CANCEL);
     cr_assert_eq(e->cancel->object->object, 1);
@@ -184,66 +184,66 @@ Test(custody, cancels_the_old_attempt_at_a_writer_that_lives_when_another_gets_t
 
 Test(custody, takes_each_message_twice) {
     for (int i = 0; i < 2; i++) {
-        bench_writer_alive(bench, "writer-a", 1);
-        bench_alive(bench, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
+        rig_writer_alive(rig, "writer-a", 1);
+        rig_alive(rig, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
     }
-    object_t *object = bench_begin(bench);
-    bench_append(object, CREDIT_BYTES);
+    object_t *object = rig_begin(rig);
+    rig_append(object, CREDIT_BYTES);
     take(0);
     for (int i = 0; i < 2; i++)
-        bench_credit(bench, object, CREDIT_BYTES);
+        rig_credit(rig, object, CREDIT_BYTES);
     cr_assert_eq(object->taken, CREDIT_BYTES);
     object_finish(object);
     for (int i = 0; i < 2; i++)
         leave(1);
     for (int i = 0; i < 2; i++)
-        bench_acknowledge(bench, 1, STATUS_SUCCESS);
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 1);
-    cr_assert_eq(bench->last.status, STATUS_SUCCESS);
-    cr_assert(custody_idle(&bench->custody));
-    cr_assert_eq(bench->custody.budget->held_bytes, 0);
+        rig_acknowledge(rig, 1, STATUS_SUCCESS);
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 1);
+    cr_assert_eq(rig->last.status, STATUS_SUCCESS);
+    cr_assert(custody_idle(&rig->custody));
+    cr_assert_eq(rig->custody.budget->held_bytes, 0);
 }
 
 Test(custody, keeps_to_the_newest_attempt_whatever_credits_and_writers_of_earlier_ones_come_late) {
-    bench_writer_alive(bench, "writer-a", 1);
-    object_t *object = bench_begin(bench);
-    bench_append(object, CREDIT_BYTES);
-    bench_writer_alive(bench, "writer-b", 2);
-    writers_lost(&bench->custody, object->writer, "thought dead by the test");
+    rig_writer_alive(rig, "writer-a", 1);
+    object_t *object = rig_begin(rig);
+    rig_append(object, CREDIT_BYTES);
+    rig_writer_alive(rig, "writer-b", 2);
+    writers_lost(&rig->custody, object->writer, "thought dead by the test");
     cr_assert_eq(object->attempt, 2);
     Ring__ObjectId id = RING__OBJECT_ID__INIT;
-    id.listener = bench->stage.incarnation;
+    id.listener = rig->stage.incarnation;
     id.object = 1;
     Ring__Credit late = RING__CREDIT__INIT;
     late.object = &id;
     late.attempt = 1;
     late.taken = CREDIT_BYTES;
-    custody_on_credit(&bench->custody, &late);
+    custody_on_credit(&rig->custody, &late);
     cr_assert_eq(object->taken, 0, "what the dead one took must still be sent");
     late.attempt = 2;
-    custody_on_credit(&bench->custody, &late);
+    custody_on_credit(&rig->custody, &late);
     late.taken = 1000;
-    custody_on_credit(&bench->custody, &late);
+    custody_on_credit(&rig->custody, &late);
     cr_assert_eq(object->taken, CREDIT_BYTES, "an older credit of the same attempt takes nothing back");
     /* The one that was thought dead says that it leaves, then that it lives. */
     leave(1);
-    bench_writer_alive(bench, "writer-a", 1);
+    rig_writer_alive(rig, "writer-a", 1);
     cr_assert_str_eq(object->writer->id, "writer-b");
     object_finish(object);
-    bench_acknowledge(bench, 1, STATUS_SUCCESS);
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 1);
+    rig_acknowledge(rig, 1, STATUS_SUCCESS);
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 1);
 }
 
 Test(custody, does_not_release_a_writer_that_it_takes_for_gone) {
-    bench_writer_alive(bench, "writer-a", 1);
-    object_t *object = bench_begin(bench);
-    bench_append(object, CHUNK_BYTES);
+    rig_writer_alive(rig, "writer-a", 1);
+    object_t *object = rig_begin(rig);
+    rig_append(object, CHUNK_BYTES);
     take(0);
-    custody_tick(&bench->custody, clock_ms() + WRITER_SILENCE_MS + 1);
+    custody_tick(&rig->custody, clock_ms() + WRITER_SILENCE_MS + 1);
     cr_assert_null(object->writer);
-    for (Ring__Envelope *e; (e = bench_next(bench->inboxes[0], 200, NULL));) {
+    for (Ring__Envelope *e; (e = rig_next(rig->inboxes[0], 200, NULL));) {
         cr_expect_neq(e->body_case, RING__ENVELOPE__BODY_RELEASED,
                       "it would drop what it is given when it is back");
         ring__envelope__free_unpacked(e, NULL);
@@ -251,67 +251,67 @@ Test(custody, does_not_release_a_writer_that_it_takes_for_gone) {
 }
 
 Test(custody, takes_the_acknowledgement_of_an_object_that_was_just_given_to_another_writer) {
-    bench_writer_alive(bench, "writer-a", 1);
-    bench_writer_alive(bench, "writer-b", 2);
-    object_t *object = bench_begin(bench);
-    bench_append(object, 100);
+    rig_writer_alive(rig, "writer-a", 1);
+    rig_writer_alive(rig, "writer-b", 2);
+    object_t *object = rig_begin(rig);
+    rig_append(object, 100);
     object_finish(object);
-    writers_lost(&bench->custody, object->writer, "thought dead by the test");
-    bench_acknowledge(bench, 1, STATUS_SUCCESS); /* of what the dead one had stored before */
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 1);
-    bench_acknowledge(bench, 1, STATUS_OUT_OF_RESOURCES);
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 1);
-    cr_assert_eq(bench->last.status, STATUS_SUCCESS);
+    writers_lost(&rig->custody, object->writer, "thought dead by the test");
+    rig_acknowledge(rig, 1, STATUS_SUCCESS); /* of what the dead one had stored before */
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 1);
+    rig_acknowledge(rig, 1, STATUS_OUT_OF_RESOURCES);
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 1);
+    cr_assert_eq(rig->last.status, STATUS_SUCCESS);
 }
 
 Test(custody, frees_a_large_object_as_it_is_credited_and_never_holds_more_than_its_window) {
-    bench_writer_alive(bench, "writer-a", 1);
-    object_t *object = bench_begin(bench);
+    rig_writer_alive(rig, "writer-a", 1);
+    object_t *object = rig_begin(rig);
     size_t most = 0, sent = 0;
     while (sent < 4 * (size_t)RETAIN_MAX_BYTES) {
-        while (custody_room(&bench->custody, bench->share, object) > 0) {
-            bench_append(object, CHUNK_BYTES);
+        while (custody_room(&rig->custody, rig->share, object) > 0) {
+            rig_append(object, CHUNK_BYTES);
             sent += CHUNK_BYTES;
         }
         size_t bytes;
-        Ring__Envelope *e = bench_next(bench->inboxes[0], PATIENCE_MS, &bytes);
+        Ring__Envelope *e = rig_next(rig->inboxes[0], PATIENCE_MS, &bytes);
         cr_assert_not_null(e);
         uint64_t taken = e->chunk->offset + bytes;
         if (e->chunk->credit_wanted)
-            bench_credit(bench, object, taken);
+            rig_credit(rig, object, taken);
         ring__envelope__free_unpacked(e, NULL);
-        if (object->streaming && bench->custody.budget->held_bytes > most)
-            most = bench->custody.budget->held_bytes;
+        if (object->streaming && rig->custody.budget->held_bytes > most)
+            most = rig->custody.budget->held_bytes;
     }
     cr_assert_lt(most, RETAIN_MAX_BYTES + 2 * OBJECT_WINDOW_BYTES);
-    cr_assert_lt(bench->custody.budget->held_bytes, 2 * OBJECT_WINDOW_BYTES);
+    cr_assert_lt(rig->custody.budget->held_bytes, 2 * OBJECT_WINDOW_BYTES);
     cr_assert_not(object->whole);
 }
 
 static bool nothing_held(void *argument) {
-    return ((const bench_t *)argument)->custody.budget->held_bytes == 0;
+    return ((const rig_t *)argument)->custody.budget->held_bytes == 0;
 }
 
 Test(custody, answers_a700_for_a_large_object_whose_writer_is_gone) {
-    bench_writer_alive(bench, "writer-a", 1);
-    object_t *object = bench_begin(bench);
-    bench_append(object, CHUNK_BYTES);
+    rig_writer_alive(rig, "writer-a", 1);
+    object_t *object = rig_begin(rig);
+    rig_append(object, CHUNK_BYTES);
     dispatch_stream(object);
     expect_body(0, RING__ENVELOPE__BODY_CHUNK);
-    bench_credit(bench, object, CHUNK_BYTES);
-    bench_writer_alive(bench, "writer-a", 2);
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 0, "the peer is still sending");
-    bench_append(object, CHUNK_BYTES);
-    cr_assert_eq(custody_room(&bench->custody, bench->share, object), RECEIVE_BYTES,
+    rig_credit(rig, object, CHUNK_BYTES);
+    rig_writer_alive(rig, "writer-a", 2);
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 0, "the peer is still sending");
+    rig_append(object, CHUNK_BYTES);
+    cr_assert_eq(custody_room(&rig->custody, rig->share, object), RECEIVE_BYTES,
                  "the rest is taken and thrown away");
-    cr_assert(await(nothing_held, bench, PATIENCE_MS), "ZeroMQ gives up what it was to send to the writer");
+    cr_assert(await(nothing_held, rig, PATIENCE_MS), "ZeroMQ gives up what it was to send to the writer");
     object_finish(object);
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 1);
-    cr_assert_eq(bench->last.status, STATUS_OUT_OF_RESOURCES);
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 1);
+    cr_assert_eq(rig->last.status, STATUS_OUT_OF_RESOURCES);
 }
 
 static bool held_by_the_test_alone(void *budget) {
@@ -319,65 +319,65 @@ static bool held_by_the_test_alone(void *budget) {
 }
 
 Test(custody, may_end_while_zeromq_still_holds_chunks_for_a_writer_that_is_not_there) {
-    bench_writer_alive(bench, "writer-absent", 3);
+    rig_writer_alive(rig, "writer-absent", 3);
     send_object(1000);
-    budget_t *budget = bench->custody.budget;
+    budget_t *budget = rig->custody.budget;
     budget->holders++;
     cr_assert_eq(budget->holders, 3, "the custody, the chunk and the test");
-    bench_free(bench);
-    bench = NULL;
+    rig_free(rig);
+    rig = NULL;
     cr_assert(await(held_by_the_test_alone, budget, PATIENCE_MS));
     cr_assert_eq(budget->held_bytes, 0);
     budget_drop(budget);
 }
 
 Test(custody, stops_taking_bytes_when_the_buffer_is_used_up_and_goes_on_when_there_is_room) {
-    bench->stage.settings.buffer_size_bytes = 4 << 20;
+    rig->stage.settings.buffer_size_bytes = 4 << 20;
     for (int i = 0; i < 8; i++) {
-        object_t *object = bench_begin(bench);
-        for (int j = 0; j < 8 && custody_room(&bench->custody, bench->share, object) >= CHUNK_BYTES; j++)
-            bench_append(object, CHUNK_BYTES);
+        object_t *object = rig_begin(rig);
+        for (int j = 0; j < 8 && custody_room(&rig->custody, rig->share, object) >= CHUNK_BYTES; j++)
+            rig_append(object, CHUNK_BYTES);
     }
-    cr_assert_leq(bench->custody.budget->held_bytes, 4 << 20);
-    cr_assert_eq(custody_room(&bench->custody, bench->share, NULL), 0);
-    object_t *first = TAILQ_FIRST(&bench->custody.objects);
+    cr_assert_leq(rig->custody.budget->held_bytes, 4 << 20);
+    cr_assert_eq(custody_room(&rig->custody, rig->share, NULL), 0);
+    object_t *first = TAILQ_FIRST(&rig->custody.objects);
     object_abandon(first);
-    cr_assert_gt(custody_room(&bench->custody, bench->share, NULL), 0);
+    cr_assert_gt(custody_room(&rig->custody, rig->share, NULL), 0);
 }
 
 Test(custody, answers_a700_when_nothing_stores_the_object_in_time) {
     int64_t before = clock_ms(); /* its time begins then, or later */
     send_object(100);
-    custody_tick(&bench->custody, before + 59000);
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 0);
-    custody_tick(&bench->custody, clock_ms() + 61000);
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 1);
-    cr_assert_eq(bench->last.status, STATUS_OUT_OF_RESOURCES);
+    custody_tick(&rig->custody, before + 59000);
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 0);
+    custody_tick(&rig->custody, clock_ms() + 61000);
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 1);
+    cr_assert_eq(rig->last.status, STATUS_OUT_OF_RESOURCES);
 }
 
 /* The comment with which an object is answered that waits too long; writer-a has taken it, or there is none. A
  * writer that was heard of is silent for `silent_ms` before. */
 static const char *comment_of_waiting(bool has_writer, int64_t silent_ms) {
     if (has_writer)
-        bench_writer_alive(bench, "writer-a", 1);
-    object_t *object = bench_begin(bench);
-    bench_append(object, 1000);
+        rig_writer_alive(rig, "writer-a", 1);
+    object_t *object = rig_begin(rig);
+    rig_append(object, 1000);
     object_finish(object);
     int64_t late = object->progress_ms + 61000;
-    writer_t *writer = TAILQ_FIRST(&bench->custody.writers);
+    writer_t *writer = TAILQ_FIRST(&rig->custody.writers);
     if (writer)
         writer->alive_ms = late - silent_ms;
     if (silent_ms >= WRITER_SILENCE_MS)
-        custody_tick(&bench->custody, late - 2000); /* it is given up */
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 0);
-    custody_tick(&bench->custody, late);
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 1);
-    cr_assert_eq(bench->last.status, 0xA700);
-    return bench->comment;
+        custody_tick(&rig->custody, late - 2000); /* it is given up */
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 0);
+    custody_tick(&rig->custody, late);
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 1);
+    cr_assert_eq(rig->last.status, 0xA700);
+    return rig->comment;
 }
 
 Test(custody, names_storage_where_it_keeps_a_writer_until_an_object_has_waited_too_long) {
@@ -386,7 +386,7 @@ Test(custody, names_storage_where_it_keeps_a_writer_until_an_object_has_waited_t
 
 Test(custody, names_storage_where_the_writer_was_given_up_for_its_silence) {
     cr_expect_str_eq(comment_of_waiting(true, WRITER_SILENCE_MS + 2000), "storage did not answer in time");
-    cr_expect(TAILQ_EMPTY(&bench->custody.writers));
+    cr_expect(TAILQ_EMPTY(&rig->custody.writers));
 }
 
 Test(custody, names_storage_or_journal_where_the_writer_lives) {
@@ -400,40 +400,40 @@ Test(custody, says_that_no_writer_was_there_where_none_was) {
 /* An answer may end an association, and with it any other of its objects: none may come while some are looked
  * through. */
 Test(custody, keeps_answers_until_they_are_asked_for) {
-    bench_writer_alive(bench, "writer-a", 1);
-    object_t *answered = bench_begin(bench), *behind = bench_begin(bench);
-    bench_append(answered, CHUNK_BYTES);
+    rig_writer_alive(rig, "writer-a", 1);
+    object_t *answered = rig_begin(rig), *behind = rig_begin(rig);
+    rig_append(answered, CHUNK_BYTES);
     dispatch_stream(answered);
     expect_body(0, RING__ENVELOPE__BODY_CHUNK);
-    bench_credit(bench, answered, CHUNK_BYTES);
+    rig_credit(rig, answered, CHUNK_BYTES);
     object_finish(answered);
-    bench_append(behind, 100);
-    bench_writer_alive(bench, "writer-a", 2);
-    cr_assert_not(custody_idle(&bench->custody));
-    cr_assert_eq(custody_take_answered(&bench->custody), answered);
+    rig_append(behind, 100);
+    rig_writer_alive(rig, "writer-a", 2);
+    cr_assert_not(custody_idle(&rig->custody));
+    cr_assert_eq(custody_take_answered(&rig->custody), answered);
     cr_assert_eq(answered->response.status, STATUS_OUT_OF_RESOURCES);
     object_abandon(behind);
     object_forget(answered);
-    cr_assert_null(custody_take_answered(&bench->custody));
-    cr_assert(custody_idle(&bench->custody));
+    cr_assert_null(custody_take_answered(&rig->custody));
+    cr_assert(custody_idle(&rig->custody));
 }
 
 Test(custody, takes_a_silent_writer_for_gone) {
-    bench_writer_alive(bench, "writer-a", 1);
-    object_t *object = bench_begin(bench);
+    rig_writer_alive(rig, "writer-a", 1);
+    object_t *object = rig_begin(rig);
     cr_assert_not_null(object->writer);
-    custody_tick(&bench->custody, clock_ms() + WRITER_SILENCE_MS + 1);
+    custody_tick(&rig->custody, clock_ms() + WRITER_SILENCE_MS + 1);
     cr_assert_null(object->writer);
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 0);
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 0);
 }
 
 Test(custody, repeats_the_end_of_an_association_until_it_is_acknowledged) {
-    custody_association_ended(&bench->custody, 5);
+    custody_association_ended(&rig->custody, 5);
     int64_t now = clock_ms();
-    custody_tick(&bench->custody, now + END_REPEAT_MS + 1);
+    custody_tick(&rig->custody, now + END_REPEAT_MS + 1);
     for (int i = 0; i < 2; i++) {
-        Ring__Envelope *e = bench_next(bench->notifier, PATIENCE_MS, NULL);
+        Ring__Envelope *e = rig_next(rig->notifier, PATIENCE_MS, NULL);
         cr_assert_not_null(e);
         cr_assert_eq(e->body_case, RING__ENVELOPE__BODY_ASSOCIATION_ENDED);
         cr_assert_eq(e->association_ended->association, 5);
@@ -444,28 +444,28 @@ Test(custody, repeats_the_end_of_an_association_until_it_is_acknowledged) {
     message.listener = 7;
     message.associations = ends;
     message.n_associations = 1;
-    custody_on_acknowledged(&bench->custody, &message);
-    cr_assert(custody_idle(&bench->custody));
+    custody_on_acknowledged(&rig->custody, &message);
+    cr_assert(custody_idle(&rig->custody));
 }
 
 Test(custody, ignores_what_is_meant_for_an_earlier_listener) {
-    bench_writer_alive(bench, "writer-a", 1);
+    rig_writer_alive(rig, "writer-a", 1);
     send_object(10);
-    bench->stage.incarnation = 8;
+    rig->stage.incarnation = 8;
     Ring__ObjectAck ack = RING__OBJECT_ACK__INIT, *acks[] = {&ack};
     ack.object = 1;
     Ring__Acknowledged message = RING__ACKNOWLEDGED__INIT;
     message.listener = 7;
     message.objects = acks;
     message.n_objects = 1;
-    custody_on_acknowledged(&bench->custody, &message);
-    bench_take_answers(bench);
-    cr_assert_eq(bench->answers, 0);
+    custody_on_acknowledged(&rig->custody, &message);
+    rig_take_answers(rig);
+    cr_assert_eq(rig->answers, 0);
 }
 
 Test(custody, ignores_writers_with_names_that_are_no_inboxes) {
-    bench_writer_alive(bench, "writer-../../x", 1);
-    bench_writer_alive(bench, "listener", 1);
-    bench_writer_alive(bench, "", 1);
-    cr_assert(TAILQ_EMPTY(&bench->custody.writers));
+    rig_writer_alive(rig, "writer-../../x", 1);
+    rig_writer_alive(rig, "listener", 1);
+    rig_writer_alive(rig, "", 1);
+    cr_assert(TAILQ_EMPTY(&rig->custody.writers));
 }

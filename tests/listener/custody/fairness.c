@@ -2,30 +2,30 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-#include "tests/listener/custody/custody_bench.h"
+#include "tests/listener/custody/custody_rig.h"
 #include "tests/support/process.h"
 
 /* A peer that sends more than storage takes, and one that comes after it. */
 typedef struct pair {
-    bench_t *bench;
+    rig_t *rig;
     share_t *greedy, *modest;
 } pair_t;
 
 static pair_t pair_new(void) {
-    bench_t *bench = bench_new();
-    bench_writer_alive(bench, "writer-a", 1);
-    return (pair_t){bench, share_new(1), share_new(2)};
+    rig_t *rig = rig_new();
+    rig_writer_alive(rig, "writer-a", 1);
+    return (pair_t){rig, share_new(1), share_new(2)};
 }
 
 static void pair_free(pair_t *pair) {
-    bench_free(pair->bench);
+    rig_free(pair->rig);
     share_drop(pair->greedy);
     share_drop(pair->modest);
 }
 
 static object_t *send_object(const pair_t *pair, share_t *share, size_t size) {
-    object_t *object = bench_begin_of(pair->bench, share);
-    bench_append(object, size);
+    object_t *object = rig_begin_of(pair->rig, share);
+    rig_append(object, size);
     object_finish(object);
     return object;
 }
@@ -46,7 +46,7 @@ Test(fairness, a_writer_is_given_no_more_at_once_than_its_window) {
     pair_t pair = pair_new();
     for (int i = 0; i < 100; i++)
         send_object(&pair, pair.greedy, CHUNK_BYTES);
-    const writer_t *writer = TAILQ_FIRST(&pair.bench->custody.writers);
+    const writer_t *writer = TAILQ_FIRST(&pair.rig->custody.writers);
     cr_expect_eq(writer->awaited_bytes, WRITER_WINDOW_BYTES);
     cr_expect_eq(writer->outstanding_bytes, 100 * (uint64_t)CHUNK_BYTES);
     pair_free(&pair);
@@ -61,8 +61,8 @@ Test(fairness, the_association_that_came_last_is_next_when_the_writer_has_room) 
     object_t *modest = send_object(&pair, pair.modest, CHUNK_BYTES),
              *another = send_object(&pair, pair.modest, CHUNK_BYTES);
     cr_expect_not(is_sent(modest));
-    bench_acknowledge(pair.bench, first->context.object, 0);
-    bench_acknowledge(pair.bench, second->context.object, 0);
+    rig_acknowledge(pair.rig, first->context.object, 0);
+    rig_acknowledge(pair.rig, second->context.object, 0);
     cr_expect(is_sent(modest), "they take turns");
     cr_expect_not(is_sent(another));
     pair_free(&pair);
@@ -74,14 +74,14 @@ Test(fairness, all_is_sent_in_the_end) {
         send_object(&pair, pair.greedy, 3 * CHUNK_BYTES + 5);
         send_object(&pair, pair.modest, 1000);
     }
-    custody_t *custody = &pair.bench->custody;
+    custody_t *custody = &pair.rig->custody;
     for (object_t *object; (object = TAILQ_FIRST(&custody->objects));) {
         while (object && !is_sent(object))
             object = TAILQ_NEXT(object, next);
         cr_assert_not_null(object, "there is always one that can be acknowledged");
-        bench_acknowledge(pair.bench, object->context.object, 0);
+        rig_acknowledge(pair.rig, object->context.object, 0);
     }
-    cr_expect_eq(pair.bench->answers, 120);
+    cr_expect_eq(pair.rig->answers, 120);
     cr_expect_eq(pair.greedy->held_bytes + pair.modest->held_bytes, 0);
     pair_free(&pair);
 }
@@ -90,13 +90,13 @@ Test(fairness, those_that_wait_for_a_writer_that_dies_go_to_another) {
     pair_t pair = pair_new();
     fill_window(&pair);
     object_t *modest = send_object(&pair, pair.modest, 1000);
-    bench_writer_alive(pair.bench, "writer-a", 2);
-    const writer_t *writer = TAILQ_FIRST(&pair.bench->custody.writers);
+    rig_writer_alive(pair.rig, "writer-a", 2);
+    const writer_t *writer = TAILQ_FIRST(&pair.rig->custody.writers);
     cr_expect_eq(writer->incarnation, 2);
     cr_expect_leq(writer->awaited_bytes, WRITER_WINDOW_BYTES);
     cr_expect_eq(modest->writer, writer);
     while (!is_sent(modest))
-        bench_acknowledge(pair.bench, TAILQ_FIRST(&pair.bench->custody.objects)->context.object, 0);
+        rig_acknowledge(pair.rig, TAILQ_FIRST(&pair.rig->custody.objects)->context.object, 0);
     pair_free(&pair);
 }
 
@@ -104,8 +104,8 @@ Test(fairness, those_that_wait_for_a_writer_that_dies_go_to_another) {
 Test(fairness, an_object_whose_peer_stops_takes_no_place_in_the_window) {
     pair_t pair = pair_new();
     for (int i = 0; i < 40; i++)
-        bench_append(bench_begin_of(pair.bench, pair.greedy), 2 * CHUNK_BYTES);
-    const writer_t *writer = TAILQ_FIRST(&pair.bench->custody.writers);
+        rig_append(rig_begin_of(pair.rig, pair.greedy), 2 * CHUNK_BYTES);
+    const writer_t *writer = TAILQ_FIRST(&pair.rig->custody.writers);
     cr_expect_eq(writer->awaited_bytes, 0);
     cr_expect(is_sent(send_object(&pair, pair.modest, 1000)));
     pair_free(&pair);
@@ -113,8 +113,8 @@ Test(fairness, an_object_whose_peer_stops_takes_no_place_in_the_window) {
 
 Test(fairness, there_is_always_room_for_one_more_association) {
     pair_t pair = pair_new();
-    custody_t *custody = &pair.bench->custody;
-    size_t all = (size_t)pair.bench->stage.settings.buffer_size_bytes;
+    custody_t *custody = &pair.rig->custody;
+    size_t all = (size_t)pair.rig->stage.settings.buffer_size_bytes;
     while (custody_room(custody, pair.greedy, NULL) > 0)
         send_object(&pair, pair.greedy, CHUNK_BYTES);
     cr_expect_lt(pair.greedy->held_bytes, all / 5 * 4 + 2 * CHUNK_BYTES);
@@ -135,23 +135,23 @@ typedef struct stream {
 /* ZeroMQ's thread lets go of a chunk some time after it was sent. */
 static bool may_go_on(void *argument) {
     const stream_t *stream = argument;
-    if (custody_room(&stream->pair->bench->custody, stream->pair->greedy, stream->object) >= CHUNK_BYTES)
+    if (custody_room(&stream->pair->rig->custody, stream->pair->greedy, stream->object) >= CHUNK_BYTES)
         return true;
     if (stream->object->sent > stream->object->taken)
-        bench_credit(stream->pair->bench, stream->object, stream->object->sent);
+        rig_credit(stream->pair->rig, stream->object, stream->object->sent);
     return false;
 }
 
 Test(fairness, an_object_beyond_its_associations_share_is_no_longer_kept_whole_and_goes_on) {
     pair_t pair = pair_new();
-    pair.bench->stage.settings.buffer_size_bytes = 4 << 20;
+    pair.rig->stage.settings.buffer_size_bytes = 4 << 20;
     for (int i = 0; i < 16; i++)
         send_object(&pair, pair.modest, CHUNK_BYTES);
-    stream_t stream = {&pair, bench_begin_of(pair.bench, pair.greedy)};
+    stream_t stream = {&pair, rig_begin_of(pair.rig, pair.greedy)};
     for (size_t received = 0; received < (8 << 20); received += CHUNK_BYTES) {
         cr_assert(await(may_go_on, &stream, PATIENCE_MS), "after %zu bytes", received);
-        bench_append(stream.object, CHUNK_BYTES);
-        cr_assert_leq(pair.bench->custody.budget->held_bytes, 4 << 20);
+        rig_append(stream.object, CHUNK_BYTES);
+        cr_assert_leq(pair.rig->custody.budget->held_bytes, 4 << 20);
     }
     cr_expect(stream.object->streaming);
     pair_free(&pair);
@@ -159,18 +159,18 @@ Test(fairness, an_object_beyond_its_associations_share_is_no_longer_kept_whole_a
 
 /* Room for the credit of each, so that it is the size alone that counts. */
 static object_t *receive_large(const pair_t *pair, share_t *share, size_t size) {
-    object_t *object = bench_begin_of(pair->bench, share);
+    object_t *object = rig_begin_of(pair->rig, share);
     for (size_t received = 0; received < size && !object->streaming; received += CHUNK_BYTES) {
-        bench_append(object, CHUNK_BYTES);
-        bench_credit(pair->bench, object, object->sent);
-        (void)custody_room(&pair->bench->custody, share, object);
+        rig_append(object, CHUNK_BYTES);
+        rig_credit(pair->rig, object, object->sent);
+        (void)custody_room(&pair->rig->custody, share, object);
     }
     return object;
 }
 
 Test(fairness, a_large_object_is_kept_whole_only_while_half_of_the_buffer_is_free) {
     pair_t pair = pair_new();
-    pair.bench->stage.settings.buffer_size_bytes = 32 << 20;
+    pair.rig->stage.settings.buffer_size_bytes = 32 << 20;
     cr_expect_not(receive_large(&pair, pair.modest, 8 << 20)->streaming);
     cr_expect_not(receive_large(&pair, pair.modest, 7 << 20)->streaming);
     object_t *large = receive_large(&pair, pair.greedy, 8 << 20);

@@ -11,19 +11,19 @@
 #include "listener/intake.h"
 #include "listener/server.h"
 #include "listener/ul/placement.h"
-#include "tests/listener/custody/custody_bench.h"
+#include "tests/listener/custody/custody_rig.h"
 #include "tests/listener/ul/request.h"
 
 /* The acceptor, what it shares, and the peer at the other end. */
-static bench_t *bench;
+static rig_t *rig;
 static server_t server;
 static association_t *a;
 static int peer;
 
 static void set_up(void) {
     int pair[2];
-    bench = bench_new();
-    settings_t *settings = &bench->stage.settings;
+    rig = rig_new();
+    settings_t *settings = &rig->stage.settings;
     settings->scp_aet = (char *)"CALLED";
     settings->scp_max_pdu_length = 16384;
     settings->operations_max = 16;
@@ -32,8 +32,8 @@ static void set_up(void) {
     settings->stall_timeout_ms = settings->release_timeout_ms = 60000;
     server = (server_t){.connections_max = 10, .accepting = true};
     server_init(&server);
-    server.site.stage = &bench->stage;
-    server.site.custody = &bench->custody;
+    server.site.stage = &rig->stage;
+    server.site.custody = &rig->custody;
     server.site.epoll = epoll_create1(EPOLL_CLOEXEC);
     server.site.input = malloc(RECEIVE_BUFFER_BYTES);
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
@@ -46,7 +46,7 @@ static void set_up(void) {
 static void tear_down(void) {
     server_clear(&server);
     close(peer);
-    bench_free(bench);
+    rig_free(rig);
 }
 
 TestSuite(association, .init = set_up, .fini = tear_down);
@@ -147,10 +147,10 @@ static void answer_object(void) {
     Ring__ObjectAck ack = RING__OBJECT_ACK__INIT, *acks[] = {&ack};
     Ring__Acknowledged message = RING__ACKNOWLEDGED__INIT;
     ack.object = 1;
-    message.listener = bench->stage.incarnation;
+    message.listener = rig->stage.incarnation;
     message.objects = acks;
     message.n_objects = 1;
-    custody_on_acknowledged(&bench->custody, &message);
+    custody_on_acknowledged(&rig->custody, &message);
 }
 
 static void await_release(void) {
@@ -191,15 +191,15 @@ Test(association, sta2_closes_on_an_abort) {
 }
 
 Test(association, sta2_closes_when_the_handshake_takes_too_long) {
-    bench->stage.settings.handshake_timeout_ms = 0;
+    rig->stage.settings.handshake_timeout_ms = 0;
     server_tick(&server);
     cr_assert(server_idle(&server));
     cr_assert_eq(next_pdu(0, NULL), -1, "without a PDU");
 }
 
 Test(association, sta2_rejects_a_request_for_another_title) {
-    bench->stage.settings.require_called_aet = true;
-    bench->stage.settings.scp_aet = (char *)"OTHER";
+    rig->stage.settings.require_called_aet = true;
+    rig->stage.settings.scp_aet = (char *)"OTHER";
     uint8_t reason = 0;
     send_request(CT);
     cr_assert_eq(next_pdu(9, &reason), PDU_ASSOCIATE_RJ);
@@ -220,7 +220,7 @@ Test(association, sta3_is_served_when_there_is_a_place) {
 Test(association, sta3_is_rejected_when_it_has_waited_for_too_long) {
     uint8_t result = 0;
     await_place();
-    bench->stage.settings.association_wait_ms = 0;
+    rig->stage.settings.association_wait_ms = 0;
     server_catch_up(&server);
     cr_assert_eq(next_pdu(7, &result), PDU_ASSOCIATE_RJ);
     cr_assert_eq(result, REJECTED_TRANSIENT);
@@ -279,13 +279,13 @@ Test(association, sta6_drops_what_was_received_in_part_when_the_peer_aborts) {
     establish();
     send_command();
     send_p_data("da", 2, 0);
-    cr_assert_not(custody_idle(&bench->custody));
+    cr_assert_not(custody_idle(&rig->custody));
     send_pdu(PDU_ABORT);
     cr_assert_eq(a->state, STA1_IDLE);
     cr_assert_eq(next_pdu(0, NULL), -1, "without a PDU");
     server_catch_up(&server);
     cr_assert(server_idle(&server));
-    cr_assert(TAILQ_EMPTY(&bench->custody.objects));
+    cr_assert(TAILQ_EMPTY(&rig->custody.objects));
 }
 
 /* Of a PDV that is long enough to be received where it stays. */
@@ -295,12 +295,12 @@ Test(association, sta6_puts_no_byte_into_an_object_once_it_is_aborted) {
     send_command();
     p_data_header_build(pdu, 8192, 1, CONTROL_LAST);
     send_bytes(pdu, P_DATA_HEADER_BYTES + 2);
-    const object_t *object = TAILQ_FIRST(&bench->custody.objects);
+    const object_t *object = TAILQ_FIRST(&rig->custody.objects);
     association_abort(a, ABORT_NOT_SPECIFIED, "for a test");
     send_bytes(pdu + P_DATA_HEADER_BYTES + 2, 8190);
     cr_assert_eq(object->received, 2);
     server_catch_up(&server);
-    cr_assert(TAILQ_EMPTY(&bench->custody.objects));
+    cr_assert(TAILQ_EMPTY(&rig->custody.objects));
 }
 
 Test(association, sta6_answers_a_peer_that_has_closed_its_half_and_then_ends) {
@@ -326,12 +326,12 @@ Test(association, sta6_is_kept_until_the_objects_of_a_peer_that_is_gone_are_ackn
     answer_object();
     server_catch_up(&server);
     cr_assert(server_idle(&server));
-    cr_assert_eq(bench->custody.ended_count, 1, "the notifier is told");
+    cr_assert_eq(rig->custody.ended_count, 1, "the notifier is told");
 }
 
 Test(association, sta6_is_aborted_when_it_is_idle_for_too_long) {
     establish();
-    bench->stage.settings.idle_timeout_ms = 0;
+    rig->stage.settings.idle_timeout_ms = 0;
     server_tick(&server);
     expect_abort(ABORT_NOT_SPECIFIED);
 }
@@ -392,7 +392,7 @@ Test(association, sta13_ignores_what_comes_and_ends_when_the_peer_closes) {
 Test(association, sta13_closes_a_peer_that_does_not) {
     establish();
     send_pdu(PDU_RELEASE_RQ);
-    bench->stage.settings.release_timeout_ms = 0;
+    rig->stage.settings.release_timeout_ms = 0;
     server_tick(&server);
     cr_assert(server_idle(&server));
 }

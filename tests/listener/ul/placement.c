@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "listener/custody/private.h"
-#include "tests/listener/custody/custody_bench.h"
+#include "tests/listener/custody/custody_rig.h"
 
 #define STREAM_BYTES (1024 * 1024)
 
@@ -173,8 +173,8 @@ static void expect_same_bytes(const object_t *a, const object_t *b) {
 }
 
 /* Takes it both ways; returns how much was placed. */
-static size_t expect_the_same(bench_t *bench, sent_t sent, unsigned seed) {
-    heard_t through = {.object = bench_begin(bench)}, in_place = {.object = bench_begin(bench)};
+static size_t expect_the_same(rig_t *rig, sent_t sent, unsigned seed) {
+    heard_t through = {.object = rig_begin(rig)}, in_place = {.object = rig_begin(rig)};
     hear(&through, sent, false);
     hear(&in_place, sent, true);
     cr_assert_str_eq(in_place.log, through.log, "seed %u", seed);
@@ -187,20 +187,20 @@ static size_t expect_the_same(bench_t *bench, sent_t sent, unsigned seed) {
 Test(placement, makes_the_same_of_every_stream_as_reading_it_through) {
     const char *chosen = getenv("OXIDICOM_TEST_SEED");
     unsigned first = chosen ? (unsigned)atoi(chosen) : 1, last = chosen ? first : 200;
-    bench_t *bench = bench_new();
+    rig_t *rig = rig_new();
     size_t placed = 0;
     for (unsigned seed = first; seed <= last; seed++) {
         srand(seed);
         sent_t sent = some_stream();
-        placed += expect_the_same(bench, sent, seed);
+        placed += expect_the_same(rig, sent, seed);
         free(sent.bytes);
     }
     cr_assert_gt(placed, 0);
-    bench_free(bench);
+    rig_free(rig);
 }
 
 Test(placement, does_not_take_the_second_pdv_of_a_pdu_for_a_pdu) {
-    bench_t *bench = bench_new();
+    rig_t *rig = rig_new();
     sent_t sent = {.bytes = malloc(STREAM_BYTES)};
     put(&sent, (const uint8_t[]){4, 0, 5, 0, 0, 0, /* PDV of 8 KB */ 0, 0, 0x20, 2, 1, 0}, P_DATA_HEADER_BYTES);
     put_data(&sent, 8192);
@@ -208,30 +208,30 @@ Test(placement, does_not_take_the_second_pdv_of_a_pdu_for_a_pdu) {
         put(&sent, (const uint8_t[]){4, 0, 0, 0, 0x20, 6, 0, 0, 0x20, 2, 1, 0}, P_DATA_HEADER_BYTES);
         put_data(&sent, 8192);
     }
-    cr_assert_gt(expect_the_same(bench, sent, 0), 0);
+    cr_assert_gt(expect_the_same(rig, sent, 0), 0);
     free(sent.bytes);
-    bench_free(bench);
+    rig_free(rig);
 }
 
 Test(placement, puts_nearly_all_of_a_large_object_where_it_stays) {
-    bench_t *bench = bench_new();
+    rig_t *rig = rig_new();
     sent_t sent = {.bytes = malloc(STREAM_BYTES)};
     put_run(&sent, 60, 16372, 1, 0);
     put_run(&sent, 1, 100, 1, CONTROL_LAST);
-    heard_t heard = {.object = bench_begin(bench)};
+    heard_t heard = {.object = rig_begin(rig)};
     hear(&heard, sent, true);
     cr_assert_str_eq(heard.log, "end 1 at 982420; ");
     cr_assert_geq(heard.placed, heard.object->received / 2, "%zu bytes", heard.placed);
     object_abandon(heard.object);
     free(sent.bytes);
-    bench_free(bench);
+    rig_free(rig);
 }
 
 Test(placement, is_not_planned_where_what_comes_is_unknown_or_unwanted) {
-    bench_t *bench = bench_new();
+    rig_t *rig = rig_new();
     sent_t sent = {.bytes = malloc(STREAM_BYTES)};
     put_run(&sent, 1, 16372, 1, 0);
-    heard_t heard = {.object = bench_begin(bench)};
+    heard_t heard = {.object = rig_begin(rig)};
     pdu_stream_t stream = {0};
     placement_t p;
     cr_assert_not(placement_plan(&p, &stream, heard.object, RECEIVE_BYTES), "between PDUs");
@@ -247,5 +247,5 @@ Test(placement, is_not_planned_where_what_comes_is_unknown_or_unwanted) {
     cr_assert_not(placement_plan(&p, &stream, heard.object, RECEIVE_BYTES), "an object that has failed");
     object_abandon(heard.object);
     free(sent.bytes);
-    bench_free(bench);
+    rig_free(rig);
 }

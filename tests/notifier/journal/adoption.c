@@ -11,21 +11,21 @@
 
 #include "notifier/journal/journal_file.h"
 #include "notifier/journal/reception.h"
-#include "tests/notifier/bench.h"
+#include "tests/notifier/rig.h"
 #include "tests/support/patience.h"
 #include "tests/support/process.h"
 
-static bench_t bench;
+static rig_t rig;
 static char *folder, *path; /* of the journal left behind */
 
 /* Journals are where a host has them that can't write its OXIDICOM_STATE_DIR. */
 static void set_up(void) {
-    bench_set_up(&bench);
-    bench.settings.sandbox = (char *)"false";
-    char *parent = text_of("%s/.oxidicom", bench.settings.files_root);
+    rig_set_up(&rig);
+    rig.settings.sandbox = (char *)"false";
+    char *parent = text_of("%s/.oxidicom", rig.settings.files_root);
     cr_assert_eq(mkdir(parent, 0700), 0);
     free(parent);
-    parent = text_of("%s/" JOURNAL_FALLBACK, bench.settings.files_root);
+    parent = text_of("%s/" JOURNAL_FALLBACK, rig.settings.files_root);
     cr_assert_eq(mkdir(parent, 0700), 0);
     folder = text_of("%s/gone-7d4f", parent);
     path = text_of("%s/" JOURNAL_FILE_NAME, folder);
@@ -33,52 +33,52 @@ static void set_up(void) {
 }
 
 static void tear_down(void) {
-    bench_tear_down(&bench);
+    rig_tear_down(&rig);
     free(folder);
     free(path);
 }
 
 TestSuite(adoption, .init = set_up, .fini = tear_down, .timeout = PATIENCE_S);
 
-/* Moves the bench's journal to where the vanished host had it, and begins a new one. */
+/* Moves the rig's journal to where the vanished host had it, and begins a new one. */
 static void vanish(void) {
-    char *own = text_of("%s/" JOURNAL_FILE_NAME, bench.settings.state_dir);
-    sqlite3_exec(bench.journal.db, "PRAGMA journal_mode = TRUNCATE", NULL, NULL, NULL);
-    journal_close(&bench.journal);
+    char *own = text_of("%s/" JOURNAL_FILE_NAME, rig.settings.state_dir);
+    sqlite3_exec(rig.journal.db, "PRAGMA journal_mode = TRUNCATE", NULL, NULL, NULL);
+    journal_close(&rig.journal);
     cr_assert_eq(mkdir(folder, 0700), 0);
     cr_assert_eq(rename(own, path), 0);
-    cr_assert_eq(journal_open(&bench.journal, &bench.settings), 0);
-    bench_said(&bench);
-    bench_acknowledged(&bench);
+    cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
+    rig_said(&rig);
+    rig_acknowledged(&rig);
     free(own);
 }
 
 /* One series that waits for the broker, one that is sent still, one of which nothing was stored, one that is
  * registered. */
 static void fill_and_vanish(void) {
-    bench_event(&bench, EVENT(.association = 1, .object = 1, .series = "1.1"));
-    bench_event(&bench, EVENT(.association = 1, .object = 2, .series = "1.4"));
-    bench_end(&bench, 1, 1);
-    bench_event(&bench, EVENT(.association = 2, .object = 3, .series = "1.2"));
-    bench_event(&bench, EVENT(.association = 2, .object = 4, .series = "1.3", .status = 0xC000));
-    cr_assert_eq(bench_commit(&bench), 0);
-    bench_query(&bench, "UPDATE reception SET state = 'registered' WHERE series_uid = '1.4'");
+    rig_event(&rig, EVENT(.association = 1, .object = 1, .series = "1.1"));
+    rig_event(&rig, EVENT(.association = 1, .object = 2, .series = "1.4"));
+    rig_end(&rig, 1, 1);
+    rig_event(&rig, EVENT(.association = 2, .object = 3, .series = "1.2"));
+    rig_event(&rig, EVENT(.association = 2, .object = 4, .series = "1.3", .status = 0xC000));
+    cr_assert_eq(rig_commit(&rig), 0);
+    rig_query(&rig, "UPDATE reception SET state = 'registered' WHERE series_uid = '1.4'");
     vanish();
 }
 
 /* As the notifier does it, until there is nothing more to do. Returns how often something was taken over. */
 static int look(void) {
-    storage_t *storage = storage_new(&bench.settings);
+    storage_t *storage = storage_new(&rig.settings);
     adoption_t adoption = {0};
     int count = 0;
-    adoption_beat(&adoption, storage, &bench.journal);
+    adoption_beat(&adoption, storage, &rig.journal);
     while (adoption.looking) {
         storage_answer_t answer;
         struct pollfd answered = {storage_descriptor(storage), POLLIN, 0};
         cr_assert_eq(poll(&answered, 1, PATIENCE_MS), 1, "storage does not answer");
         while (storage_receive(storage, &answer))
-            if (adoption_on_looked(&adoption, storage, &bench.journal, bench.batch, answer.left)) {
-                batch_settle(bench.batch, bench.listener, bench.progress, 0);
+            if (adoption_on_looked(&adoption, storage, &rig.journal, rig.owed, answer.left)) {
+                owed_tell(rig.owed, rig.listener, rig.progress, 0);
                 count++;
             }
     }
@@ -87,8 +87,8 @@ static int look(void) {
 }
 
 static void expect_rows(const char *wanted) {
-    cr_expect_str_eq(bench_query(&bench, "SELECT group_concat(series_uid || state, ' ') FROM"
-                                         " (SELECT * FROM reception ORDER BY series_uid)"),
+    cr_expect_str_eq(rig_query(&rig, "SELECT group_concat(series_uid || state, ' ') FROM"
+                                     " (SELECT * FROM reception ORDER BY series_uid)"),
                      wanted);
 }
 
@@ -100,40 +100,39 @@ Test(adoption, takes_over_what_is_not_registered_and_removes_the_rest) {
     fill_and_vanish();
     cr_expect_eq(look(), 1);
     expect_rows("1.1due 1.2due 1.3refused");
-    cr_expect_str_eq(bench_said(&bench), "1_2 count 1\n1_2 done\n1_3 done\n");
+    cr_expect_str_eq(rig_said(&rig), "1_2 count 1\n1_2 done\n1_3 done\n");
     cr_expect_not(is_there(folder));
     cr_expect_eq(look(), 0);
 }
 
 Test(adoption, keeps_what_a_task_id_is_made_of) {
     for (uint64_t i = 1; i <= 5; i++) {
-        bench_event(&bench, EVENT(.association = i, .object = i, .series = i < 5 ? "1.9" : "1.1"));
-        bench_end(&bench, 1, i);
+        rig_event(&rig, EVENT(.association = i, .object = i, .series = i < 5 ? "1.9" : "1.1"));
+        rig_end(&rig, 1, i);
     }
-    cr_assert_eq(bench_commit(&bench), 0);
-    bench_query(&bench, "UPDATE reception SET state = 'registered' WHERE series_uid = '1.9'");
-    char *before = strdup(bench_query(&bench, "SELECT id || ' ' || began_at FROM reception WHERE id = 5"));
+    cr_assert_eq(rig_commit(&rig), 0);
+    rig_query(&rig, "UPDATE reception SET state = 'registered' WHERE series_uid = '1.9'");
+    char *before = strdup(rig_query(&rig, "SELECT id || ' ' || began_at FROM reception WHERE id = 5"));
     vanish();
     cr_expect_eq(look(), 1);
-    cr_expect_str_eq(bench_query(&bench, "SELECT coalesce(adopted_id, id) || ' ' || began_at FROM reception"),
-                     before);
+    cr_expect_str_eq(rig_query(&rig, "SELECT coalesce(adopted_id, id) || ' ' || began_at FROM reception"), before);
     free(before);
 }
 
 /* As if the power had gone after our commit: the journal is there again, as it was. */
 Test(adoption, interrupted_after_its_commit_takes_nothing_over_twice) {
     fill_and_vanish();
-    char *copy = text_of("cp -a %s %s/copy", folder, bench.folder),
-         *back = text_of("mv %s/copy %s", bench.folder, folder);
+    char *copy = text_of("cp -a %s %s/copy", folder, rig.folder),
+         *back = text_of("mv %s/copy %s", rig.folder, folder);
     cr_assert_eq(process_run(NULL, NULL, (const char *const[]){"sh", "-c", copy, NULL}, PATIENCE_MS), 0);
     cr_expect_eq(look(), 1);
-    bench_query(&bench, "UPDATE reception SET state = 'registered' WHERE series_uid = '1.1'");
-    bench_said(&bench);
+    rig_query(&rig, "UPDATE reception SET state = 'registered' WHERE series_uid = '1.1'");
+    rig_said(&rig);
     cr_assert_eq(process_run(NULL, NULL, (const char *const[]){"sh", "-c", back, NULL}, PATIENCE_MS), 0);
     cr_assert(is_there(path));
     cr_expect_eq(look(), 0);
     expect_rows("1.1registered 1.2due 1.3refused");
-    cr_expect_str_eq(bench_said(&bench), "");
+    cr_expect_str_eq(rig_said(&rig), "");
     cr_expect_not(is_there(folder));
     free(copy);
     free(back);
@@ -173,16 +172,16 @@ Test(adoption, never_touches_a_journal_whose_owner_lives) {
 }
 
 Test(adoption, does_not_take_its_own_journal_for_another) {
-    journal_close(&bench.journal);
-    free(bench.settings.state_dir);
-    bench.settings.state_dir = strdup("/proc/no/such/place");
-    cr_assert_eq(journal_open(&bench.journal, &bench.settings), 0);
-    bench_event(&bench, EVENT(.object = 1));
-    bench_end(&bench, 1, 1);
-    cr_assert_eq(bench_commit(&bench), 0);
+    journal_close(&rig.journal);
+    free(rig.settings.state_dir);
+    rig.settings.state_dir = strdup("/proc/no/such/place");
+    cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
+    rig_event(&rig, EVENT(.object = 1));
+    rig_end(&rig, 1, 1);
+    cr_assert_eq(rig_commit(&rig), 0);
     cr_expect_eq(look(), 0);
     expect_rows(SERIES "due");
-    cr_expect(is_there(bench.journal.path));
+    cr_expect(is_there(rig.journal.path));
 }
 
 Test(adoption, of_a_damaged_journal_sets_it_aside_and_goes_on) {
@@ -194,7 +193,7 @@ Test(adoption, of_a_damaged_journal_sets_it_aside_and_goes_on) {
 }
 
 Test(adoption, of_a_journal_of_a_later_release_leaves_it_alone) {
-    bench_query(&bench, "PRAGMA user_version = 99");
+    rig_query(&rig, "PRAGMA user_version = 99");
     vanish();
     cr_expect_eq(look(), 0);
     cr_expect(is_there(path));
@@ -202,7 +201,7 @@ Test(adoption, of_a_journal_of_a_later_release_leaves_it_alone) {
 
 Test(adoption, that_the_own_journal_does_not_take_happens_later) {
     fill_and_vanish();
-    cr_assert_eq(sqlite3_exec(bench.journal.db,
+    cr_assert_eq(sqlite3_exec(rig.journal.db,
                               "CREATE TRIGGER trap BEFORE INSERT ON reception WHEN NEW.series_uid = '1.2' BEGIN"
                               " SELECT raise(FAIL, 'trapped'); END",
                               NULL, NULL, NULL),
@@ -210,8 +209,8 @@ Test(adoption, that_the_own_journal_does_not_take_happens_later) {
     cr_expect_eq(look(), 0);
     expect_rows("NULL");
     cr_expect(is_there(path));
-    cr_expect_str_eq(bench_said(&bench), "");
-    bench_query(&bench, "DROP TRIGGER trap");
+    cr_expect_str_eq(rig_said(&rig), "");
+    rig_query(&rig, "DROP TRIGGER trap");
     cr_expect_eq(look(), 1);
     expect_rows("1.1due 1.2due 1.3refused");
 }
@@ -221,16 +220,16 @@ Test(adoption, by_many_at_once_is_done_by_one) {
     enum { MANY = 6 };
     pid_t pids[MANY];
     fill_and_vanish();
-    journal_close(&bench.journal);
+    journal_close(&rig.journal);
     for (int i = 0; i < MANY; i++) {
         if ((pids[i] = fork()) != 0)
             continue;
-        bench.settings.state_dir = text_of("%s/state-%d", bench.folder, i);
-        if (journal_open(&bench.journal, &bench.settings) != 0)
+        rig.settings.state_dir = text_of("%s/state-%d", rig.folder, i);
+        if (journal_open(&rig.journal, &rig.settings) != 0)
             _exit(100);
         for (int turn = 0; turn < 20; turn++)
             (void)look();
-        _exit(atoi(bench_query(&bench, "SELECT count(*) FROM reception")));
+        _exit(atoi(rig_query(&rig, "SELECT count(*) FROM reception")));
     }
     int total = 0, status;
     for (int i = 0; i < MANY; i++) {
@@ -238,5 +237,5 @@ Test(adoption, by_many_at_once_is_done_by_one) {
         total += WIFEXITED(status) ? WEXITSTATUS(status) : 1000;
     }
     cr_expect_eq(total, 3);
-    cr_assert_eq(journal_open(&bench.journal, &bench.settings), 0);
+    cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
 }

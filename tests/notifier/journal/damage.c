@@ -8,22 +8,22 @@
 
 #include "common/limits.h"
 #include "notifier/journal/journal_file.h"
-#include "tests/notifier/bench.h"
+#include "tests/notifier/rig.h"
 #include "tests/support/process.h"
 
-static bench_t bench;
+static rig_t rig;
 static char *path;
 
 static void set_up(void) {
-    bench_set_up(&bench);
-    path = text_of("%s/" JOURNAL_FILE_NAME, bench.settings.state_dir);
+    rig_set_up(&rig);
+    path = text_of("%s/" JOURNAL_FILE_NAME, rig.settings.state_dir);
     for (uint64_t i = 1; i <= 2000; i++)
-        bench_event(&bench, EVENT(.object = i));
-    cr_assert_eq(bench_commit(&bench), 0);
+        rig_event(&rig, EVENT(.object = i));
+    cr_assert_eq(rig_commit(&rig), 0);
 }
 
 static void tear_down(void) {
-    bench_tear_down(&bench);
+    rig_tear_down(&rig);
     free(path);
 }
 
@@ -36,7 +36,7 @@ static int is_aside(const struct dirent *entry) {
 /* How many files lie aside with that end ("Z": journals; "Z-wal": their logs). */
 static int aside(const char *end) {
     struct dirent **names;
-    int count = 0, all = scandir(bench.settings.state_dir, &names, is_aside, alphasort);
+    int count = 0, all = scandir(rig.settings.state_dir, &names, is_aside, alphasort);
     for (int i = 0; i < all; i++) {
         size_t length = strlen(names[i]->d_name), size = strlen(end);
         count += length > size && strcmp(names[i]->d_name + length - size, end) == 0;
@@ -58,43 +58,43 @@ static void overwrite(long from, long to) {
 
 /* Opens it, and expects one that is new and works, with the old one beside it. */
 static void expect_new(void) {
-    cr_assert_eq(journal_open(&bench.journal, &bench.settings), 0);
+    cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
     cr_expect_eq(aside("Z"), 1);
-    cr_expect_str_eq(bench_query(&bench, "SELECT count(*) FROM event"), "0");
-    bench_event(&bench, EVENT(.object = 1));
-    cr_expect_eq(bench_commit(&bench), 0);
-    bench_restart(&bench);
-    cr_expect_str_eq(bench_query(&bench, "SELECT count(*) FROM event"), "1");
+    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM event"), "0");
+    rig_event(&rig, EVENT(.object = 1));
+    cr_expect_eq(rig_commit(&rig), 0);
+    rig_restart(&rig);
+    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM event"), "1");
     cr_expect_eq(aside("Z"), 1);
 }
 
 Test(damage, a_journal_that_is_no_database_is_set_aside) {
-    journal_close(&bench.journal);
+    journal_close(&rig.journal);
     overwrite(0, 20000);
     expect_new();
 }
 
 Test(damage, a_journal_with_a_damaged_page_is_set_aside) {
-    journal_close(&bench.journal);
+    journal_close(&rig.journal);
     overwrite(5 * 4096, 9 * 4096);
     expect_new();
 }
 
 Test(damage, a_journal_that_was_cut_is_set_aside) {
-    journal_close(&bench.journal);
+    journal_close(&rig.journal);
     cr_assert_eq(truncate(path, 10 * 4096), 0);
     expect_new();
 }
 
 Test(damage, a_folder_in_the_place_of_the_journal_is_set_aside) {
-    journal_close(&bench.journal);
+    journal_close(&rig.journal);
     cr_assert_eq(unlink(path), 0);
     cr_assert_eq(mkdir(path, 0700), 0);
     expect_new();
 }
 
 Test(damage, the_log_of_a_damaged_journal_goes_with_it) {
-    journal_close(&bench.journal);
+    journal_close(&rig.journal);
     overwrite(0, 20000);
     char *log = text_of("%s-wal", path);
     FILE *file = fopen(log, "w");
@@ -106,18 +106,18 @@ Test(damage, the_log_of_a_damaged_journal_goes_with_it) {
 }
 
 Test(damage, an_empty_file_becomes_a_journal) {
-    journal_close(&bench.journal);
+    journal_close(&rig.journal);
     cr_assert_eq(truncate(path, 0), 0);
-    cr_assert_eq(journal_open(&bench.journal, &bench.settings), 0);
+    cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
     cr_expect_eq(aside("Z"), 0);
-    cr_expect_str_eq(bench_query(&bench, "SELECT count(*) FROM event"), "0");
+    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM event"), "0");
 }
 
 Test(damage, a_journal_too_large_to_be_looked_through_is_used) {
-    journal_close(&bench.journal);
+    journal_close(&rig.journal);
     overwrite(5 * 4096, 9 * 4096);
     cr_assert_eq(truncate(path, JOURNAL_CHECK_MAX_BYTES + 4096), 0);
-    cr_expect_eq(journal_open(&bench.journal, &bench.settings), 0);
+    cr_expect_eq(journal_open(&rig.journal, &rig.settings), 0);
     cr_expect_eq(aside("Z"), 0);
 }
 
@@ -135,22 +135,22 @@ static void spoil_the_schema(void) {
 
 Test(damage, found_while_it_runs_loses_the_journal_and_the_next_start_begins_a_new_one) {
     spoil_the_schema();
-    bench_said(&bench);
-    bench_acknowledged(&bench);
-    bench_event(&bench, EVENT(.object = 5000));
-    cr_expect_neq(bench_commit(&bench), 0);
-    cr_expect(bench.journal.lost);
+    rig_said(&rig);
+    rig_acknowledged(&rig);
+    rig_event(&rig, EVENT(.object = 5000));
+    cr_expect_neq(rig_commit(&rig), 0);
+    cr_expect(rig.journal.lost);
     cr_expect_eq(aside("Z"), 1);
     /* Nothing is promised any more. */
-    bench_event(&bench, EVENT(.object = 5001));
-    cr_expect_neq(bench_commit(&bench), 0);
-    cr_expect_str_eq(bench_acknowledged(&bench), "");
-    journal_close(&bench.journal);
+    rig_event(&rig, EVENT(.object = 5001));
+    cr_expect_neq(rig_commit(&rig), 0);
+    cr_expect_str_eq(rig_acknowledged(&rig), "");
+    journal_close(&rig.journal);
     expect_new();
 }
 
 Test(damage, a_journal_that_is_removed_while_it_runs_is_noticed) {
-    cr_expect(journal_is_there(&bench.journal));
+    cr_expect(journal_is_there(&rig.journal));
     cr_assert_eq(unlink(path), 0);
-    cr_expect_not(journal_is_there(&bench.journal));
+    cr_expect_not(journal_is_there(&rig.journal));
 }

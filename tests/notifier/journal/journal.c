@@ -8,158 +8,157 @@
 #include <sysexits.h>
 
 #include "common/limits.h"
-#include "notifier/journal/housekeeping.h"
-#include "tests/notifier/bench.h"
+#include "notifier/journal/expiry.h"
+#include "tests/notifier/rig.h"
 #include "tests/support/process.h"
 
 #define KEEP_MS (7LL * 24 * 60 * 60 * 1000)
 
-static bench_t bench;
+static rig_t rig;
 
 static void set_up(void) {
-    bench_set_up(&bench);
+    rig_set_up(&rig);
 }
 
 static void tear_down(void) {
-    bench_tear_down(&bench);
+    rig_tear_down(&rig);
 }
 
 TestSuite(journal, .init = set_up, .fini = tear_down);
 
 /* Runs `steps` in a process of its own, which ends by kill -9 when they return. */
 static void in_a_process_that_is_killed(void (*steps)(void)) {
-    journal_close(&bench.journal);
+    journal_close(&rig.journal);
     pid_t pid = fork();
     cr_assert_geq(pid, 0);
     if (pid == 0) {
-        if (journal_open(&bench.journal, &bench.settings) == 0)
+        if (journal_open(&rig.journal, &rig.settings) == 0)
             steps();
         raise(SIGKILL);
     }
     int status;
     cr_assert(process_wait(pid, 10000, &status));
     cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    cr_assert_eq(journal_open(&bench.journal, &bench.settings), 0);
+    cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
 }
 
 static int count_of(const char *table) {
     char sql[64];
     snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", table);
-    return atoi(bench_query(&bench, sql));
+    return atoi(rig_query(&rig, sql));
 }
 
 Test(journal, is_in_the_state_folder_for_its_user_only) {
     struct stat s;
-    char *path = text_of("%s/journal.sqlite3", bench.settings.state_dir);
+    char *path = text_of("%s/journal.sqlite3", rig.settings.state_dir);
     cr_assert_eq(stat(path, &s), 0);
     cr_expect_eq(s.st_mode & 0777, 0600);
-    cr_assert_eq(stat(bench.settings.state_dir, &s), 0);
+    cr_assert_eq(stat(rig.settings.state_dir, &s), 0);
     cr_expect_eq(s.st_mode & 0777, 0700);
-    cr_expect_str_eq(bench_query(&bench, "PRAGMA journal_mode"), "wal");
+    cr_expect_str_eq(rig_query(&rig, "PRAGMA journal_mode"), "wal");
     free(path);
 }
 
 Test(journal, is_synchronous_as_fsync_has_it) {
-    cr_expect_str_eq(bench_query(&bench, "PRAGMA synchronous"), "1");
-    bench.settings.fsync = true;
-    bench_restart(&bench);
-    cr_expect_str_eq(bench_query(&bench, "PRAGMA synchronous"), "2");
+    cr_expect_str_eq(rig_query(&rig, "PRAGMA synchronous"), "1");
+    rig.settings.fsync = true;
+    rig_restart(&rig);
+    cr_expect_str_eq(rig_query(&rig, "PRAGMA synchronous"), "2");
 }
 
 Test(journal, is_below_the_files_root_where_the_state_folder_cannot_be_made) {
     char host[65] = "", *path = NULL;
     struct stat s;
-    journal_close(&bench.journal);
-    free(bench.settings.state_dir);
-    bench.settings.state_dir = strdup("/proc/no/such/place");
-    cr_assert_eq(journal_open(&bench.journal, &bench.settings), 0);
+    journal_close(&rig.journal);
+    free(rig.settings.state_dir);
+    rig.settings.state_dir = strdup("/proc/no/such/place");
+    cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
     cr_assert_eq(gethostname(host, sizeof host - 1), 0);
-    path = text_of("%s/.oxidicom/state/%s/journal.sqlite3", bench.settings.files_root, host);
+    path = text_of("%s/.oxidicom/state/%s/journal.sqlite3", rig.settings.files_root, host);
     cr_expect_eq(stat(path, &s), 0);
-    cr_expect_str_eq(bench_query(&bench, "PRAGMA journal_mode"), "truncate");
-    cr_expect_str_eq(bench_query(&bench, "PRAGMA locking_mode"), "exclusive");
+    cr_expect_str_eq(rig_query(&rig, "PRAGMA journal_mode"), "truncate");
+    cr_expect_str_eq(rig_query(&rig, "PRAGMA locking_mode"), "exclusive");
     free(path);
-    bench_event(&bench, EVENT(.object = 1));
-    cr_expect_eq(bench_commit(&bench), 0);
-    bench_restart(&bench);
+    rig_event(&rig, EVENT(.object = 1));
+    cr_expect_eq(rig_commit(&rig), 0);
+    rig_restart(&rig);
     cr_expect_eq(count_of("event"), 1);
 }
 
 Test(journal, without_any_place_is_an_error) {
-    journal_close(&bench.journal);
-    free(bench.settings.state_dir);
-    free(bench.settings.files_root);
-    bench.settings.state_dir = strdup("/proc/no/such/place");
-    bench.settings.files_root = strdup("/proc/neither");
-    cr_expect_eq(journal_open(&bench.journal, &bench.settings), EX_CANTCREAT);
+    journal_close(&rig.journal);
+    free(rig.settings.state_dir);
+    free(rig.settings.files_root);
+    rig.settings.state_dir = strdup("/proc/no/such/place");
+    rig.settings.files_root = strdup("/proc/neither");
+    cr_expect_eq(journal_open(&rig.journal, &rig.settings), EX_CANTCREAT);
 }
 
 Test(journal, is_at_the_latest_schema_and_stays_there) {
     char latest[16];
     snprintf(latest, sizeof latest, "%zu", JOURNAL_MIGRATIONS_COUNT);
-    cr_expect_str_eq(bench_query(&bench, "PRAGMA user_version"), latest);
-    bench_restart(&bench);
-    cr_expect_str_eq(bench_query(&bench, "PRAGMA user_version"), latest);
+    cr_expect_str_eq(rig_query(&rig, "PRAGMA user_version"), latest);
+    rig_restart(&rig);
+    cr_expect_str_eq(rig_query(&rig, "PRAGMA user_version"), latest);
 }
 
 Test(journal, of_a_later_release_is_refused_and_left_alone) {
-    bench_query(&bench, "PRAGMA user_version = 99");
-    journal_close(&bench.journal);
-    cr_expect_eq(journal_open(&bench.journal, &bench.settings), EX_IOERR);
-    cr_expect_str_eq(bench_query(&bench, "PRAGMA user_version"), "99");
+    rig_query(&rig, "PRAGMA user_version = 99");
+    journal_close(&rig.journal);
+    cr_expect_eq(journal_open(&rig.journal, &rig.settings), EX_IOERR);
+    cr_expect_str_eq(rig_query(&rig, "PRAGMA user_version"), "99");
 }
 
 Test(journal, a_migration_that_fails_leaves_the_version_before_it) {
     /* As if a step had been begun by hand: a table that the first one makes is there already. */
-    journal_close(&bench.journal);
-    char *path = text_of("%s/journal.sqlite3", bench.settings.state_dir);
+    journal_close(&rig.journal);
+    char *path = text_of("%s/journal.sqlite3", rig.settings.state_dir);
     cr_assert_eq(unlink(path), 0);
     sqlite3 *db;
     cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
     cr_assert_eq(sqlite3_exec(db, "CREATE TABLE file (x)", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
-    cr_expect_eq(journal_open(&bench.journal, &bench.settings), EX_IOERR);
-    cr_expect_str_eq(bench_query(&bench, "PRAGMA user_version"), "0");
-    cr_expect_str_eq(bench_query(&bench, "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'table'"),
-                     "file");
+    cr_expect_eq(journal_open(&rig.journal, &rig.settings), EX_IOERR);
+    cr_expect_str_eq(rig_query(&rig, "PRAGMA user_version"), "0");
+    cr_expect_str_eq(rig_query(&rig, "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'table'"), "file");
     free(path);
 }
 
 static void commit_one_and_begin_another(void) {
-    bench_event(&bench, EVENT(.object = 1));
-    (void)!bench_commit(&bench);
-    bench_event(&bench, EVENT(.object = 2));
-    bench_end(&bench, 1, 1);
+    rig_event(&rig, EVENT(.object = 1));
+    (void)!rig_commit(&rig);
+    rig_event(&rig, EVENT(.object = 2));
+    rig_end(&rig, 1, 1);
 }
 
 Test(journal, a_crash_keeps_what_was_committed_and_nothing_else) {
     in_a_process_that_is_killed(commit_one_and_begin_another);
     cr_expect_eq(count_of("event"), 1);
     cr_expect_eq(count_of("ended"), 0);
-    cr_expect_str_eq(bench_query(&bench, "SELECT state || files FROM reception"), "receiving1");
+    cr_expect_str_eq(rig_query(&rig, "SELECT state || files FROM reception"), "receiving1");
     /* Everything that was not acknowledged comes again. */
-    bench_event(&bench, EVENT(.object = 2));
-    bench_end(&bench, 1, 1);
-    cr_expect_eq(bench_commit(&bench), 0);
-    cr_expect_str_eq(bench_query(&bench, "SELECT state || files FROM reception"), "due2");
+    rig_event(&rig, EVENT(.object = 2));
+    rig_end(&rig, 1, 1);
+    cr_expect_eq(rig_commit(&rig), 0);
+    cr_expect_str_eq(rig_query(&rig, "SELECT state || files FROM reception"), "due2");
 }
 
 static void commit_all(void) {
-    bench_event(&bench, EVENT(.object = 1));
-    bench_event(&bench, EVENT(.object = 2, .status = 0xC000));
-    bench_end(&bench, 1, 1);
-    if (journal_commit(&bench.journal) != 0)
+    rig_event(&rig, EVENT(.object = 1));
+    rig_event(&rig, EVENT(.object = 2, .status = 0xC000));
+    rig_end(&rig, 1, 1);
+    if (journal_commit(&rig.journal) != 0)
         _exit(1);
 }
 
 Test(journal, a_crash_between_commit_and_acknowledgement_counts_nothing_twice) {
     in_a_process_that_is_killed(commit_all);
-    bench_event(&bench, EVENT(.object = 1));
-    bench_event(&bench, EVENT(.object = 2, .status = 0xC000));
-    bench_end(&bench, 1, 1);
-    cr_expect_eq(bench_commit(&bench), 0);
-    cr_expect_str_eq(bench_acknowledged(&bench), "objects 1:0000 2:C000 ends 1");
-    cr_expect_str_eq(bench_query(&bench, "SELECT group_concat(state || files || errors) FROM reception"), "due11");
+    rig_event(&rig, EVENT(.object = 1));
+    rig_event(&rig, EVENT(.object = 2, .status = 0xC000));
+    rig_end(&rig, 1, 1);
+    cr_expect_eq(rig_commit(&rig), 0);
+    cr_expect_str_eq(rig_acknowledged(&rig), "objects 1:0000 2:C000 ends 1");
+    cr_expect_str_eq(rig_query(&rig, "SELECT group_concat(state || files || errors) FROM reception"), "due11");
 }
 
 /* No file may grow beyond its present size; what the kernel says then is what a full disk or a quota says. */
@@ -175,119 +174,116 @@ static void empty_the_disk(void) {
 }
 
 Test(journal, on_a_full_disk_acknowledges_nothing_and_recovers) {
-    bench_event(&bench, EVENT(.object = 1));
-    cr_assert_eq(bench_commit(&bench), 0);
-    bench_said(&bench);
-    bench_acknowledged(&bench);
+    rig_event(&rig, EVENT(.object = 1));
+    cr_assert_eq(rig_commit(&rig), 0);
+    rig_said(&rig);
+    rig_acknowledged(&rig);
     fill_the_disk();
     uint64_t object = 2;
     for (int status = 0; status == 0 && object < 10000; object += 100) {
         for (uint64_t i = object; i < object + 100; i++)
-            bench_event(&bench, EVENT(.object = i));
-        status = bench_commit(&bench);
+            rig_event(&rig, EVENT(.object = i));
+        status = rig_commit(&rig);
         if (status != 0)
             break;
-        bench_said(&bench);
-        bench_acknowledged(&bench);
+        rig_said(&rig);
+        rig_acknowledged(&rig);
     }
     cr_assert_lt(object, 10000, "the disk was never full");
-    cr_expect_str_eq(bench_said(&bench), "");
-    cr_expect_str_eq(bench_acknowledged(&bench), "");
+    cr_expect_str_eq(rig_said(&rig), "");
+    cr_expect_str_eq(rig_acknowledged(&rig), "");
     cr_expect_eq(count_of("event"), (int)object - 1);
     /* Full still: nothing changes, nothing crashes. */
-    bench_event(&bench, EVENT(.object = object));
-    bench_end(&bench, 1, 1);
-    if (bench_commit(&bench) == 0)
-        cr_expect_str_neq(bench_acknowledged(&bench), "");
+    rig_event(&rig, EVENT(.object = object));
+    rig_end(&rig, 1, 1);
+    if (rig_commit(&rig) == 0)
+        cr_expect_str_neq(rig_acknowledged(&rig), "");
     empty_the_disk();
     for (uint64_t i = object; i < object + 100; i++)
-        bench_event(&bench, EVENT(.object = i));
-    bench_end(&bench, 1, 1);
-    cr_expect_eq(bench_commit(&bench), 0);
+        rig_event(&rig, EVENT(.object = i));
+    rig_end(&rig, 1, 1);
+    cr_expect_eq(rig_commit(&rig), 0);
     cr_expect_eq(count_of("event"), (int)object + 99);
-    cr_expect_str_eq(bench_query(&bench, "PRAGMA integrity_check"), "ok");
+    cr_expect_str_eq(rig_query(&rig, "PRAGMA integrity_check"), "ok");
 }
 
 Test(journal, a_statement_that_fails_breaks_all_of_its_transaction) {
-    bench_event(&bench, EVENT(.object = 1));
+    rig_event(&rig, EVENT(.object = 1));
     /* A state that the schema does not know. */
-    cr_assert_eq(sqlite3_exec(bench.journal.db,
+    cr_assert_eq(sqlite3_exec(rig.journal.db,
                               "CREATE TRIGGER trap BEFORE INSERT ON ended BEGIN"
                               " SELECT raise(FAIL, 'trapped'); END",
                               NULL, NULL, NULL),
                  SQLITE_OK);
-    bench_end(&bench, 1, 1);
-    bench_event(&bench, EVENT(.object = 2));
-    cr_expect_neq(bench_commit(&bench), 0);
-    cr_expect_str_eq(bench_said(&bench), "");
-    cr_expect_str_eq(bench_acknowledged(&bench), "");
+    rig_end(&rig, 1, 1);
+    rig_event(&rig, EVENT(.object = 2));
+    cr_expect_neq(rig_commit(&rig), 0);
+    cr_expect_str_eq(rig_said(&rig), "");
+    cr_expect_str_eq(rig_acknowledged(&rig), "");
     cr_expect_eq(count_of("event"), 0);
-    bench_event(&bench, EVENT(.object = 1));
-    cr_expect_eq(bench_commit(&bench), 0);
-    cr_expect_str_eq(bench_said(&bench), "count 1\n");
+    rig_event(&rig, EVENT(.object = 1));
+    cr_expect_eq(rig_commit(&rig), 0);
+    cr_expect_str_eq(rig_said(&rig), "count 1\n");
 }
 
 Test(journal, a_transaction_that_failed_leaves_nothing_behind_in_memory_either) {
-    cr_assert_eq(sqlite3_exec(bench.journal.db,
+    cr_assert_eq(sqlite3_exec(rig.journal.db,
                               "CREATE TRIGGER trap BEFORE INSERT ON event WHEN new.object = 2 BEGIN"
                               " SELECT raise(FAIL, 'trapped'); END",
                               NULL, NULL, NULL),
                  SQLITE_OK);
-    bench_event(&bench, EVENT(.object = 1));
-    bench_event(&bench, EVENT(.object = 2));
-    cr_expect_neq(bench_commit(&bench), 0);
-    bench_event(&bench, EVENT(.object = 1));
-    cr_expect_eq(bench_commit(&bench), 0);
+    rig_event(&rig, EVENT(.object = 1));
+    rig_event(&rig, EVENT(.object = 2));
+    cr_expect_neq(rig_commit(&rig), 0);
+    rig_event(&rig, EVENT(.object = 1));
+    cr_expect_eq(rig_commit(&rig), 0);
     cr_expect_eq(count_of("reception"), 1);
     cr_expect_eq(count_of("sending"), 1);
 }
 
 Test(journal, waits_for_somebody_who_looks_into_it) {
     sqlite3 *other;
-    char *path = text_of("%s/journal.sqlite3", bench.settings.state_dir);
+    char *path = text_of("%s/journal.sqlite3", rig.settings.state_dir);
     cr_assert_eq(sqlite3_open(path, &other), SQLITE_OK);
     cr_assert_eq(sqlite3_exec(other, "BEGIN; SELECT count(*) FROM event", NULL, NULL, NULL), SQLITE_OK);
-    bench_event(&bench, EVENT(.object = 1));
-    cr_expect_eq(bench_commit(&bench), 0);
+    rig_event(&rig, EVENT(.object = 1));
+    cr_expect_eq(rig_commit(&rig), 0);
     sqlite3_close(other);
     free(path);
 }
 
 Test(journal, forgets_what_is_finished_and_old_and_nothing_else) {
     for (uint64_t i = 1; i <= 3; i++)
-        bench_event(&bench, EVENT(.association = i, .object = i,
-                                  .series = i == 1   ? "1.1"
-                                            : i == 2 ? "1.2"
-                                                     : "1.3"));
-    bench_end(&bench, 1, 1);
-    bench_end(&bench, 1, 2);
-    cr_assert_eq(bench_commit(&bench), 0);
+        rig_event(&rig, EVENT(.association = i, .object = i, .series = i == 1 ? "1.1" : i == 2 ? "1.2" : "1.3"));
+    rig_end(&rig, 1, 1);
+    rig_end(&rig, 1, 2);
+    cr_assert_eq(rig_commit(&rig), 0);
     /* The first is registered, the second due, the third still open; all of it is eight days old. */
-    sqlite3_exec(bench.journal.db,
+    sqlite3_exec(rig.journal.db,
                  "UPDATE reception SET state = 'registered', settled_at = ended_at WHERE series_uid = '1.1';"
                  "UPDATE reception SET settled_at = settled_at - 691200000, began_at = began_at - 691200000;"
                  "UPDATE event SET seen_at = seen_at - 691200000; UPDATE ended SET ended_at = ended_at - 691200000",
                  NULL, NULL, NULL);
-    bench_event(&bench, EVENT(.association = 3, .object = 4, .series = "1.3"));
-    cr_assert_eq(bench_commit(&bench), 0);
-    housekeeping_t housekeeping = {0};
-    housekeeping_beat(&housekeeping, &bench.journal, KEEP_MS);
-    cr_expect_str_eq(bench_query(&bench, "SELECT group_concat(series_uid || state) FROM reception"),
+    rig_event(&rig, EVENT(.association = 3, .object = 4, .series = "1.3"));
+    cr_assert_eq(rig_commit(&rig), 0);
+    expiry_t housekeeping = {0};
+    expiry_beat(&housekeeping, &rig.journal, KEEP_MS);
+    cr_expect_str_eq(rig_query(&rig, "SELECT group_concat(series_uid || state) FROM reception"),
                      "1.2due,1.3receiving");
-    cr_expect_str_eq(bench_query(&bench, "SELECT group_concat(object) FROM event"), "4");
+    cr_expect_str_eq(rig_query(&rig, "SELECT group_concat(object) FROM event"), "4");
     cr_expect_eq(count_of("ended"), 0);
     cr_expect_eq(count_of("sending"), 1);
     cr_expect_gt(housekeeping.next_ms, 0);
 }
 
 Test(journal, forgets_in_slices) {
-    bench_query(&bench, "INSERT INTO event (listener, object, status, offending_element, error_comment, seen_at)"
-                        " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4500)"
-                        " SELECT 1, i, 0, 0, '', 0 FROM n");
-    housekeeping_t housekeeping = {0};
+    rig_query(&rig, "INSERT INTO event (listener, object, status, offending_element, error_comment, seen_at)"
+                    " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4500)"
+                    " SELECT 1, i, 0, 0, '', 0 FROM n");
+    expiry_t housekeeping = {0};
     int left[] = {2500, 500, 0};
     for (int i = 0; i < 3; i++) {
-        housekeeping_beat(&housekeeping, &bench.journal, KEEP_MS);
+        expiry_beat(&housekeeping, &rig.journal, KEEP_MS);
         cr_expect_eq(count_of("event"), left[i]);
     }
     cr_expect_gt(housekeeping.next_ms, 0);
@@ -315,7 +311,7 @@ Test(journal, is_asked_for_nothing_often_that_takes_longer_the_more_is_in_it) {
         if (!is_asked_often(sql))
             continue;
         char *text = text_of("EXPLAIN QUERY PLAN %s", JOURNAL_SQL[sql]);
-        cr_assert_eq(sqlite3_prepare_v2(bench.journal.db, text, -1, &plan, NULL), SQLITE_OK, "%s", text);
+        cr_assert_eq(sqlite3_prepare_v2(rig.journal.db, text, -1, &plan, NULL), SQLITE_OK, "%s", text);
         while (sqlite3_step(plan) == SQLITE_ROW) {
             const char *step = (const char *)sqlite3_column_text(plan, 3);
             cr_expect(!reads_everything(step), "%s: %s", JOURNAL_SQL[sql], step);

@@ -2,18 +2,18 @@
 #include <criterion/criterion.h>
 
 #include "notifier/journal/reception.h"
-#include "tests/notifier/bench.h"
+#include "tests/notifier/rig.h"
 
-static bench_t bench;
+static rig_t rig;
 
 static void set_up(void) {
-    bench_set_up(&bench);
-    bench.settings.series_quiet_ms = 60000;
-    bench_restart(&bench);
+    rig_set_up(&rig);
+    rig.settings.series_quiet_ms = 60000;
+    rig_restart(&rig);
 }
 
 static void tear_down(void) {
-    bench_tear_down(&bench);
+    rig_tear_down(&rig);
 }
 
 TestSuite(quiet, .init = set_up, .fini = tear_down);
@@ -22,94 +22,94 @@ TestSuite(quiet, .init = set_up, .fini = tear_down);
 static void time_goes_by(int64_t ms) {
     char sql[96];
     snprintf(sql, sizeof sql, "UPDATE reception SET quiet_at = quiet_at - %lld", (long long)ms);
-    bench_query(&bench, sql);
+    rig_query(&rig, sql);
 }
 
 Test(quiet, a_series_waits_for_it_after_its_last_association) {
-    bench_event(&bench, EVENT(.object = 1));
-    bench_end(&bench, 1, 1);
-    bench_expect_said(&bench, "count 1\n");
-    bench_expect_acknowledged(&bench, "objects 1:0000 ends 1");
+    rig_event(&rig, EVENT(.object = 1));
+    rig_end(&rig, 1, 1);
+    rig_expect_said(&rig, "count 1\n");
+    rig_expect_acknowledged(&rig, "objects 1:0000 ends 1");
     time_goes_by(59000);
-    bench_beat(&bench);
-    bench_expect_states(&bench, "receiving");
+    rig_beat(&rig);
+    rig_expect_states(&rig, "receiving");
     time_goes_by(1000);
-    bench_beat(&bench);
-    bench_expect_states(&bench, "due");
-    cr_expect_str_eq(bench_said(&bench), "done\n");
-    bench_beat(&bench);
-    cr_expect_str_eq(bench_said(&bench), "");
+    rig_beat(&rig);
+    rig_expect_states(&rig, "due");
+    cr_expect_str_eq(rig_said(&rig), "done\n");
+    rig_beat(&rig);
+    cr_expect_str_eq(rig_said(&rig), "");
 }
 
 Test(quiet, many_associations_of_one_object_each_are_one_reception) {
     for (uint64_t i = 1; i <= 100; i++) {
-        bench_event(&bench, EVENT(.association = i, .object = i));
-        bench_end(&bench, 1, i);
-        cr_assert_eq(bench_commit(&bench), 0);
+        rig_event(&rig, EVENT(.association = i, .object = i));
+        rig_end(&rig, 1, i);
+        cr_assert_eq(rig_commit(&rig), 0);
         time_goes_by(59000);
-        bench_beat(&bench);
-        bench_acknowledged(&bench);
+        rig_beat(&rig);
+        rig_acknowledged(&rig);
     }
-    bench_expect_states(&bench, "receiving");
+    rig_expect_states(&rig, "receiving");
     time_goes_by(60000);
-    bench_beat(&bench);
-    bench_expect_states(&bench, "due");
-    cr_expect_str_eq(bench_query(&bench, "SELECT files FROM reception"), "100");
-    const char *said = bench_said(&bench);
+    rig_beat(&rig);
+    rig_expect_states(&rig, "due");
+    cr_expect_str_eq(rig_query(&rig, "SELECT files FROM reception"), "100");
+    const char *said = rig_said(&rig);
     cr_expect(strstr(said, "count 100\ndone\n"), "%s", said);
     cr_expect_eq(strstr(said, "done"), strrchr(said, 'd'));
 }
 
 Test(quiet, does_not_end_while_an_association_sends) {
-    bench_event(&bench, EVENT(.association = 1, .object = 1));
-    bench_end(&bench, 1, 1);
-    cr_assert_eq(bench_commit(&bench), 0);
-    bench_event(&bench, EVENT(.association = 2, .object = 2));
-    cr_assert_eq(bench_commit(&bench), 0);
+    rig_event(&rig, EVENT(.association = 1, .object = 1));
+    rig_end(&rig, 1, 1);
+    cr_assert_eq(rig_commit(&rig), 0);
+    rig_event(&rig, EVENT(.association = 2, .object = 2));
+    cr_assert_eq(rig_commit(&rig), 0);
     time_goes_by(3600000);
-    bench_beat(&bench);
-    bench_expect_states(&bench, "receiving");
-    bench_end(&bench, 1, 2);
-    cr_assert_eq(bench_commit(&bench), 0);
+    rig_beat(&rig);
+    rig_expect_states(&rig, "receiving");
+    rig_end(&rig, 1, 2);
+    cr_assert_eq(rig_commit(&rig), 0);
     time_goes_by(60000);
-    bench_beat(&bench);
-    bench_expect_states(&bench, "due");
+    rig_beat(&rig);
+    rig_expect_states(&rig, "due");
 }
 
 Test(quiet, begins_anew_with_a_late_event) {
-    bench_event(&bench, EVENT(.object = 1));
-    bench_end(&bench, 1, 1);
-    cr_assert_eq(bench_commit(&bench), 0);
+    rig_event(&rig, EVENT(.object = 1));
+    rig_end(&rig, 1, 1);
+    cr_assert_eq(rig_commit(&rig), 0);
     time_goes_by(50000);
-    bench_event(&bench, EVENT(.object = 2));
-    cr_assert_eq(bench_commit(&bench), 0);
+    rig_event(&rig, EVENT(.object = 2));
+    cr_assert_eq(rig_commit(&rig), 0);
     time_goes_by(50000);
-    bench_beat(&bench);
-    bench_expect_states(&bench, "receiving");
+    rig_beat(&rig);
+    rig_expect_states(&rig, "receiving");
     time_goes_by(10000);
-    bench_beat(&bench);
-    bench_expect_states(&bench, "due");
-    cr_expect_str_eq(bench_query(&bench, "SELECT files FROM reception"), "2");
+    rig_beat(&rig);
+    rig_expect_states(&rig, "due");
+    cr_expect_str_eq(rig_query(&rig, "SELECT files FROM reception"), "2");
 }
 
 Test(quiet, survives_a_restart_and_a_change_of_the_setting) {
-    bench_event(&bench, EVENT(.object = 1));
-    bench_end(&bench, 1, 1);
-    cr_assert_eq(bench_commit(&bench), 0);
-    bench_restart(&bench);
-    bench_beat(&bench);
-    bench_expect_states(&bench, "receiving");
-    bench.settings.series_quiet_ms = 0;
-    bench_restart(&bench);
-    bench_beat(&bench);
-    bench_expect_states(&bench, "due");
+    rig_event(&rig, EVENT(.object = 1));
+    rig_end(&rig, 1, 1);
+    cr_assert_eq(rig_commit(&rig), 0);
+    rig_restart(&rig);
+    rig_beat(&rig);
+    rig_expect_states(&rig, "receiving");
+    rig.settings.series_quiet_ms = 0;
+    rig_restart(&rig);
+    rig_beat(&rig);
+    rig_expect_states(&rig, "due");
 }
 
 Test(quiet, is_not_prolonged_by_a_clock_that_was_set_back) {
-    bench_event(&bench, EVENT(.object = 1));
-    bench_end(&bench, 1, 1);
-    cr_assert_eq(bench_commit(&bench), 0);
+    rig_event(&rig, EVENT(.object = 1));
+    rig_end(&rig, 1, 1);
+    cr_assert_eq(rig_commit(&rig), 0);
     time_goes_by(-3600000);
-    bench_beat(&bench);
-    bench_expect_states(&bench, "due");
+    rig_beat(&rig);
+    rig_expect_states(&rig, "due");
 }

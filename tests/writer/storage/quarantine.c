@@ -24,24 +24,23 @@ static struct {
     object_environment_t environment;
     uint64_t objects;
     char *folder;
-} bench;
+} rig;
 
 static void init(void) {
     storage_init();
     zsys_handler_set(NULL);
     cr_assert(head_start());
-    bench.store = store_new(root, "0", RUN, false);
-    bench.quarantine = (quarantine_t){.store = bench.store, .size_bytes = 1 << 20};
-    bench.environment =
-        (object_environment_t){bench.store, zsock_new(ZMQ_PUSH), "writer-0", &bench.quarantine, NULL};
-    bench.folder = text_of("%s/" QUARANTINE_FOLDER, root);
+    rig.store = store_new(root, "0", RUN, false);
+    rig.quarantine = (quarantine_t){.store = rig.store, .size_bytes = 1 << 20};
+    rig.environment = (object_environment_t){rig.store, zsock_new(ZMQ_PUSH), "writer-0", &rig.quarantine, NULL};
+    rig.folder = text_of("%s/" QUARANTINE_FOLDER, root);
 }
 
 static void fini(void) {
-    zsock_destroy(&bench.environment.notifier);
-    store_destroy(&bench.store);
+    zsock_destroy(&rig.environment.notifier);
+    store_destroy(&rig.store);
     zsys_shutdown();
-    free(bench.folder);
+    free(rig.folder);
     storage_fini();
 }
 TestSuite(quarantine, .init = init, .fini = fini);
@@ -50,7 +49,7 @@ static object_t *begin(void) {
     static Ring__ObjectId id;
     id = (Ring__ObjectId)RING__OBJECT_ID__INIT;
     id.association = 3;
-    id.object = ++bench.objects;
+    id.object = ++rig.objects;
     Ring__ObjectHeader header = RING__OBJECT_HEADER__INIT;
     header.calling_ae = (char *)"RAWSCU";
     header.called_ae = (char *)"L\xC4NGE"; /* not UTF-8 */
@@ -62,7 +61,7 @@ static object_t *begin(void) {
     chunk.object = &id;
     chunk.attempt = 1;
     chunk.header = &header;
-    return object_new(&bench.environment, &chunk);
+    return object_new(&rig.environment, &chunk);
 }
 
 static object_state_t take(object_t *object, const uint8_t *bytes, size_t size, bool last) {
@@ -90,13 +89,13 @@ static object_state_t refuse(const data_set_t *set, size_t first) {
 static char *kept(const char *end) {
     struct dirent **entries;
     char *found = NULL;
-    int count = scandir(bench.folder, &entries, NULL, alphasort);
+    int count = scandir(rig.folder, &entries, NULL, alphasort);
     for (int i = 0; i < count; i++) {
         const char *name = entries[i]->d_name;
         size_t length = strlen(name), wanted = strlen(end);
         bool plain = *end || (name[0] != '.' && !strstr(name, ".dcm") && !strstr(name, ".json"));
         if (!found && plain && length >= wanted && strcmp(name + length - wanted, end) == 0)
-            found = text_of("%s/%s", bench.folder, name);
+            found = text_of("%s/%s", rig.folder, name);
         free(entries[i]);
     }
     if (count >= 0)
@@ -158,7 +157,7 @@ Test(quarantine, keeps_an_object_that_has_begun_its_file_before_it_was_refused) 
     free(content);
     free(path);
     free(json);
-    bench.quarantine.size_bytes = 1000;
+    rig.quarantine.size_bytes = 1000;
     refuse(set, set->size - 1000);
     cr_expect_eq(files_below(root), 2, "what is larger than the quarantine leaves nothing");
     free(set);
@@ -203,9 +202,9 @@ Test(quarantine, has_names_without_anything_of_the_patient) {
 Test(quarantine, is_never_larger_than_its_size_and_loses_the_oldest_first) {
     data_set_t *set = typical_but(EXPLICIT_VR, 0x00100020, NULL);
     add_pixels(set, 100000);
-    bench.quarantine.size_bytes = 350000;
+    rig.quarantine.size_bytes = 350000;
     refuse(set, 10);
-    char *oldest = kept(".json"), *notes = text_of("%s/notes.txt", bench.folder);
+    char *oldest = kept(".json"), *notes = text_of("%s/notes.txt", rig.folder);
     FILE *file = fopen(notes, "w");
     cr_assert_not_null(file);
     fclose(file);
@@ -224,7 +223,7 @@ Test(quarantine, is_never_larger_than_its_size_and_loses_the_oldest_first) {
 Test(quarantine, does_not_keep_an_object_larger_than_itself_and_answers_as_soon_as_that_is_known) {
     data_set_t *set = typical_but(EXPLICIT_VR, 0x00080020, "yesterday");
     add_pixels(set, 100000);
-    bench.quarantine.size_bytes = 50000;
+    rig.quarantine.size_bytes = 50000;
     cr_expect_eq(refuse(set, 60000), OBJECT_REFUSED);
     cr_expect_eq(refuse(set, 10000), OBJECT_KEPT);
     cr_expect_eq(files_below(root), 0);
@@ -233,7 +232,7 @@ Test(quarantine, does_not_keep_an_object_larger_than_itself_and_answers_as_soon_
 
 Test(quarantine, that_can_not_be_written_changes_no_answer) {
     data_set_t *set = typical_but(EXPLICIT_VR, 0x00080020, "yesterday");
-    store_keep_free(bench.store, (uint64_t)1 << 60);
+    store_keep_free(rig.store, (uint64_t)1 << 60);
     cr_expect_eq(refuse(set, set->size - 10), OBJECT_REFUSED);
     cr_expect_eq(files_below(root), 0);
     free(set);

@@ -32,7 +32,7 @@ static void await_grace(notifier_t *notifier) {
         notifier->grace_timer = zloop_timer(notifier->stage->loop, LISTENER_GRACE_MS, 1, on_grace_over, notifier);
 }
 
-void settle_renew_grace(notifier_t *notifier) {
+void commit_renew_grace(notifier_t *notifier) {
     if (notifier->grace_timer >= 0)
         zloop_timer_end(notifier->stage->loop, notifier->grace_timer);
     notifier->grace_timer = -1;
@@ -42,14 +42,14 @@ void settle_renew_grace(notifier_t *notifier) {
 /* The listener sends what was not acknowledged again to a new notifier. One whose journal has failed (a full disk,
  * say) becomes such a one after a pause, so that the objects that wait get another chance before their deadline. */
 static void ask_again_later(notifier_t *notifier) {
-    batch_drop(notifier->batch);
+    owed_drop(notifier->owed);
     if (notifier->resend_at_ms)
         return;
     notifier->resend_at_ms =
         clock_ms() + backoff_ms(RESEND_FIRST_MS, RESEND_LONGEST_MS, ++notifier->failed_commits);
 }
 
-void settle_ask_again(notifier_t *notifier) {
+void commit_ask_again(notifier_t *notifier) {
     if (!notifier->resend_at_ms || clock_ms() < notifier->resend_at_ms)
         return;
     notifier->resend_at_ms = 0;
@@ -57,7 +57,7 @@ void settle_ask_again(notifier_t *notifier) {
 }
 
 /* Whether the journal takes anything is known from what was written, not from what was only read. */
-static bool commit_events(notifier_t *notifier) {
+static bool commit_journal(notifier_t *notifier) {
     if (!notifier->journal.open)
         return true;
     bool wrote = sqlite3_total_changes(notifier->journal.db) != notifier->journal_changes;
@@ -71,14 +71,14 @@ static bool commit_events(notifier_t *notifier) {
     return committed;
 }
 
-void settle_batch(notifier_t *notifier) {
-    reception_end_abandoned(&notifier->journal, notifier->batch);
-    bool events = notifier->journal.open, committed = commit_events(notifier);
+void commit_batch(notifier_t *notifier) {
+    reception_end_abandoned(&notifier->journal, notifier->owed);
+    bool events = notifier->journal.open, committed = commit_journal(notifier);
     query_settle(notifier->query, committed);
     if (!committed) {
         ask_again_later(notifier);
     } else if (events) {
-        batch_settle(notifier->batch, notifier->listener, notifier->progress, clock_ms());
+        owed_tell(notifier->owed, notifier->listener, notifier->progress, clock_ms());
         notifier->failed_commits = 0;
     }
     arm_progress(notifier);
@@ -88,9 +88,9 @@ void settle_batch(notifier_t *notifier) {
     registrar_pump(notifier->registrar);
 }
 
-void settle_quiet_series(notifier_t *notifier) {
-    if (reception_end_quiet(&notifier->journal, notifier->batch))
-        settle_batch(notifier);
+void commit_quiet_series(notifier_t *notifier) {
+    if (reception_end_quiet(&notifier->journal, notifier->owed))
+        commit_batch(notifier);
     else
         (void)!journal_commit(&notifier->journal); /* of nothing */
 }
@@ -101,7 +101,7 @@ static int on_grace_over(zloop_t *loop, int timer, void *argument) {
     notifier_t *notifier = argument;
     notifier->grace_timer = -1;
     traced_close_others(notifier->traced, notifier->current_listener, notifier->listener_died_ns);
-    reception_close_other_listeners(&notifier->journal, notifier->batch, notifier->current_listener);
-    settle_batch(notifier);
+    reception_close_other_listeners(&notifier->journal, notifier->owed, notifier->current_listener);
+    commit_batch(notifier);
     return 0;
 }

@@ -32,7 +32,7 @@ static int store_one(scu_t *scu, const char *series, int number) {
     return status;
 }
 
-Test(faults, a_writer_and_the_notifier_killed_in_mid_association_lose_nothing, .timeout = PATIENCE_S) {
+Test(deaths, a_writer_and_the_notifier_killed_in_mid_association_lose_nothing, .timeout = PATIENCE_S) {
     const char *series = "1.2.826.0.1.3680043.9.9999.3.70";
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "kills");
@@ -64,7 +64,7 @@ Test(faults, a_writer_and_the_notifier_killed_in_mid_association_lose_nothing, .
     receiver_clear(&receiver);
 }
 
-Test(faults, what_was_stored_is_registered_when_the_listener_dies, .timeout = PATIENCE_S) {
+Test(deaths, what_was_stored_is_registered_when_the_listener_dies, .timeout = PATIENCE_S) {
     const char *series = "1.2.826.0.1.3680043.9.9999.3.71";
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "listener-dies");
@@ -78,7 +78,7 @@ Test(faults, what_was_stored_is_registered_when_the_listener_dies, .timeout = PA
     receiver_clear(&receiver);
 }
 
-Test(faults, an_aborted_object_is_dropped_alone_and_the_others_are_registered, .timeout = PATIENCE_S) {
+Test(deaths, an_aborted_object_is_dropped_alone_and_the_others_are_registered, .timeout = PATIENCE_S) {
     const char *series = "1.2.826.0.1.3680043.9.9999.3.72";
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "aborted");
@@ -97,7 +97,7 @@ Test(faults, an_aborted_object_is_dropped_alone_and_the_others_are_registered, .
     receiver_clear(&receiver);
 }
 
-Test(faults, reception_works_without_rabbitmq_and_nats_and_registrations_arrive_when_it_appears,
+Test(deaths, reception_works_without_rabbitmq_and_nats_and_registrations_arrive_when_it_appears,
      .timeout = PATIENCE_S) {
     const char *series = "1.2.826.0.1.3680043.9.9999.3.73";
     rabbitmq_t late = {0};
@@ -133,7 +133,7 @@ Test(faults, reception_works_without_rabbitmq_and_nats_and_registrations_arrive_
     free(nats);
 }
 
-Test(faults, the_journal_keeps_registrations_over_a_restart_of_everything, .timeout = PATIENCE_S) {
+Test(deaths, the_journal_keeps_registrations_over_a_restart_of_everything, .timeout = PATIENCE_S) {
     const char *series = "1.2.826.0.1.3680043.9.9999.3.74";
     char *nobody = text_of("amqp://127.0.0.1:%d", free_port());
     receiver_t receiver;

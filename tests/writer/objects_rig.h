@@ -1,6 +1,6 @@
 /* A writer without its loop, with the test in the place of its two neighbours. */
-#ifndef TESTS_WRITER_OBJECTS_BENCH_H
-#define TESTS_WRITER_OBJECTS_BENCH_H
+#ifndef TESTS_WRITER_OBJECTS_RIG_H
+#define TESTS_WRITER_OBJECTS_RIG_H
 
 #include "tests/writer/dicom/data_set.h"
 #include "writer/objects.h"
@@ -12,15 +12,15 @@
 #define FILE_NAME "0001-1.2.826.0.1.3680043.9.9999.4.1.dcm"
 
 /* A writer without its loop: the table, a store, and the inboxes of its two neighbours. */
-extern struct bench {
+extern struct rig {
     char *folder, *root;
     zsock_t *to_listener, *to_notifier, *listener, *notifier;
     object_environment_t environment;
     objects_t *objects;
-} bench;
+} rig;
 
-void bench_init(void);
-void bench_fini(void);
+void rig_init(void);
+void rig_fini(void);
 
 /* --- what the listener does --- */
 

@@ -1,4 +1,4 @@
-#include "notifier/metrics/metrics_request.h"
+#include "notifier/metrics/otlp_request.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -154,7 +154,7 @@ static Otlp__ScopeMetrics *scope_metrics_of(const draft_t *draft) {
     return self;
 }
 
-request_t *metrics_request_new(board_t *board, Otlp__Resource *resource, int64_t now_ms, int64_t time_ns) {
+request_t *otlp_request_new(board_t *board, Otlp__Resource *resource, int64_t now_ms, int64_t time_ns) {
     draft_t draft = {.time_ns = time_ns};
     board_visit(board, now_ms, add_value, &draft);
     board_visit_stages(board, now_ms, add_stage, &draft);
@@ -168,7 +168,7 @@ request_t *metrics_request_new(board_t *board, Otlp__Resource *resource, int64_t
     return self;
 }
 
-void metrics_request_destroy(request_t **self_p) {
+void otlp_request_destroy(request_t **self_p) {
     request_t *self = *self_p;
     if (!self)
         return;

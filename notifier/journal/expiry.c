@@ -1,12 +1,12 @@
-#include "notifier/journal/housekeeping.h"
+#include "notifier/journal/expiry.h"
 
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 
-void housekeeping_beat(housekeeping_t *housekeeping, journal_t *journal, int64_t keep_ms) {
+void expiry_beat(expiry_t *expiry, journal_t *journal, int64_t keep_ms) {
     int64_t now_ms = clock_ms(), old = journal_now() - keep_ms;
-    if (now_ms < housekeeping->next_ms)
+    if (now_ms < expiry->next_ms)
         return;
     int events = journal_run(journal, SQL_EVENT_EXPIRE, VALUES(NUMBER(old), NUMBER(JOURNAL_EXPIRE_ROWS)));
     journal_run(journal, SQL_ASSOCIATION_EXPIRE, VALUES(NUMBER(old)));
@@ -17,5 +17,5 @@ void housekeeping_beat(housekeeping_t *housekeeping, journal_t *journal, int64_t
         log_debug(NULL, "journal: %d objects and %d receptions have expired", events, receptions);
     /* A full slice: there is more. It follows at the next beat, so that events get their turn. */
     if (!committed || events < JOURNAL_EXPIRE_ROWS)
-        housekeeping->next_ms = now_ms + JOURNAL_EXPIRE_INTERVAL_MS;
+        expiry->next_ms = now_ms + JOURNAL_EXPIRE_INTERVAL_MS;
 }

@@ -1,4 +1,4 @@
-#include "notifier/metrics/metrics_export.h"
+#include "notifier/metrics/otlp_export.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -7,11 +7,12 @@
 #include "common/condition.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/telemetry/otlp_link.h"
 #include "common/telemetry/span.h"
-#include "notifier/metrics/metrics_request.h"
+#include "notifier/metrics/otlp_request.h"
 
-struct metrics_export {
+struct otlp_export {
     otlp_link_t *link;
     board_t *board;
     pthread_t thread;
@@ -22,13 +23,13 @@ struct metrics_export {
     uint64_t dropped; /* exports; of the thread */
 };
 
-static void export_once(metrics_export_t *self) {
+static void export_once(otlp_export_t *self) {
     char why[OTLP_WHY_BYTES];
     uint64_t left_out;
     Otlp__ExportMetricsServiceRequest *request =
-        metrics_request_new(self->board, otlp_link_target(self->link)->resource, clock_ms(), clock_wall_ns());
+        otlp_request_new(self->board, otlp_link_target(self->link)->resource, clock_ms(), clock_wall_ns());
     otlp_result_t result = otlp_link_post(self->link, &request->base, why);
-    metrics_request_destroy(&request);
+    otlp_request_destroy(&request);
     if (result == OTLP_TAKEN)
         return;
     self->dropped++;
@@ -39,7 +40,7 @@ static void export_once(metrics_export_t *self) {
 }
 
 /* Waits until `until_ms` of clock_ms; false where the end came before. */
-static bool wait_until(metrics_export_t *self, int64_t until_ms) {
+static bool wait_until(otlp_export_t *self, int64_t until_ms) {
     pthread_mutex_lock(&self->lock);
     while (!self->ending && condition_wait_until(&self->wake, &self->lock, until_ms))
         ;
@@ -49,7 +50,7 @@ static bool wait_until(metrics_export_t *self, int64_t until_ms) {
 }
 
 static void *run(void *argument) {
-    metrics_export_t *self = argument;
+    otlp_export_t *self = argument;
     int64_t interval_ms = otlp_link_target(self->link)->interval_ms, next_ms = clock_ms() + interval_ms;
     while (wait_until(self, next_ms)) {
         export_once(self);
@@ -60,20 +61,18 @@ static void *run(void *argument) {
     return NULL;
 }
 
-static void destroy(metrics_export_t *self) {
+static void destroy(otlp_export_t *self) {
     otlp_link_destroy(&self->link);
     pthread_cond_destroy(&self->wake);
     pthread_mutex_destroy(&self->lock);
     free(self);
 }
 
-metrics_export_t *metrics_export_new(const settings_t *settings, board_t *board, const char *instance) {
+otlp_export_t *otlp_export_new(const settings_t *settings, board_t *board, const char *instance) {
     otlp_target_t target;
     if (!otlp_target_read(&target, settings, OTLP_METRICS, instance))
         return NULL;
-    metrics_export_t *self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
+    otlp_export_t *self = must(calloc(1, sizeof *self));
     self->board = board;
     self->link = otlp_link_new(&target);
     pthread_mutex_init(&self->lock, NULL);
@@ -85,7 +84,7 @@ metrics_export_t *metrics_export_new(const settings_t *settings, board_t *board,
     return NULL;
 }
 
-void metrics_export_end(metrics_export_t *self) {
+void otlp_export_end(otlp_export_t *self) {
     if (!self)
         return;
     pthread_mutex_lock(&self->lock);
@@ -96,11 +95,11 @@ void metrics_export_end(metrics_export_t *self) {
     pthread_mutex_unlock(&self->lock);
 }
 
-void metrics_export_destroy(metrics_export_t **self_p) {
-    metrics_export_t *self = *self_p;
+void otlp_export_destroy(otlp_export_t **self_p) {
+    otlp_export_t *self = *self_p;
     if (!self)
         return;
-    metrics_export_end(self);
+    otlp_export_end(self);
     pthread_join(self->thread, NULL);
     destroy(self);
     *self_p = NULL;

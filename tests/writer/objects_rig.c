@@ -1,4 +1,4 @@
-#include "tests/writer/objects_bench.h"
+#include "tests/writer/objects_rig.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -8,10 +8,10 @@
 #include "tests/support/process.h"
 #include "tests/support/receiver.h"
 
-struct bench bench;
+struct rig rig;
 
 static zsock_t *inbox(const char *id) {
-    char *endpoint = stage_endpoint(bench.folder, id);
+    char *endpoint = stage_endpoint(rig.folder, id);
     zsock_t *socket = zsock_new(ZMQ_PULL);
     zsock_set_rcvtimeo(socket, 5000);
     cr_assert_eq(zsock_bind(socket, "%s", endpoint), 0);
@@ -19,33 +19,33 @@ static zsock_t *inbox(const char *id) {
     return socket;
 }
 
-void bench_init(void) {
+void rig_init(void) {
     zsys_handler_set(NULL);
     log_start("test", "off", NULL);
     cr_assert(head_start());
-    bench.folder = temporary_folder("objects");
-    bench.root = text_of("%s/root", bench.folder);
-    cr_assert_eq(mkdir(bench.root, 0755), 0);
-    bench.listener = inbox("listener");
-    bench.notifier = inbox("notifier");
-    bench.to_listener = ring_outbox_new(bench.folder, "listener", 10);
-    bench.to_notifier = ring_outbox_new(bench.folder, "notifier", 10);
-    bench.environment =
-        (object_environment_t){store_new(bench.root, "0", 1, true), bench.to_notifier, "writer-0", NULL, NULL};
-    bench.objects = objects_new(&bench.environment, bench.to_listener);
+    rig.folder = temporary_folder("objects");
+    rig.root = text_of("%s/root", rig.folder);
+    cr_assert_eq(mkdir(rig.root, 0755), 0);
+    rig.listener = inbox("listener");
+    rig.notifier = inbox("notifier");
+    rig.to_listener = ring_outbox_new(rig.folder, "listener", 10);
+    rig.to_notifier = ring_outbox_new(rig.folder, "notifier", 10);
+    rig.environment =
+        (object_environment_t){store_new(rig.root, "0", 1, true), rig.to_notifier, "writer-0", NULL, NULL};
+    rig.objects = objects_new(&rig.environment, rig.to_listener);
 }
 
-void bench_fini(void) {
-    objects_destroy(&bench.objects);
-    store_destroy(&bench.environment.store);
-    zsock_destroy(&bench.to_listener);
-    zsock_destroy(&bench.to_notifier);
-    zsock_destroy(&bench.listener);
-    zsock_destroy(&bench.notifier);
+void rig_fini(void) {
+    objects_destroy(&rig.objects);
+    store_destroy(&rig.environment.store);
+    zsock_destroy(&rig.to_listener);
+    zsock_destroy(&rig.to_notifier);
+    zsock_destroy(&rig.listener);
+    zsock_destroy(&rig.notifier);
     zsys_shutdown();
-    remove_folder(bench.folder);
-    free(bench.root);
-    free(bench.folder);
+    remove_folder(rig.folder);
+    free(rig.root);
+    free(rig.folder);
 }
 
 /* --- what the listener does --- */
@@ -73,7 +73,7 @@ void send_bytes(sent_t which, const uint8_t *bytes, uint64_t offset, size_t size
     zmq_msg_init_size(&data, size);
     if (size)
         memcpy(zmq_msg_data(&data), bytes, size);
-    objects_on_chunk(bench.objects, &chunk, &data);
+    objects_on_chunk(rig.objects, &chunk, &data);
     zmq_msg_close(&data);
 }
 
@@ -111,7 +111,7 @@ void expect_silence(zsock_t *socket) {
 
 /* The event that the object was stored, with its attempt. */
 void expect_stored(uint64_t object, uint32_t attempt, size_t bytes) {
-    Ring__Envelope *event = received(bench.notifier);
+    Ring__Envelope *event = received(rig.notifier);
     cr_assert_eq(event->body_case, RING__ENVELOPE__BODY_STORED);
     const Ring__Stored *stored = event->stored;
     cr_expect_eq(stored->object->listener, LISTENER);
@@ -129,7 +129,7 @@ void expect_stored(uint64_t object, uint32_t attempt, size_t bytes) {
 }
 
 void expect_refused(uint32_t status, uint32_t element, const char *series) {
-    Ring__Envelope *event = received(bench.notifier);
+    Ring__Envelope *event = received(rig.notifier);
     cr_assert_eq(event->body_case, RING__ENVELOPE__BODY_REFUSED);
     const Ring__Refused *refused = event->refused;
     cr_expect_eq(refused->status, status, "%04X: %s", refused->status, refused->reason);
@@ -143,7 +143,7 @@ void expect_refused(uint32_t status, uint32_t element, const char *series) {
 
 /* The stored file: a Part 10 header and the data set, bit for bit. Returns its size. */
 size_t expect_file(const data_set_t *set) {
-    char *path = text_of("%s/%s/%s", bench.root, FOLDER, FILE_NAME);
+    char *path = text_of("%s/%s/%s", rig.root, FOLDER, FILE_NAME);
     size_t size;
     char *content = file_content(path, &size);
     cr_assert_not_null(content, "%s", path);
@@ -158,7 +158,7 @@ size_t expect_file(const data_set_t *set) {
 }
 
 bool is_temporary_folder_empty(void) {
-    char *path = text_of("%s/.oxidicom/tmp", bench.root);
+    char *path = text_of("%s/.oxidicom/tmp", rig.root);
     zdir_t *folder = zdir_new(path, NULL);
     bool empty = zdir_count(folder) == 0;
     zdir_destroy(&folder);

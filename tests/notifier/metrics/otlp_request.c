@@ -1,5 +1,5 @@
 /* The board as a collector is told of it; end to end in tests/otel. */
-#include "notifier/metrics/metrics_request.h"
+#include "notifier/metrics/otlp_request.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static void init(void) {
 static void fini(void) {
     board_destroy(&board);
 }
-TestSuite(metrics_request, .init = init, .fini = fini);
+TestSuite(otlp_request, .init = init, .fini = fini);
 
 static void hear(int64_t since_us, const char *name, const char *label, int64_t value) {
     Ring__Figure figure = RING__FIGURE__INIT, *pointer = &figure;
@@ -42,14 +42,14 @@ static void hear(int64_t since_us, const char *name, const char *label, int64_t 
 /* The only metric but oxidicom_stage_up, and its only point, which is a number. */
 static void with_point(void (*check)(const Otlp__Metric *metric, const Otlp__NumberDataPoint *point)) {
     Otlp__Resource resource = OTLP__RESOURCE__INIT;
-    Otlp__ExportMetricsServiceRequest *request = metrics_request_new(board, &resource, NOW_MS, NOW_NS);
+    Otlp__ExportMetricsServiceRequest *request = otlp_request_new(board, &resource, NOW_MS, NOW_NS);
     const Otlp__ScopeMetrics *scope = request->resource_metrics[0]->scope_metrics[0];
     cr_assert_eq(scope->n_metrics, 2);
     const Otlp__Metric *metric = scope->metrics[0];
     bool is_sum = metric->data_case == OTLP__METRIC__DATA_SUM;
     cr_assert_eq(is_sum ? metric->sum->n_data_points : metric->gauge->n_data_points, 1);
     check(metric, is_sum ? metric->sum->data_points[0] : metric->gauge->data_points[0]);
-    metrics_request_destroy(&request);
+    otlp_request_destroy(&request);
     cr_assert_null(request);
 }
 
@@ -60,7 +60,7 @@ static void is_one_sum_since_long_ago(const Otlp__Metric *metric, const Otlp__Nu
     cr_expect_eq(point->time_unix_nano, (uint64_t)NOW_NS);
 }
 
-Test(metrics_request, counts_since_the_first_process_whose_count_is_in_the_sum) {
+Test(otlp_request, counts_since_the_first_process_whose_count_is_in_the_sum) {
     hear(LONG_AGO, "oxidicom_redeliveries", "", 5);
     hear(LONG_AGO + 1000, "oxidicom_redeliveries", "", 2);
     with_point(is_one_sum_since_long_ago);
@@ -71,12 +71,12 @@ static void begins_now(const Otlp__Metric *metric, const Otlp__NumberDataPoint *
     cr_expect_eq(point->start_time_unix_nano, (uint64_t)NOW_NS);
 }
 
-Test(metrics_request, does_not_believe_a_beginning_that_is_to_come) {
+Test(otlp_request, does_not_believe_a_beginning_that_is_to_come) {
     hear(INT64_MAX, "oxidicom_redeliveries", "", 5);
     with_point(begins_now);
 }
 
-Test(metrics_request, does_not_believe_a_beginning_before_time) {
+Test(otlp_request, does_not_believe_a_beginning_before_time) {
     hear(-1, "oxidicom_redeliveries", "", 5);
     with_point(begins_now);
 }
@@ -91,7 +91,7 @@ static void has_a_text(const Otlp__Metric *metric, const Otlp__NumberDataPoint *
 }
 
 /* No collector takes a request with a text that is not UTF-8, nor anything else that is in it. */
-Test(metrics_request, says_labels_in_utf8_whatever_came_over_the_ring) {
+Test(otlp_request, says_labels_in_utf8_whatever_came_over_the_ring) {
     hear(LONG_AGO, "oxidicom_objects_stored", "CAF\xC9", 1);
     with_point(has_a_text);
 }
@@ -103,7 +103,7 @@ static void is_seconds(const Otlp__Metric *metric, const Otlp__NumberDataPoint *
     cr_expect_eq(point->start_time_unix_nano, 0, "a gauge has no beginning");
 }
 
-Test(metrics_request, has_durations_in_seconds) {
+Test(otlp_request, has_durations_in_seconds) {
     hear(LONG_AGO, "oxidicom_oldest_unregistered_seconds", "", 1500000);
     with_point(is_seconds);
 }

@@ -1,0 +1,195 @@
+#include "notifier/journal/owed.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/telemetry/span.h"
+
+typedef struct owed_object {
+    uint64_t listener;
+    Ring__ObjectAck ack; /* comment owned */
+} owed_object_t;
+
+typedef struct owed_end {
+    uint64_t listener, association;
+} owed_end_t;
+
+typedef struct owed_message {
+    enum { OWED_COUNT, OWED_ERROR, OWED_DONE } kind;
+    int64_t reception;
+    char *calling_ae, *series_uid, *text; /* owned; text only of errors */
+    uint32_t count;
+} owed_message_t;
+
+typedef struct journaled {
+    trace_context_t object;
+    int64_t began_ns;
+} journaled_t;
+
+struct owed {
+    owed_object_t *objects;
+    owed_end_t *ends;
+    owed_message_t *messages;
+    journaled_t *journaled;
+    size_t journaled_count;
+    size_t objects_count, ends_count, messages_count;
+    bool late;
+    log_limit_t complained;
+};
+
+owed_t *owed_new(void) {
+    owed_t *owed = must(calloc(1, sizeof *owed));
+    return owed;
+}
+
+void owed_destroy(owed_t **self_p) {
+    owed_t *owed = *self_p;
+    if (!owed)
+        return;
+    owed_drop(owed);
+    free(owed->objects);
+    free(owed->ends);
+    free(owed->messages);
+    free(owed->journaled);
+    free(owed);
+    *self_p = NULL;
+}
+
+void owed_acknowledge_object(owed_t *owed, const Ring__ObjectId *object, uint32_t status,
+                             uint32_t offending_element, const char *error_comment) {
+    owed->objects = grown(owed->objects, owed->objects_count, sizeof *owed->objects);
+    owed_object_t *item = &owed->objects[owed->objects_count++];
+    item->listener = object->listener;
+    ring__object_ack__init(&item->ack);
+    item->ack.object = object->object;
+    item->ack.status = status;
+    item->ack.offending_element = offending_element;
+    item->ack.error_comment = copy_text(error_comment);
+}
+
+void owed_acknowledge_end(owed_t *owed, uint64_t listener, uint64_t association) {
+    owed->ends = grown(owed->ends, owed->ends_count, sizeof *owed->ends);
+    owed->ends[owed->ends_count++] = (owed_end_t){listener, association};
+}
+
+void owed_trace(owed_t *owed, const char *traceparent, uint64_t span) {
+    trace_context_t object;
+    if (!trace_of_object(&object, traceparent, span))
+        return;
+    owed->journaled = grown(owed->journaled, owed->journaled_count, sizeof *owed->journaled);
+    owed->journaled[owed->journaled_count++] = (journaled_t){object, clock_wall_ns()};
+}
+
+void owed_mark_late(owed_t *owed) {
+    owed->late = true;
+}
+
+bool owed_has_late(const owed_t *owed) {
+    return owed->late;
+}
+
+static void owe_message(owed_t *owed, owed_message_t message, const char *calling_ae, const char *series_uid) {
+    owed->messages = grown(owed->messages, owed->messages_count, sizeof *owed->messages);
+    message.calling_ae = copy_text(calling_ae);
+    message.series_uid = copy_text(series_uid);
+    owed->messages[owed->messages_count++] = message;
+}
+
+void owed_count(owed_t *owed, int64_t reception, const char *calling_ae, const char *series_uid, uint32_t count) {
+    owed_message_t message = {.kind = OWED_COUNT, .reception = reception, .count = count};
+    owe_message(owed, message, calling_ae, series_uid);
+}
+
+void owed_error(owed_t *owed, const char *calling_ae, const char *series_uid, const char *text) {
+    owed_message_t message = {.kind = OWED_ERROR, .text = copy_text(text)};
+    owe_message(owed, message, calling_ae, series_uid);
+}
+
+void owed_done(owed_t *owed, int64_t reception, const char *calling_ae, const char *series_uid, uint32_t count) {
+    owed_message_t message = {.kind = OWED_DONE, .reception = reception, .count = count};
+    owe_message(owed, message, calling_ae, series_uid);
+}
+
+/* Moves what is owed to this listener into the message. The arrays of `message` have room for all. */
+static void collect(owed_t *owed, uint64_t listener, Ring__Acknowledged *message) {
+    message->listener = listener;
+    message->n_objects = message->n_associations = 0;
+    for (size_t i = 0; i < owed->objects_count; i++)
+        if (owed->objects[i].listener == listener)
+            message->objects[message->n_objects++] = &owed->objects[i].ack;
+    for (size_t i = 0; i < owed->ends_count; i++)
+        if (owed->ends[i].listener == listener)
+            message->associations[message->n_associations++] = owed->ends[i].association;
+}
+
+static void send_acknowledged(owed_t *owed, zsock_t *outbox, Ring__Acknowledged *message) {
+    /* A queue that is full for want of a listener: the next one has another incarnation and waits for none of it.
+     */
+    if (ring_send(outbox, &RING_ENVELOPE(ACKNOWLEDGED, acknowledged, message)) != 0 &&
+        log_seldom(&owed->complained, NULL))
+        log_warn(NULL, "the listener takes no acknowledgements: %s", strerror(errno));
+}
+
+/* Listeners of objects and of ends, without repetition: nearly always one. */
+static void acknowledge(owed_t *owed, zsock_t *outbox) {
+    if (owed->objects_count + owed->ends_count == 0)
+        return;
+    Ring__Acknowledged message = RING__ACKNOWLEDGED__INIT;
+    message.objects = calloc(owed->objects_count + 1, sizeof *message.objects);
+    message.associations = calloc(owed->ends_count + 1, sizeof *message.associations);
+    uint64_t *told = calloc(owed->objects_count + owed->ends_count + 1, sizeof *told);
+    if (!message.objects || !message.associations || !told)
+        abort();
+    size_t told_count = 0;
+    for (size_t i = 0; i < owed->objects_count + owed->ends_count; i++) {
+        uint64_t listener =
+            i < owed->objects_count ? owed->objects[i].listener : owed->ends[i - owed->objects_count].listener;
+        bool known = false;
+        for (size_t k = 0; k < told_count && !known; k++)
+            known = told[k] == listener;
+        if (known)
+            continue;
+        told[told_count++] = listener;
+        collect(owed, listener, &message);
+        send_acknowledged(owed, outbox, &message);
+    }
+    free(told);
+    free(message.associations);
+    free(message.objects);
+}
+
+static void say(const owed_message_t *owed, progress_t *progress, int64_t now_ms) {
+    switch (owed->kind) {
+    case OWED_COUNT:
+        progress_count(progress, owed->reception, owed->calling_ae, owed->series_uid, owed->count, now_ms);
+        break;
+    case OWED_ERROR:
+        progress_error(progress, owed->calling_ae, owed->series_uid, owed->text);
+        break;
+    case OWED_DONE:
+        progress_done(progress, owed->reception, owed->calling_ae, owed->series_uid, owed->count);
+        break;
+    }
+}
+
+void owed_tell(owed_t *owed, zsock_t *listener, progress_t *progress, int64_t now_ms) {
+    int64_t committed_ns = owed->journaled_count ? clock_wall_ns() : 0;
+    acknowledge(owed, listener);
+    for (size_t i = 0; i < owed->journaled_count; i++)
+        span_say(&owed->journaled[i].object, "journal", owed->journaled[i].began_ns, committed_ns);
+    for (size_t i = 0; i < owed->messages_count; i++)
+        say(&owed->messages[i], progress, now_ms);
+    owed_drop(owed);
+}
+
+void owed_drop(owed_t *owed) {
+    for (size_t i = 0; i < owed->objects_count; i++)
+        free(owed->objects[i].ack.error_comment);
+    for (size_t i = 0; i < owed->messages_count; i++) {
+        free(owed->messages[i].calling_ae);
+        free(owed->messages[i].series_uid);
+        free(owed->messages[i].text);
+    }
+    owed->objects_count = owed->ends_count = owed->messages_count = owed->journaled_count = 0;
+    owed->late = false;
+}

@@ -1,0 +1,40 @@
+/* What one transaction of the journal owes the world once it is committed: acknowledgements for the listener, and
+ * progress messages, in order. Where the commit fails, nothing is owed and the batch is thrown away. */
+#ifndef NOTIFIER_JOURNAL_OWED_H
+#define NOTIFIER_JOURNAL_OWED_H
+
+#include <czmq.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "notifier/progress/progress.h"
+#include "proto/ring.h"
+
+typedef struct owed owed_t;
+
+owed_t *owed_new(void);
+void owed_destroy(owed_t **self_p);
+
+/* All texts are copied. */
+void owed_acknowledge_object(owed_t *owed, const Ring__ObjectId *object, uint32_t status,
+                             uint32_t offending_element, const char *error_comment);
+void owed_acknowledge_end(owed_t *owed, uint64_t listener, uint64_t association);
+
+/* An object with a span of its own (span.h) is journaled: its `journal` span lasts from now to the commit. */
+void owed_trace(owed_t *owed, const char *traceparent, uint64_t span);
+
+/* An event came after the end of its association. */
+void owed_mark_late(owed_t *owed);
+bool owed_has_late(const owed_t *owed);
+
+/* LONK of a reception, see progress.h. */
+void owed_count(owed_t *owed, int64_t reception, const char *calling_ae, const char *series_uid, uint32_t count);
+void owed_error(owed_t *owed, const char *calling_ae, const char *series_uid, const char *text);
+void owed_done(owed_t *owed, int64_t reception, const char *calling_ae, const char *series_uid, uint32_t count);
+
+/* Says everything that is owed, acknowledgements first, one Acknowledged per listener, and empties the owed. */
+void owed_tell(owed_t *owed, zsock_t *listener, progress_t *progress, int64_t now_ms);
+/* Throws away what is owed. */
+void owed_drop(owed_t *owed);
+
+#endif

@@ -1,0 +1,161 @@
+#include "tests/notifier/rig.h"
+
+#include <criterion/criterion.h>
+#include <sys/stat.h>
+
+#include "notifier/journal/reception.h"
+#include "notifier/progress/lonk.h"
+#include "tests/support/process.h"
+
+static void write_down(void *self, const char *subject, const void *payload, size_t size) {
+    rig_t *rig = self;
+    const uint8_t *bytes = payload;
+    const char *last = strrchr(subject, '.') + 1;
+    if (strcmp(subject, SUBJECT) == 0)
+        last = "";
+    if (bytes[0] == LONK_COUNT)
+        fprintf(rig->said_file, "%s%scount %d\n", last, *last ? " " : "", bytes[1] | bytes[2] << 8);
+    else if (bytes[0] == LONK_ERROR)
+        fprintf(rig->said_file, "%s%serror: %.*s\n", last, *last ? " " : "", (int)size - 1, bytes + 1);
+}
+
+static void write_down_done(void *self, const char *subject, uint32_t count) {
+    (void)count;
+    rig_t *rig = self;
+    bool other = strcmp(subject, SUBJECT) != 0;
+    fprintf(rig->said_file, "%s%sdone\n", other ? strrchr(subject, '.') + 1 : "", other ? " " : "");
+}
+
+static void open_all(rig_t *rig) {
+    cr_assert_eq(journal_open(&rig->journal, &rig->settings), 0);
+    rig->owed = owed_new();
+    rig->progress = progress_new("oxidicom", 0, (progress_sink_t){write_down, write_down_done, rig});
+}
+
+static void close_all(rig_t *rig) {
+    owed_destroy(&rig->owed);
+    progress_destroy(&rig->progress);
+    journal_close(&rig->journal);
+}
+
+void rig_set_up(rig_t *rig) {
+    *rig = (rig_t){.folder = temporary_folder("rig")};
+    rig->settings.state_dir = text_of("%s/state", rig->folder);
+    rig->settings.files_root = text_of("%s/root", rig->folder);
+    cr_assert_eq(mkdir(rig->settings.files_root, 0700), 0);
+    rig->said_file = open_memstream(&rig->said, &rig->said_size);
+    zsys_handler_set(NULL);
+    rig->acknowledgements = zsock_new_pull("@inproc://acknowledgements");
+    rig->listener = zsock_new_push(">inproc://acknowledgements");
+    open_all(rig);
+}
+
+void rig_tear_down(rig_t *rig) {
+    close_all(rig);
+    zsock_destroy(&rig->listener);
+    zsock_destroy(&rig->acknowledgements);
+    fclose(rig->said_file);
+    free(rig->said);
+    free(rig->settings.state_dir);
+    free(rig->settings.files_root);
+    remove_folder(rig->folder);
+    free(rig->folder);
+}
+
+void rig_beat(rig_t *rig) {
+    reception_end_quiet(&rig->journal, rig->owed);
+    cr_assert_eq(rig_commit(rig), 0);
+}
+
+void rig_restart(rig_t *rig) {
+    close_all(rig);
+    open_all(rig);
+}
+
+void rig_event(rig_t *rig, const event_t *event) {
+    event_message_t message;
+    event_fill(&message, event);
+    if (event->status)
+        reception_on_refused(&rig->journal, rig->owed, &message.refused);
+    else
+        reception_on_stored(&rig->journal, rig->owed, &message.stored);
+}
+
+void rig_end(rig_t *rig, uint64_t listener, uint64_t association) {
+    reception_on_association_ended(&rig->journal, rig->owed, listener, association);
+}
+
+int rig_commit(rig_t *rig) {
+    reception_end_abandoned(&rig->journal, rig->owed);
+    int status = journal_commit(&rig->journal);
+    if (status == 0)
+        owed_tell(rig->owed, rig->listener, rig->progress, 0);
+    else
+        owed_drop(rig->owed);
+    return status;
+}
+
+const char *rig_said(rig_t *rig) {
+    static char said[8192];
+    fflush(rig->said_file);
+    snprintf(said, sizeof said, "%s", rig->said);
+    fclose(rig->said_file);
+    free(rig->said);
+    rig->said_file = open_memstream(&rig->said, &rig->said_size);
+    return said;
+}
+
+static void describe(const Ring__Acknowledged *a, char *out, size_t size) {
+    FILE *file = fmemopen(out, size, "w");
+    if (a->listener != 1)
+        fprintf(file, "@%llu ", (unsigned long long)a->listener);
+    fputs("objects", file);
+    for (size_t i = 0; i < a->n_objects; i++)
+        fprintf(file, " %llu:%04X", (unsigned long long)a->objects[i]->object, a->objects[i]->status);
+    fputs(" ends", file);
+    for (size_t i = 0; i < a->n_associations; i++)
+        fprintf(file, " %llu", (unsigned long long)a->associations[i]);
+    fclose(file);
+}
+
+const char *rig_acknowledged(rig_t *rig) {
+    static char text[4096];
+    text[0] = 0;
+    if (!(zsock_events(rig->acknowledgements) & ZMQ_POLLIN))
+        return text;
+    zframe_t *frame = zframe_recv(rig->acknowledgements);
+    Ring__Envelope *envelope = ring_unpack(zframe_data(frame), zframe_size(frame));
+    cr_assert_not_null(envelope);
+    cr_assert_eq(envelope->body_case, RING__ENVELOPE__BODY_ACKNOWLEDGED);
+    describe(envelope->acknowledged, text, sizeof text);
+    ring__envelope__free_unpacked(envelope, NULL);
+    zframe_destroy(&frame);
+    return text;
+}
+
+const char *rig_query(rig_t *rig, const char *sql) {
+    static char text[4096];
+    sqlite3_stmt *statement;
+    cr_assert_eq(sqlite3_prepare_v2(rig->journal.db, sql, -1, &statement, NULL), SQLITE_OK, "%s: %s", sql,
+                 sqlite3_errmsg(rig->journal.db));
+    text[0] = 0;
+    if (sqlite3_step(statement) == SQLITE_ROW)
+        snprintf(text, sizeof text, "%s",
+                 sqlite3_column_text(statement, 0) ? (const char *)sqlite3_column_text(statement, 0) : "NULL");
+    sqlite3_finalize(statement);
+    return text;
+}
+
+void rig_expect_said(rig_t *rig, const char *wanted) {
+    cr_assert_eq(rig_commit(rig), 0);
+    cr_expect_str_eq(rig_said(rig), wanted);
+}
+
+void rig_expect_acknowledged(rig_t *rig, const char *wanted) {
+    cr_expect_str_eq(rig_acknowledged(rig), wanted);
+}
+
+void rig_expect_states(rig_t *rig, const char *wanted) {
+    cr_expect_str_eq(
+        rig_query(rig, "SELECT group_concat(state, ' ') FROM (SELECT state FROM reception ORDER BY id)"), wanted);
+}
