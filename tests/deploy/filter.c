@@ -211,8 +211,8 @@ static void add_realtime(filter_t *self) {
     scmp_filter_ctx context = begin(SCMP_ACT_ALLOW);
     for (int policy = 0; policy < SCHED_IDLE; policy++)
         if (policy != SCHED_OTHER && policy != SCHED_BATCH)
-            REFUSE_IF(context, sched_setscheduler, SCMP_A1(SCMP_CMP_EQ, (unsigned)policy));
-    REFUSE_IF(context, sched_setscheduler, SCMP_A1(SCMP_CMP_GT, SCHED_IDLE));
+            REFUSE_IF(context, sched_setscheduler, SCMP_A1(SCMP_CMP_EQ, (unsigned)policy, 0));
+    REFUSE_IF(context, sched_setscheduler, SCMP_A1(SCMP_CMP_GT, SCHED_IDLE, 0));
     end(self, &context);
 }
 
@@ -252,7 +252,7 @@ static void add_namespaces(filter_t *self) {
 
 static void add_personality(filter_t *self) {
     scmp_filter_ctx context = begin(SCMP_ACT_ALLOW);
-    REFUSE_IF(context, personality, SCMP_A0(SCMP_CMP_NE, PER_LINUX));
+    REFUSE_IF(context, personality, SCMP_A0(SCMP_CMP_NE, PER_LINUX, 0));
     end(self, &context);
 }
 
@@ -272,7 +272,7 @@ static void add_families(filter_t *self) {
     scmp_filter_ctx context = begin(SCMP_ACT_ALLOW);
     for (int family = 0; family < AF_MAX; family++)
         if (!allowed[family])
-            refuse(context, EAFNOSUPPORT, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (unsigned)family), NOTHING);
+            refuse(context, EAFNOSUPPORT, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (unsigned)family, 0), NOTHING);
     end(self, &context);
     free(names);
 }

@@ -246,7 +246,7 @@ Test(kill_loop, loses_nothing_that_was_acknowledged, .timeout = 100000) {
     cr_expect_eq(totals.strangers, 0);
     cr_expect_eq(totals.unregistered, 0);
     cr_expect_eq(totals.others, 0);
-    cr_expect_eq(receiver_files(&loop.receiver), totals.objects);
+    cr_expect_eq((int)receiver_files(&loop.receiver), totals.objects);
     cr_expect(ring_of_ours_stop(&loop.ring));
     cr_expect(no_temporary_files(&loop.receiver), "a partial file is left");
     atomic_store(&loop.done, true);

@@ -33,7 +33,7 @@ static void record_reception(receiver_t *receiver, const char *fsync, const char
         cr_assert(delivery_run(&d, PATIENCE_MS));
         objects += d.count;
     }
-    cr_assert_eq(receiver_files(receiver), objects);
+    cr_assert_eq((int)receiver_files(receiver), objects);
     cr_assert_eq(receiver_stop(receiver), 0);
     free(library);
     free(record);

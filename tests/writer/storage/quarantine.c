@@ -132,7 +132,7 @@ Test(quarantine, keeps_an_object_without_a_required_tag_as_a_file_and_says_why) 
     expect_text(why, "status", "C000");
     expect_text(why, "offending_element", "(0010,0020)");
     expect_text(why, "error_comment", "PatientID (0010,0020) is missing");
-    cr_expect_eq(json_integer_value(json_object_get(why, "bytes")), size);
+    cr_expect_eq((size_t)json_integer_value(json_object_get(why, "bytes")), size);
     cr_expect_eq(files_below(root), 2);
     json_decref(why);
     free(content);
