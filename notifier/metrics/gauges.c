@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/metrics.h"
+#include "notifier/journal/rows.h"
 
 static int64_t size_of(const char *path) {
     struct stat s;
@@ -22,17 +23,19 @@ static void count_states(journal_t *journal) {
     metric_forget(METRIC_JOURNAL_RECEPTIONS);
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         metric_set(METRIC_JOURNAL_RECEPTIONS, always[i], 0);
-    sqlite3_stmt *row = journal_query(journal, SQL_STATUS_STATES, VALUES(NUMBER(RECEPTION_STATES_MAX)));
-    while (journal_row(journal, row))
-        metric_set(METRIC_JOURNAL_RECEPTIONS, (const char *)sqlite3_column_text(row, 0),
-                   sqlite3_column_int64(row, 1));
+    sqlite3_stmt *rows = journal_query(journal, SQL_STATUS_STATES, VALUES(NUMBER(RECEPTION_STATES_MAX)));
+    for (Ring__StateCount *count; (count = rows_next_message(journal, rows, &ring__state_count__descriptor));) {
+        metric_set(METRIC_JOURNAL_RECEPTIONS, count->state, (int64_t)count->receptions);
+        ring__state_count__free_unpacked(count, NULL);
+    }
 }
 
 static void measure_oldest(journal_t *journal) {
+    reception_row_t due = {0};
     int64_t ended_at = 0;
-    sqlite3_stmt *row = journal_query(journal, SQL_STATUS_OLDEST_DUE, NULL, 0);
-    while (journal_row(journal, row))
-        ended_at = sqlite3_column_int64(row, 1);
+    sqlite3_stmt *rows = journal_query(journal, SQL_STATUS_OLDEST_DUE, NULL, 0);
+    while (rows_next_reception(journal, rows, &due))
+        ended_at = due.ended_at;
     int64_t waits_ms = ended_at ? journal_now() - ended_at : 0;
     metric_set(METRIC_OLDEST_UNREGISTERED, NULL, waits_ms > 0 ? waits_ms * 1000 : 0);
 }
