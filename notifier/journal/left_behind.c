@@ -113,10 +113,10 @@ static bool open_locked(left_behind_t *left) {
 
 /* The folder of one host. */
 static left_behind_t *look_at(const char *place, const char *host, const char *own) {
-    left_behind_t *left = calloc(1, sizeof *left);
-    if (!left || !(left->host = strdup(host)) || asprintf(&left->folder, "%s/%s", place, host) < 0 ||
-        asprintf(&left->path, "%s/" JOURNAL_FILE_NAME, left->folder) < 0)
-        abort();
+    left_behind_t *left = must(calloc(1, sizeof *left));
+    left->host = copy_text(host);
+    left->folder = format_text("%s/%s", place, host);
+    left->path = format_text("%s/" JOURNAL_FILE_NAME, left->folder);
     if (!is_worth_a_look(left, own) || !open_locked(left))
         left_behind_release(&left, false);
     return left;

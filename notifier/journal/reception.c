@@ -61,10 +61,8 @@ static void remember_joined(journal_t *journal, const Ring__Stored *stored, int6
         journal->joined_count++;
     }
     journal->joined_next = (journal->joined_next + 1) % JOINED_MAX;
-    *joined = (joined_t){stored->object->listener, stored->object->association, strdup(stored->calling_ae),
-                         strdup(stored->series->series_instance_uid), reception};
-    if (!joined->calling_ae || !joined->series_uid)
-        abort();
+    *joined = (joined_t){stored->object->listener, stored->object->association, copy_text(stored->calling_ae),
+                         copy_text(stored->series->series_instance_uid), reception};
 }
 
 /* The open reception of the series, begun if there is none, with the event's association among its senders unless

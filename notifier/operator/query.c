@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/clock.h"
 #include "common/limits.h"
@@ -78,20 +77,11 @@ void query_settle(query_t *query, bool committed) {
 
 /* --- status -------------------------------------------------------------------------------------------- */
 
-static uint64_t size_of(const char *path) {
-    struct stat s;
-    return stat(path, &s) == 0 ? (uint64_t)s.st_size : 0;
-}
-
-static void measure_file(const journal_t *journal, Ring__JournalStatus *status) {
-    status->path = copy_text(sqlite3_db_filename(journal->db, "main"));
-    status->bytes = size_of(status->path) + size_of(sqlite3_filename_wal(sqlite3_db_filename(journal->db, "main")));
-    status->schema = (uint32_t)JOURNAL_MIGRATIONS_COUNT;
-}
-
 static Ring__JournalStatus *journal_status(journal_t *journal) {
     Ring__JournalStatus *status = NEW(Ring__JournalStatus, journal_status);
-    measure_file(journal, status);
+    status->path = copy_text(sqlite3_db_filename(journal->db, "main"));
+    status->bytes = (uint64_t)journal_size(journal);
+    status->schema = (uint32_t)JOURNAL_MIGRATIONS_COUNT;
     status->states = must(calloc(RECEPTION_STATES_MAX + 1, sizeof *status->states));
     reception_row_t due = {0};
     sqlite3_stmt *rows = journal_query(journal, SQL_STATUS_STATES, VALUES(NUMBER(RECEPTION_STATES_MAX)));
