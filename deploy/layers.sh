@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The layers of the house, from the lowest to the highest: a file includes only its own folder and those before it, of
 # its own process, proto/ and common/. And no two files need one another, neither by what they include nor by what they
-# call (as the objects in build/obj say). Ends non-zero, and names what is wrong.
+# call (as the objects in build/obj say). And the journal's rows are decoded in one place. Ends non-zero, and names what
+# is wrong.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -58,7 +59,12 @@ circles() { # what ties them
     said=$(awk '$1 != $2' | sort -u | tsort 2>&1 >/dev/null) || sed -n "s/^tsort: \([a-z].*\/.*\)/layers: in a circle by $1: \1/p" <<<"$said"
 }
 
-wrong=$(upward; includes | circles includes; calls | circles calls)
+columns() { # journal.c reads pragmas
+    sources | grep -vE '^notifier/journal/(rows|journal)\.c$' | xargs grep -l sqlite3_column_ |
+        sed "s/$/ decodes rows, which notifier\/journal\/rows.c is for/; s/^/layers: /"
+}
+
+wrong=$(columns; upward; includes | circles includes; calls | circles calls)
 [ -z "$wrong" ] || {
     echo "$wrong"
     exit 1

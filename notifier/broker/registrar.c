@@ -10,6 +10,7 @@
 #include "common/metrics.h"
 #include "common/telemetry/span.h"
 #include "notifier/broker/broker.h"
+#include "notifier/journal/rows.h"
 
 /* A registration that the broker would not take is tried again after this, doubled each time. */
 #define RETRY_FIRST_MS   1000
@@ -92,9 +93,9 @@ static under_way_t *find_under_way(registrar_t *registrar, int64_t reception) {
  * instance win. */
 static void merge_older(registrar_t *registrar, int64_t reception) {
     journal_t *journal = registrar->journal;
-    sqlite3_stmt *row = journal_query(journal, SQL_DUE_FIND_OLDER, VALUES(NUMBER(reception)));
-    while (journal_row(journal, row)) {
-        int64_t older = sqlite3_column_int64(row, 0);
+    int64_t older;
+    sqlite3_stmt *rows = journal_query(journal, SQL_DUE_FIND_OLDER, VALUES(NUMBER(reception)));
+    while (rows_next_number(journal, rows, &older)) {
         under_way_t *item = find_under_way(registrar, older);
         if (item && item->place != AT_STORAGE && item->place != HELD)
             continue;
@@ -105,30 +106,29 @@ static void merge_older(registrar_t *registrar, int64_t reception) {
 
 /* Such a row can't be made a task, ever. It must neither be tried for ever nor keep others waiting. */
 static void refuse_unreadable(registrar_t *registrar, registration_t **registration_p) {
-    static const char why[] = "its tags can't be read back from the journal";
-    log_error(NULL, "a series can't be registered: %s (reception %lld)", why,
+    log_error(NULL, "a series can't be registered: %s (reception %lld)", ROWS_UNREADABLE,
               (long long)(*registration_p)->reception);
     journal_run(registrar->journal, SQL_DUE_REFUSED,
-                VALUES(NUMBER((*registration_p)->reception), NUMBER(journal_now()), TEXT(why)));
+                VALUES(NUMBER((*registration_p)->reception), NUMBER(journal_now()), TEXT(ROWS_UNREADABLE)));
     registration_destroy(registration_p);
 }
 
 /* Reads the row; NULL where the transaction broke or the tags can't be read. */
 static registration_t *read_due(registrar_t *registrar, int64_t reception) {
     registration_t *registration = NULL;
-    sqlite3_stmt *row = journal_query(registrar->journal, SQL_DUE_READ, VALUES(NUMBER(reception)));
-    while (journal_row(registrar->journal, row)) {
+    reception_row_t row = {0};
+    sqlite3_stmt *rows = journal_query(registrar->journal, SQL_RECEPTION_READ, VALUES(NUMBER(reception)));
+    while (rows_next_reception(registrar->journal, rows, &row)) {
         registration_destroy(&registration);
         registration = must(calloc(1, sizeof *registration));
         registration->reception = reception;
-        registration->series =
-            ring__series__unpack(NULL, (size_t)sqlite3_column_bytes(row, 0), sqlite3_column_blob(row, 0));
-        registration->began_at = sqlite3_column_int64(row, 1);
-        registration->attempts = sqlite3_column_int64(row, 2);
-        registration->calling_ae = copy_text((const char *)sqlite3_column_text(row, 3));
-        registration->number = sqlite3_column_int64(row, 4);
-        if (sqlite3_column_type(row, 5) != SQLITE_NULL)
-            (void)traceparent_read(&registration->parent, (const char *)sqlite3_column_text(row, 5));
+        registration->series = rows_series(&row);
+        registration->began_at = row.began_at;
+        registration->attempts = row.attempts;
+        registration->calling_ae = copy_text(row.calling_ae);
+        registration->number = row.number;
+        if (row.traceparent)
+            (void)traceparent_read(&registration->parent, row.traceparent);
     }
     if (registration && !registration->series)
         refuse_unreadable(registrar, &registration);

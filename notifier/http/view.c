@@ -9,6 +9,7 @@
 #include "common/limits.h"
 #include "common/memory.h"
 #include "common/version.h"
+#include "notifier/journal/rows.h"
 #include "notifier/operator/query.h"
 #include "proto/message_json.h"
 
@@ -60,35 +61,37 @@ static void set_text(json_t *object, const char *key, const char *text) {
     json_object_set_new(object, key, message_json_text(text, MESSAGE_JSON_PLAIN));
 }
 
-/* Who it is of, from what the journal keeps for the registration (column 17 of RECEPTION_PAGE). */
-static void add_patient(json_t *json, sqlite3_stmt *row) {
-    const void *bytes = sqlite3_column_blob(row, 17);
-    Ring__Series *series = bytes ? ring__series__unpack(NULL, (size_t)sqlite3_column_bytes(row, 17), bytes) : NULL;
-    if (!series)
-        return;
-    set_text(json, "patient_name", series->patient_name);
-    set_text(json, "patient_id", series->patient_id);
-    ring__series__free_unpacked(series, NULL);
+/* Who it is of, from what the journal keeps for the registration. */
+static void add_patient(json_t *json, journal_t *journal, int64_t reception) {
+    reception_row_t row = {0};
+    sqlite3_stmt *rows = journal_query(journal, SQL_RECEPTION_READ, VALUES(NUMBER(reception)));
+    while (rows_next_reception(journal, rows, &row)) {
+        Ring__Series *series = rows_series(&row);
+        if (series) {
+            set_text(json, "patient_name", series->patient_name);
+            set_text(json, "patient_id", series->patient_id);
+        }
+        ring__series__free_unpacked(series, NULL);
+    }
 }
 
-/* `text`: NULL, the latest. */
-static json_t *series_json(const view_t *view, sql_t sql, const char *text, size_t most) {
+/* `text`: "", the latest. */
+static json_t *series_json(const view_t *view, sql_t sql, const char *text, uint32_t most) {
     journal_t *journal = view->sources.journal;
-    bool phi = view->sources.settings->http_show_phi;
+    Ring__SeriesQuery wish = RING__SERIES_QUERY__INIT;
+    wish.series_instance_uid = (char *)text;
+    wish.most = most;
+    wish.with_folder = view->sources.settings->http_show_phi;
     json_t *list = json_array();
-    int64_t before = journal_number(journal, SQL_RECEPTION_LAST, NULL, 0, 0) + 1;
-    int64_t lowest =
-        sql == SQL_PAGE_OF_SERIES || before <= SERIES_PAGE_SEARCHED_ROWS ? 0 : before - SERIES_PAGE_SEARCHED_ROWS;
-    sqlite3_stmt *row = journal_query(journal, sql,
-                                      VALUES(NUMBER(before), NUMBER(lowest), TEXT(""), NUMBER(0), NUMBER(most),
-                                             NUMBER(phi), NUMBER(clock_ms()), TEXT(text ? text : "")));
-    while (journal_row(journal, row)) {
-        Ring__Reception *reception = query_reception(row, view->sources.health->storage);
-        json_t *json = message_json(&reception->base, MESSAGE_JSON_PLAIN);
-        if (phi)
-            add_patient(json, row);
+    int64_t lowest;
+    sqlite3_stmt *rows = query_page(journal, sql, &wish, &lowest);
+    for (Ring__Reception *r; (r = rows_next_message(journal, rows, &ring__reception__descriptor));) {
+        query_say_silence(r, view->sources.health->storage);
+        json_t *json = message_json(&r->base, MESSAGE_JSON_PLAIN);
+        if (wish.with_folder)
+            add_patient(json, journal, r->number);
         json_array_append_new(list, json);
-        ring__reception__free_unpacked(reception, NULL);
+        ring__reception__free_unpacked(r, NULL);
     }
     (void)!journal_commit(journal); /* of nothing; a failure was logged */
     return list;
@@ -147,6 +150,6 @@ char *view_now(view_t *view, int64_t now_ms) {
     set_text(json, "broker_kind", BROKERS[broker_scheme_of(sources->settings->broker_address)].name);
     json_object_set_new(json, "phi", json_boolean(sources->settings->http_show_phi));
     json_object_set_new(json, "listener", listener_json(view));
-    json_object_set_new(json, "series", series_json(view, SQL_PAGE_IN_RANGE, NULL, VIEW_RECEPTIONS));
+    json_object_set_new(json, "series", series_json(view, SQL_PAGE_IN_RANGE, "", VIEW_RECEPTIONS));
     return dumped(json);
 }

@@ -7,22 +7,10 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
-#include "notifier/cube/registration.h"
-
-/* Why a row can't be registered, NULL: it can. Free it. */
-static char *why_not(const left_row_t *row) {
-    Ring__Series *series = row->series ? ring__series__unpack(NULL, row->series_size, row->series) : NULL;
-    char *why = series
-                    ? registration_problem(series)
-                    : strdup(row->series ? "its tags can't be read back from the journal" : "nothing was stored");
-    if (!series && !why)
-        abort();
-    ring__series__free_unpacked(series, NULL);
-    return why;
-}
+#include "notifier/journal/reception.h"
 
 /* The associations that sent to an open reception are gone with their listener; clients still wait for its end. */
-static void say_the_end(owed_t *owed, const left_row_t *row, const char *why) {
+static void say_the_end(owed_t *owed, const reception_row_t *row, const char *why) {
     char *text;
     if (why && row->files > 0 && asprintf(&text, "this series can't be registered: %s", why) >= 0) {
         owed_error(owed, row->calling_ae, row->series_uid, text);
@@ -33,15 +21,15 @@ static void say_the_end(owed_t *owed, const left_row_t *row, const char *why) {
 }
 
 /* Takes over one row, unless an attempt before this one, that did not come to its end, has. */
-static bool adopt_row(journal_t *journal, owed_t *owed, const left_row_t *row) {
+static bool adopt_row(journal_t *journal, owed_t *owed, const char *host, const reception_row_t *row) {
     int64_t ended_at = row->ended_at ? row->ended_at : journal_now();
-    char *why = why_not(row);
+    char *why = reception_problem(row);
     int added =
         journal_run(journal, SQL_ADOPT,
                     VALUES(TEXT(row->calling_ae), TEXT(row->series_uid), TEXT(row->folder),
                            BYTES(row->series, row->series_size), NUMBER(row->files), NUMBER(row->elsewhere),
                            NUMBER(row->errors), NUMBER(row->began_at), NUMBER(ended_at), NUMBER(row->attempts),
-                           TEXT(row->adopted_from), NUMBER(row->adopted_id), TEXT(why)));
+                           TEXT(row->adopted_from ? row->adopted_from : host), NUMBER(row->number), TEXT(why)));
     if (added == 1 && row->receiving)
         say_the_end(owed, row, why);
     free(why);
@@ -52,9 +40,9 @@ static bool adopt_row(journal_t *journal, owed_t *owed, const left_row_t *row) {
 static int copy(journal_t *journal, owed_t *owed, const left_behind_t *left) {
     int count = 0;
     size_t rows_count;
-    const left_row_t *rows = left_behind_rows(left, &rows_count);
+    const reception_row_t *rows = left_behind_rows(left, &rows_count);
     for (size_t i = 0; i < rows_count; i++)
-        count += adopt_row(journal, owed, &rows[i]);
+        count += adopt_row(journal, owed, left_behind_host(left), &rows[i]);
     if (journal_commit(journal) == 0)
         return count;
     owed_drop(owed);

@@ -170,9 +170,7 @@ static bool open_and_prepare(journal_t *journal, bool network, bool fsync) {
 }
 
 bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use) {
-    *journal = (journal_t){.path = strdup(path)};
-    if (!journal->path)
-        abort();
+    *journal = (journal_t){.path = copy_text(path)};
     /* Without waiting: most often its owner lives. */
     *in_use = sqlite3_open_v2(path, &journal->db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
               sqlite3_exec(journal->db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT", NULL, NULL,
@@ -205,6 +203,16 @@ int journal_open(journal_t *journal, const settings_t *settings) {
     else
         log_error(NULL, "the journal %s can't be used", journal->path);
     return opened ? 0 : EX_IOERR;
+}
+
+static int64_t size_of(const char *path) {
+    struct stat s;
+    return stat(path, &s) == 0 ? s.st_size : 0;
+}
+
+int64_t journal_size(const journal_t *journal) {
+    const char *path = sqlite3_db_filename(journal->db, "main");
+    return size_of(path) + size_of(sqlite3_filename_wal(path));
 }
 
 bool journal_is_there(const journal_t *journal) {

@@ -49,6 +49,8 @@ bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use
     __attribute__((warn_unused_result));
 void journal_close(journal_t *journal);
 
+/* Bytes of the file and of its log. */
+int64_t journal_size(const journal_t *journal);
 /* Whether the file still has its name. What is written to one that was removed is lost with this process. */
 bool journal_is_there(const journal_t *journal);
 

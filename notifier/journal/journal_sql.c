@@ -48,14 +48,20 @@ const char *const JOURNAL_MIGRATIONS[] = {
 
 const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;
 
-/* A page of receptions, newest first: below number ?1, from ?2 on, of the AE title ?3 (empty: any), that began,
- * ended or were settled at ?4 or later, ?5 rows at most; ?6: with the folder; ?7: clock_ms. */
+/* What reception_row_t (rows.h) holds. */
+#define RECEPTION_COLUMNS                                                                                          \
+    "id, coalesce(adopted_id, id), adopted_from, calling_ae, series_uid, state = 'receiving',"                     \
+    " quiet_at IS NOT NULL, folder, files, elsewhere, errors, began_at, ended_at, attempts, traceparent, series"
+
+/* A page of receptions, as Ring__Reception has their fields, newest first: below number ?1, from ?2 on, of the AE
+ * title ?3 (empty: any), that began, ended or were settled at ?4 or later, ?5 rows at most; ?6: with the folder;
+ * ?7: clock_ms. */
 #define RECEPTION_PAGE(AND_WHERE)                                                                                  \
     "SELECT id, series_uid, calling_ae, state, files, errors, began_at, ended_at, settled_at,"                     \
     " (SELECT count(*) FROM sending WHERE reception = page.id),"                                                   \
     " state = 'due' AND EXISTS (SELECT 1 FROM reception WHERE state = 'receiving'"                                 \
     "  AND calling_ae = page.calling_ae AND series_uid = page.series_uid),"                                        \
-    " attempts, max(0, retry_ms - ?7), task_id, ndicom, why, iif(?6, folder, NULL), iif(?6, series, NULL)"         \
+    " attempts, max(0, retry_ms - ?7), task_id, ndicom, why, iif(?6, folder, NULL)"                                \
     " FROM reception AS page"                                                                                      \
     " WHERE id < ?1 AND id >= ?2 AND (?3 = '' OR calling_ae = ?3)"                                                 \
     " AND max(began_at, ifnull(ended_at, 0), ifnull(settled_at, 0)) >= ?4" AND_WHERE " ORDER BY id DESC LIMIT ?5"
@@ -72,8 +78,9 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
 
+    /* Ring__ObjectAck. */
     [SQL_EVENT_FIND] =
-        "SELECT status, offending_element, error_comment FROM event WHERE listener = ?1 AND object = ?2",
+        "SELECT object, status, offending_element, error_comment FROM event WHERE listener = ?1 AND object = ?2",
     [SQL_EVENT_ADD] =
         "INSERT INTO event (listener, object, reception, status, offending_element, error_comment, seen_at)"
         " VALUES (?1, ?2, nullif(?3, 0), ?4, ?5, ?6, ?7)",
@@ -90,7 +97,7 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_SENDING_END] = "DELETE FROM sending WHERE listener = ?1 AND association = ?2 RETURNING reception",
     [SQL_SENDING_END_OTHERS] = "DELETE FROM sending WHERE listener <> ?1 RETURNING reception",
 
-    [SQL_RECEPTION_FIND_OPEN] = "SELECT id, folder, quiet_at FROM reception"
+    [SQL_RECEPTION_FIND_OPEN] = "SELECT " RECEPTION_COLUMNS " FROM reception"
                                 " WHERE calling_ae = ?1 AND series_uid = ?2 AND state = 'receiving'",
     [SQL_RECEPTION_BEGIN] = "INSERT INTO reception (calling_ae, series_uid, began_at, traceparent)"
                             " VALUES (?1, ?2, ?3, nullif(?4, ''))",
@@ -106,8 +113,7 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     /* Times lie in the future where the clock was set back; nobody should wait for that. */
     [SQL_RECEPTION_FIND_QUIET] = "SELECT id FROM reception WHERE state = 'receiving' AND quiet_at IS NOT NULL"
                                  " AND (quiet_at <= ?1 - ?2 OR quiet_at > ?1) LIMIT 1",
-    [SQL_RECEPTION_READ] = "SELECT calling_ae, series_uid, series, files, elsewhere, errors FROM reception"
-                           " WHERE id = ?1 AND state = 'receiving'",
+    [SQL_RECEPTION_READ] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE id = ?1",
     [SQL_RECEPTION_SETTLE] = "UPDATE reception SET state = iif(?2 IS NULL, 'due', 'refused'), why = ?2,"
                              " ended_at = ?3, settled_at = iif(?2 IS NULL, NULL, ?3) WHERE id = ?1",
     [SQL_FILE_ADD] = "INSERT OR IGNORE INTO file (reception, folder, name) VALUES (?1, ?2, ?3)",
@@ -121,8 +127,6 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_DUE_FIND_OLDER] = "SELECT older.id FROM reception AS older JOIN reception AS newer"
                            " USING (calling_ae, series_uid, folder)"
                            " WHERE newer.id = ?1 AND older.id < ?1 AND older.state = 'due' ORDER BY older.id DESC",
-    [SQL_DUE_READ] = "SELECT series, began_at, attempts, calling_ae, coalesce(adopted_id, id), traceparent"
-                     " FROM reception WHERE id = ?1",
     [SQL_DUE_MERGE] =
         "UPDATE reception SET state = 'merged', settled_at = ?3, why = 'merged into ' || ?2 WHERE id = ?1",
     [SQL_DUE_TAKE_SERIES] =
@@ -133,8 +137,9 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_DUE_REJECTED] = "UPDATE reception SET attempts = ?2, retry_ms = ?3, why = ?4 WHERE id = ?1",
     [SQL_DUE_FORGET_RETRIES] = "UPDATE reception SET retry_ms = 0 WHERE state = 'due'",
 
+    /* Ring__StateCount. */
     [SQL_STATUS_STATES] = "SELECT state, count(*) FROM reception GROUP BY state LIMIT ?1",
-    [SQL_STATUS_OLDEST_DUE] = "SELECT series_uid, ended_at FROM reception WHERE state = 'due' ORDER BY id LIMIT 1",
+    [SQL_STATUS_OLDEST_DUE] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE state = 'due' ORDER BY id LIMIT 1",
     [SQL_RECEPTION_LAST] = "SELECT max(id) FROM reception",
     [SQL_PAGE_IN_RANGE] = RECEPTION_PAGE(" AND ?8 = ''"),
     [SQL_PAGE_OF_SERIES] = RECEPTION_PAGE(" AND series_uid = ?8"),
@@ -142,10 +147,9 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
                                          " OR task_id = ?8 OR CAST(id AS TEXT) = ?8)"),
     [SQL_RESEND_FIND] = "SELECT max(id) FROM reception WHERE series_uid = ?1 AND (?2 = '' OR calling_ae = ?2)"
                         " AND folder IS NOT NULL AND state <> 'merged' GROUP BY calling_ae, folder LIMIT ?3",
-    [SQL_RESEND_READ] = "SELECT calling_ae, series_uid, folder, series, files FROM reception WHERE id = ?1",
-    [SQL_REGISTER_FIND] =
-        "SELECT ifnull(max(state IN ('receiving', 'due')), 0), ifnull(max(state = 'registered'), 0)"
-        " FROM reception WHERE series_uid = ?1 AND (folder = ?2 OR folder IS NULL)",
+    /* 2: under way, 1: registered, 0: neither. */
+    [SQL_REGISTER_FIND] = "SELECT ifnull(max(iif(state = 'registered', 1, 2 * (state IN ('receiving', 'due')))), 0)"
+                          " FROM reception WHERE series_uid = ?1 AND (folder = ?2 OR folder IS NULL)",
     [SQL_REGISTER_ADD] = "INSERT INTO reception (calling_ae, series_uid, state, folder, series, files, began_at,"
                          " ended_at) VALUES (?1, ?2, 'due', ?3, ?4, ?5, ?6, ?6)",
 
@@ -159,9 +163,7 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_LISTENER_EXPIRE] = "DELETE FROM listener WHERE closed_at < ?1",
     [SQL_RECEPTION_EXPIRE] = "DELETE FROM reception WHERE settled_at < ?1",
 
-    [SQL_LEFT_READ] = "SELECT calling_ae, series_uid, state, folder, series, files, elsewhere, errors, began_at,"
-                      " ended_at, attempts, coalesce(adopted_from, ?1), coalesce(adopted_id, id) FROM reception"
-                      " WHERE state IN ('receiving', 'due') ORDER BY id",
+    [SQL_LEFT_READ] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE state IN ('receiving', 'due') ORDER BY id",
     [SQL_LEFT_FORGET] = "DELETE FROM reception WHERE state IN ('receiving', 'due')",
     [SQL_ADOPT] =
         "INSERT OR IGNORE INTO reception (calling_ae, series_uid, state, folder, series, files, elsewhere, errors,"

@@ -37,7 +37,6 @@ typedef enum sql {
     SQL_DUE_FIND,
     SQL_DUE_STILL,
     SQL_DUE_FIND_OLDER,
-    SQL_DUE_READ,
     SQL_DUE_MERGE,
     SQL_DUE_TAKE_SERIES,
     SQL_DUE_REGISTERED,
@@ -52,7 +51,6 @@ typedef enum sql {
     SQL_PAGE_OF_SERIES,
     SQL_PAGE_MATCHING,
     SQL_RESEND_FIND,
-    SQL_RESEND_READ,
     SQL_REGISTER_FIND,
     SQL_REGISTER_ADD,
     /* for those who ask whether it takes anything */

@@ -11,63 +11,25 @@
 
 #include "common/log.h"
 #include "common/memory.h"
-#include "notifier/journal/journal.h"
 #include "notifier/journal/journal_file.h"
 
 struct left_behind {
     char *host; /* the name of its folder */
     char *folder, *path;
     journal_t journal; /* ours as long as its lock is */
-    left_row_t *rows;
+    reception_row_t *rows;
     size_t rows_count;
 };
 
-/* --- rows ------------------------------------------------------------------------------------------------ */
-
-static char *text_in(sqlite3_stmt *row, int column) {
-    const char *text = (const char *)sqlite3_column_text(row, column);
-    char *copy = text ? strdup(text) : NULL;
-    if (text && !copy)
-        abort();
-    return copy;
-}
-
-static void *bytes_in(sqlite3_stmt *row, int column, size_t *size) {
-    const void *bytes = sqlite3_column_blob(row, column);
-    *size = (size_t)sqlite3_column_bytes(row, column);
-    void *copy = bytes ? malloc(*size) : NULL;
-    if (bytes && !copy)
-        abort();
-    return bytes ? memcpy(copy, bytes, *size) : NULL;
-}
-
-static void add_row(left_behind_t *left, sqlite3_stmt *row) {
-    left->rows = reallocarray(left->rows, left->rows_count + 1, sizeof *left->rows);
-    if (!left->rows)
-        abort();
-    left_row_t *added = &left->rows[left->rows_count++];
-    *added = (left_row_t){
-        .calling_ae = text_in(row, 0),
-        .series_uid = text_in(row, 1),
-        .receiving = strcmp((const char *)sqlite3_column_text(row, 2), "receiving") == 0,
-        .folder = text_in(row, 3),
-        .files = sqlite3_column_int64(row, 5),
-        .elsewhere = sqlite3_column_int64(row, 6),
-        .errors = sqlite3_column_int64(row, 7),
-        .began_at = sqlite3_column_int64(row, 8),
-        .ended_at = sqlite3_column_int64(row, 9),
-        .attempts = sqlite3_column_int64(row, 10),
-        .adopted_from = text_in(row, 11),
-        .adopted_id = sqlite3_column_int64(row, 12),
-    };
-    added->series = bytes_in(row, 4, &added->series_size);
-}
-
 /* Half of it would look like all of it: false. */
 static bool read_rows(left_behind_t *left) {
-    sqlite3_stmt *row = journal_query(&left->journal, SQL_LEFT_READ, VALUES(TEXT(left->host)));
-    while (journal_row(&left->journal, row))
-        add_row(left, row);
+    reception_row_t row = {0};
+    sqlite3_stmt *rows = journal_query(&left->journal, SQL_LEFT_READ, NULL, 0);
+    while (rows_next_reception(&left->journal, rows, &row)) {
+        left->rows = grown(left->rows, left->rows_count, sizeof *left->rows);
+        left->rows[left->rows_count++] = row;
+        row = (reception_row_t){0}; /* it is ours */
+    }
     return !left->journal.broken;
 }
 
@@ -75,7 +37,7 @@ const char *left_behind_host(const left_behind_t *left) {
     return left->host;
 }
 
-const left_row_t *left_behind_rows(const left_behind_t *left, size_t *count) {
+const reception_row_t *left_behind_rows(const left_behind_t *left, size_t *count) {
     *count = left->rows_count;
     return left->rows;
 }
@@ -108,13 +70,8 @@ void left_behind_release(left_behind_t **self_p, bool taken_over) {
             remove_files(left);
     }
     journal_close(&left->journal);
-    for (size_t i = 0; i < left->rows_count; i++) {
-        free(left->rows[i].calling_ae);
-        free(left->rows[i].series_uid);
-        free(left->rows[i].folder);
-        free(left->rows[i].adopted_from);
-        free(left->rows[i].series);
-    }
+    for (size_t i = 0; i < left->rows_count; i++)
+        rows_forget(&left->rows[i]);
     free(left->rows);
     free(left->host);
     free(left->folder);
@@ -156,10 +113,10 @@ static bool open_locked(left_behind_t *left) {
 
 /* The folder of one host. */
 static left_behind_t *look_at(const char *place, const char *host, const char *own) {
-    left_behind_t *left = calloc(1, sizeof *left);
-    if (!left || !(left->host = strdup(host)) || asprintf(&left->folder, "%s/%s", place, host) < 0 ||
-        asprintf(&left->path, "%s/" JOURNAL_FILE_NAME, left->folder) < 0)
-        abort();
+    left_behind_t *left = must(calloc(1, sizeof *left));
+    left->host = copy_text(host);
+    left->folder = format_text("%s/%s", place, host);
+    left->path = format_text("%s/" JOURNAL_FILE_NAME, left->folder);
     if (!is_worth_a_look(left, own) || !open_locked(left))
         left_behind_release(&left, false);
     return left;

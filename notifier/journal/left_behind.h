@@ -3,18 +3,7 @@
 #ifndef NOTIFIER_JOURNAL_LEFT_BEHIND_H
 #define NOTIFIER_JOURNAL_LEFT_BEHIND_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-/* A reception that is not registered. Texts and bytes are owned. */
-typedef struct left_row {
-    char *calling_ae, *series_uid, *folder, *adopted_from; /* folder NULL: nothing was stored */
-    bool receiving;                                        /* its associations are gone with their listener */
-    void *series;                                          /* packed; NULL: there is none */
-    size_t series_size;
-    int64_t files, elsewhere, errors, began_at, ended_at /* 0: open */, attempts, adopted_id;
-} left_row_t;
+#include "notifier/journal/rows.h"
 
 typedef struct left_behind left_behind_t;
 
@@ -29,7 +18,8 @@ left_behind_t *left_behind_next(left_walk_t *walk, const char *files_root, const
 void left_behind_end_walk(left_walk_t *walk);
 
 const char *left_behind_host(const left_behind_t *left);
-const left_row_t *left_behind_rows(const left_behind_t *left, size_t *count);
+/* What is not registered. */
+const reception_row_t *left_behind_rows(const left_behind_t *left, size_t *count);
 
 /* Gives it free. `taken_over`: its rows are durable elsewhere, so they and the files are removed first. */
 void left_behind_release(left_behind_t **self_p, bool taken_over);

@@ -19,11 +19,11 @@ bool reception_refused_usable(const Ring__Refused *refused) {
 /* Acknowledges an object that the journal knows already. */
 static bool acknowledge_known(journal_t *journal, owed_t *owed, const Ring__ObjectId *id) {
     bool known = false;
-    sqlite3_stmt *row = journal_query(journal, SQL_EVENT_FIND, VALUES(NUMBER(id->listener), NUMBER(id->object)));
-    while (journal_row(journal, row)) {
+    sqlite3_stmt *rows = journal_query(journal, SQL_EVENT_FIND, VALUES(NUMBER(id->listener), NUMBER(id->object)));
+    for (Ring__ObjectAck *ack; (ack = rows_next_message(journal, rows, &ring__object_ack__descriptor));) {
         known = true;
-        owed_acknowledge_object(owed, id, (uint32_t)sqlite3_column_int64(row, 0),
-                                (uint32_t)sqlite3_column_int64(row, 1), (const char *)sqlite3_column_text(row, 2));
+        owed_acknowledge_object(owed, id, ack->status, ack->offending_element, ack->error_comment);
+        ring__object_ack__free_unpacked(ack, NULL);
     }
     return known;
 }
@@ -61,10 +61,8 @@ static void remember_joined(journal_t *journal, const Ring__Stored *stored, int6
         journal->joined_count++;
     }
     journal->joined_next = (journal->joined_next + 1) % JOINED_MAX;
-    *joined = (joined_t){stored->object->listener, stored->object->association, strdup(stored->calling_ae),
-                         strdup(stored->series->series_instance_uid), reception};
-    if (!joined->calling_ae || !joined->series_uid)
-        abort();
+    *joined = (joined_t){stored->object->listener, stored->object->association, copy_text(stored->calling_ae),
+                         copy_text(stored->series->series_instance_uid), reception};
 }
 
 /* The open reception of the series, begun if there is none, with the event's association among its senders unless
@@ -74,11 +72,13 @@ static int64_t join(journal_t *journal, owed_t *owed, const Ring__ObjectId *id, 
     int64_t reception = 0, now = journal_now();
     bool quiet = false;
     *has_first = false;
-    sqlite3_stmt *row = journal_query(journal, SQL_RECEPTION_FIND_OPEN, VALUES(TEXT(calling_ae), TEXT(series_uid)));
-    while (journal_row(journal, row)) {
-        reception = sqlite3_column_int64(row, 0);
-        *has_first = sqlite3_column_type(row, 1) != SQLITE_NULL;
-        quiet = sqlite3_column_type(row, 2) != SQLITE_NULL;
+    reception_row_t row = {0};
+    sqlite3_stmt *rows =
+        journal_query(journal, SQL_RECEPTION_FIND_OPEN, VALUES(TEXT(calling_ae), TEXT(series_uid)));
+    while (rows_next_reception(journal, rows, &row)) {
+        reception = row.id;
+        *has_first = row.folder != NULL;
+        quiet = row.quiet;
     }
     if (quiet)
         journal_run(journal, SQL_RECEPTION_STIR, VALUES(NUMBER(reception)));
@@ -160,25 +160,17 @@ bool reception_on_refused(journal_t *journal, owed_t *owed, const Ring__Refused 
 
 /* --- the end ------------------------------------------------------------------------------------------- */
 
-/* An open reception at its end. Texts are the statement's until it steps on. */
-typedef struct ending {
-    int64_t id;
-    const char *calling_ae, *series_uid;
-    Ring__Series *series; /* NULL: nothing was stored */
-    int64_t files, elsewhere, errors;
-} ending_t;
-
-/* Why the reception is not registered, NULL: it will be. Free it. */
-static char *why_not(const ending_t *ending) {
-    if (ending->series)
-        return registration_problem(ending->series);
-    char *why = must(strdup(ending->files ? "its tags can't be read back from the journal" : "nothing was stored"));
+char *reception_problem(const reception_row_t *row) {
+    Ring__Series *series = rows_series(row);
+    char *why = series ? registration_problem(series)
+                       : copy_text(row->series || row->files ? ROWS_UNREADABLE : "nothing was stored");
+    ring__series__free_unpacked(series, NULL);
     return why;
 }
 
 /* What is said at the end, and how the reception goes on. */
-static void settle(journal_t *journal, owed_t *owed, const ending_t *ending) {
-    char *why = why_not(ending), *text;
+static void settle(journal_t *journal, owed_t *owed, const reception_row_t *ending) {
+    char *why = reception_problem(ending), *text;
     if (ending->elsewhere > 0 &&
         asprintf(
             &text,
@@ -204,20 +196,11 @@ static void settle(journal_t *journal, owed_t *owed, const ending_t *ending) {
 
 static void end_reception(journal_t *journal, owed_t *owed, int64_t reception) {
     journal_forget_joined(journal);
-    sqlite3_stmt *row = journal_query(journal, SQL_RECEPTION_READ, VALUES(NUMBER(reception)));
-    while (journal_row(journal, row)) {
-        ending_t ending = {.id = reception,
-                           .calling_ae = (const char *)sqlite3_column_text(row, 0),
-                           .series_uid = (const char *)sqlite3_column_text(row, 1),
-                           .files = sqlite3_column_int64(row, 3),
-                           .elsewhere = sqlite3_column_int64(row, 4),
-                           .errors = sqlite3_column_int64(row, 5)};
-        if (sqlite3_column_type(row, 2) != SQLITE_NULL)
-            ending.series =
-                ring__series__unpack(NULL, (size_t)sqlite3_column_bytes(row, 2), sqlite3_column_blob(row, 2));
-        settle(journal, owed, &ending);
-        ring__series__free_unpacked(ending.series, NULL);
-    }
+    reception_row_t row = {0};
+    sqlite3_stmt *rows = journal_query(journal, SQL_RECEPTION_READ, VALUES(NUMBER(reception)));
+    while (rows_next_reception(journal, rows, &row))
+        if (row.receiving)
+            settle(journal, owed, &row);
 }
 
 /* Ends the reception if it is open and nobody sends to it any more; with OXIDICOM_SERIES_QUIET, its quiet begins.
@@ -234,18 +217,20 @@ static void end_if_over(journal_t *journal, owed_t *owed, int64_t reception) {
 void reception_on_association_ended(journal_t *journal, owed_t *owed, uint64_t listener, uint64_t association) {
     journal_forget_joined(journal);
     journal_run(journal, SQL_ASSOCIATION_END, VALUES(NUMBER(listener), NUMBER(association), NUMBER(journal_now())));
-    sqlite3_stmt *row = journal_query(journal, SQL_SENDING_END, VALUES(NUMBER(listener), NUMBER(association)));
-    while (journal_row(journal, row))
-        end_if_over(journal, owed, sqlite3_column_int64(row, 0));
+    int64_t reception;
+    sqlite3_stmt *rows = journal_query(journal, SQL_SENDING_END, VALUES(NUMBER(listener), NUMBER(association)));
+    while (rows_next_number(journal, rows, &reception))
+        end_if_over(journal, owed, reception);
     owed_acknowledge_end(owed, listener, association);
 }
 
 void reception_close_other_listeners(journal_t *journal, owed_t *owed, uint64_t listener) {
     journal_forget_joined(journal);
     journal_run(journal, SQL_LISTENERS_CLOSE_OTHERS, VALUES(NUMBER(listener), NUMBER(journal_now())));
-    sqlite3_stmt *row = journal_query(journal, SQL_SENDING_END_OTHERS, VALUES(NUMBER(listener)));
-    while (journal_row(journal, row))
-        end_if_over(journal, owed, sqlite3_column_int64(row, 0));
+    int64_t reception;
+    sqlite3_stmt *rows = journal_query(journal, SQL_SENDING_END_OTHERS, VALUES(NUMBER(listener)));
+    while (rows_next_number(journal, rows, &reception))
+        end_if_over(journal, owed, reception);
 }
 
 void reception_end_abandoned(journal_t *journal, owed_t *owed) {

@@ -9,6 +9,7 @@
 
 #include "notifier/journal/journal.h"
 #include "notifier/journal/owed.h"
+#include "notifier/journal/rows.h"
 
 /* A file was stored, or an object was not. An object that is known already is only acknowledged again, with the
  * status that was said first; then they return false. The message must be complete, see reception_stored_usable. */
@@ -27,6 +28,9 @@ void reception_end_abandoned(journal_t *journal, owed_t *owed);
 
 /* Ends the receptions whose quiet has lasted long enough; returns whether there were any. Call it now and then. */
 bool reception_end_quiet(journal_t *journal, owed_t *owed);
+
+/* Why what was received can't be registered; free it. NULL: it can. No patient's data in it. */
+char *reception_problem(const reception_row_t *row);
 
 /* Whether the message has everything that it must have. */
 bool reception_stored_usable(const Ring__Stored *stored);

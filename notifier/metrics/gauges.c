@@ -1,45 +1,35 @@
 #include "notifier/metrics/gauges.h"
 
-#include <sys/stat.h>
-
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/metrics.h"
-
-static int64_t size_of(const char *path) {
-    struct stat s;
-    return path && stat(path, &s) == 0 ? s.st_size : 0;
-}
-
-static void measure_size(const journal_t *journal) {
-    const char *path = sqlite3_db_filename(journal->db, "main");
-    if (path && *path)
-        metric_set(METRIC_JOURNAL_SIZE, NULL, size_of(path) + size_of(sqlite3_filename_wal(path)));
-}
+#include "notifier/journal/rows.h"
 
 static void count_states(journal_t *journal) {
     static const char *const always[] = {"receiving", "due", "registered", "refused"};
     metric_forget(METRIC_JOURNAL_RECEPTIONS);
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         metric_set(METRIC_JOURNAL_RECEPTIONS, always[i], 0);
-    sqlite3_stmt *row = journal_query(journal, SQL_STATUS_STATES, VALUES(NUMBER(RECEPTION_STATES_MAX)));
-    while (journal_row(journal, row))
-        metric_set(METRIC_JOURNAL_RECEPTIONS, (const char *)sqlite3_column_text(row, 0),
-                   sqlite3_column_int64(row, 1));
+    sqlite3_stmt *rows = journal_query(journal, SQL_STATUS_STATES, VALUES(NUMBER(RECEPTION_STATES_MAX)));
+    for (Ring__StateCount *count; (count = rows_next_message(journal, rows, &ring__state_count__descriptor));) {
+        metric_set(METRIC_JOURNAL_RECEPTIONS, count->state, (int64_t)count->receptions);
+        ring__state_count__free_unpacked(count, NULL);
+    }
 }
 
 static void measure_oldest(journal_t *journal) {
+    reception_row_t due = {0};
     int64_t ended_at = 0;
-    sqlite3_stmt *row = journal_query(journal, SQL_STATUS_OLDEST_DUE, NULL, 0);
-    while (journal_row(journal, row))
-        ended_at = sqlite3_column_int64(row, 1);
+    sqlite3_stmt *rows = journal_query(journal, SQL_STATUS_OLDEST_DUE, NULL, 0);
+    while (rows_next_reception(journal, rows, &due))
+        ended_at = due.ended_at;
     int64_t waits_ms = ended_at ? journal_now() - ended_at : 0;
     metric_set(METRIC_OLDEST_UNREGISTERED, NULL, waits_ms > 0 ? waits_ms * 1000 : 0);
 }
 
 /* A week of receptions takes a moment to be counted: the larger the journal, the more rarely. */
 static void measure_journal(gauges_t *gauges, journal_t *journal, int64_t now_ms) {
-    measure_size(journal);
+    metric_set(METRIC_JOURNAL_SIZE, NULL, journal_size(journal));
     if (now_ms < gauges->next_states_ms)
         return;
     int64_t begun_us = clock_us();

@@ -2,12 +2,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "notifier/journal/rows.h"
 #include "proto/reply.h"
 
 typedef struct pending {
@@ -77,33 +77,20 @@ void query_settle(query_t *query, bool committed) {
 
 /* --- status -------------------------------------------------------------------------------------------- */
 
-static uint64_t size_of(const char *path) {
-    struct stat s;
-    return stat(path, &s) == 0 ? (uint64_t)s.st_size : 0;
-}
-
-static void measure_file(const journal_t *journal, Ring__JournalStatus *status) {
-    status->path = copy_text(sqlite3_db_filename(journal->db, "main"));
-    status->bytes = size_of(status->path) + size_of(sqlite3_filename_wal(sqlite3_db_filename(journal->db, "main")));
-    status->schema = (uint32_t)JOURNAL_MIGRATIONS_COUNT;
-}
-
 static Ring__JournalStatus *journal_status(journal_t *journal) {
     Ring__JournalStatus *status = NEW(Ring__JournalStatus, journal_status);
-    measure_file(journal, status);
-    status->states = must(calloc(RECEPTION_STATES_MAX, sizeof *status->states));
-    sqlite3_stmt *row = journal_query(journal, SQL_STATUS_STATES, VALUES(NUMBER(RECEPTION_STATES_MAX)));
-    while (journal_row(journal, row)) {
-        Ring__StateCount *count = NEW(Ring__StateCount, state_count);
-        count->state = copy_text((const char *)sqlite3_column_text(row, 0));
-        count->receptions = (uint64_t)sqlite3_column_int64(row, 1);
-        status->states[status->n_states++] = count;
-    }
-    row = journal_query(journal, SQL_STATUS_OLDEST_DUE, NULL, 0);
-    while (journal_row(journal, row)) {
-        free(status->oldest_due_at ? status->oldest_due_series : NULL);
-        status->oldest_due_series = copy_text((const char *)sqlite3_column_text(row, 0));
-        status->oldest_due_at = sqlite3_column_int64(row, 1);
+    status->path = copy_text(sqlite3_db_filename(journal->db, "main"));
+    status->bytes = (uint64_t)journal_size(journal);
+    status->schema = (uint32_t)JOURNAL_MIGRATIONS_COUNT;
+    status->states = must(calloc(RECEPTION_STATES_MAX + 1, sizeof *status->states));
+    reception_row_t due = {0};
+    sqlite3_stmt *rows = journal_query(journal, SQL_STATUS_STATES, VALUES(NUMBER(RECEPTION_STATES_MAX)));
+    while ((status->states[status->n_states] = rows_next_message(journal, rows, &ring__state_count__descriptor)))
+        status->n_states++;
+    rows = journal_query(journal, SQL_STATUS_OLDEST_DUE, NULL, 0);
+    while (rows_next_reception(journal, rows, &due)) { /* one at most */
+        status->oldest_due_series = copy_text(due.series_uid);
+        status->oldest_due_at = due.ended_at;
     }
     return status;
 }
@@ -144,8 +131,7 @@ void query_on_status(query_t *query, const Ring__StatusQuery *message) {
 
 /* --- series -------------------------------------------------------------------------------------------- */
 
-/* What can be sent, and is not. */
-static void say_silence(Ring__Reception *r, storage_t *storage) {
+void query_say_silence(Ring__Reception *r, storage_t *storage) {
     int64_t silent_ms = storage_silent_ms(storage);
     char text[64];
     if (!silent_ms || strcmp(r->state, "due") != 0 || r->held || r->retry_in_ms)
@@ -155,59 +141,36 @@ static void say_silence(Ring__Reception *r, storage_t *storage) {
     r->why = copy_text(text);
 }
 
-Ring__Reception *query_reception(sqlite3_stmt *row, storage_t *storage) {
-    Ring__Reception *r = NEW(Ring__Reception, reception);
-    r->number = sqlite3_column_int64(row, 0);
-    r->series_instance_uid = copy_text((const char *)sqlite3_column_text(row, 1));
-    r->calling_ae = copy_text((const char *)sqlite3_column_text(row, 2));
-    r->state = copy_text((const char *)sqlite3_column_text(row, 3));
-    r->files = (uint64_t)sqlite3_column_int64(row, 4);
-    r->errors = (uint64_t)sqlite3_column_int64(row, 5);
-    r->began_at = sqlite3_column_int64(row, 6);
-    r->ended_at = sqlite3_column_int64(row, 7);
-    r->settled_at = sqlite3_column_int64(row, 8);
-    r->associations = (uint64_t)sqlite3_column_int64(row, 9);
-    r->held = sqlite3_column_int64(row, 10) != 0;
-    r->attempts = (uint64_t)sqlite3_column_int64(row, 11);
-    r->retry_in_ms = (uint64_t)sqlite3_column_int64(row, 12);
-    r->task_id = copy_text((const char *)sqlite3_column_text(row, 13));
-    r->ndicom = sqlite3_column_int64(row, 14);
-    r->why = copy_text((const char *)sqlite3_column_text(row, 15));
-    r->folder = copy_text((const char *)sqlite3_column_text(row, 16));
-    say_silence(r, storage);
-    return r;
-}
-
-/* Returns the number of the last one where the page is full; 0: it is not. */
-static int64_t read_page(query_t *query, sqlite3_stmt *row, Ring__SeriesPage *page, size_t most) {
-    int64_t last = 0;
-    page->receptions = must(calloc(most, sizeof *page->receptions));
-    while (journal_row(query->sources.journal, row)) {
-        Ring__Reception *reception = query_reception(row, query->sources.storage);
-        page->receptions[page->n_receptions++] = reception;
-        last = reception->number;
-    }
-    return page->n_receptions == most ? last : 0;
-}
-
 /* Looks through a bounded part of the journal only, so that the ring never waits: a page may be empty and yet not
  * the last. What is asked of one series is found through an index, and is never much. */
+sqlite3_stmt *query_page(journal_t *journal, sql_t sql, const Ring__SeriesQuery *wish, int64_t *lowest) {
+    int64_t before = wish->before;
+    if (before <= 0)
+        before = journal_number(journal, SQL_RECEPTION_LAST, NULL, 0, 0) + 1;
+    *lowest =
+        sql == SQL_PAGE_OF_SERIES || before <= SERIES_PAGE_SEARCHED_ROWS ? 0 : before - SERIES_PAGE_SEARCHED_ROWS;
+    return journal_query(journal, sql,
+                         VALUES(NUMBER(before), NUMBER(*lowest), TEXT(wish->calling_ae), NUMBER(wish->since),
+                                NUMBER(wish->most), NUMBER(wish->with_folder), NUMBER(clock_ms()),
+                                TEXT(wish->series_instance_uid)));
+}
+
 void query_on_series(query_t *query, const Ring__SeriesQuery *message) {
     Ring__Answer *answer = query_answer(query, message->reply_to);
     if (!answer)
         return;
     journal_t *journal = query->sources.journal;
     Ring__SeriesPage *page = answer->series = NEW(Ring__SeriesPage, series_page);
-    size_t most = message->most && message->most < SERIES_PAGE_ROWS ? message->most : SERIES_PAGE_ROWS;
-    int64_t before = message->before;
-    if (before <= 0)
-        before = journal_number(journal, SQL_RECEPTION_LAST, NULL, 0, 0) + 1;
-    bool of_series = *message->series_instance_uid;
-    int64_t lowest = of_series || before <= SERIES_PAGE_SEARCHED_ROWS ? 0 : before - SERIES_PAGE_SEARCHED_ROWS;
-    sqlite3_stmt *row = journal_query(journal, of_series ? SQL_PAGE_OF_SERIES : SQL_PAGE_IN_RANGE,
-                                      VALUES(NUMBER(before), NUMBER(lowest), TEXT(message->calling_ae),
-                                             NUMBER(message->since), NUMBER(most), NUMBER(message->with_folder),
-                                             NUMBER(clock_ms()), TEXT(message->series_instance_uid)));
-    int64_t last = read_page(query, row, page, most);
-    page->before = last ? last : lowest;
+    Ring__SeriesQuery wish = *message;
+    if (wish.most == 0 || wish.most > SERIES_PAGE_ROWS)
+        wish.most = SERIES_PAGE_ROWS;
+    page->receptions = must(calloc(wish.most, sizeof *page->receptions));
+    sqlite3_stmt *rows = query_page(journal, *wish.series_instance_uid ? SQL_PAGE_OF_SERIES : SQL_PAGE_IN_RANGE,
+                                    &wish, &page->before);
+    for (Ring__Reception *r; (r = rows_next_message(journal, rows, &ring__reception__descriptor));) {
+        query_say_silence(r, query->sources.storage);
+        page->receptions[page->n_receptions++] = r;
+    }
+    if (page->n_receptions == wish.most)
+        page->before = page->receptions[wish.most - 1]->number;
 }

@@ -42,10 +42,9 @@ void query_settle(query_t *query, bool committed);
 /* An answer to go out after the commit, to fill with what malloc gave. NULL where nobody is to be answered. */
 Ring__Answer *query_answer(query_t *query, const Ring__ReplyTo *reply_to);
 journal_t *query_journal(query_t *query);
-/* Columns as RECEPTION_PAGE (journal_sql.c) has them; free with ring__reception__free_unpacked. A registration that
- * waits for silent storage says so in its `why`. */
-Ring__Reception *query_reception(sqlite3_stmt *row, storage_t *storage);
-/* As for the fields of a message that is freed with free_unpacked. */
-char *copy_text(const char *text);
+/* Begins a page (SQL_PAGE_…) of Ring__Reception; `lowest`: none of it lies below that number. */
+sqlite3_stmt *query_page(journal_t *journal, sql_t sql, const Ring__SeriesQuery *wish, int64_t *lowest);
+/* Where it can be sent, and waits for silent storage, its `why` says so. */
+void query_say_silence(Ring__Reception *reception, storage_t *storage);
 
 #endif

@@ -5,16 +5,8 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
-#include "notifier/cube/registration.h"
+#include "notifier/journal/reception.h"
 #include "notifier/operator/query.h"
-
-/* What is asked for. `packed` as the journal keeps it. */
-typedef struct wish {
-    const char *calling_ae, *series_uid, *folder;
-    const void *packed;
-    size_t packed_size;
-    int64_t files;
-} wish_t;
 
 static Ring__Registration *add_result(Ring__Registrations *results, const char *calling_ae) {
     Ring__Registration *result = must(malloc(sizeof *result));
@@ -35,29 +27,24 @@ static Ring__Registrations *results_new(size_t room) {
 
 /* What the journal knows of the folder: one that is received or due will be registered with what it holds then. */
 static Ring__Outcome known(journal_t *journal, const char *series_uid, const char *folder) {
-    Ring__Outcome outcome = RING__OUTCOME__OUTCOME_NONE;
-    sqlite3_stmt *row = journal_query(journal, SQL_REGISTER_FIND, VALUES(TEXT(series_uid), TEXT(folder)));
-    while (journal_row(journal, row))
-        outcome = sqlite3_column_int64(row, 0)   ? RING__OUTCOME__OUTCOME_UNDER_WAY
-                  : sqlite3_column_int64(row, 1) ? RING__OUTCOME__OUTCOME_REGISTERED
-                                                 : RING__OUTCOME__OUTCOME_NONE;
-    return outcome;
+    static const Ring__Outcome outcomes[] = {RING__OUTCOME__OUTCOME_NONE, RING__OUTCOME__OUTCOME_REGISTERED,
+                                             RING__OUTCOME__OUTCOME_UNDER_WAY};
+    return outcomes[journal_number(journal, SQL_REGISTER_FIND, VALUES(TEXT(series_uid), TEXT(folder)), 0)];
 }
 
-static void add_due(journal_t *journal, const wish_t *wish, Ring__Registration *result) {
+static void add_due(journal_t *journal, const reception_row_t *wish, Ring__Registration *result) {
     int64_t now = journal_now();
     if (journal_run(journal, SQL_REGISTER_ADD,
                     VALUES(TEXT(wish->calling_ae), TEXT(wish->series_uid), TEXT(wish->folder),
-                           BYTES(wish->packed, wish->packed_size), NUMBER(wish->files), NUMBER(now))) == 1)
+                           BYTES(wish->series, wish->series_size), NUMBER(wish->files), NUMBER(now))) == 1)
         result->reception = sqlite3_last_insert_rowid(journal->db);
     log_info(NULL, "series %s is registered because an operator asks for it", wish->series_uid);
 }
 
 /* Decides what comes of it; `again`: though it is registered. */
-static void decide(journal_t *journal, const wish_t *wish, const Ring__Series *series, bool again, bool dry_run,
+static void decide(journal_t *journal, const reception_row_t *wish, bool again, bool dry_run,
                    Ring__Registration *result) {
-    char *problem =
-        series ? registration_problem(series) : copy_text("its tags can't be read back from the journal");
+    char *problem = reception_problem(wish);
     result->outcome = known(journal, wish->series_uid, wish->folder);
     if (result->outcome == RING__OUTCOME__OUTCOME_UNDER_WAY ||
         (result->outcome == RING__OUTCOME__OUTCOME_REGISTERED && !again)) {
@@ -86,9 +73,14 @@ void query_on_register(query_t *query, const Ring__Register *message) {
     size_t size = ring__series__get_packed_size(series);
     uint8_t *packed = must(malloc(size + 1));
     ring__series__pack(series, packed);
-    wish_t wish = {message->calling_ae, series->series_instance_uid, series->folder, packed, size, message->files};
+    reception_row_t wish = {.calling_ae = message->calling_ae,
+                            .series_uid = series->series_instance_uid,
+                            .folder = series->folder,
+                            .series = packed,
+                            .series_size = size,
+                            .files = message->files};
     answer->registrations = results_new(1);
-    decide(query_journal(query), &wish, series, message->again, message->dry_run,
+    decide(query_journal(query), &wish, message->again, message->dry_run,
            add_result(answer->registrations, message->calling_ae));
     free(packed);
 }
@@ -96,18 +88,10 @@ void query_on_register(query_t *query, const Ring__Register *message) {
 /* --- Resend -------------------------------------------------------------------------------------------- */
 
 static void resend_reception(journal_t *journal, int64_t reception, Ring__Registrations *results) {
-    sqlite3_stmt *row = journal_query(journal, SQL_RESEND_READ, VALUES(NUMBER(reception)));
-    while (journal_row(journal, row)) {
-        wish_t wish = {.calling_ae = (const char *)sqlite3_column_text(row, 0),
-                       .series_uid = (const char *)sqlite3_column_text(row, 1),
-                       .folder = (const char *)sqlite3_column_text(row, 2),
-                       .packed = sqlite3_column_blob(row, 3),
-                       .packed_size = (size_t)sqlite3_column_bytes(row, 3),
-                       .files = sqlite3_column_int64(row, 4)};
-        Ring__Series *series = ring__series__unpack(NULL, wish.packed_size, wish.packed);
-        decide(journal, &wish, series, true, false, add_result(results, wish.calling_ae));
-        ring__series__free_unpacked(series, NULL);
-    }
+    reception_row_t row = {0};
+    sqlite3_stmt *rows = journal_query(journal, SQL_RECEPTION_READ, VALUES(NUMBER(reception)));
+    while (rows_next_reception(journal, rows, &row))
+        decide(journal, &row, true, false, add_result(results, row.calling_ae));
 }
 
 /* The last reception of each folder of the series. They are collected first: what is added must not be found. */
@@ -118,11 +102,11 @@ void query_on_resend(query_t *query, const Ring__Resend *message) {
     size_t count = 0;
     if (!answer)
         return;
-    sqlite3_stmt *row = journal_query(
+    sqlite3_stmt *rows = journal_query(
         journal, SQL_RESEND_FIND,
         VALUES(TEXT(message->series_instance_uid), TEXT(message->calling_ae), NUMBER(RESEND_FOLDERS_MAX)));
-    while (journal_row(journal, row))
-        receptions[count++] = sqlite3_column_int64(row, 0);
+    while (rows_next_number(journal, rows, &receptions[count]))
+        count++;
     answer->registrations = results_new(RESEND_FOLDERS_MAX);
     for (size_t i = 0; i < count; i++)
         resend_reception(journal, receptions[i], answer->registrations);

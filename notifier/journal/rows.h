@@ -1,0 +1,34 @@
+/* The rows that statements return, decoded: no other file knows a column's number. Each rows_next_… steps as
+ * journal_row does, and decodes. */
+#ifndef NOTIFIER_JOURNAL_ROWS_H
+#define NOTIFIER_JOURNAL_ROWS_H
+
+#include "notifier/journal/journal.h"
+#include "proto/ring.h"
+
+/* Why a series can't be registered of which something was stored and rows_series returns NULL. */
+#define ROWS_UNREADABLE "its tags can't be read back from the journal"
+
+/* A reception, as RECEPTION_COLUMNS has it. Begins as zeros. It owns its texts and bytes; the next step frees them.
+ */
+typedef struct reception_row {
+    int64_t id, number; /* number: in the journal in which it began */
+    char *calling_ae, *series_uid, *folder, *traceparent, *adopted_from; /* NULL: SQL's NULL */
+    bool receiving, quiet;
+    void *series; /* packed; NULL: nothing was stored */
+    size_t series_size;
+    int64_t files, elsewhere, errors, began_at, ended_at /* 0: open */, attempts;
+} reception_row_t;
+
+bool rows_next_reception(journal_t *journal, sqlite3_stmt *statement, reception_row_t *row);
+void rows_forget(reception_row_t *row);
+/* Free it. NULL: nothing was stored, or it can't be read. */
+Ring__Series *rows_series(const reception_row_t *row);
+
+/* A message of the ring, of which the columns are the fields, in order; free it. NULL: no more. */
+void *rows_next_message(journal_t *journal, sqlite3_stmt *statement, const ProtobufCMessageDescriptor *descriptor);
+
+/* The number of a reception. */
+bool rows_next_number(journal_t *journal, sqlite3_stmt *statement, int64_t *number);
+
+#endif
