@@ -112,11 +112,15 @@ Test(adoption, keeps_what_a_task_id_is_made_of) {
     }
     cr_assert_eq(rig_commit(&rig), 0);
     rig_query(&rig, "UPDATE reception SET state = 'registered' WHERE series_uid = '1.9'");
-    char *before = strdup(rig_query(&rig, "SELECT id || ' ' || began_at FROM reception WHERE id = 5"));
-    vanish();
-    cr_expect_eq(look(), 1);
-    cr_expect_str_eq(rig_query(&rig, "SELECT coalesce(adopted_id, id) || ' ' || began_at FROM reception"), before);
-    free(before);
+    rig_query(&rig, "UPDATE reception SET began_at = 7, attempts = 3 WHERE series_uid = '1.1'");
+    for (int hosts = 0; hosts < 2; hosts++) { /* the second had it from the first */
+        vanish();
+        cr_expect_eq(look(), 1);
+        cr_expect_str_eq(rig_query(&rig, "SELECT adopted_id || ' ' || began_at || ' ' || attempts FROM reception"),
+                         "5 7 3");
+        cr_expect_str_eq(rig_query(&rig, "SELECT adopted_from FROM reception"), hosts ? "first" : "gone-7d4f");
+        rig_query(&rig, "UPDATE reception SET adopted_from = 'first'");
+    }
 }
 
 /* As if the power had gone after our commit: the journal is there again, as it was. */
