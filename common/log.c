@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log_filter.h"
 #include "common/metrics.h"
 #include "common/utf8.h"

@@ -1,4 +1,5 @@
 /* One entry per metric: everything that is said of it anywhere comes from here. */
+#include "common/limits.h"
 #include "common/metrics.h"
 #include "common/settings.h"
 

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "common/duration.h"
-#include "common/limits.h"
 #include "common/memory.h"
 #include "common/secret.h"
 #include "common/settings_table.h"

@@ -11,7 +11,10 @@
 #include "common/network.h"
 #include "common/utf8.h"
 
-#define FOR_TRACES (FOR_LISTENER | FOR_NOTIFIER)
+/* A queue's name is an AMQP short string (AMQP 0-9-1, 4.2.5.3), and a file's name for the filesystem broker. */
+#define QUEUE_NAME_MAX_BYTES 255
+
+#define FOR_TRACES           (FOR_LISTENER | FOR_NOTIFIER)
 
 static bool is_absolute(const char *text) {
     return text[0] == '/';

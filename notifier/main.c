@@ -13,6 +13,11 @@
 #include "notifier/notifier.h"
 #include "proto/reply.h"
 
+/* Acknowledgements and signs of life that wait for a listener that is not there. */
+#define LISTENER_QUEUE_MESSAGES 10000
+/* A journal that did not take events is tried so often. */
+#define JOURNAL_TRY_MS 2000
+
 /* --- figures ------------------------------------------------------------------------------------------- */
 
 /* A journal that did not take events is tried anew, for one that is not ready is sent none. */

@@ -5,7 +5,6 @@
 #include <assert.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/memory.h"
 #include "common/telemetry/span.h"
 #include "writer/dicom/part10.h"

@@ -17,6 +17,16 @@
 #include "common/log.h"
 #include "common/supervision.h"
 
+/* In a drain, the kinds of stages are told to end at once so long after OXIDICOM_DRAIN_TIMEOUT: the listener has
+ * aborted what was open by then, each of the others has some time after the one before it. */
+#define END_AT_ONCE_LISTENER_MS 1250
+#define END_AT_ONCE_WRITERS_MS  1750
+#define END_AT_ONCE_NOTIFIER_MS 2750
+/* Told so, a stage is killed after this; killed, it is left behind after this: the kernel may keep it in storage.
+ */
+#define END_KILL_MS  1250
+#define END_LEAVE_MS 500
+
 /* Writers that are being removed may be there besides. */
 #define CHILDREN_MAX (2 * WRITERS_MAX + KINDS)
 

@@ -7,9 +7,13 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "deploy/tool/print.h"
 #include "deploy/tool/tool.h"
+
+/* `oxidicom top` looks this often, and names so many of each list. */
+#define TOP_INTERVAL_MS 1000
+#define TOP_SERIES      10
+#define TOP_LINES       16
 
 /* What stages said at one time. */
 typedef struct look {

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/version.h"
 
 void health_beat(health_t *health) {

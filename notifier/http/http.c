@@ -10,10 +10,12 @@
 #include <sys/socket.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "notifier/metrics/exposition.h"
+
+/* A viewer whose network has gone without a word is given up after this. */
+#define HTTP_UNACKNOWLEDGED_MS 20000
 
 /* A connection, while it is there. */
 typedef struct client {

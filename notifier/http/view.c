@@ -12,6 +12,9 @@
 #include "notifier/operator/query.h"
 #include "proto/message_json.h"
 
+/* Receptions on the live page. */
+#define VIEW_RECEPTIONS 60
+
 struct view {
     view_sources_t sources;
     uint8_t *listener; /* its last ListenerStatus, packed: it is looked at far more rarely than it comes */

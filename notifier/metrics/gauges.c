@@ -6,6 +6,9 @@
 #include "common/limits.h"
 #include "common/metrics.h"
 
+/* Receptions are counted by state, then for so many times as long not again. */
+#define JOURNAL_COUNT_PAUSE 100
+
 static int64_t size_of(const char *path) {
     struct stat s;
     return path && stat(path, &s) == 0 ? s.st_size : 0;

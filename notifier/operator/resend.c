@@ -2,11 +2,13 @@
  * does not know. Each is a reception of its own that is over and due; the registrar does the rest. */
 #include <stdlib.h>
 
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "notifier/cube/registration.h"
 #include "notifier/operator/query.h"
+
+/* Folders of one series that are registered again at once: nearly always one. */
+#define RESEND_FOLDERS_MAX 64
 
 /* What is asked for. `packed` as the journal keeps it. */
 typedef struct wish {

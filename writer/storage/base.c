@@ -2,9 +2,11 @@
 
 #include <sys/file.h>
 
-#include "common/limits.h"
 #include "common/memory.h"
 #include "writer/storage/temporary.h"
+
+/* Series folders that this writer knows to be durable, and earlier listeners that it remembers as gone. */
+#define DURABLE_FOLDERS_MAX 256
 
 void bases_init(bases_t *self, const char *files_root, const char *id, uint64_t incarnation) {
     *self = (bases_t){.id = strdup(id), .incarnation = incarnation};

@@ -6,8 +6,10 @@
 #include <sys/resource.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/memory.h"
+
+/* Pieces of an object that are given to storage by one call. */
+#define DEPOSIT_PIECES_AT_ONCE 64
 
 typedef struct piece {
     struct piece *next;

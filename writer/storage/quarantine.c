@@ -11,11 +11,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/limits.h"
 #include "common/utf8.h"
 #include "writer/dicom/seahash.h"
 
-#define NAME_BYTES 128
+/* Files in the quarantine: two for each object. They are looked through each time that one is put in. */
+#define QUARANTINE_MAX_FILES 2000
+
+#define NAME_BYTES           128
 
 static void complain(quarantine_t *quarantine, const char *what, int reason) {
     uint64_t left_out;

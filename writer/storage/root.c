@@ -9,7 +9,11 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
+
+/* The room on the disk is asked for this often at least while files are written, and each time that this part of
+ * what was above OXIDICOM_MIN_FREE has been written. */
+#define FREE_CHECK_MS    1000
+#define FREE_CHECK_SHARE 16
 
 void root_init(root_t *root, const char *path) {
     *root = (root_t){.path = strdup(path), .looked_ms = -1};

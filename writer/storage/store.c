@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/metrics.h"
