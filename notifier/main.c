@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "common/telemetry/otlp.h"
 #include "common/watch.h"
@@ -141,9 +142,7 @@ static void on_terminate(stage_t *stage) {
 }
 
 static int confine(stage_t *stage, sandbox_t *sandbox) {
-    notifier_t *notifier = stage->self = calloc(1, sizeof *notifier);
-    if (!notifier)
-        abort();
+    notifier_t *notifier = stage->self = must(calloc(1, sizeof *notifier));
     notifier->stage = stage;
     notifier->progress_timer = notifier->grace_timer = -1;
     notifier->storage = storage_new(&stage->settings);

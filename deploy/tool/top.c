@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/memory.h"
 #include "deploy/tool/print.h"
 #include "deploy/tool/tool.h"
 
@@ -194,9 +195,7 @@ static void show_on_terminal(const char *text) {
 static void show(const look_t *last, const look_t *look, const ask_t *ask, bool terminal) {
     char *text = NULL;
     size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        abort();
+    FILE *out = must(open_memstream(&text, &size));
     fprintf(out, "oxidicom in %s, %s\n\n", ask->run_dir, cell_time(clock_wall_ms()));
     print_ring(last, look, out);
     putc('\n', out);

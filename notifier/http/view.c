@@ -98,10 +98,8 @@ static json_t *series_json(const view_t *view, sql_t sql, const char *text, size
 }
 
 static char *dumped(json_t *json) {
-    char *text = json_dumps(json, JSON_COMPACT);
+    char *text = must(json_dumps(json, JSON_COMPACT));
     json_decref(json);
-    if (!text)
-        abort();
     return text;
 }
 

@@ -14,12 +14,6 @@ static int64_t size_of(const char *path) {
     return path && stat(path, &s) == 0 ? s.st_size : 0;
 }
 
-static void measure_size(const journal_t *journal) {
-    const char *path = sqlite3_db_filename(journal->db, "main");
-    if (path && *path)
-        metric_set(METRIC_JOURNAL_SIZE, NULL, size_of(path) + size_of(sqlite3_filename_wal(path)));
-}
-
 static void count_states(journal_t *journal) {
     static const char *const always[] = {"receiving", "due", "registered", "refused"};
     metric_forget(METRIC_JOURNAL_RECEPTIONS);
@@ -42,7 +36,9 @@ static void measure_oldest(journal_t *journal) {
 
 /* A week of receptions takes a moment to be counted: the larger the journal, the more rarely. */
 static void measure_journal(gauges_t *gauges, journal_t *journal, int64_t now_ms) {
-    measure_size(journal);
+    const char *path = sqlite3_db_filename(journal->db, "main");
+    if (path && *path)
+        metric_set(METRIC_JOURNAL_SIZE, NULL, size_of(path) + size_of(sqlite3_filename_wal(path)));
     if (now_ms < gauges->next_states_ms)
         return;
     int64_t begun_us = clock_us();

@@ -102,8 +102,7 @@ static const char *pacs_name_of(const char *path, char name[NAME_MAX + 1]) {
 
 static void replace_text(char **text, const char *by) {
     free(*text);
-    if (!(*text = strdup(by)))
-        abort();
+    *text = copy_text(by);
 }
 
 /* The file names the AE title that it came from, unless another program wrote it or moved it. */
