@@ -1,7 +1,6 @@
 /* One entry per environment variable. --help, the README's table and every complaint come from here. */
 #include "common/settings_table.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -96,11 +95,6 @@ static bool is_tls_client(const char *text) {
     return strcmp(text, "none") == 0 || strcmp(text, "optional") == 0 || strcmp(text, "required") == 0;
 }
 
-static bool is_ip_address(const char *text) {
-    struct in6_addr address;
-    return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
-}
-
 static bool is_sandbox(const char *text) {
     return strcmp(text, "auto") == 0 || strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
 }
@@ -116,7 +110,7 @@ static bool is_sandbox(const char *text) {
 #define RANGE(low, high)    .least = low, .most = high
 #define CHECKED(check, ...) .valid = check, .allowed = __VA_ARGS__
 #define ABSOLUTE_PATH       CHECKED(is_absolute, "an absolute path")
-#define IP_ADDRESS          CHECKED(is_ip_address, "an IPv4 or IPv6 address")
+#define IP_ADDRESS          CHECKED(network_is_address, "an IPv4 or IPv6 address")
 #define OR_FORM(form, ...)  " " form
 
 const setting_t SETTINGS[] = {

@@ -121,13 +121,6 @@ static size_t count_stuck(store_t *self) {
     return count;
 }
 
-static char *take_stuck(store_t *self) {
-    pthread_mutex_lock(&self->lock);
-    char *name = zlist_pop(self->stuck);
-    pthread_mutex_unlock(&self->lock);
-    return name;
-}
-
 static void remove_named(store_t *self, const base_t *base, const char *name) {
     if (store_calls.unlinkat(base->temporary, name, 0) != 0 && errno != ENOENT)
         remember_stuck(self, name, errno);
@@ -135,7 +128,9 @@ static void remove_named(store_t *self, const base_t *base, const char *name) {
 
 static void remove_stuck(store_t *self, const base_t *base) {
     for (size_t left = count_stuck(self); left > 0; left--) {
-        char *name = take_stuck(self);
+        pthread_mutex_lock(&self->lock);
+        char *name = zlist_pop(self->stuck);
+        pthread_mutex_unlock(&self->lock);
         if (name)
             remove_named(self, base, name);
         freen(name);
