@@ -5,32 +5,30 @@
 #include <stdint.h>
 #include <time.h>
 
+static inline int64_t clock_read_ns(clockid_t clock) {
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 /* Milliseconds of CLOCK_MONOTONIC. */
 static inline int64_t clock_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return clock_read_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 /* Microseconds of CLOCK_MONOTONIC, to measure with. */
 static inline int64_t clock_us(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    return clock_read_ns(CLOCK_MONOTONIC) / 1000;
 }
 
 /* Milliseconds since 1970, for what people read. */
 static inline int64_t clock_wall_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return clock_read_ns(CLOCK_REALTIME) / 1000000;
 }
 
 /* Nanoseconds since 1970, for spans. */
 static inline int64_t clock_wall_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return clock_read_ns(CLOCK_REALTIME);
 }
 
 #endif

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log_filter.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "common/utf8.h"
 #include "common/version.h"
@@ -222,10 +222,8 @@ static void write_json(log_level_t level, const log_context_t *context, const ch
         trace_hex(context->trace.span_id, SPAN_ID_BYTES, id);
         json_object_set_new(record, "SpanId", json_string(id));
     }
-    char *line = record ? json_dumps(record, JSON_COMPACT) : NULL;
+    char *line = must(record ? json_dumps(record, JSON_COMPACT) : NULL);
     json_decref(record);
-    if (!line)
-        abort(); /* no memory */
     size_t size = strlen(line);
     line[size] = '\n';
     put_line(line, size + 1);

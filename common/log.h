@@ -8,6 +8,17 @@
 
 #include "common/trace.h"
 
+/* A complaint that could come with every message comes once in this time. */
+#define LOG_SELDOM_MS 1000
+/* One that could come with every object comes once in this time, with a count of those left out. */
+#define LOG_RARELY_MS 60000
+/* From one place in the source: so many lines at once, then one in this time. */
+#define LOG_BURST_LINES 300
+#define LOG_INTERVAL_MS 100
+/* A line, or its message where it is JSON; and what is repeated of a RUST_LOG that can't be understood. */
+#define LOG_LINE_BYTES    2048
+#define LOG_UNKNOWN_BYTES 256
+
 typedef enum log_level { LEVEL_OFF, LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG, LEVEL_TRACE } log_level_t;
 
 /* What a line is about; 0 means none. */

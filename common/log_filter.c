@@ -59,12 +59,6 @@ static int fit_of(text_t target, const char *stage) {
     return -1;
 }
 
-static void add_unknown(text_t directive, char *unknown, size_t room) {
-    size_t used = strlen(unknown);
-    if (used < room)
-        snprintf(unknown + used, room - used, "%s%.*s", used ? "," : "", (int)directive.size, directive.at);
-}
-
 /* Whether the directive was understood; then its level and how well it fits: 1 more than its target does, 0: it is
  * meant for others. */
 static bool read_directive(text_t directive, const char *stage, int *fit, log_level_t *level) {
@@ -97,7 +91,9 @@ log_level_t log_filter(const char *directives, const char *stage, char *unknown,
         if (directive.size == 0)
             continue;
         if (!read_directive(directive, stage, &fit, &level)) {
-            add_unknown(directive, unknown, room);
+            size_t used = strlen(unknown);
+            if (used < room)
+                snprintf(unknown + used, room - used, "%s%.*s", used ? "," : "", (int)directive.size, directive.at);
         } else if (fit > 0 && fit >= best) {
             best = fit;
             wanted = level;

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/memory.h"
 #include "common/version.h"
 
@@ -141,23 +141,17 @@ void metrics_visit(void (*visit)(void *self, const metric_sample_t *sample), voi
 
 /* --- what every process has ----------------------------------------------------------------------------- */
 
-static void begin(metric_t metric) {
-    const metric_info_t *info = &METRICS[metric];
-    if (info->type == METRIC_GAUGE)
-        return;
-    if (!info->label)
-        plain[metric].present = true;
-    for (size_t i = 0; info->values && info->values[i]; i++)
-        metric_add(metric, info->values[i], 0);
-}
-
 void metrics_start(unsigned stage) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    began_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-    for (int metric = 0; metric < METRICS_COUNT; metric++)
-        if (METRICS[metric].stages & stage)
-            begin((metric_t)metric);
+    began_us = clock_wall_ns() / 1000;
+    for (int metric = 0; metric < METRICS_COUNT; metric++) {
+        const metric_info_t *info = &METRICS[metric];
+        if (!(info->stages & stage) || info->type == METRIC_GAUGE)
+            continue;
+        if (!info->label)
+            plain[metric].present = true;
+        for (size_t i = 0; info->values && info->values[i]; i++)
+            metric_add((metric_t)metric, info->values[i], 0);
+    }
     metric_set(METRIC_BUILD, OXIDICOM_VERSION, 1);
     metric_set(METRIC_START_TIME, NULL, began_us);
     metrics_measure_process();

@@ -10,7 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/limits.h"
+/* A label's value: an AE title in UTF-8, a writer's id. */
+#define METRIC_LABEL_MAX_BYTES 80
+/* AE titles told apart; those that are new after so many are counted together as "other". */
+#define METRIC_AE_TITLES_MAX 50
 
 typedef enum metric {
     /* every process */

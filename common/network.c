@@ -28,6 +28,11 @@ struct in6_addr network_address_of(const struct sockaddr_storage *peer) {
     return in6addr_any;
 }
 
+bool network_is_address(const char *text) {
+    struct in6_addr address;
+    return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
+}
+
 /* Decimal digits alone, at most `most`. */
 static bool parse_prefix(const char *text, unsigned most, unsigned *bits) {
     char *end;

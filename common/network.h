@@ -10,6 +10,9 @@
  * socket it came to. Anything but IPv4 and IPv6 is ::. */
 struct in6_addr network_address_of(const struct sockaddr_storage *peer);
 
+/* Whether the text is an address, and no name. */
+bool network_is_address(const char *text);
+
 /* Whether each item of a comma list is an address or network. */
 bool networks_valid(const char *list);
 /* Whether one of a valid list contains the address. */

@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/limits.h"
+/* What a stage's sandbox can hold of paths, and of TCP ports to listen on. */
+#define SANDBOX_RULES_MAX 32
+#define SANDBOX_PORTS_MAX 4
 
 /* What may be done with a folder and everything below it. */
 typedef enum sandbox_access {

@@ -109,24 +109,15 @@ static const int REFUSED[] = {
 /* The kernel looks at the low half of these arguments alone. */
 #define LOW_HALF 0xFFFFFFFFu
 
-static int refuse_bits(scmp_filter_ctx filter, int call, unsigned argument, uint64_t bits) {
-    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 1,
-                            SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, bits, bits));
-}
-
 /* New namespaces. clone3(2) has its flags in memory, where a filter can't look; without it glibc uses clone(2). */
 static int refuse_namespaces(scmp_filter_ctx filter) {
     static const uint64_t flags[] = {CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
                                      CLONE_NEWUSER, CLONE_NEWPID,    CLONE_NEWNET};
     int status = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     for (size_t i = 0; i < sizeof flags / sizeof *flags && status == 0; i++)
-        status = refuse_bits(filter, SCMP_SYS(clone), 0, flags[i]);
+        status = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+                                  SCMP_CMP(0, SCMP_CMP_MASKED_EQ, flags[i], flags[i]));
     return status;
-}
-
-static int refuse_terminal_input(scmp_filter_ctx filter) {
-    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
-                            SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, TIOCSTI));
 }
 
 /* The ring's sockets are made anew whenever a stage comes back. The resolver asks the kernel for its addresses
@@ -160,7 +151,8 @@ static int refuse(const sandbox_t *sandbox, scmp_filter_ctx filter) {
     if (status == 0)
         status = refuse_namespaces(filter);
     if (status == 0)
-        status = refuse_terminal_input(filter);
+        status = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+                                  SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, TIOCSTI));
     return status ? status : refuse_sockets(sandbox, filter);
 }
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/limits.h"
 #include "common/memory.h"
 
 static bool is_text(char *content, size_t size, const char **why) {

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "common/duration.h"
-#include "common/limits.h"
 #include "common/memory.h"
 #include "common/secret.h"
 #include "common/settings_table.h"
@@ -25,16 +24,12 @@ static bool parse_integer(const char *text, int64_t *value) {
     return errno == 0 && end != text && *end == 0;
 }
 
-static bool in_range(const setting_t *setting, int64_t value) {
-    return value >= setting->least && value <= setting->most;
-}
-
 static bool store_number(settings_t *settings, const setting_t *setting, const char *text) {
     int64_t value;
     bool read = setting->type == SETTING_DURATION ? duration_parse(text, &value)
                 : setting->type == SETTING_SIZE   ? size_parse(text, &value)
                                                   : parse_integer(text, &value);
-    if (!read || !in_range(setting, value))
+    if (!read || value < setting->least || value > setting->most)
         return false;
     *(int64_t *)field_of(settings, setting) = value;
     return true;

@@ -157,18 +157,6 @@ static void run_loop(stage_t *stage) {
         ;
 }
 
-static void print_help(const stage_spec_t *spec) {
-    printf("oxidicom-%s: %s\n\nOptions: --help, --version%s. Settings are environment variables:\n\n", spec->name,
-           spec->summary, spec->print_conformance ? ", --conformance" : "");
-    settings_print_help(stdout, spec->settings);
-}
-
-static void print_version(const stage_spec_t *spec) {
-    printf("oxidicom-%s %s\n", spec->name, OXIDICOM_VERSION);
-    if (spec->print_libraries)
-        spec->print_libraries(stdout);
-}
-
 /* Returns -1 to go on, or an exit status. */
 static int read_options(const stage_spec_t *spec, int argc, char **argv) {
     const struct option options[] = {{"help", no_argument, NULL, 'h'},
@@ -177,14 +165,19 @@ static int read_options(const stage_spec_t *spec, int argc, char **argv) {
                                      {spec->print_conformance ? "conformance" : NULL, no_argument, NULL, 'c'},
                                      {0}};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option == 'h')
-            print_help(spec);
-        else if (option == 'v')
-            print_version(spec);
-        else if (option == 'c' && spec->print_conformance)
+        if (option == 'h') {
+            printf("oxidicom-%s: %s\n\nOptions: --help, --version%s. Settings are environment variables:\n\n",
+                   spec->name, spec->summary, spec->print_conformance ? ", --conformance" : "");
+            settings_print_help(stdout, spec->settings);
+        } else if (option == 'v') {
+            printf("oxidicom-%s %s\n", spec->name, OXIDICOM_VERSION);
+            if (spec->print_libraries)
+                spec->print_libraries(stdout);
+        } else if (option == 'c' && spec->print_conformance) {
             spec->print_conformance(stdout);
-        else
+        } else {
             return EX_USAGE;
+        }
         return 0;
     }
     if (optind < argc) {
@@ -266,14 +259,6 @@ static void stage_clear(stage_t *stage) {
     settings_clear(&stage->settings);
 }
 
-/* By default glibc gives the top of the heap back to the kernel after each burst of messages and asks for it again
- * at the next, page by page, and maps each chunk of an object anew. */
-static void keep_heap(void) {
-    mallopt(M_MMAP_THRESHOLD, HEAP_MAP_BYTES);
-    mallopt(M_TRIM_THRESHOLD, HEAP_KEEP_BYTES);
-    mallopt(M_TOP_PAD, HEAP_STEP_BYTES);
-}
-
 int stage_main(const stage_spec_t *spec, int argc, char **argv) {
     int status = read_options(spec, argc, argv);
     if (status >= 0)
@@ -285,7 +270,11 @@ int stage_main(const stage_spec_t *spec, int argc, char **argv) {
     stage.id =
         spec->settings == FOR_WRITER ? zsys_sprintf("writer-%s", stage.settings.writer_id) : strdup(spec->name);
     log_start(stage.id, stage.settings.rust_log, stage.settings.log_format);
-    keep_heap();
+    /* By default glibc gives the top of the heap back to the kernel after each burst of messages and asks for it
+     * again at the next, page by page, and maps each chunk of an object anew. */
+    mallopt(M_MMAP_THRESHOLD, HEAP_MAP_BYTES);
+    mallopt(M_TRIM_THRESHOLD, HEAP_KEEP_BYTES);
+    mallopt(M_TOP_PAD, HEAP_STEP_BYTES);
     metrics_start(spec->settings);
     status = start(&stage);
     if (status == 0) {

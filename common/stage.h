@@ -7,6 +7,12 @@
 #include "common/sandbox.h"
 #include "common/settings.h"
 
+/* What is allocated in one piece of this size or more is mapped and unmapped on its own; of the rest so much is
+ * kept for the next time, and so much is asked for at once. */
+#define HEAP_MAP_BYTES  (1024 * 1024)
+#define HEAP_KEEP_BYTES (4 * 1024 * 1024)
+#define HEAP_STEP_BYTES (256 * 1024)
+
 typedef struct stage stage_t;
 
 /* What makes a stage that stage. The callbacks run in the loop's thread, one at a time. */

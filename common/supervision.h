@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Listening sockets that a supervisor may hand over; there is one for plain DICOM and one for TLS. */
+#define SUPERVISION_SOCKETS_MAX 8
+
 /* Tells who waits that the process is ready: a newline on `ready_fd`, which is closed then (-1: none), and READY=1
  * to NOTIFY_SOCKET. A failure is logged. */
 void supervision_ready(int ready_fd);

@@ -2,7 +2,7 @@
 #ifndef LISTENER_SERVER_H
 #define LISTENER_SERVER_H
 
-#include "common/limits.h"
+#include "common/supervision.h"
 #include "listener/net/tls.h"
 #include "listener/ul/site.h"
 

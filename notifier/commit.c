@@ -1,10 +1,13 @@
 /* A batch of events, its commit to the journal, and what follows from that. */
 #include "common/backoff.h"
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/metrics.h"
 #include "notifier/journal/reception.h"
 #include "notifier/notifier.h"
+
+/* After a commit that failed, unacknowledged objects are asked for again; doubled each time. */
+#define RESEND_FIRST_MS   1000
+#define RESEND_LONGEST_MS 8000
 
 static int on_progress_due(zloop_t *loop, int timer, void *argument);
 static int on_grace_over(zloop_t *loop, int timer, void *argument);

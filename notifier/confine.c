@@ -46,20 +46,6 @@ static void allow_broker(sandbox_t *sandbox, const char *address, const char *fi
     free(root);
 }
 
-static void allow_brokers(sandbox_t *sandbox, const settings_t *settings) {
-    char *copy = copy_text(settings->broker_address), *rest = copy;
-    for (const char *address; (address = strsep(&rest, ";"));)
-        allow_broker(sandbox, address, settings->files_root);
-    free(copy);
-}
-
-/* The journals that hosts without a state folder keep below the files root. */
-static void allow_fallback(sandbox_t *sandbox, const char *files_root) {
-    char *path = format_text("%s/" JOURNAL_FALLBACK, files_root);
-    sandbox_allow(sandbox, path, SANDBOX_WRITE);
-    free(path);
-}
-
 /* Read with each new connection. */
 static void allow_certificates(sandbox_t *sandbox, const settings_t *settings) {
     const char *const files[] = {settings->broker_tls_ca, settings->broker_tls_certificate,
@@ -73,11 +59,18 @@ static void allow_certificates(sandbox_t *sandbox, const settings_t *settings) {
 void confine_notifier(sandbox_t *sandbox, const settings_t *settings) {
     /* The journal's folder and those above it are forced to the disk. */
     sandbox_allow(sandbox, "/", SANDBOX_LIST);
-    if (journal_file_make_folder(settings))
-        allow_fallback(sandbox, settings->files_root);
-    else
+    if (journal_file_make_folder(settings)) {
+        /* The journals that hosts without a state folder keep below the files root. */
+        char *path = format_text("%s/" JOURNAL_FALLBACK, settings->files_root);
+        sandbox_allow(sandbox, path, SANDBOX_WRITE);
+        free(path);
+    } else {
         sandbox_allow(sandbox, settings->state_dir, SANDBOX_WRITE);
-    allow_brokers(sandbox, settings);
+    }
+    char *copy = copy_text(settings->broker_address), *rest = copy;
+    for (const char *address; (address = strsep(&rest, ";"));)
+        allow_broker(sandbox, address, settings->files_root);
+    free(copy);
     allow_certificates(sandbox, settings);
     sandbox_allow_port(sandbox, settings->http_port);
     /* Often links to what another service writes below /run. */

@@ -3,7 +3,6 @@
 #include <sysexits.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
 
 static int take_turn(zloop_t *loop, int timer, void *argument);

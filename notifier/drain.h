@@ -10,6 +10,12 @@
 
 #include "common/stage.h"
 
+/* Told to end, the notifier waits until the ring has been silent for so many turns of the loop in a row, one each
+ * …, but not longer than … */
+#define DRAIN_QUIET_TURNS      10
+#define DRAIN_TURN_MS          30
+#define DRAIN_QUIET_LONGEST_MS 2000
+
 typedef void drain_turn_fn(stage_t *stage);
 
 typedef struct drain {

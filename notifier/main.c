@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "common/telemetry/otlp.h"
 #include "common/watch.h"
@@ -12,6 +13,11 @@
 #include "notifier/libraries.h"
 #include "notifier/notifier.h"
 #include "proto/reply.h"
+
+/* Acknowledgements and signs of life that wait for a listener that is not there. */
+#define LISTENER_QUEUE_MESSAGES 10000
+/* A journal that did not take events is tried so often. */
+#define JOURNAL_TRY_MS 2000
 
 /* --- figures ------------------------------------------------------------------------------------------- */
 
@@ -136,9 +142,7 @@ static void on_terminate(stage_t *stage) {
 }
 
 static int confine(stage_t *stage, sandbox_t *sandbox) {
-    notifier_t *notifier = stage->self = calloc(1, sizeof *notifier);
-    if (!notifier)
-        abort();
+    notifier_t *notifier = stage->self = must(calloc(1, sizeof *notifier));
     notifier->stage = stage;
     notifier->progress_timer = notifier->grace_timer = -1;
     notifier->storage = storage_new(&stage->settings);

@@ -28,6 +28,9 @@
 #include "proto/figures.h"
 #include "proto/ring.h"
 
+/* After a listener's restart the notifier waits so long for events of the old one that are on their way. */
+#define LISTENER_GRACE_MS 2000
+
 typedef struct notifier {
     stage_t *stage;
     ring_inbox_t inbox;

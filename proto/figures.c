@@ -9,6 +9,9 @@
 #include "common/metrics.h"
 #include "proto/reply.h"
 
+/* Snapshots that wait for a notifier that is not there: what comes later counts them in, so none need queue up. */
+#define FIGURES_QUEUE_MESSAGES 2
+
 /* Figures keep their memory from one snapshot to the next. */
 struct item {
     Ring__Figure figure;
@@ -54,22 +57,13 @@ void figures_destroy(figures_t **self_p) {
     *self_p = NULL;
 }
 
-static void grow(figures_t *self) {
-    size_t room = self->room ? 2 * self->room : 64;
-    struct item **items = realloc(self->items, room * sizeof *items);
-    Ring__Figure **pointers = realloc(self->pointers, room * sizeof *pointers);
-    if (!items || !pointers)
-        abort();
-    self->items = items;
-    self->pointers = pointers;
-    for (; self->room < room; self->room++)
-        items[self->room] = must(malloc(sizeof **items));
-}
-
 static void add(void *argument, const metric_sample_t *sample) {
     figures_t *self = argument;
-    if (self->message.n_figures == self->room)
-        grow(self);
+    if (self->message.n_figures == self->room) {
+        self->items = grown(self->items, self->room, sizeof *self->items);
+        self->pointers = grown(self->pointers, self->room, sizeof *self->pointers);
+        self->items[self->room++] = must(malloc(sizeof **self->items));
+    }
     struct item *item = self->items[self->message.n_figures];
     ring__figure__init(&item->figure);
     item->figure.name = (char *)(uintptr_t)METRICS[sample->metric].name;

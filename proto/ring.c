@@ -5,6 +5,9 @@
 #include "common/metrics.h"
 #include "common/stage.h"
 
+/* A message head (protobuf) longer than this is corrupt: the longest legal one holds a few texts. */
+#define MESSAGE_HEAD_MAX_BYTES (1024 * 1024)
+
 /* Before the outbox connects: the first connection must not be missed. */
 static zsock_t *monitor_new(zsock_t *outbox) {
     char *endpoint = zsys_sprintf("inproc://monitor-%p", (void *)outbox);

@@ -19,6 +19,12 @@
 #include "writer/objects.h"
 #include "writer/storage/survey.h"
 
+/* A writer that nobody waits for any more, or that is told to end at once, waits so long for what storage is doing.
+ */
+#define STORAGE_END_WAIT_MS 1000
+/* Messages waiting for a listener or notifier that is away. */
+#define WRITER_OUTBOX_MESSAGES 1000
+
 typedef struct writer {
     stage_t *stage;
     zsock_t *listener, *notifier; /* outboxes */

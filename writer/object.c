@@ -5,7 +5,6 @@
 #include <assert.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/memory.h"
 #include "common/telemetry/span.h"
 #include "writer/dicom/part10.h"
@@ -42,9 +41,7 @@ static Ring__ObjectHeader *copy_header(const Ring__ObjectHeader *header) {
     size_t size = ring__object_header__get_packed_size(&known);
     uint8_t *packed = must(malloc(size ? size : 1));
     ring__object_header__pack(&known, packed);
-    Ring__ObjectHeader *copy = ring__object_header__unpack(NULL, size, packed);
-    if (!copy)
-        abort();
+    Ring__ObjectHeader *copy = must(ring__object_header__unpack(NULL, size, packed));
     free(packed);
     return copy;
 }
@@ -173,15 +170,6 @@ static void refuse(object_t *self, const refusal_t *refusal) {
 static bool is_misplaced(int reason) {
     return reason == ENOTDIR || reason == EISDIR || reason == ELOOP || reason == ENAMETOOLONG || reason == EINVAL ||
            reason == EXDEV || reason == ENOTEMPTY;
-}
-
-static void refuse_for_storage(object_t *self, int reason, const char *step) {
-    const char *name = strerrorname_np(reason);
-    refusal_t refusal;
-    store_complain(self->environment->store, &self->context, step, reason);
-    refusal_set(&refusal, is_misplaced(reason) ? STATUS_PROCESSING_FAILURE : STATUS_OUT_OF_RESOURCES,
-                "storage failed to %s the file: %s", step, name ? name : "unknown error");
-    refuse(self, &refusal);
 }
 
 /* --- bytes ------------------------------------------------------------------------------------------ */
@@ -350,7 +338,11 @@ static object_state_t end_failed(object_t *self) {
         log_debug(&self->context, "its place is %s/%s", self->instance.series->folder, self->instance.file);
     else if (!read_instance(self, &refusal)) /* for the watchers of its series */
         log_debug(&self->context, "so far, %s", refusal.comment);
-    refuse_for_storage(self, reason, step);
+    const char *name = strerrorname_np(reason);
+    store_complain(self->environment->store, &self->context, step, reason);
+    refusal_set(&refusal, is_misplaced(reason) ? STATUS_PROCESSING_FAILURE : STATUS_OUT_OF_RESOURCES,
+                "storage failed to %s the file: %s", step, name ? name : "unknown error");
+    refuse(self, &refusal);
     return self->state;
 }
 

@@ -11,6 +11,9 @@
 #include "writer/storage/quarantine.h"
 #include "writer/storage/store.h"
 
+/* A data set whose place is not known by then goes to its temporary file; until then it is held in memory. */
+#define HEAD_GATHERED_MAX_BYTES (256 * 1024)
+
 /* What objects need of the stage. */
 typedef struct object_environment {
     store_t *store;

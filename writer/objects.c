@@ -3,6 +3,9 @@
 #include "common/limits.h"
 #include "common/memory.h"
 
+/* Earlier listeners that this writer remembers as gone. */
+#define GONE_LISTENERS_MAX 16
+
 /* Names an object within one listener's life; all objects that are open are of the same listener. */
 typedef struct object_key {
     uint64_t association, object;

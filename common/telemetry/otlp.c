@@ -8,11 +8,16 @@
 #include "common/backoff.h"
 #include "common/clock.h"
 #include "common/condition.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/metrics.h"
 #include "common/telemetry/otlp_batch.h"
+
+/* How often a batch is sent that the collector could not take, after which pause, doubled each time, with jitter.
+ */
+#define OTLP_TRIES            5
+#define OTLP_RETRY_FIRST_MS   500
+#define OTLP_RETRY_LONGEST_MS 4000
 
 typedef struct exporter {
     otlp_link_t *link;

@@ -9,6 +9,14 @@
 #include "common/telemetry/otlp.pb-c.h"
 #include "common/trace.h"
 
+/* Spans that wait for the collector of traces, more are dropped; and how many go in one request, how often at
+ * least. */
+#define OTLP_QUEUE_SPANS 2048
+#define OTLP_BATCH_SPANS 512
+#define OTLP_BATCH_MS    1000
+/* What the end of a process waits for the collector. */
+#define OTLP_FLUSH_MS 2000
+
 /* Allows the listener what the exporter needs of the network and of files, where the settings name a collector. */
 void otlp_confine(const settings_t *settings, sandbox_t *sandbox);
 /* Starts it where the settings name a collector and OTEL_SDK_DISABLED is not true; what is wrong with an OTEL_

@@ -7,8 +7,14 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/memory.h"
+
+/* A collector's answer may be so long. */
+#define OTLP_ANSWER_MAX_BYTES (64 * 1024)
+/* Looks at a connection on which nothing moves that may follow one another at once, and the pause before each
+ * further one. */
+#define OTLP_IDLE_LOOKS    8
+#define OTLP_IDLE_PAUSE_MS 10
 
 /* A message of gRPC has a byte that says whether it is compressed, and its length (gRPC over HTTP/2). */
 #define GRPC_PREFIX_BYTES 5

@@ -7,13 +7,22 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/percent.h"
 #include "common/telemetry/otlp_message.h"
 #include "common/utf8.h"
 #include "common/version.h"
+
+/* A collector's answer may take so long (OTEL_EXPORTER_OTLP_TIMEOUT). */
+#define OTLP_TIMEOUT_MS      10000
+#define OTLP_TIMEOUT_MOST_MS 3600000
+/* How often metrics are sent (OTEL_METRIC_EXPORT_INTERVAL), and how rarely at most. */
+#define OTLP_INTERVAL_MS      60000
+#define OTLP_INTERVAL_MOST_MS 86400000
+/* OpenTelemetry's variables that are complained about at most. */
+#define OTLP_VARIABLES_MAX      16
+#define RESOURCE_ATTRIBUTES_MAX 128
 
 /* What differs from signal to signal. */
 static const struct signal_info {

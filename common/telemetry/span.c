@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "common/limits.h"
 #include "common/memory.h"
 #include "common/telemetry/otlp.h"
 #include "common/telemetry/otlp_message.h"

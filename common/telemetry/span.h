@@ -6,6 +6,10 @@
 #include "common/telemetry/otlp.pb-c.h"
 #include "common/trace.h"
 
+#define SPAN_ATTRIBUTES_MAX 24
+/* Who a span is of, where another process says it: a writer's id, with "writer-" before it. */
+#define SPAN_INSTANCE_MAX_BYTES 80
+
 typedef Otlp__Span span_t;
 
 #define SPAN_INTERNAL OTLP__SPAN_KIND__SPAN_KIND_INTERNAL

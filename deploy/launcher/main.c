@@ -17,6 +17,9 @@
 #include "deploy/tool/tool.h"
 #include "proto/libraries.h"
 
+/* What the removal of the run folder may take, which may lie in storage, too. */
+#define END_REMOVE_MS 500
+
 static void print_help(void) {
     puts("oxidicom: receives DICOM for ChRIS. Starts and looks after oxidicom-listener, -writer and -notifier.\n\n"
          "  --stages LIST   only these of listener,writer,notifier\n"

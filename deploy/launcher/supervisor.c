@@ -17,6 +17,16 @@
 #include "common/log.h"
 #include "common/supervision.h"
 
+/* In a drain, the kinds of stages are told to end at once so long after OXIDICOM_DRAIN_TIMEOUT: the listener has
+ * aborted what was open by then, each of the others has some time after the one before it. */
+#define END_AT_ONCE_LISTENER_MS 1250
+#define END_AT_ONCE_WRITERS_MS  1750
+#define END_AT_ONCE_NOTIFIER_MS 2750
+/* Told so, a stage is killed after this; killed, it is left behind after this: the kernel may keep it in storage.
+ */
+#define END_KILL_MS  1250
+#define END_LEAVE_MS 500
+
 /* Writers that are being removed may be there besides. */
 #define CHILDREN_MAX (2 * WRITERS_MAX + KINDS)
 
@@ -267,27 +277,24 @@ static void reap(supervisor_t *supervisor) {
     drain_on(supervisor);
 }
 
-static void forward(supervisor_t *supervisor, int signal_number) {
-    child_t *child;
-    TAILQ_FOREACH(child, &supervisor->children, next)
-    if (child->pid > 0)
-        kill(child->pid, signal_number);
-}
-
 static void on_signals(supervisor_t *supervisor) {
     struct signalfd_siginfo info;
     while (read(supervisor->signals, &info, sizeof info) == sizeof info) {
         bool running = !supervisor->draining;
-        if (info.ssi_signo == SIGCHLD)
+        child_t *child;
+        if (info.ssi_signo == SIGCHLD) {
             reap(supervisor);
-        else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+        } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             drain(supervisor);
-        else if (info.ssi_signo == SIGHUP)
-            forward(supervisor, SIGHUP);
-        else if (info.ssi_signo == SIGTTIN && running)
+        } else if (info.ssi_signo == SIGHUP) {
+            TAILQ_FOREACH(child, &supervisor->children, next)
+            if (child->pid > 0)
+                kill(child->pid, SIGHUP);
+        } else if (info.ssi_signo == SIGTTIN && running) {
             add_writer(supervisor);
-        else if (info.ssi_signo == SIGTTOU && running)
+        } else if (info.ssi_signo == SIGTTOU && running) {
             remove_writer(supervisor);
+        }
     }
 }
 
@@ -383,13 +390,6 @@ int supervisor_block_signals(void) {
     return supervision_take_signals(&set);
 }
 
-/* Keeps the launcher's own descriptor from the stages: whoever waits for its end must not wait for theirs. */
-static void keep_ready_fd(const settings_t *settings) {
-    int fd = (int)settings->ready_fd;
-    if (fd >= 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
-        log_warn(NULL, "OXIDICOM_READY_FD is %d, which is not open: %s", fd, strerror(errno));
-}
-
 int supervisor_run(const settings_t *settings, const char *folder, const bool wanted[KINDS]) {
     supervisor_t supervisor = {.settings = settings, .status = LAUNCHER_DRAINED};
     snprintf(supervisor.folder, sizeof supervisor.folder, "%s", folder);
@@ -399,7 +399,10 @@ int supervisor_run(const settings_t *settings, const char *folder, const bool wa
     supervisor.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (supervisor.signals < 0)
         return EX_OSERR;
-    keep_ready_fd(settings);
+    /* Keeps the launcher's own descriptor from the stages: whoever waits for its end must not wait for theirs. */
+    int fd = (int)settings->ready_fd;
+    if (fd >= 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        log_warn(NULL, "OXIDICOM_READY_FD is %d, which is not open: %s", fd, strerror(errno));
     for (int kind = 0; kind < KINDS; kind++)
         for (int i = 0; wanted[kind] && i < (kind == KIND_WRITER ? settings->writers : 1); i++)
             add(&supervisor, (stage_kind_t)kind, i);

@@ -7,6 +7,14 @@
 #include "common/settings.h"
 #include "deploy/launcher/child.h"
 
+/* A stage that died is started again after this; doubled each time it dies young. */
+#define RESTART_FIRST_MS   100
+#define RESTART_LONGEST_MS 10000
+/* A stage that lived this long did not die young. */
+#define RESTART_YOUNG_MS 5000
+/* A stage that waits for storage may be silent so many times OXIDICOM_WATCHDOG. */
+#define WATCHDOG_STORAGE_FACTOR 5
+
 /* How the launcher ends. */
 enum {
     LAUNCHER_DRAINED = 0,

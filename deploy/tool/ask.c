@@ -4,7 +4,6 @@
 #include <sysexits.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/stage.h"
 #include "deploy/tool/run_dir.h"
 

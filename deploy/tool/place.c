@@ -32,18 +32,13 @@ bool place_own_folder(char folder[PATH_MAX]) {
 /* Two launchers of one host don't take each other's folder, those of two hosts don't meet. */
 char *place_private_run_dir(place_t place, const char *files_root) {
     const char *temporary = getenv("TMPDIR");
-    char host[HOST_NAME_MAX + 1], *path = NULL;
-    int written = 0;
+    char host[HOST_NAME_MAX + 1];
     host_read_name(host);
     if (place == PLACE_TEMPORARY)
-        written = asprintf(&path, "%s/oxidicom-%u", temporary && *temporary ? temporary : "/tmp", geteuid());
-    else if (place == PLACE_MEMORY)
-        written = asprintf(&path, "/dev/shm/oxidicom-%u", geteuid());
-    else if (files_root)
-        written = asprintf(&path, "%s/" PLACE_BELOW_FILES_ROOT "/%s", files_root, host);
-    if (written < 0)
-        abort();
-    return path;
+        return format_text("%s/oxidicom-%u", temporary && *temporary ? temporary : "/tmp", geteuid());
+    if (place == PLACE_MEMORY)
+        return format_text("/dev/shm/oxidicom-%u", geteuid());
+    return files_root ? format_text("%s/" PLACE_BELOW_FILES_ROOT "/%s", files_root, host) : NULL;
 }
 
 bool place_is_private(const char *path) {

@@ -34,10 +34,8 @@ static char *without_controls(const char *text) {
 }
 
 table_t *table_new(const char *headings) {
-    table_t *table = calloc(1, sizeof *table);
-    char *text = strdup(headings), *rest = text;
-    if (!table || !text)
-        abort();
+    table_t *table = must(calloc(1, sizeof *table));
+    char *text = copy_text(headings), *rest = text;
     table->has_headings = *headings != 0;
     if (table->has_headings) {
         table->cells = grown(NULL, 0, sizeof *table->cells);

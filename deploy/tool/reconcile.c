@@ -71,11 +71,6 @@ static void on_unreadable(reconcile_t *self, const json_t *line) {
                                                    .folder = path});
 }
 
-static void note_found(reconcile_t *self, const char *series_uid) {
-    for (size_t i = 0; i < self->options->names_count; i++)
-        self->found[i] |= strcmp(self->options->names[i], series_uid) == 0;
-}
-
 /* Returns false where the notifier does not answer: then there is no use in going on. */
 static bool on_series(reconcile_t *self, const json_t *line) {
     Ring__Series series = series_of(json_object_get(line, "series"));
@@ -86,7 +81,8 @@ static bool on_series(reconcile_t *self, const json_t *line) {
     message.files = (uint32_t)json_integer_value(json_object_get(line, "files"));
     message.again = self->options->force;
     message.dry_run = self->options->dry_run;
-    note_found(self, series.series_instance_uid);
+    for (size_t i = 0; i < self->options->names_count; i++)
+        self->found[i] |= strcmp(self->options->names[i], series.series_instance_uid) == 0;
     Ring__Answer *answer = ask_notifier(self->ask, &RING_ENVELOPE(REGISTER, register_, &message));
     if (!answer || !answer->registrations || answer->registrations->n_registrations == 0) {
         ring__answer__free_unpacked(answer, NULL);
@@ -194,14 +190,6 @@ static void report_missing(reconcile_t *self) {
         }
 }
 
-static void print_summary(const reconcile_t *self) {
-    printf("%zu %s, %zu registered already, %zu under way already, %zu refused, %zu unreadable\n",
-           self->counts[RING__OUTCOME__OUTCOME_DUE],
-           outcome_name(RING__OUTCOME__OUTCOME_DUE, self->options->dry_run),
-           self->counts[RING__OUTCOME__OUTCOME_REGISTERED], self->counts[RING__OUTCOME__OUTCOME_UNDER_WAY],
-           self->counts[RING__OUTCOME__OUTCOME_REFUSED], self->unreadable);
-}
-
 int reconcile_command(const options_t *options, ask_t *ask) {
     reconcile_t self = {.options = options, .ask = ask, .outcomes = outcomes_new(options->show_phi)};
     FILE *lines = NULL;
@@ -220,8 +208,13 @@ int reconcile_command(const options_t *options, ask_t *ask) {
     if (self.status == TOOL_FINE && (self.unreadable || self.counts[RING__OUTCOME__OUTCOME_REFUSED]))
         self.status = TOOL_LACKING;
     outcomes_print(&self.outcomes, options->json);
-    if (!options->json)
-        print_summary(&self);
+    if (!options->json) {
+        printf("%zu %s, %zu registered already, %zu under way already, %zu refused, %zu unreadable\n",
+               self.counts[RING__OUTCOME__OUTCOME_DUE],
+               outcome_name(RING__OUTCOME__OUTCOME_DUE, self.options->dry_run),
+               self.counts[RING__OUTCOME__OUTCOME_REGISTERED], self.counts[RING__OUTCOME__OUTCOME_UNDER_WAY],
+               self.counts[RING__OUTCOME__OUTCOME_REFUSED], self.unreadable);
+    }
     free(self.found);
     return self.status;
 }

@@ -36,13 +36,6 @@ const char *reception_details(const Ring__Reception *r) {
     return "for the broker";
 }
 
-static void print_line(table_t *table, const Ring__Reception *r, bool with_folder) {
-    int64_t last = r->settled_at ? r->settled_at : r->ended_at ? r->ended_at : r->began_at;
-    table_add(table, cell_time(last), r->series_instance_uid, r->calling_ae, reception_state(r),
-              cell("%" PRIu64, r->files), cell("%" PRIu64, r->errors), reception_details(r),
-              with_folder ? r->folder : NULL, NULL);
-}
-
 static void rename_key(json_t *json, const char *from, const char *to) {
     json_object_set(json, to, json_object_get(json, from));
     json_object_del(json, from);
@@ -99,8 +92,12 @@ static int ask_pages(const options_t *options, ask_t *ask, Ring__SeriesQuery *qu
             return EX_UNAVAILABLE;
         const Ring__SeriesPage *page = answer->series;
         for (size_t i = 0; i < page->n_receptions && wanted > 0; i++, wanted--) {
-            print_line(table, page->receptions[i], options->show_phi);
-            json_array_append_new(list, reception_json(page->receptions[i], options->show_phi));
+            const Ring__Reception *r = page->receptions[i];
+            int64_t last = r->settled_at ? r->settled_at : r->ended_at ? r->ended_at : r->began_at;
+            table_add(table, cell_time(last), r->series_instance_uid, r->calling_ae, reception_state(r),
+                      cell("%" PRIu64, r->files), cell("%" PRIu64, r->errors), reception_details(r),
+                      options->show_phi ? r->folder : NULL, NULL);
+            json_array_append_new(list, reception_json(r, options->show_phi));
         }
         query->before = page->before;
         ring__answer__free_unpacked(answer, NULL);

@@ -6,11 +6,14 @@
 #include <sysexits.h>
 
 #include "common/duration.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/settings.h"
 #include "deploy/tool/print.h"
 #include "proto/ring.h"
+
+/* How long it waits for an answer, unless told otherwise, and at most. */
+#define TOOL_TIMEOUT_MS      2000
+#define TOOL_TIMEOUT_MOST_MS (10 * 60 * 1000)
 
 /* Options, as bits of those that a command knows. */
 enum {

@@ -7,9 +7,14 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
+#include "common/memory.h"
 #include "deploy/tool/print.h"
 #include "deploy/tool/tool.h"
+
+/* `oxidicom top` looks this often, and names so many of each list. */
+#define TOP_INTERVAL_MS 1000
+#define TOP_SERIES      10
+#define TOP_LINES       16
 
 /* What stages said at one time. */
 typedef struct look {
@@ -190,9 +195,7 @@ static void show_on_terminal(const char *text) {
 static void show(const look_t *last, const look_t *look, const ask_t *ask, bool terminal) {
     char *text = NULL;
     size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        abort();
+    FILE *out = must(open_memstream(&text, &size));
     fprintf(out, "oxidicom in %s, %s\n\n", ask->run_dir, cell_time(clock_wall_ms()));
     print_ring(last, look, out);
     putc('\n', out);

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/memory.h"
 #include "listener/custody/private.h"
 #include "proto/reply.h"

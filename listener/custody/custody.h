@@ -5,6 +5,9 @@
 
 #include "listener/custody/state.h"
 
+/* A writer that has been silent this long is held up: all of it waits for storage, or it hangs. */
+#define WRITER_HELD_UP_MS 2000
+
 /* Returns 0, or an exit status after logging why. */
 int custody_start(custody_t *custody, stage_t *stage);
 void custody_clear(custody_t *custody);

@@ -4,6 +4,7 @@
 #define LISTENER_UL_RECENT_H
 
 #include "common/limits.h"
+#include "common/metrics.h"
 #include "listener/ul/state.h"
 
 /* Refusals that are remembered. */

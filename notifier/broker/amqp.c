@@ -217,15 +217,11 @@ static int descriptor(void *transport) {
 
 /* --- sending ------------------------------------------------------------------------------------------- */
 
-static amqp_bytes_t bytes_of(const json_t *text) {
-    return amqp_cstring_bytes(json_string_value(text));
-}
-
 static amqp_field_value_t field_of(amqp_pool_t *pool, json_t *value) {
     amqp_field_value_t field = {.kind = AMQP_FIELD_KIND_VOID};
     if (json_is_string(value)) {
         field.kind = AMQP_FIELD_KIND_UTF8;
-        field.value.bytes = bytes_of(value);
+        field.value.bytes = amqp_cstring_bytes(json_string_value(value));
     } else if (json_is_integer(value)) {
         field.kind = AMQP_FIELD_KIND_I32;
         field.value.i32 = (int32_t)json_integer_value(value);

@@ -210,25 +210,20 @@ static void send_message(broker_t *broker, registration_t *registration) {
         disconnect(broker, &failure);
 }
 
-static void take_registration(broker_t *broker, registration_t *registration) {
-    if (!broker->connected) {
+/* --- the thread ---------------------------------------------------------------------------------------- */
+
+/* A registration to send; none: the end. */
+static void on_pipe(broker_t *broker) {
+    registration_t *registration = NULL;
+    if (zsock_recv(broker->pipe, "p", &registration) != 0 || !registration) {
+        broker->ended = true;
+    } else if (!broker->connected) {
         registration_fail(registration, OUTCOME_UNSENT, "no connection to the broker");
         give_back(broker, registration);
     } else {
         registration_set_task_id(registration);
         send_message(broker, registration);
     }
-}
-
-/* --- the thread ---------------------------------------------------------------------------------------- */
-
-/* A registration to send; none: the end. */
-static void on_pipe(broker_t *broker) {
-    registration_t *registration = NULL;
-    if (zsock_recv(broker->pipe, "p", &registration) == 0 && registration)
-        take_registration(broker, registration);
-    else
-        broker->ended = true;
 }
 
 static void service(broker_t *broker) {
@@ -267,20 +262,17 @@ static void run(broker_t *broker) {
     }
 }
 
-static void add_destination(broker_t *broker, const char *address) {
-    transport_results_t results = {broker, on_settled, on_returned, on_blocked};
-    int scheme = broker_scheme_of(address);
-    assert(scheme >= 0); /* the settings have seen to it */
-    broker->destinations[broker->destinations_count++] =
-        (destination_t){scheme, TRANSPORTS[scheme], TRANSPORTS[scheme]->create(address, broker->settings, results)};
-}
-
 /* The addresses of the setting, separated by `;` as kombu has it. */
 static void make_destinations(broker_t *broker) {
     char *addresses = copy_text(broker->settings->broker_address), *rest = addresses;
     broker->destinations = must(calloc(strlen(addresses) + 1, sizeof *broker->destinations));
-    for (char *address; (address = strsep(&rest, ";"));)
-        add_destination(broker, address);
+    for (char *address; (address = strsep(&rest, ";"));) {
+        transport_results_t results = {broker, on_settled, on_returned, on_blocked};
+        int scheme = broker_scheme_of(address);
+        assert(scheme >= 0); /* the settings have seen to it */
+        broker->destinations[broker->destinations_count++] = (destination_t){
+            scheme, TRANSPORTS[scheme], TRANSPORTS[scheme]->create(address, broker->settings, results)};
+    }
     free(addresses);
 }
 

@@ -1,6 +1,5 @@
 #include "notifier/broker/stream.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -15,6 +14,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/memory.h"
+#include "common/network.h"
 #include "notifier/broker/transport.h"
 
 /* An idle connection is looked after so often by TCP, and lost after so many looks without an answer. */
@@ -111,12 +111,6 @@ static int shake_hands(stream_t *stream, int64_t deadline_ms, failure_t *failure
     }
 }
 
-/* An address is no name for SNI (RFC 6066 3). */
-static bool is_address(const char *host) {
-    struct in6_addr address;
-    return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
-}
-
 static int start_tls(stream_t *stream, const char *host, const broker_tls_t *tls, int64_t deadline_ms,
                      failure_t *failure) {
     SSL_CTX *context = must(SSL_CTX_new(TLS_client_method()));
@@ -125,7 +119,8 @@ static int start_tls(stream_t *stream, const char *host, const broker_tls_t *tls
     if (status == 0) {
         stream->tls = must(SSL_new(context)); /* keeps the context */
         if (SSL_set_fd(stream->tls, stream->socket) != 1 ||
-            (!is_address(host) && SSL_set_tlsext_host_name(stream->tls, host) != 1))
+            /* An address is no name for SNI (RFC 6066 3) */
+            (!network_is_address(host) && SSL_set_tlsext_host_name(stream->tls, host) != 1))
             abort();
         status = shake_hands(stream, deadline_ms, failure);
     }

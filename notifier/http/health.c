@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
+#include "common/memory.h"
 #include "common/version.h"
 
 void health_beat(health_t *health) {
@@ -119,9 +119,7 @@ char *health_json(health_t *health, int64_t now_ms) {
     json_t *report =
         json_pack("{s:s, s:b, s:s, s:o, s:o}", "status", names[least_of(checks, count)], "alive",
                   health_alive(health, now_ms), "release", OXIDICOM_VERSION, "checks", list, "stages", stages);
-    char *text = json_dumps(report, JSON_INDENT(2));
+    char *text = must(json_dumps(report, JSON_INDENT(2)));
     json_decref(report);
-    if (!text)
-        abort();
     return text;
 }

@@ -9,6 +9,9 @@
 #include "notifier/journal/storage.h"
 #include "notifier/metrics/board.h"
 
+/* A loop that has not come round for so long hangs. */
+#define LOOP_SILENCE_MS 10000
+
 typedef struct health {
     board_t *board;
     storage_t *storage; /* NULL: nobody asks it */

@@ -10,10 +10,12 @@
 #include <sys/socket.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "notifier/metrics/exposition.h"
+
+/* A viewer whose network has gone without a word is given up after this. */
+#define HTTP_UNACKNOWLEDGED_MS 20000
 
 /* A connection, while it is there. */
 typedef struct client {
@@ -205,11 +207,6 @@ static void on_connection(void *self, struct MHD_Connection *connection, void **
 
 /* --- requests -------------------------------------------------------------------------------------------- */
 
-static question_t *ask(http_t *http, struct MHD_Connection *connection) {
-    return search_ask(http->live->search, connection,
-                      MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "q"));
-}
-
 static answer_t found(void **request) {
     char *json = search_take_answer(*request);
     *request = NULL;
@@ -231,7 +228,8 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
     if (*request) {
         answer = found(request);
     } else if (strcmp(path, "/series") == 0 && strcmp(method, MHD_HTTP_METHOD_GET) == 0) {
-        *request = ask(http, connection);
+        *request = search_ask(http->live->search, connection,
+                              MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "q"));
         if (*request)
             return MHD_YES; /* comes again when the loop has answered */
         answer = answer_text(MHD_HTTP_BAD_REQUEST, "looks for ?q=, or too many look for something", "");

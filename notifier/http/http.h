@@ -17,6 +17,15 @@
 #include "notifier/http/health.h"
 #include "notifier/http/live.h"
 
+/* Clients of the HTTP endpoint: connections at once, bytes of a request and of what belongs to it, and times:
+ * between two bytes, for a whole request, for a whole answer; and between two attempts to bind the port. */
+#define HTTP_CONNECTIONS_MAX   64
+#define HTTP_REQUEST_MAX_BYTES (16 * 1024)
+#define HTTP_IDLE_TIMEOUT_S    10
+#define HTTP_REQUEST_MAX_MS    15000
+#define HTTP_ANSWER_MAX_MS     30000
+#define HTTP_RETRY_MS          5000
+
 typedef struct http http_t;
 
 /* Serves on settings->http_port of settings->http_address; all three must outlive it. NULL where the port is 0.

@@ -9,6 +9,9 @@
 
 #include "common/limits.h"
 
+/* How often each viewer is told what is new. */
+#define VIEW_INTERVAL_MS 500
+
 void live_init(live_t *live, const view_sources_t *sources) {
     *live = (live_t){.view = view_new(sources), .stream = viewers_new(), .search = search_new()};
 }

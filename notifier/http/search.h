@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Searches that wait for their answer, and the longest text that is looked for. */
+#define SEARCHES_MAX          8
+#define SEARCH_TEXT_MAX_BYTES 128
+
 typedef struct search search_t;
 
 search_t *search_new(void);

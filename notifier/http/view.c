@@ -13,6 +13,9 @@
 #include "notifier/operator/query.h"
 #include "proto/message_json.h"
 
+/* Receptions on the live page. */
+#define VIEW_RECEPTIONS 60
+
 struct view {
     view_sources_t sources;
     uint8_t *listener; /* its last ListenerStatus, packed: it is looked at far more rarely than it comes */
@@ -98,10 +101,8 @@ static json_t *series_json(const view_t *view, sql_t sql, const char *text, uint
 }
 
 static char *dumped(json_t *json) {
-    char *text = json_dumps(json, JSON_COMPACT);
+    char *text = must(json_dumps(json, JSON_COMPACT));
     json_decref(json);
-    if (!text)
-        abort();
     return text;
 }
 

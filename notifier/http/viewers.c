@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/types.h>
 
-#include "common/limits.h"
 #include "common/memory.h"
 
 /* One view as it goes over the wire, shared by those who are being sent it. */

@@ -8,6 +8,9 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 
+/* Those who look at the live page at once. */
+#define VIEWERS_MAX 16
+
 typedef struct viewers viewers_t;
 
 viewers_t *viewers_new(void);

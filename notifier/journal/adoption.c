@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "notifier/journal/reception.h"
 

@@ -11,6 +11,9 @@
 #include "notifier/journal/owed.h"
 #include "notifier/journal/storage.h"
 
+/* Journals that vanished hosts left behind are looked for at start and this often. */
+#define ADOPTION_INTERVAL_MS 60000
+
 /* Begins as zeros. */
 typedef struct adoption {
     int64_t next_ms; /* clock_ms of the next look */

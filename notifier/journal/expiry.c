@@ -1,8 +1,12 @@
 #include "notifier/journal/expiry.h"
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
+
+/* What is finished and older than OXIDICOM_JOURNAL_KEEP is looked for this often, and removed in slices of so many
+ * rows, so that the loop never waits for long. */
+#define JOURNAL_EXPIRE_INTERVAL_MS (60 * 60 * 1000)
+#define JOURNAL_EXPIRE_ROWS        2000
 
 void expiry_beat(expiry_t *expiry, journal_t *journal, int64_t keep_ms) {
     int64_t now_ms = clock_ms(), old = journal_now() - keep_ms;

@@ -11,6 +11,9 @@
 #include "common/memory.h"
 #include "notifier/journal/journal_file.h"
 
+/* How long to wait for somebody who looks into the journal with SQLite's shell. */
+#define JOURNAL_BUSY_TIMEOUT_MS 2000
+
 /* --- opening ------------------------------------------------------------------------------------------- */
 
 /* Takes note of the last error of SQLite where it means that the content of the file is not what SQLite wrote. */

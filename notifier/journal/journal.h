@@ -12,10 +12,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/settings.h"
 #include "notifier/journal/journal_sql.h"
+
+/* Associations whose series the notifier need not look up in the journal for each object. */
+#define JOINED_MAX 64
+/* A journal up to this size is checked at start: in seconds, even from a slow disk. */
+#define JOURNAL_CHECK_MAX_BYTES (256LL * 1024 * 1024)
 
 /* An association that is known to send to an open reception which has a file: reception.c need not look it up for
  * each of its objects. */

@@ -13,11 +13,15 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/sandbox.h"
 #include "notifier/journal/journal_file.h"
+
+/* Silent storage is mentioned again after this; the end of the process waits so long for the thread that asks it.
+ */
+#define STORAGE_COMPLAINT_INTERVAL_MS 60000
+#define STORAGE_END_MS                1000
 
 /* A question, and later its answer. */
 typedef struct item {

@@ -13,6 +13,9 @@
 #include "notifier/cube/registration.h"
 #include "notifier/journal/left_behind.h"
 
+/* Storage that has left a question unanswered for so long is called silent. */
+#define STORAGE_SILENCE_MS 5000
+
 typedef struct storage storage_t;
 
 /* Starts the thread, which restricts its own files: to be called before ours are, since a thread inherits that. */

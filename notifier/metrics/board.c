@@ -5,9 +5,11 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
+
+/* Values of one process, those of unknown names not counted. */
+#define BOARD_VALUES_MAX 2048
 
 /* Longest name of an inbox: "writer-" and 64 characters. */
 #define STAGE_ID_BYTES 80

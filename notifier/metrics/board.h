@@ -9,8 +9,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/limits.h"
 #include "common/metrics.h"
 #include "proto/ring.h"
+
+/* A stage whose figures stay away so long is taken for gone by those who look from outside … */
+#define STAGE_SILENCE_MS 2000
+/* … and is shown as such for so long. */
+#define STAGE_SHOWN_MS (5 * 60 * 1000)
+/* Processes whose figures are remembered; the one that has been silent for longest makes room. */
+#define BOARD_STAGES_MAX (WRITERS_MAX + 16)
 
 typedef struct board board_t;
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/memory.h"
+
 #define OPENMETRICS_TYPE "application/openmetrics-text"
 
 /* Prometheus offers it first and with a version; what is refused by "q=0" is not asked for. */
@@ -65,17 +67,14 @@ static void write_name(FILE *out, const board_value_t *value, const char *suffix
     fputs(separator == ',' ? "} " : " ", out);
 }
 
-static void write_seconds(FILE *out, int64_t microseconds) {
-    uint64_t size = microseconds < 0 ? -(uint64_t)microseconds : (uint64_t)microseconds;
-    fprintf(out, "%s%" PRIu64 ".%06" PRIu64 "\n", microseconds < 0 ? "-" : "", size / 1000000, size % 1000000);
-}
-
 static void write_value(FILE *out, const board_value_t *value) {
     const char *unit = METRICS[value->metric].unit;
-    if (unit && strcmp(unit, "seconds") == 0)
-        write_seconds(out, value->value);
-    else
+    if (unit && strcmp(unit, "seconds") == 0) {
+        uint64_t size = value->value < 0 ? -(uint64_t)value->value : (uint64_t)value->value;
+        fprintf(out, "%s%" PRIu64 ".%06" PRIu64 "\n", value->value < 0 ? "-" : "", size / 1000000, size % 1000000);
+    } else {
         fprintf(out, "%" PRId64 "\n", value->value);
+    }
 }
 
 static void write_histogram(FILE *out, const board_value_t *value) {
@@ -113,9 +112,7 @@ static void write_stage(void *document, const board_stage_t *stage) {
 
 char *exposition_of(board_t *board, bool openmetrics, int64_t now_ms, size_t *size) {
     char *text = NULL;
-    document_t document = {open_memstream(&text, size), openmetrics, METRICS_COUNT};
-    if (!document.out)
-        abort();
+    document_t document = {must(open_memstream(&text, size)), openmetrics, METRICS_COUNT};
     board_visit(board, now_ms, write_sample, &document);
     board_visit_stages(board, now_ms, write_stage, &document);
     if (openmetrics)

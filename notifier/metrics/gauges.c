@@ -5,6 +5,9 @@
 #include "common/metrics.h"
 #include "notifier/journal/rows.h"
 
+/* Receptions are counted by state, then for so many times as long not again. */
+#define JOURNAL_COUNT_PAUSE 100
+
 static void count_states(journal_t *journal) {
     static const char *const always[] = {"receiving", "due", "registered", "refused"};
     metric_forget(METRIC_JOURNAL_RECEPTIONS);

@@ -5,9 +5,9 @@
 
 #include "common/clock.h"
 #include "common/condition.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/telemetry/otlp.h"
 #include "common/telemetry/otlp_link.h"
 #include "common/telemetry/span.h"
 #include "notifier/metrics/otlp_request.h"

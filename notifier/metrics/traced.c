@@ -2,9 +2,11 @@
 
 #include <sys/queue.h>
 
-#include "common/limits.h"
 #include "common/memory.h"
 #include "common/telemetry/span.h"
+
+/* Associations whose span the notifier would say in place of a listener that died. */
+#define TRACED_ASSOCIATIONS_MAX 10000
 
 typedef struct open_association {
     TAILQ_ENTRY(open_association) next;

@@ -10,6 +10,9 @@
 #include "notifier/journal/rows.h"
 #include "proto/reply.h"
 
+/* Answers to the operator's tool in one batch; further questions in it are not answered. */
+#define QUERIES_PER_BATCH 16
+
 typedef struct pending {
     char inbox[TOOL_INBOX_BYTES];
     Ring__Answer *answer;

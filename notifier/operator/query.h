@@ -13,6 +13,9 @@
 #include "notifier/progress/publisher.h"
 #include "proto/ring.h"
 
+/* Receptions looked through for one answer. */
+#define SERIES_PAGE_SEARCHED_ROWS 5000
+
 typedef struct query query_t;
 
 /* All of it must outlive the query. */

@@ -2,11 +2,13 @@
  * does not know. Each is a reception of its own that is over and due; the registrar does the rest. */
 #include <stdlib.h>
 
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "notifier/journal/reception.h"
 #include "notifier/operator/query.h"
+
+/* Folders of one series that are registered again at once: nearly always one. */
+#define RESEND_FOLDERS_MAX 64
 
 static Ring__Registration *add_result(Ring__Registrations *results, const char *calling_ae) {
     Ring__Registration *result = must(malloc(sizeof *result));

@@ -89,20 +89,16 @@ static void run(work_t *work) {
     zpoller_destroy(&told);
 }
 
-static void flush(work_t *work) {
-    int64_t deadline_ms = clock_ms() + LONK_FLUSH_MS;
-    while (clock_ms() < deadline_ms && publish_next(work))
-        ;
-    nats_link_flush(work->link, deadline_ms - clock_ms());
-}
-
 static void publisher_thread(zsock_t *pipe, void *argument) {
     start_t start = *(start_t *)argument;
     work_t work = {.pipe = pipe, .queue = start.queue, .waiting = start.waiting, .settings = start.settings};
     zsock_signal(pipe, 0);
     work.link = nats_link_new(work.settings, start.state);
     run(&work);
-    flush(&work);
+    int64_t deadline_ms = clock_ms() + LONK_FLUSH_MS;
+    while (clock_ms() < deadline_ms && publish_next(&work))
+        ;
+    nats_link_flush(work.link, deadline_ms - clock_ms());
     nats_link_destroy(&work.link);
     zsock_destroy(&work.queue);
 }

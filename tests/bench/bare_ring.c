@@ -26,6 +26,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "common/stage.h"
 #include "listener/custody/state.h"
 
 #define ANSWER_BYTES     148

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/limits.h"
+#include "common/log.h"
 #include "common/log_filter.h"
 #include "common/utf8.h"
 #include "tests/support/process.h"

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/limits.h"
+#include "common/secret.h"
 #include "common/settings.h"
 #include "common/settings_table.h"
 #include "tests/support/receiver.h"

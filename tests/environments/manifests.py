@@ -9,7 +9,7 @@ import yaml
 WITHOUT_SCHEMA = {"ServiceMonitor"}
 
 with open("common/metrics_table.c") as file:
-    gauges = set(re.findall(r'\.name = "(\w+)",\s+\.type = METRIC_GAUGE', file.read()))
+    gauges = set(re.findall(r'\bGAUGE\(\s*"(\w+)"', file.read()))
 known = set(re.findall(r"`([A-Z_]+)`", sys.stdin.read()))
 wrong = []
 

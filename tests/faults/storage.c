@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "deploy/launcher/supervisor.h"
 #include "tests/faults/delivery.h"
 #include "tests/support/http.h"
 #include "tests/support/patience.h"

@@ -2,11 +2,11 @@
  * sizes of pieces, then the data set. */
 #include <string.h>
 
-#include "common/limits.h"
 #include "common/utf8.h"
 #include "tests/fuzz/fuzz.h"
 #include "writer/dicom/instance.h"
 #include "writer/dicom/part10.h"
+#include "writer/dicom/path.h"
 
 static const char *const SYNTAXES[] = {
     "1.2.840.10008.1.2",      "1.2.840.10008.1.2.1",    "1.2.840.10008.1.2.2",

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
+#include "deploy/launcher/supervisor.h"
 #include "tests/launcher/launcher.h"
 
 static const char *const STAGES[] = {"listener", "writer", "notifier"};

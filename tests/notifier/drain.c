@@ -3,7 +3,6 @@
 #include <criterion/criterion.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 
 static stage_t stage;
 static drain_t drain;

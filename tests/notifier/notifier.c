@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "notifier/broker/registrar.h"
+#include "notifier/notifier.h"
 #include "tests/notifier/site.h"
 #include "tests/support/receiver.h"
 

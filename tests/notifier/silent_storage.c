@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/limits.h"
+#include "notifier/journal/storage.h"
 #include "tests/notifier/site.h"
 #include "tests/support/http.h"
 #include "tests/support/patience.h"

@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
+#include "notifier/http/search.h"
+#include "notifier/http/viewers.h"
 #include "tests/http/endpoint.h"
 
 /* Asks for the path; the connection stays open. */

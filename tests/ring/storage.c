@@ -8,7 +8,7 @@
 
 #include <czmq.h>
 
-#include "common/limits.h"
+#include "common/log.h"
 #include "tests/ring/ring.h"
 #include "tests/support/patience.h"
 #include "tests/support/senders.h"

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/limits.h"
 #include "tests/support/process.h"
 #include "tests/writer/objects_rig.h"
 

@@ -102,30 +102,26 @@ static answer_t is_followed(const look_t *look, size_t header_bytes, uint32_t le
     return tag >= look->tag && (has_vr || (look->is_implicit && u16(next + 6, look->is_big) == 0)) ? YES : NO;
 }
 
-static bool end_short(const look_t *look, element_t *element) {
-    memcpy(element->vr, look->bytes + 4, 2);
-    element->encoding.is_explicit = true;
-    element->length = u16(look->bytes + 6, look->is_big);
-    element->header_bytes = ELEMENT_HEADER_BYTES;
+/* `vr`: NULL, there is none. */
+static bool end(element_t *element, const uint8_t *vr, uint32_t length, uint8_t header_bytes) {
+    memcpy(element->vr, vr ? (const char *)vr : "\0", sizeof element->vr);
+    element->encoding.is_explicit = vr != NULL;
+    element->length = length;
+    element->header_bytes = header_bytes;
     return true;
+}
+
+static bool end_short(const look_t *look, element_t *element) {
+    return end(element, look->bytes + 4, u16(look->bytes + 6, look->is_big), ELEMENT_HEADER_BYTES);
 }
 
 static bool end_long(const look_t *look, element_t *element) {
-    if (look->size < LONG_HEADER_BYTES)
-        return false;
-    memcpy(element->vr, look->bytes + 4, 2);
-    element->encoding.is_explicit = true;
-    element->length = u32(look->bytes + 8, look->is_big);
-    element->header_bytes = LONG_HEADER_BYTES;
-    return true;
+    return look->size >= LONG_HEADER_BYTES &&
+           end(element, look->bytes + 4, u32(look->bytes + 8, look->is_big), LONG_HEADER_BYTES);
 }
 
 static bool end_implicit(const look_t *look, element_t *element) {
-    memset(element->vr, 0, 2);
-    element->encoding.is_explicit = false;
-    element->length = u32(look->bytes + 4, look->is_big);
-    element->header_bytes = ELEMENT_HEADER_BYTES;
-    return true;
+    return end(element, NULL, u32(look->bytes + 4, look->is_big), ELEMENT_HEADER_BYTES);
 }
 
 /* Where a VR should be that is none of PS3.5. Letters are one of a later edition, which has a long length (PS3.5

@@ -17,7 +17,6 @@
 #include <dcmtk/dcmdata/dcistrmb.h>
 #include <dcmtk/dcmdata/dctk.h>
 
-#include "common/limits.h"
 #include "writer/dicom/walk.h"
 
 namespace {

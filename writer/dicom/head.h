@@ -6,6 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A deflated data set can inflate a thousandfold: it is looked through so far for what is wanted. */
+#define HEAD_INFLATED_MAX_BYTES (256 * 1024 * 1024)
+/* Of a value that is kept from the head: no text that means anything to CUBE is longer. */
+#define HEAD_VALUE_MAX_BYTES (16 * 1024)
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/limits.h"
 #include "common/memory.h"
 #include "common/utf8.h"
 #include "writer/dicom/forms.h"
 #include "writer/dicom/path.h"
 #include "writer/dicom/text.h"
+
+/* CUBE's columns of UIDs of the series and the study; a longer one names nothing any more when it is cut. */
+#define CUBE_UID_MAX 100
 
 /* First values of the head as text; NULL: absent or empty. */
 typedef char *texts_t[HEAD_TAGS];

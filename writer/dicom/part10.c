@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/memory.h"
 #include "common/reader.h"
 #include "common/version.h"
 #include "writer/dicom/element.h"
@@ -19,11 +20,6 @@ static void put_u16(FILE *out, size_t value) {
     fputc((int)(value >> 8 & 0xFF), out);
 }
 
-static void put_u32(FILE *out, size_t value) {
-    put_u16(out, value & 0xFFFF);
-    put_u16(out, value >> 16 & 0xFFFF);
-}
-
 /* File meta information is in Explicit VR Little Endian; these VRs have a length of 16 bits (PS3.5 7.1.2). */
 static void put_text(FILE *out, unsigned element, const char *vr, const char *text, char padding) {
     size_t size = strlen(text);
@@ -35,11 +31,6 @@ static void put_text(FILE *out, unsigned element, const char *vr, const char *te
     fwrite(text, 1, size, out);
     if (size % 2)
         fputc(padding, out);
-}
-
-static void put_version(FILE *out) {
-    static const uint8_t version[] = {0x02, 0x00, 0x01, 0x00, 'O', 'B', 0, 0, 2, 0, 0, 0, 0x00, 0x01};
-    fwrite(version, 1, sizeof version, out);
 }
 
 /* An AE title is at most 16 characters of ASCII without backslash and control characters (PS3.5 6.2); what else a
@@ -63,9 +54,7 @@ static void put_ae_title(FILE *out, const char *calling_ae) {
 uint8_t *part10_header(const part10_t *part10, size_t *size) {
     static const uint8_t preamble[PREAMBLE_BYTES];
     char *bytes = NULL;
-    FILE *out = open_memstream(&bytes, size);
-    if (!out)
-        abort();
+    FILE *out = must(open_memstream(&bytes, size));
     __fsetlocking(out, FSETLOCKING_BYCALLER); /* nobody else knows of it */
     fwrite(preamble, 1, sizeof preamble, out);
     fputs("DICM", out);
@@ -73,8 +62,10 @@ uint8_t *part10_header(const part10_t *part10, size_t *size) {
     put_u16(out, 0x0000);
     fputs("UL", out);
     put_u16(out, 4);
-    put_u32(out, 0); /* known only at the end */
-    put_version(out);
+    put_u16(out, 0); /* 32 bits, known only at the end */
+    put_u16(out, 0);
+    static const uint8_t version[] = {0x02, 0x00, 0x01, 0x00, 'O', 'B', 0, 0, 2, 0, 0, 0, 0x00, 0x01};
+    fwrite(version, 1, sizeof version, out);
     put_text(out, 0x0002, "UI", part10->sop_class_uid, 0);
     put_text(out, 0x0003, "UI", part10->sop_instance_uid, 0);
     put_text(out, 0x0010, "UI", part10->transfer_syntax_uid, 0);

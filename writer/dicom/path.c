@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/limits.h"
 #include "common/memory.h"
 #include "writer/dicom/seahash.h"
 

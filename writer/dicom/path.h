@@ -2,6 +2,9 @@
 #ifndef WRITER_DICOM_PATH_H
 #define WRITER_DICOM_PATH_H
 
+/* NAME_MAX of every file system that matters. */
+#define PATH_COMPONENT_MAX_BYTES 255
+
 /* What a path is made of, as UTF-8. NULL: absent or empty in the data set; "" and blanks: there, but blank. */
 typedef struct path_parts {
     const char *calling_ae; /* never NULL, like the two UIDs */

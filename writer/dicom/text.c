@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/utf8.h"
 
 #define ESCAPE            0x1B
@@ -183,18 +184,11 @@ static bool take_character(decoder_t *d, const code_set_t *set) {
     return true;
 }
 
-static void decode_character(decoder_t *d, const code_set_t *set) {
-    if (!take_character(d, set))
-        replace_byte(d);
-}
-
 /* Whether all of it is of the set; only then it is written. */
 static bool decode_whole(decoder_t *d, const code_set_t *set) {
     char *text = NULL;
     size_t size;
-    decoder_t trial = {d->at, d->end, open_memstream(&text, &size)};
-    if (!trial.out)
-        abort();
+    decoder_t trial = {d->at, d->end, must(open_memstream(&text, &size))};
     while (trial.at < trial.end && take_character(&trial, set))
         ;
     if (fclose(trial.out) != 0)
@@ -243,8 +237,8 @@ static void decode_iso_2022(decoder_t *d, const character_set_t *set, bool is_pe
             copy_byte(d);
         } else if (*d->at >= 0x80 && !active.g1) {
             decode_unescaped(d, set);
-        } else {
-            decode_character(d, *d->at < 0x80 ? active.g0 : active.g1);
+        } else if (!take_character(d, *d->at < 0x80 ? active.g0 : active.g1)) {
+            replace_byte(d);
         }
     }
 }
@@ -278,9 +272,7 @@ static bool is_plain(const character_set_t *set, const uint8_t *at, size_t size)
 static char *decode(const character_set_t *set, const uint8_t *at, size_t size, bool is_person_name) {
     char *text = NULL;
     size_t text_size;
-    decoder_t decoder = {at, at + size, open_memstream(&text, &text_size)};
-    if (!decoder.out)
-        abort();
+    decoder_t decoder = {at, at + size, must(open_memstream(&text, &text_size))};
     switch (set->coding) {
     case CODING_UNDECLARED:
         decode_undeclared(&decoder);
@@ -307,10 +299,8 @@ char *text_first_value(const character_set_t *set, const char *bytes, size_t siz
     const uint8_t *at = size ? (const uint8_t *)bytes : (const uint8_t *)"";
     while (size > 0 && at[size - 1] == 0)
         size--;
-    char *text = is_plain(set, at, size) ? strndup((const char *)at, size) : decode(set, at, size, is_person_name);
-    if (!text)
-        abort();
-    return trimmed(text);
+    return trimmed(
+        must(is_plain(set, at, size) ? strndup((const char *)at, size) : decode(set, at, size, is_person_name)));
 }
 
 /* --- Specific Character Set ------------------------------------------------------------------------- */

@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/limits.h"
 #include "common/memory.h"
 
-#define NO_END UINT64_MAX
+/* Sequences, and items of undefined length, within one another: each of 512 may have both. */
+#define WALK_DEPTH_MAX 1024
+
+#define NO_END         UINT64_MAX
 
 /* A sequence, or an item of undefined length. Items of defined length are passed by whole. */
 typedef struct level {

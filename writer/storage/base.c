@@ -2,14 +2,14 @@
 
 #include <sys/file.h>
 
-#include "common/limits.h"
 #include "common/memory.h"
 #include "writer/storage/temporary.h"
 
+/* Series folders that this writer knows to be durable. */
+#define DURABLE_FOLDERS_MAX 256
+
 void bases_init(bases_t *self, const char *files_root, const char *id, uint64_t incarnation) {
-    *self = (bases_t){.id = strdup(id), .incarnation = incarnation};
-    if (!self->id)
-        abort();
+    *self = (bases_t){.id = copy_text(id), .incarnation = incarnation};
     root_init(&self->root, files_root);
     pthread_mutex_init(&self->lock, NULL);
     pthread_mutex_init(&self->opening, NULL);

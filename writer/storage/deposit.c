@@ -6,8 +6,10 @@
 #include <sys/resource.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/memory.h"
+
+/* Pieces of an object that are given to storage by one call. */
+#define DEPOSIT_PIECES_AT_ONCE 64
 
 typedef struct piece {
     struct piece *next;
@@ -259,10 +261,8 @@ deposit_t *deposit_new(store_t *store, pool_t *pool, void *owner) {
 
 void deposit_set_place(deposit_t *self, const deposit_place_t *place) {
     assert(!self->folder && !self->ended);
-    self->folder = strdup(place->folder);
-    self->name = strdup(place->file);
-    if (!self->folder || !self->name)
-        abort();
+    self->folder = copy_text(place->folder);
+    self->name = copy_text(place->file);
 }
 
 void deposit_destroy(deposit_t **self_p) {

@@ -10,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/limits.h"
 #include "common/log.h"
 #include "writer/storage/temporary.h"
 

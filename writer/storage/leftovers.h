@@ -4,6 +4,12 @@
 
 #include <stddef.h>
 
+/* A temporary file of whom nobody can say whether he lives (another host, no locks) is left alone until nobody has
+ * touched it for so long. */
+#define LEFTOVER_UNTOUCHED_S (24 * 60 * 60)
+/* Temporary files removed in one go, and own ones that could not be removed and are remembered. */
+#define LEFTOVERS_AT_ONCE 1000
+
 /* The run that sweeps, which is left alone. */
 typedef struct sweeper {
     const char *host, *run; /* names of folders */

@@ -13,6 +13,9 @@
 #include "common/log.h"
 #include "common/memory.h"
 
+/* A thread waits for what took storage so long of late; anything faster is done by the loop itself. */
+#define STORAGE_SLOW_US 1000
+
 typedef struct queue {
     job_t *first, *last;
 } queue_t;

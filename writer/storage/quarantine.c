@@ -11,11 +11,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/limits.h"
+#include "common/memory.h"
 #include "common/utf8.h"
 #include "writer/dicom/seahash.h"
 
-#define NAME_BYTES 128
+/* Files in the quarantine: two for each object. They are looked through each time that one is put in. */
+#define QUARANTINE_MAX_FILES 2000
+
+#define NAME_BYTES           128
 
 static void complain(quarantine_t *quarantine, const char *what, int reason) {
     uint64_t left_out;
@@ -129,10 +132,8 @@ static char *why(const quarantine_label_t *label, const char *file, uint64_t byt
         "sop_class_uid", text(header->sop_class_uid), "sop_instance_uid", text(header->sop_instance_uid),
         "transfer_syntax_uid", text(header->transfer_syntax_uid), "status", status, "offending_element",
         tag ? json_string(element) : json_null(), "error_comment", label->refusal->comment);
-    char *json = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
+    char *json = must(object ? json_dumps(object, JSON_INDENT(2)) : NULL);
     json_decref(object);
-    if (!json)
-        abort(); /* only for want of memory */
     return json;
 }
 

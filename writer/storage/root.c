@@ -9,12 +9,15 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
+#include "common/memory.h"
+
+/* The room on the disk is asked for this often at least while files are written, and each time that this part of
+ * what was above OXIDICOM_MIN_FREE has been written. */
+#define FREE_CHECK_MS    1000
+#define FREE_CHECK_SHARE 16
 
 void root_init(root_t *root, const char *path) {
-    *root = (root_t){.path = strdup(path), .looked_ms = -1};
-    if (!root->path)
-        abort();
+    *root = (root_t){.path = copy_text(path), .looked_ms = -1};
     pthread_mutex_init(&root->lock, NULL);
 }
 
@@ -47,15 +50,11 @@ static int why_closed(root_t *root, int reason) {
     return ESTALE;
 }
 
-static void forget_room(root_t *root) {
+int root_open(root_t *root, int *folder) {
+    struct statx what = {0};
     pthread_mutex_lock(&root->lock);
     root->looked_ms = -1;
     pthread_mutex_unlock(&root->lock);
-}
-
-int root_open(root_t *root, int *folder) {
-    struct statx what = {0};
-    forget_room(root);
     *folder = open(root->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int reason = *folder < 0 ? why_closed(root, errno) : look_at(*folder, "", &what);
     if (reason == 0 && root->was_mount && !is_mount(&what))

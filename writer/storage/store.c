@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/metrics.h"
@@ -122,13 +121,6 @@ static size_t count_stuck(store_t *self) {
     return count;
 }
 
-static char *take_stuck(store_t *self) {
-    pthread_mutex_lock(&self->lock);
-    char *name = zlist_pop(self->stuck);
-    pthread_mutex_unlock(&self->lock);
-    return name;
-}
-
 static void remove_named(store_t *self, const base_t *base, const char *name) {
     if (store_calls.unlinkat(base->temporary, name, 0) != 0 && errno != ENOENT)
         remember_stuck(self, name, errno);
@@ -136,7 +128,9 @@ static void remove_named(store_t *self, const base_t *base, const char *name) {
 
 static void remove_stuck(store_t *self, const base_t *base) {
     for (size_t left = count_stuck(self); left > 0; left--) {
-        char *name = take_stuck(self);
+        pthread_mutex_lock(&self->lock);
+        char *name = zlist_pop(self->stuck);
+        pthread_mutex_unlock(&self->lock);
         if (name)
             remove_named(self, base, name);
         freen(name);
@@ -304,9 +298,7 @@ static int open_folder(store_t *self, base_t *base, const char *folder) {
         if (known >= 0 || errno != ENOENT)
             return known;
     }
-    char *path = strdup(folder), *rest = path;
-    if (!path)
-        abort();
+    char *path = copy_text(folder), *rest = path;
     int descriptor = open_beneath(base->root, ".", O_RDONLY | O_DIRECTORY, 0);
     for (char *name; descriptor >= 0 && (name = strsep(&rest, "/"));)
         descriptor = enter_folder(self, descriptor, name, is_durable);
@@ -336,12 +328,6 @@ static int may_be_placed(store_t *self, const base_t *base, const store_file_t *
     if ((file->given_up && atomic_load(file->given_up)) || clock_ms() >= self->deadline_ms)
         return ECANCELED;
     return bases_is_now(&self->bases, base) || root_is_current(&self->bases.root, base->root) ? 0 : ESTALE;
-}
-
-static void say_works(store_t *self) {
-    pthread_mutex_lock(&self->lock);
-    trouble_over(&self->trouble);
-    pthread_mutex_unlock(&self->lock);
 }
 
 int store_commit(store_t *self, store_file_t *file, const char *folder, const char *name) {
@@ -381,7 +367,9 @@ int store_commit(store_t *self, store_file_t *file, const char *folder, const ch
         goto failed;
     close(target);
     bases_give_back(&self->bases, &base);
-    say_works(self);
+    pthread_mutex_lock(&self->lock);
+    trouble_over(&self->trouble);
+    pthread_mutex_unlock(&self->lock);
     metric_add(METRIC_FILES_WRITTEN, NULL, 1);
     metric_add(METRIC_FILE_BYTES_WRITTEN, NULL, file->bytes);
     metric_observe(METRIC_WRITE_TIME, file->spent_us + clock_us() - begun_us);

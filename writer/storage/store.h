@@ -12,7 +12,11 @@
 
 #include "common/log.h"
 
-#define MUST_SUCCEED __attribute__((warn_unused_result))
+/* A file's pages go to storage after so many bytes, so that the fsync at its end does not take as long as the file
+ * took to come. */
+#define WRITEBACK_BYTES (8 * 1024 * 1024)
+
+#define MUST_SUCCEED    __attribute__((warn_unused_result))
 
 typedef struct store store_t;
 

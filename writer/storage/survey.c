@@ -11,7 +11,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/limits.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/settings.h"
@@ -21,7 +20,13 @@
 #include "writer/dicom/path.h"
 #include "writer/storage/temporary.h"
 
-#define SERVICES "SERVICES/PACS"
+/* The survey of storage: what is read of a file at once, which its header (PS3.10 7.1) must fit; how many files of
+ * a folder are tried for a head that can be read; folders within one another below SERVICES/PACS. */
+#define SURVEY_BLOCK_BYTES (64 * 1024)
+#define SURVEY_HEADS_TRIED 8
+#define SURVEY_DEPTH_MAX   16
+
+#define SERVICES           "SERVICES/PACS"
 
 typedef struct survey {
     int64_t since; /* milliseconds since 1970 */
@@ -97,8 +102,7 @@ static const char *pacs_name_of(const char *path, char name[NAME_MAX + 1]) {
 
 static void replace_text(char **text, const char *by) {
     free(*text);
-    if (!(*text = strdup(by)))
-        abort();
+    *text = copy_text(by);
 }
 
 /* The file names the AE title that it came from, unless another program wrote it or moved it. */

@@ -15,9 +15,11 @@
 #include <unistd.h>
 
 #include "common/host.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "writer/dicom/path.h"
+
+/* How often a writer that starts tries to get its own folder before those who tidy up. */
+#define FOLDER_TRIES 10
 
 int open_beneath(int root, const char *path, int flags, unsigned mode) {
     struct open_how how = {

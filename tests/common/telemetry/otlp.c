@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/limits.h"
 #include "common/telemetry/otlp.h"
 #include "common/telemetry/otlp_target.h"
 #include "common/telemetry/span.h"

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/limits.h"
 #include "listener/custody/private.h"
 #include "tests/listener/custody/custody_rig.h"
 #include "tests/support/process.h"

@@ -2,7 +2,6 @@
 #ifndef LISTENER_CUSTODY_CUSTODY_RIG_H
 #define LISTENER_CUSTODY_CUSTODY_RIG_H
 
-#include "common/limits.h"
 #include "listener/custody/custody.h"
 
 /* A custody without sockets of its own, a writer's inbox that the test reads, and what was answered. */

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/limits.h"
 #include "common/log.h"
 #include "tests/support/http.h"
 #include "tests/support/process.h"

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
-#include "common/limits.h"
 #include "notifier/journal/journal_file.h"
 #include "tests/notifier/rig.h"
 #include "tests/support/process.h"

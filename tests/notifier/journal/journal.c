@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <sysexits.h>
 
-#include "common/limits.h"
 #include "notifier/journal/expiry.h"
 #include "tests/notifier/rig.h"
 #include "tests/support/process.h"

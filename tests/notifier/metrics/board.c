@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/limits.h"
 #include "common/log.h"
 #include "notifier/metrics/exposition.h"
 #include "tests/support/http.h"

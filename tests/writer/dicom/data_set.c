@@ -1,11 +1,10 @@
 #include "tests/writer/dicom/data_set.h"
+#include "writer/object.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
-
-#include "common/limits.h"
 
 data_set_t *data_set_new(const char *transfer_syntax_uid) {
     data_set_t *set = calloc(1, sizeof *set);

@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 #include <zlib.h>
 
-#include "common/limits.h"
 #include "tests/support/dataset.h"
 #include "tests/writer/dicom/data_set.h"
 

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/limits.h"
 #include "tests/writer/dicom/data_set.h"
 #include "writer/dicom/head.h"
 

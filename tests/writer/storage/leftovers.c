@@ -10,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/limits.h"
 #include "tests/support/process.h"
 #include "tests/writer/storage/storage.h"
 #include "writer/storage/temporary.h"

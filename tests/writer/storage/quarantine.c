@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/limits.h"
 #include "tests/support/process.h"
 #include "tests/support/receiver.h"
 #include "tests/writer/dicom/data_set.h"
