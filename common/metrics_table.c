@@ -4,10 +4,10 @@
 #include "common/settings.h"
 
 /* The first words of an entry, and its label. */
-#define COUNTER(text, meaning)   .name = text, .type = METRIC_COUNTER, .help = meaning
-#define GAUGE(text, meaning)     .name = text, .type = METRIC_GAUGE, .help = meaning
-#define HISTOGRAM(text, meaning) .name = text, .type = METRIC_HISTOGRAM, .unit = "seconds", .help = meaning
-#define LABEL(text, most)        .label = text, .values_max = most
+#define COUNTER(text, meaning)   .name = (text), .type = METRIC_COUNTER, .help = (meaning)
+#define GAUGE(text, meaning)     .name = (text), .type = METRIC_GAUGE, .help = (meaning)
+#define HISTOGRAM(text, meaning) .name = (text), .type = METRIC_HISTOGRAM, .unit = "seconds", .help = (meaning)
+#define LABEL(text, most)        .label = (text), .values_max = (most)
 #define VALUES(...)              .values = ((const char *const[]){__VA_ARGS__, NULL})
 #define STAGES                   (FOR_LISTENER | FOR_WRITER | FOR_NOTIFIER)
 

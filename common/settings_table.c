@@ -100,15 +100,16 @@ static bool is_sandbox(const char *text) {
 }
 
 /* The first words of an entry: the variable and its field. One of another type does not compile. */
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a type */
 #define FIELD(type, field)    _Generic(((settings_t *)0)->field, type : offsetof(settings_t, field))
-#define TEXT(text, field)     .name = text, .type = SETTING_TEXT, .offset = FIELD(char *, field)
-#define BOOLEAN(text, field)  .name = text, .type = SETTING_BOOLEAN, .offset = FIELD(bool, field)
-#define INTEGER(text, field)  .name = text, .type = SETTING_INTEGER, .offset = FIELD(int64_t, field)
-#define DURATION(text, field) .name = text, .type = SETTING_DURATION, .offset = FIELD(int64_t, field)
-#define SIZE(text, field)     .name = text, .type = SETTING_SIZE, .offset = FIELD(int64_t, field)
+#define TEXT(text, field)     .name = (text), .type = SETTING_TEXT, .offset = FIELD(char *, field)
+#define BOOLEAN(text, field)  .name = (text), .type = SETTING_BOOLEAN, .offset = FIELD(bool, field)
+#define INTEGER(text, field)  .name = (text), .type = SETTING_INTEGER, .offset = FIELD(int64_t, field)
+#define DURATION(text, field) .name = (text), .type = SETTING_DURATION, .offset = FIELD(int64_t, field)
+#define SIZE(text, field)     .name = (text), .type = SETTING_SIZE, .offset = FIELD(int64_t, field)
 /* Its values. */
-#define RANGE(low, high)    .least = low, .most = high
-#define CHECKED(check, ...) .valid = check, .allowed = __VA_ARGS__
+#define RANGE(low, high)    .least = (low), .most = (high)
+#define CHECKED(check, ...) .valid = (check), .allowed = __VA_ARGS__
 #define ABSOLUTE_PATH       CHECKED(is_absolute, "an absolute path")
 #define IP_ADDRESS          CHECKED(network_is_address, "an IPv4 or IPv6 address")
 #define OR_FORM(form, ...)  " " form

@@ -184,6 +184,11 @@ static bool take_character(decoder_t *d, const code_set_t *set) {
     return true;
 }
 
+static void decode_character(decoder_t *d, const code_set_t *set) {
+    if (!take_character(d, set))
+        replace_byte(d);
+}
+
 /* Whether all of it is of the set; only then it is written. */
 static bool decode_whole(decoder_t *d, const code_set_t *set) {
     char *text = NULL;
@@ -237,8 +242,8 @@ static void decode_iso_2022(decoder_t *d, const character_set_t *set, bool is_pe
             copy_byte(d);
         } else if (*d->at >= 0x80 && !active.g1) {
             decode_unescaped(d, set);
-        } else if (!take_character(d, *d->at < 0x80 ? active.g0 : active.g1)) {
-            replace_byte(d);
+        } else {
+            decode_character(d, *d->at < 0x80 ? active.g0 : active.g1);
         }
     }
 }
