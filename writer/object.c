@@ -91,8 +91,8 @@ uint32_t object_attempt(const object_t *self) {
     return self->attempt;
 }
 
-uint64_t object_taken(const object_t *self) {
-    return self->taken;
+bool object_goes_on_at(const object_t *self, uint64_t offset) {
+    return offset == self->taken && !self->is_whole;
 }
 
 bool object_is_whole(const object_t *self) {

@@ -48,8 +48,8 @@ void object_destroy(object_t **self_p);
 const Ring__ObjectId *object_id(const object_t *self);
 uint32_t object_attempt(const object_t *self);
 
-/* Bytes of the data set taken so far: the offset that the next chunk must have. */
-uint64_t object_taken(const object_t *self);
+/* Whether the next bytes of the data set are those at `offset`. */
+bool object_goes_on_at(const object_t *self, uint64_t offset);
 
 /* Its last bytes have been taken. */
 bool object_is_whole(const object_t *self);

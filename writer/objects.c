@@ -128,7 +128,7 @@ static object_t *object_of(objects_t *self, const Ring__Chunk *chunk, const log_
     object_key_t key = {chunk->object->association, chunk->object->object};
     object_t *object = zhashx_lookup(self->open, &key);
     if (object && chunk->attempt == object_attempt(object)) {
-        if (chunk->offset == object_taken(object) && !object_is_whole(object))
+        if (object_goes_on_at(object, chunk->offset))
             return object;
         ignore(self, context, "not the next one of its object");
         return NULL;
@@ -160,7 +160,8 @@ static void give_credit(objects_t *self, const object_t *object, uint64_t taken,
 /* What its last step means for the listener, and for the table. One that is stored may have been written in the
  * same step: the listener need not keep its bytes until that is acknowledged. */
 static void settle(objects_t *self, object_t *object, object_state_t state) {
-    object_key_t key = {object_id(object)->association, object_id(object)->object};
+    const Ring__ObjectId *id = object_id(object);
+    object_key_t key = {id->association, id->object};
     bool has_ended = object_state_is_end(state);
     uint64_t credit = !has_ended || state == OBJECT_STORED ? object_take_credit(object) : 0;
     if (credit)

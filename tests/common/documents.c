@@ -79,6 +79,103 @@ Test(documents, link_to_files_that_are_there) {
     each_document(look_for_links);
 }
 
+/* What stands between backquotes and begins with one of our folders. Returns how many `look` was called with. */
+static int each_path(char *content, void (*look)(const char *document, char *path), const char *document) {
+    static const char *const folders[] = {"common/",   "proto/",  "listener/", "writer/",
+                                          "notifier/", "deploy/", "tests/"};
+    int count = 0;
+    for (char *at = content; (at = strchr(at, '`')); at++) {
+        size_t length = strcspn(at + 1, "`\n");
+        for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+            if (strncmp(at + 1, folders[i], strlen(folders[i])) != 0)
+                continue;
+            char *path = strndup(at + 1, length);
+            look(document, path);
+            free(path);
+            count++;
+        }
+        at += at[1 + length] == '`' ? length + 1 : 0;
+        if (!*at)
+            break;
+    }
+    return count;
+}
+
+/* `file:function` is of the life of an object; `*` and `{` stand for several. */
+static void expect_path(const char *document, char *path) {
+    glob_t found;
+    path[strcspn(path, ": ")] = 0;
+    cr_expect(glob(path, GLOB_BRACE, NULL, &found) == 0, "%s names %s, which is not there", document, path);
+    globfree(&found);
+}
+
+static void look_for_paths(const char *document, char *content) {
+    each_path(content, expect_path, document);
+}
+
+Test(documents, name_no_file_that_is_not_there) {
+    each_document(look_for_paths);
+}
+
+Test(documents, say_what_each_folder_of_sources_is_for) {
+    glob_t folders;
+    size_t size;
+    char *content = file_content("deploy/CONTRIBUTING.md", &size);
+    cr_assert_eq(glob("{common,proto,listener,writer,notifier,deploy/tool,deploy/launcher}{,/*}/", GLOB_BRACE, NULL,
+                      &folders),
+                 0);
+    for (size_t i = 0; i < folders.gl_pathc; i++) {
+        char *row = text_of("\n| `%s` |", folders.gl_pathv[i]);
+        cr_expect(strstr(content, row), "CONTRIBUTING.md says nothing of %s", folders.gl_pathv[i]);
+        free(row);
+    }
+    cr_expect_gt(folders.gl_pathc, 18);
+    globfree(&folders);
+    free(content);
+}
+
+/* --- functions ------------------------------------------------------------------------------------------ */
+
+/* Whether the source has a definition: a line that begins with a type, names the function and its arguments, and
+ * goes on with a body. */
+static bool defines(const char *source, const char *function) {
+    size_t length = strlen(function);
+    for (const char *at = source; (at = strstr(at, function)); at += length) {
+        if (at[length] != '(' || at == source || !strchr(" *:", at[-1]))
+            continue;
+        const char *line = at;
+        while (line > source && line[-1] != '\n')
+            line--;
+        const char *end = at + strcspn(at, ";{");
+        if (isalpha((unsigned char)*line) && *end == '{')
+            return true;
+    }
+    return false;
+}
+
+static void expect_function(const char *document, char *path) {
+    char *function = strchr(path, ':');
+    size_t size;
+    if (!function)
+        return;
+    *function++ = 0;
+    char *source = file_content(path, &size);
+    cr_expect(source && defines(source, function), "%s says that %s defines %s", document, path, function);
+    free(source);
+}
+
+Test(documents, find_each_function_of_an_object_s_life_where_they_say) {
+    size_t size;
+    char *content = file_content("proto/PROTOCOL.md", &size),
+         *life = strstr(content, "\n## The life of one object\n");
+    cr_assert_not_null(life);
+    char *end = strstr(life + 1, "\n## ");
+    cr_assert_not_null(end);
+    *end = 0;
+    cr_expect_geq(each_path(life, expect_function, "proto/PROTOCOL.md"), 25);
+    free(content);
+}
+
 /* --- lines of the log ----------------------------------------------------------------------------------- */
 
 /* Takes out what lies between the two halves of a string literal that is broken over lines. */

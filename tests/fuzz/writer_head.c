@@ -32,12 +32,13 @@ static head_state_t feed(head_t *head, const uint8_t *bytes, size_t size, pieces
 /* However the data set is cut, the same is read of it. */
 static void check_same(const head_t *a, const head_t *b) {
     CHECK(strcmp(head_complaint(a), head_complaint(b)) == 0);
+    head_value_t of_a[HEAD_TAGS], of_b[HEAD_TAGS];
+    head_values(a, of_a);
+    head_values(b, of_b);
     for (int tag = 0; tag < HEAD_TAGS; tag++) {
-        size_t a_size, b_size;
-        const char *a_value = head_value(a, (head_tag_t)tag, &a_size);
-        const char *b_value = head_value(b, (head_tag_t)tag, &b_size);
-        CHECK(!a_value == !b_value && a_size == b_size && a_size <= HEAD_VALUE_MAX_BYTES);
-        CHECK(!a_value || memcmp(a_value, b_value, a_size) == 0);
+        size_t size = of_a[tag].size;
+        CHECK(!of_a[tag].bytes == !of_b[tag].bytes && size == of_b[tag].size && size <= HEAD_VALUE_MAX_BYTES);
+        CHECK(!of_a[tag].bytes || memcmp(of_a[tag].bytes, of_b[tag].bytes, size) == 0);
     }
 }
 

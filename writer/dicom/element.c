@@ -178,15 +178,43 @@ static bool read_implicit(const look_t *look, element_t *element) {
     return is_short == WAIT ? false : is_short == YES ? end_short(look, element) : end_implicit(look, element);
 }
 
+static int vr_of(const element_t *element) {
+    return PAIR((uint8_t)element->vr[0], (uint8_t)element->vr[1]);
+}
+
+/* Of one number of that VR; 0: it is of text, or of something else. */
+static size_t number_bytes(int vr) {
+    switch (vr) {
+    case PAIR('U', 'S'):
+    case PAIR('S', 'S'):
+        return 2;
+    case PAIR('U', 'L'):
+    case PAIR('S', 'L'):
+    case PAIR('A', 'T'):
+    case PAIR('F', 'L'):
+        return 4;
+    case PAIR('U', 'V'):
+    case PAIR('S', 'V'):
+    case PAIR('F', 'D'):
+        return 8;
+    default:
+        return 0;
+    }
+}
+
 bool element_read(const uint8_t *bytes, size_t size, bool is_end, encoding_t expected, element_t *element) {
     if (size < ELEMENT_HEADER_BYTES)
         return false;
     look_t look = {bytes, size, is_end, expected.is_big, !expected.is_explicit, tag_at(bytes, expected.is_big)};
     element->tag = look.tag;
     element->encoding = expected;
+    element->is_number = false;
     if (look.tag >> 16 == 0xFFFE) /* items and delimiters have no VR (PS3.5 7.5) */
         return end_implicit(&look, element);
-    return expected.is_explicit ? read_explicit(&look, element) : read_implicit(&look, element);
+    if (!(expected.is_explicit ? read_explicit(&look, element) : read_implicit(&look, element)))
+        return false;
+    element->is_number = number_bytes(vr_of(element)) > 0;
+    return true;
 }
 
 /* --- numbers ------------------------------------------------------------------------------------------ */
@@ -235,30 +263,9 @@ static void print_number(int vr, const uint8_t *at, bool is_big, char text[ELEME
     }
 }
 
-static size_t number_bytes(int vr) {
-    switch (vr) {
-    case PAIR('U', 'S'):
-    case PAIR('S', 'S'):
-        return 2;
-    case PAIR('U', 'L'):
-    case PAIR('S', 'L'):
-    case PAIR('A', 'T'):
-    case PAIR('F', 'L'):
-        return 4;
-    case PAIR('U', 'V'):
-    case PAIR('S', 'V'):
-    case PAIR('F', 'D'):
-        return 8;
-    default:
-        return 0;
-    }
-}
-
-bool element_number(const element_t *element, const void *value, size_t size, char text[ELEMENT_NUMBER_BYTES]) {
-    int vr = PAIR((uint8_t)element->vr[0], (uint8_t)element->vr[1]);
-    size_t wanted = number_bytes(vr);
+void element_number(const element_t *element, const void *value, size_t size, char text[ELEMENT_NUMBER_BYTES]) {
+    int vr = vr_of(element);
     text[0] = 0;
-    if (wanted > 0 && size >= wanted)
+    if (size >= number_bytes(vr))
         print_number(vr, value, element->encoding.is_big, text);
-    return wanted > 0;
 }

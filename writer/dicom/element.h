@@ -36,6 +36,7 @@ typedef struct element {
     encoding_t encoding;
     uint32_t length; /* as it was sent; ELEMENT_UNDEFINED */
     uint8_t header_bytes;
+    bool is_number; /* its VR is a binary one, of numbers */
 } element_t;
 
 /* Those of PS3.5 table 6.2-1. */
@@ -49,9 +50,8 @@ bool element_read(const uint8_t *bytes, size_t size, bool is_end, encoding_t exp
 /* Room for a number as text. */
 #define ELEMENT_NUMBER_BYTES 32
 
-/* The first number of a value of a binary VR, as decimal text; "" where there is none. False: the VR is of text. */
-bool element_number(const element_t *element, const void *value, size_t size, char text[ELEMENT_NUMBER_BYTES])
-    __attribute__((warn_unused_result));
+/* The first number of the value of one that is_number, as decimal text; "" where there is none. */
+void element_number(const element_t *element, const void *value, size_t size, char text[ELEMENT_NUMBER_BYTES]);
 
 #ifdef __cplusplus
 }

@@ -186,9 +186,12 @@ bool head::on_value(const uint8_t *bytes, size_t size, uint32_t left) {
     value->append(reinterpret_cast<const char *>(bytes), std::min(size, HEAD_VALUE_MAX_BYTES - value->size()));
     if (left > 0)
         return true;
-    char number[ELEMENT_NUMBER_BYTES];
-    if (element_number(&value_element, value->data(), value->size(), number))
-        value = number;
+    if (value_element.is_number) {
+        std::string &whole = *value;
+        char number[ELEMENT_NUMBER_BYTES];
+        element_number(&value_element, whole.data(), whole.size(), number);
+        whole = number;
+    }
     if (disordered)
         return !std::all_of(values.begin(), values.end(), [](const auto &known) { return known.has_value(); });
     return value_tag != HEAD_INSTANCE_NUMBER || !is_enough();
@@ -222,10 +225,11 @@ const char *head_complaint(const head_t *self) {
     return self->complaint.c_str();
 }
 
-const char *head_value(const head_t *self, head_tag_t tag, size_t *size) {
-    const std::optional<std::string> &value = self->values[tag];
-    *size = value ? value->size() : 0;
-    return value ? value->c_str() : nullptr;
+void head_values(const head_t *self, head_value_t values[HEAD_TAGS]) {
+    for (size_t tag = 0; tag < HEAD_TAGS; tag++) {
+        const std::optional<std::string> &value = self->values[tag];
+        values[tag] = value ? head_value_t{value->c_str(), value->size()} : head_value_t{};
+    }
 }
 
 uint32_t head_tag_number(head_tag_t tag) {

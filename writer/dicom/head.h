@@ -66,10 +66,15 @@ head_state_t head_finish(head_t *self);
 /* Why it is HEAD_UNREADABLE: ASCII, without anything of the data set. */
 const char *head_complaint(const head_t *self);
 
-/* The value as it stands in the data set, all values of a multi-valued element, numbers of binary VRs as decimal
- * text; at most HEAD_VALUE_MAX_BYTES of it. NULL: the element is absent. `size` 0: it is empty. The bytes belong
- * to the head. */
-const char *head_value(const head_t *self, head_tag_t tag, size_t *size);
+/* A value as it stands in the data set, all values of a multi-valued element, numbers of binary VRs as decimal
+ * text; at most HEAD_VALUE_MAX_BYTES of it. */
+typedef struct head_value {
+    const char *bytes; /* NULL: the element is absent */
+    size_t size;       /* 0: it is absent or empty */
+} head_value_t;
+
+/* What has been read so far. The bytes belong to the head. */
+void head_values(const head_t *self, head_value_t values[HEAD_TAGS]);
 
 /* The release of DCMTK that reads them. */
 const char *head_dcmtk_version(void);

@@ -18,12 +18,14 @@
 typedef char *texts_t[HEAD_TAGS];
 
 static void read_texts(const head_t *head, texts_t texts) {
-    size_t size;
-    const char *bytes = head_value(head, HEAD_SPECIFIC_CHARACTER_SET, &size);
-    character_set_t set = character_set_read(bytes, size);
+    head_value_t values[HEAD_TAGS];
+    head_values(head, values);
+    const head_value_t *value = &values[HEAD_SPECIFIC_CHARACTER_SET];
+    character_set_t set = character_set_read(value->bytes, value->size);
     for (int tag = 0; tag < HEAD_TAGS; tag++) {
-        bytes = head_value(head, (head_tag_t)tag, &size);
-        texts[tag] = bytes && size ? text_first_value(&set, bytes, size, tag == HEAD_PATIENT_NAME) : NULL;
+        value = &values[tag];
+        texts[tag] =
+            value->size ? text_first_value(&set, value->bytes, value->size, tag == HEAD_PATIENT_NAME) : NULL;
     }
 }
 

@@ -28,8 +28,10 @@ static head_state_t feed(head_t *head, const uint8_t *bytes, size_t size, size_t
 }
 
 static void expect_value(const head_t *head, head_tag_t tag, const char *wanted) {
-    size_t size;
-    const char *bytes = head_value(head, tag, &size);
+    head_value_t values[HEAD_TAGS];
+    head_values(head, values);
+    const char *bytes = values[tag].bytes;
+    size_t size = values[tag].size;
     if (!wanted) {
         cr_expect_null(bytes);
         return;
@@ -179,9 +181,9 @@ Test(head, keeps_nuls_and_odd_lengths_of_values) {
         head_t *head = head_new(EXPLICIT_VR);
         feed(head, set->bytes, set->size, step);
         cr_assert_eq(head_finish(head), HEAD_READY);
-        size_t size;
-        const char *bytes = head_value(head, HEAD_PATIENT_ID, &size);
-        cr_expect_arr_eq(bytes, "a\0b c", 5);
+        head_value_t values[HEAD_TAGS];
+        head_values(head, values);
+        cr_expect_arr_eq(values[HEAD_PATIENT_ID].bytes, "a\0b c", 5);
         expect_value(head, HEAD_INSTANCE_NUMBER, "1 ");
         head_destroy(&head);
     }
@@ -391,9 +393,9 @@ Test(head, keeps_no_more_of_a_value_than_its_limit) {
     set->size += 100000;
     add_text(set, 0x00200013, "IS", "1");
     head_t *head = ready(set, EXPLICIT_VR);
-    size_t size;
-    head_value(head, HEAD_PATIENT_ID, &size);
-    cr_expect_eq(size, HEAD_VALUE_MAX_BYTES);
+    head_value_t values[HEAD_TAGS];
+    head_values(head, values);
+    cr_expect_eq(values[HEAD_PATIENT_ID].size, HEAD_VALUE_MAX_BYTES);
     head_destroy(&head);
     free(set);
 }

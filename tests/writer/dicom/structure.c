@@ -45,8 +45,10 @@ static void add_rest(data_set_t *set) {
 }
 
 static void expect_value(const head_t *head, head_tag_t tag, const char *wanted, size_t step) {
-    size_t size;
-    const char *bytes = head_value(head, tag, &size);
+    head_value_t values[HEAD_TAGS];
+    head_values(head, values);
+    const char *bytes = values[tag].bytes;
+    size_t size = values[tag].size;
     cr_assert_not_null(bytes, "tag %08X by %zu", head_tag_number(tag), step);
     cr_expect(size == strlen(wanted) && memcmp(bytes, wanted, size) == 0, "%.*s by %zu", (int)size, bytes, step);
 }
