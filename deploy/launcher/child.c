@@ -125,5 +125,7 @@ char child_kernel_state(const child_t *child) {
     fclose(file);
     /* "PID (NAME) STATE …", whatever the name has in it. */
     const char *end = size > 0 ? strrchr(text, ')') : NULL;
-    return end && end[1] == ' ' ? end[2] : 0;
+    if (!end || end[1] != ' ')
+        return 0;
+    return end[2];
 }
