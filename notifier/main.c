@@ -145,8 +145,8 @@ static int confine(stage_t *stage, sandbox_t *sandbox) {
     notifier_t *notifier = stage->self = must(calloc(1, sizeof *notifier));
     notifier->stage = stage;
     notifier->progress_timer = notifier->grace_timer = -1;
-    notifier->storage = storage_new(&stage->settings);
     confine_notifier(sandbox, &stage->settings);
+    notifier->storage = storage_new(&stage->settings);
     return 0;
 }
 

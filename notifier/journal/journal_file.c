@@ -58,14 +58,26 @@ char *journal_folder(const settings_t *settings, bool *network) {
     return NULL;
 }
 
+mode_t journal_file_folder_mode(void) {
+    mode_t mask = umask(0);
+    umask(mask);
+    return 0755 & ~mask;
+}
+
+/* Whatever the umask is at this moment: another thread narrows it while it makes a socket or the journal, and a
+ * writer could not enter what is made then. */
+static bool make_open_folder(const char *path, mode_t mode) {
+    return mkdir(path, mode) == 0 ? chmod(path, mode) == 0 : errno == EEXIST;
+}
+
 /* Where a host may leave its journal while this process runs. A files root that is not there is nobody's. */
-void journal_file_make_fallback_place(const char *files_root) {
+void journal_file_make_fallback_place(const char *files_root, mode_t mode) {
     char *place = format_text("%s/" JOURNAL_FALLBACK, files_root);
     char *last = strrchr(place, '/');
     *last = 0;
-    bool made = mkdir(place, 0755) == 0 || errno == EEXIST;
+    bool made = make_open_folder(place, mode);
     *last = '/';
-    if (!made || (mkdir(place, 0755) != 0 && errno != EEXIST))
+    if (!made || !make_open_folder(place, mode))
         log_debug(NULL, "can't make %s: %s", place, strerror(errno));
     free(place);
 }
@@ -74,7 +86,7 @@ bool journal_file_make_folder(const settings_t *settings) {
     if (make_folder(settings->state_dir))
         return false;
     char *folder = fallback_folder(settings);
-    journal_file_make_fallback_place(settings->files_root);
+    journal_file_make_fallback_place(settings->files_root, journal_file_folder_mode());
     if (!folder || !make_folder(folder))
         log_debug(NULL, "no folder for the journal yet: %s", strerror(errno));
     free(folder);

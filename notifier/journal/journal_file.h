@@ -3,6 +3,7 @@
 #define NOTIFIER_JOURNAL_JOURNAL_FILE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "common/settings.h"
 
@@ -17,8 +18,11 @@ char *journal_folder(const settings_t *settings, bool *network);
 /* Makes the folder that journal_folder will choose, as far as it can be made; says nothing. Returns whether that is
  * the one below the files root: storage is not looked at otherwise. */
 bool journal_file_make_folder(const settings_t *settings);
+/* What folders that others use may have, as the process' umask has it. While no other thread runs: it is the same
+ * for all threads, and some change it for a moment. */
+mode_t journal_file_folder_mode(void);
 /* Makes the folder that hosts keep theirs in below the files root, as far as it can be made; says nothing. */
-void journal_file_make_fallback_place(const char *files_root);
+void journal_file_make_fallback_place(const char *files_root, mode_t mode);
 
 /* Renames the file and SQLite's files beside it: a suffix says when. False, after logging why, where the name is
  * still taken. */

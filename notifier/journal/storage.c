@@ -37,6 +37,7 @@ typedef struct item {
 TAILQ_HEAD(items, item);
 
 struct storage {
+    mode_t folder_mode;         /* of those that it makes */
     char *files_root, *sandbox; /* the thread's own: settings may be gone before it */
     pthread_t thread;
     pthread_mutex_t lock;
@@ -131,7 +132,7 @@ static void serve(storage_t *storage) {
 
 static void *run(void *argument) {
     storage_t *storage = argument;
-    journal_file_make_fallback_place(storage->files_root);
+    journal_file_make_fallback_place(storage->files_root, storage->folder_mode);
     restrict_files(storage);
     note_silence(storage);
     pthread_mutex_lock(&storage->lock);
@@ -150,6 +151,7 @@ static void *run(void *argument) {
 storage_t *storage_new(const settings_t *settings) {
     storage_t *storage = must(calloc(1, sizeof *storage));
     storage->files_root = must(strdup(settings->files_root));
+    storage->folder_mode = journal_file_folder_mode();
     storage->sandbox = must(strdup(settings->sandbox));
     TAILQ_INIT(&storage->questions);
     TAILQ_INIT(&storage->answers);

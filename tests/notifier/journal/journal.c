@@ -8,8 +8,10 @@
 #include <sysexits.h>
 
 #include "notifier/journal/expiry.h"
+#include "notifier/journal/journal_file.h"
 #include "tests/notifier/rig.h"
 #include "tests/support/process.h"
+#include "tests/support/receiver.h"
 
 #define KEEP_MS (7LL * 24 * 60 * 60 * 1000)
 
@@ -318,4 +320,19 @@ Test(journal, is_asked_for_nothing_often_that_takes_longer_the_more_is_in_it) {
         sqlite3_finalize(plan);
         free(text);
     }
+}
+
+/* Another thread makes a socket or the journal at that moment, and has narrowed the umask of all. */
+Test(journal, of_hosts_without_a_folder_have_a_place_that_a_writer_can_enter_whatever_the_umask_is) {
+    char *root = temporary_folder("place"), *place = text_of("%s/.oxidicom", root);
+    struct stat s;
+    mode_t mode = journal_file_folder_mode(), old = umask(0177);
+    journal_file_make_fallback_place(root, mode);
+    umask(old);
+    cr_assert_eq(stat(place, &s), 0);
+    cr_expect_eq(s.st_mode & 07777, mode, "it is %o", s.st_mode);
+    cr_expect(mode & S_IXUSR);
+    remove_folder(root);
+    free(root);
+    free(place);
 }
