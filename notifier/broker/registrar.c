@@ -10,6 +10,8 @@
 #include "common/metrics.h"
 #include "common/telemetry/span.h"
 #include "notifier/broker/broker.h"
+#include "notifier/broker/due_walk.h"
+#include "notifier/broker/order.h"
 #include "notifier/journal/rows.h"
 
 /* A registration that the broker would not take is tried again after this, doubled each time. */
@@ -20,13 +22,15 @@
 typedef struct under_way {
     TAILQ_ENTRY(under_way) next;
     int64_t reception;
+    char *new_folder; /* owned; see order.h; NULL: CUBE knows them all */
     enum {
+        CHOSEN,     /* the walk has come to it */
         AT_STORAGE, /* its files are being counted */
         HELD,       /* it is counted once more at again_ms */
         AT_BROKER,
         BACK, /* and not recorded yet */
     } place;
-    registration_t *registration; /* where it is HELD or BACK */
+    registration_t *registration; /* where it is CHOSEN, HELD or BACK */
     bool held;                    /* it was */
     int64_t again_ms;
 } under_way_t;
@@ -41,6 +45,8 @@ struct registrar {
     bool connected, blocked;
     TAILQ_HEAD(under_way_list, under_way) under_way;
     size_t under_way_count;
+    due_walk_t walk;
+    bool waiting; /* something was passed over whose turn comes */
 };
 
 registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, progress_t *progress,
@@ -64,6 +70,7 @@ static void forget(registrar_t *registrar, under_way_t *item) {
     TAILQ_REMOVE(&registrar->under_way, item, next);
     registrar->under_way_count--;
     registration_destroy(&item->registration);
+    free(item->new_folder);
     free(item);
 }
 
@@ -74,6 +81,7 @@ void registrar_destroy(registrar_t **self_p) {
     while (!TAILQ_EMPTY(&registrar->under_way))
         forget(registrar, TAILQ_FIRST(&registrar->under_way)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
     free(registrar->span_name);
+    due_walk_clear(&registrar->walk);
     free(registrar);
     *self_p = NULL;
 }
@@ -135,20 +143,39 @@ static registration_t *read_due(registrar_t *registrar, int64_t reception) {
     return registration;
 }
 
-/* The next due registration after `*after`, which is moved on; NULL: none. */
-static registration_t *next_due(registrar_t *registrar, int64_t *after) {
-    journal_t *journal = registrar->journal;
-    for (;;) {
-        *after = journal_number(journal, SQL_DUE_FIND, VALUES(NUMBER(*after), NUMBER(clock_ms())), 0);
-        if (*after == 0)
-            return NULL;
-        if (find_under_way(registrar, *after))
-            continue;
-        merge_older(registrar, *after);
-        registration_t *registration = read_due(registrar, *after);
-        if (registration)
-            return registration;
+/* Whether a registration that is under way is the first below this folder. */
+static bool is_begun(const registrar_t *registrar, const char *new_folder) {
+    const under_way_t *item;
+    TAILQ_FOREACH(item, &registrar->under_way, next) {
+        if (item->new_folder && strcmp(item->new_folder, new_folder) == 0)
+            return true;
     }
+    return false;
+}
+
+/* Takes one that the walk has come to, unless it is under way, or is not the first below a folder that CUBE does
+ * not know: then all below that are passed over. */
+static void choose(registrar_t *registrar, int64_t reception) {
+    char *new_folder = NULL;
+    if (find_under_way(registrar, reception))
+        return;
+    bool fresh = order_new_folder(registrar->journal, registrar->walk.folder, &new_folder) == ORDER_FRESH;
+    if (fresh || (new_folder && is_begun(registrar, new_folder))) {
+        due_walk_pass_over(&registrar->walk, new_folder);
+        free(new_folder);
+        registrar->waiting = true;
+        return;
+    }
+    merge_older(registrar, reception);
+    registration_t *registration = read_due(registrar, reception);
+    if (!registration) {
+        free(new_folder);
+        return;
+    }
+    under_way_t *item = must(calloc(1, sizeof *item));
+    *item = (under_way_t){.reception = reception, .new_folder = new_folder, .registration = registration};
+    TAILQ_INSERT_TAIL(&registrar->under_way, item, next);
+    registrar->under_way_count++;
 }
 
 static void have_counted(registrar_t *registrar, under_way_t *item, registration_t *registration) {
@@ -157,14 +184,11 @@ static void have_counted(registrar_t *registrar, under_way_t *item, registration
     storage_count(registrar->storage, &registration);
 }
 
-static void begin(registrar_t *registrar, registration_t *registration) {
-    under_way_t *item = must(calloc(1, sizeof *item));
-    item->reception = registration->reception;
+static void begin(registrar_t *registrar, under_way_t *item) {
+    registration_t *registration = item->registration;
     /* One that an operator asked for is a trace of its own. */
     registration->trace = trace_is_set(&registration->parent) ? trace_child(&registration->parent) : trace_begin();
     registration->sent_ns = clock_wall_ns();
-    TAILQ_INSERT_TAIL(&registrar->under_way, item, next);
-    registrar->under_way_count++;
     have_counted(registrar, item, registration);
 }
 
@@ -177,23 +201,26 @@ static void count_held(registrar_t *registrar) {
 }
 
 void registrar_pump(registrar_t *registrar) {
-    registration_t *due[REGISTRATIONS_IN_FLIGHT];
-    size_t count = 0;
-    int64_t after = 0;
+    under_way_t *item, *next;
     count_held(registrar);
     /* What is under way is looked at each time, so it is done by halves. */
     if (!registrar->connected || registrar->blocked || registrar->under_way_count > REGISTRATIONS_IN_FLIGHT / 2)
         return;
-    while (registrar->under_way_count + count < REGISTRATIONS_IN_FLIGHT &&
-           (due[count] = next_due(registrar, &after)) != NULL)
-        count++;
+    due_walk_begin(&registrar->walk);
+    registrar->waiting = false;
+    for (int64_t id; registrar->under_way_count < REGISTRATIONS_IN_FLIGHT &&
+                     (id = due_walk_next(&registrar->walk, registrar->journal)) != 0;)
+        choose(registrar, id);
     /* What was merged must be on the disk before the one that it was merged into can be called registered. */
     bool committed = journal_commit(registrar->journal) == 0;
-    for (size_t i = 0; i < count; i++) {
+    for (item = TAILQ_FIRST(&registrar->under_way); item; item = next) {
+        next = TAILQ_NEXT(item, next);
+        if (item->place != CHOSEN)
+            continue;
         if (committed)
-            begin(registrar, due[i]);
+            begin(registrar, item);
         else
-            registration_destroy(&due[i]);
+            forget(registrar, item);
     }
 }
 
@@ -252,6 +279,7 @@ static void record(journal_t *journal, const registration_t *settled) {
     case OUTCOME_CONFIRMED:
         journal_run(journal, SQL_DUE_REGISTERED,
                     VALUES(NUMBER(id), NUMBER(journal_now()), TEXT(settled->task_id), NUMBER(settled->ndicom)));
+        order_learn(journal, settled->series->folder);
         break;
     case OUTCOME_IMPOSSIBLE:
         journal_run(journal, SQL_DUE_REFUSED, VALUES(NUMBER(id), NUMBER(journal_now()), TEXT(settled->why)));
@@ -359,7 +387,7 @@ bool registrar_busy(registrar_t *registrar) {
     if (!registrar->connected || registrar->blocked)
         return false;
     registrar_pump(registrar);
-    return !TAILQ_EMPTY(&registrar->under_way);
+    return registrar->waiting || !TAILQ_EMPTY(&registrar->under_way);
 }
 
 size_t registrar_with_broker(const registrar_t *registrar) {

@@ -1,5 +1,8 @@
 #include "notifier/journal/journal_sql.h"
 
+/* Without its last component. */
+#define PARENT_FOLDER "rtrim(rtrim(folder, replace(folder, '/', '')), '/')"
+
 const char *const JOURNAL_MIGRATIONS[] = {
     /* Version 1. Times are milliseconds since 1970; a listener is its incarnation.
      *   event      objects that were acknowledged, with what was said
@@ -44,6 +47,18 @@ const char *const JOURNAL_MIGRATIONS[] = {
     "ALTER TABLE reception ADD COLUMN traceparent TEXT;",
     /* Version 5: what is due is found without a look at a week of what is registered. */
     "CREATE INDEX reception_state ON reception (state);",
+    /* Version 6.
+     *   known  folders of PACS, patients and studies below which a series was registered: CUBE knows them from
+     *          `since` on. A journal that is older than that learns them from what it has registered. */
+    "CREATE TABLE known (folder TEXT PRIMARY KEY, since INTEGER NOT NULL, used_at INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX known_used ON known (used_at);"
+    "INSERT INTO known (folder, since, used_at) WITH RECURSIVE above (folder, at) AS ("
+    "  SELECT " PARENT_FOLDER ", max(ifnull(settled_at, began_at)) FROM reception"
+    "   WHERE state = 'registered' AND folder IS NOT NULL GROUP BY 1"
+    "  UNION ALL SELECT " PARENT_FOLDER ", at FROM above WHERE folder GLOB 'SERVICES/PACS/*')"
+    " SELECT folder, 0, max(at) FROM above WHERE folder GLOB 'SERVICES/PACS/*' GROUP BY folder"
+    " ORDER BY max(at) DESC LIMIT 100000;"
+    "CREATE INDEX reception_due_folder ON reception (folder) WHERE state = 'due';",
 };
 
 const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;
@@ -119,10 +134,14 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_FILE_ADD] = "INSERT OR IGNORE INTO file (reception, folder, name) VALUES (?1, ?2, ?3)",
     [SQL_FILES_FORGET] = "DELETE FROM file WHERE reception = ?1",
 
-    /* The oldest after ?1 that may be sent: its time (?2, clock_ms of this run) has come. */
-    [SQL_DUE_FIND] =
-        "SELECT id FROM reception AS due WHERE state = 'due' AND id > ?1 AND retry_ms <= ?2" MAY_BE_SENT
+    /* The oldest after ?1, and the next after the folder ?1, that may be sent: its time (?2, clock_ms of this run)
+     * has come. By folder, all that wait for one folder are passed over in one step. */
+    [SQL_DUE_FIND_OLDEST] =
+        "SELECT id, folder FROM reception AS due WHERE state = 'due' AND id > ?1 AND retry_ms <= ?2" MAY_BE_SENT
         " ORDER BY id LIMIT 1",
+    [SQL_DUE_FIND_BY_FOLDER] =
+        "SELECT id, folder FROM reception AS due INDEXED BY reception_due_folder"
+        " WHERE state = 'due' AND folder > ?1 AND retry_ms <= ?2" MAY_BE_SENT " ORDER BY folder LIMIT 1",
     [SQL_DUE_STILL] = "SELECT 1 FROM reception AS due WHERE state = 'due' AND id = ?1" MAY_BE_SENT,
     [SQL_DUE_FIND_OLDER] = "SELECT older.id FROM reception AS older JOIN reception AS newer"
                            " USING (calling_ae, series_uid, folder)"
@@ -136,6 +155,9 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_DUE_REFUSED] = "UPDATE reception SET state = 'refused', settled_at = ?2, why = ?3 WHERE id = ?1",
     [SQL_DUE_REJECTED] = "UPDATE reception SET attempts = ?2, retry_ms = ?3, why = ?4 WHERE id = ?1",
     [SQL_DUE_FORGET_RETRIES] = "UPDATE reception SET retry_ms = 0 WHERE state = 'due'",
+    [SQL_KNOWN_FIND] = "SELECT since FROM known WHERE folder = ?1",
+    [SQL_KNOWN_LEARN] = "INSERT INTO known (folder, since, used_at) VALUES (?1, ?2, ?3)"
+                        " ON CONFLICT (folder) DO UPDATE SET used_at = excluded.used_at",
 
     /* Ring__StateCount. */
     [SQL_STATUS_STATES] = "SELECT state, count(*) FROM reception GROUP BY state LIMIT ?1",
@@ -162,6 +184,8 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_ASSOCIATION_EXPIRE] = "DELETE FROM ended WHERE ended_at < ?1",
     [SQL_LISTENER_EXPIRE] = "DELETE FROM listener WHERE closed_at < ?1",
     [SQL_RECEPTION_EXPIRE] = "DELETE FROM reception WHERE settled_at < ?1",
+    [SQL_KNOWN_EXPIRE] = "DELETE FROM known WHERE folder IN (SELECT folder FROM known ORDER BY used_at"
+                         " LIMIT max(0, (SELECT count(*) FROM known) - ?1))",
 
     [SQL_LEFT_READ] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE state IN ('receiving', 'due') ORDER BY id",
     [SQL_LEFT_FORGET] = "DELETE FROM reception WHERE state IN ('receiving', 'due')",

@@ -34,7 +34,8 @@ typedef enum sql {
     SQL_FILE_ADD,
     SQL_FILES_FORGET,
     /* registrations */
-    SQL_DUE_FIND,
+    SQL_DUE_FIND_OLDEST,
+    SQL_DUE_FIND_BY_FOLDER,
     SQL_DUE_STILL,
     SQL_DUE_FIND_OLDER,
     SQL_DUE_MERGE,
@@ -43,6 +44,8 @@ typedef enum sql {
     SQL_DUE_REFUSED,
     SQL_DUE_REJECTED,
     SQL_DUE_FORGET_RETRIES,
+    SQL_KNOWN_FIND,
+    SQL_KNOWN_LEARN,
     /* for the operator's tool */
     SQL_STATUS_STATES,
     SQL_STATUS_OLDEST_DUE,
@@ -60,6 +63,7 @@ typedef enum sql {
     SQL_ASSOCIATION_EXPIRE,
     SQL_LISTENER_EXPIRE,
     SQL_RECEPTION_EXPIRE,
+    SQL_KNOWN_EXPIRE,
     /* journals left behind */
     SQL_LEFT_READ,
     SQL_LEFT_FORGET,

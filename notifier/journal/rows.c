@@ -71,6 +71,14 @@ void *rows_next_message(journal_t *journal, sqlite3_stmt *statement, const Proto
     return message;
 }
 
+bool rows_next_folder(journal_t *journal, sqlite3_stmt *statement, int64_t *number, char **folder) {
+    if (!journal_row(journal, statement))
+        return false;
+    *number = sqlite3_column_int64(statement, 0);
+    *folder = copy_text((const char *)sqlite3_column_text(statement, 1));
+    return true;
+}
+
 bool rows_next_number(journal_t *journal, sqlite3_stmt *statement, int64_t *number) {
     if (!journal_row(journal, statement))
         return false;

@@ -28,6 +28,9 @@ Ring__Series *rows_series(const reception_row_t *row);
 /* A message of the ring, of which the columns are the fields, in order; free it. NULL: no more. */
 void *rows_next_message(journal_t *journal, sqlite3_stmt *statement, const ProtobufCMessageDescriptor *descriptor);
 
+/* The number of a reception and its folder; free that. */
+bool rows_next_folder(journal_t *journal, sqlite3_stmt *statement, int64_t *number, char **folder);
+
 /* The number of a reception. */
 bool rows_next_number(journal_t *journal, sqlite3_stmt *statement, int64_t *number);
 
