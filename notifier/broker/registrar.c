@@ -12,6 +12,7 @@
 #include "notifier/broker/broker.h"
 #include "notifier/broker/due_walk.h"
 #include "notifier/broker/order.h"
+#include "notifier/journal/dones.h"
 #include "notifier/journal/rows.h"
 
 /* A registration that the broker would not take is tried again after this, doubled each time. */
@@ -39,7 +40,6 @@ struct registrar {
     journal_t *journal;
     storage_t *storage;
     zactor_t *broker;
-    progress_t *progress;
     const settings_t *settings;
     char *span_name; /* owned */
     bool connected, blocked;
@@ -49,13 +49,11 @@ struct registrar {
     bool waiting; /* something was passed over whose turn comes */
 };
 
-registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, progress_t *progress,
-                           const settings_t *settings) {
+registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, const settings_t *settings) {
     registrar_t *registrar = must(calloc(1, sizeof *registrar));
     registrar->journal = journal;
     registrar->storage = storage;
     registrar->broker = broker;
-    registrar->progress = progress;
     registrar->settings = settings;
     registrar->span_name = format_text("send %s", settings->queue_name);
     TAILQ_INIT(&registrar->under_way);
@@ -108,16 +106,22 @@ static void merge_older(registrar_t *registrar, int64_t reception) {
         if (item && item->place != AT_STORAGE && item->place != HELD)
             continue;
         journal_run(journal, SQL_DUE_TAKE_SERIES, VALUES(NUMBER(reception), NUMBER(older)));
+        journal_run(journal, SQL_ERRORS_PASS_ON, VALUES(NUMBER(reception), NUMBER(older)));
         journal_run(journal, SQL_DUE_MERGE, VALUES(NUMBER(older), NUMBER(reception), NUMBER(journal_now())));
     }
+}
+
+/* It is over with that, and its done is said. */
+static void refuse(journal_t *journal, int64_t reception, const char *why) {
+    dones_add_error(journal, reception, "this series can't be registered: %s", why);
+    journal_run(journal, SQL_DUE_REFUSED, VALUES(NUMBER(reception), NUMBER(journal_now()), TEXT(why)));
 }
 
 /* Such a row can't be made a task, ever. It must neither be tried for ever nor keep others waiting. */
 static void refuse_unreadable(registrar_t *registrar, registration_t **registration_p) {
     log_error(NULL, "a series can't be registered: %s (reception %lld)", ROWS_UNREADABLE,
               (long long)(*registration_p)->reception);
-    journal_run(registrar->journal, SQL_DUE_REFUSED,
-                VALUES(NUMBER((*registration_p)->reception), NUMBER(journal_now()), TEXT(ROWS_UNREADABLE)));
+    refuse(registrar->journal, (*registration_p)->reception, ROWS_UNREADABLE);
     registration_destroy(registration_p);
 }
 
@@ -133,7 +137,6 @@ static registration_t *read_due(registrar_t *registrar, int64_t reception) {
         registration->series = rows_series(&row);
         registration->began_at = row.began_at;
         registration->attempts = row.attempts;
-        registration->calling_ae = copy_text(row.calling_ae);
         registration->number = row.number;
         if (row.traceparent)
             (void)traceparent_read(&registration->parent, row.traceparent);
@@ -273,16 +276,18 @@ static int64_t retry_at(int64_t attempts) {
     return clock_ms() + backoff_jittered(backoff_ms(RETRY_FIRST_MS, RETRY_LONGEST_MS, attempts));
 }
 
-static void record(journal_t *journal, const registration_t *settled) {
-    int64_t id = settled->reception, attempts = settled->attempts + 1;
+static void record(registrar_t *registrar, const registration_t *settled) {
+    journal_t *journal = registrar->journal;
+    int64_t id = settled->reception, attempts = settled->attempts + 1, now = journal_now();
     switch (settled->outcome) {
     case OUTCOME_CONFIRMED:
         journal_run(journal, SQL_DUE_REGISTERED,
-                    VALUES(NUMBER(id), NUMBER(journal_now()), TEXT(settled->task_id), NUMBER(settled->ndicom)));
+                    VALUES(NUMBER(id), NUMBER(now), TEXT(settled->task_id), NUMBER(settled->ndicom),
+                           NUMBER(now + registrar->settings->done_delay_ms)));
         order_learn(journal, settled->series->folder);
         break;
     case OUTCOME_IMPOSSIBLE:
-        journal_run(journal, SQL_DUE_REFUSED, VALUES(NUMBER(id), NUMBER(journal_now()), TEXT(settled->why)));
+        refuse(journal, id, settled->why);
         break;
     case OUTCOME_REJECTED:
         journal_run(journal, SQL_DUE_REJECTED,
@@ -291,13 +296,6 @@ static void record(journal_t *journal, const registration_t *settled) {
     case OUTCOME_UNSENT:
         break; /* it is as due as before */
     }
-}
-
-/* The series' `done` has been said, but that it will never be registered must not be found in the log alone. */
-static void say_impossible(registrar_t *registrar, const registration_t *settled) {
-    char *text = format_text("this series can't be registered: %s", settled->why);
-    progress_error(registrar->progress, settled->calling_ae, settled->series->series_instance_uid, text);
-    free(text);
 }
 
 static void log_outcome(const registration_t *settled) {
@@ -346,7 +344,7 @@ static void record_settled(registrar_t *registrar) {
     under_way_t *item, *next;
     TAILQ_FOREACH(item, &registrar->under_way, next) {
         if (item->place == BACK)
-            record(registrar->journal, item->registration);
+            record(registrar, item->registration);
     }
     if (journal_commit(registrar->journal) != 0)
         return;
@@ -355,8 +353,6 @@ static void record_settled(registrar_t *registrar) {
         if (item->place == BACK) {
             log_outcome(item->registration);
             say_span(registrar, item->registration);
-            if (item->registration->outcome == OUTCOME_IMPOSSIBLE)
-                say_impossible(registrar, item->registration);
             forget(registrar, item);
         }
     }

@@ -33,6 +33,14 @@ typedef enum sql {
     SQL_RECEPTION_SETTLE,
     SQL_FILE_ADD,
     SQL_FILES_FORGET,
+    /* what is said at the end */
+    SQL_ERROR_ADD,
+    SQL_ERRORS_READ,
+    SQL_ERRORS_GATHER,
+    SQL_ERRORS_PASS_ON,
+    SQL_ERRORS_FORGET,
+    SQL_DONES_FIND,
+    SQL_DONE_TAKEN,
     /* registrations */
     SQL_DUE_FIND_OLDEST,
     SQL_DUE_FIND_BY_FOLDER,
@@ -63,11 +71,14 @@ typedef enum sql {
     SQL_ASSOCIATION_EXPIRE,
     SQL_LISTENER_EXPIRE,
     SQL_RECEPTION_EXPIRE,
+    SQL_DONES_CANCEL,
+    SQL_ERRORS_CANCEL,
     SQL_KNOWN_EXPIRE,
     /* journals left behind */
     SQL_LEFT_READ,
     SQL_LEFT_FORGET,
     SQL_ADOPT,
+    SQL_ADOPT_ERRORS,
     SQL_COUNT,
 } sql_t;
 
