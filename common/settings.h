@@ -32,6 +32,7 @@ typedef struct settings {
     char *nats_address; /* host:port, nats://host:port or tls://host:port, by commas; NULL: no progress messages */
     char *nats_credentials, *nats_ca; /* absolute paths, or NULL */
     int64_t progress_interval_ms;
+    int64_t done_delay_ms;
     int64_t dev_sleep_ms;
     char *root_subject;
     char *scp_aet;

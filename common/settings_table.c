@@ -152,6 +152,10 @@ const setting_t SETTINGS[] = {
              "those that the system trusts."},
     {DURATION("OXIDICOM_PROGRESS_INTERVAL", progress_interval_ms), .stages = FOR_NOTIFIER, .default_value = "500ms",
      .most = 86400000, .help = "Least time between two counts of one series."},
+    {DURATION("OXIDICOM_DONE_DELAY", done_delay_ms), .stages = FOR_NOTIFIER, .default_value = "1s", .most = 3600000,
+     .help =
+         "From the broker's confirm of a series until its done is said: CUBE's worker has it by then, if it is not "
+         "busy. A series that is not registered is done at once."},
     {TEXT("OXIDICOM_ROOT_SUBJECT", root_subject), .stages = FOR_NOTIFIER, .default_value = "oxidicom",
      CHECKED(is_subject, "a NATS subject without spaces, wildcards and empty parts"),
      .help = "First part of the subject of progress messages."},

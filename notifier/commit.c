@@ -77,6 +77,7 @@ static bool commit_journal(notifier_t *notifier) {
 void commit_batch(notifier_t *notifier) {
     reception_end_abandoned(&notifier->journal, notifier->owed);
     bool events = notifier->journal.open, committed = commit_journal(notifier);
+    bool end = owed_has_end(notifier->owed);
     query_settle(notifier->query, committed);
     if (!committed) {
         ask_again_later(notifier);
@@ -89,6 +90,8 @@ void commit_batch(notifier_t *notifier) {
         await_grace(notifier);
     notifier->strangers = false;
     registrar_pump(notifier->registrar);
+    if (end)
+        dones_pump(notifier->dones);
 }
 
 void commit_quiet_series(notifier_t *notifier) {

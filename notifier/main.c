@@ -57,9 +57,18 @@ static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
 
 /* --- the stage ----------------------------------------------------------------------------------------- */
 
+/* What NATS takes soon is waited for; the rest waits in the journal. */
+static bool waits_for_nats(notifier_t *notifier) {
+    bool connected;
+    int64_t since;
+    char why[LINK_WHY_BYTES];
+    link_state_read(&notifier->nats_state, &connected, &since, why);
+    return connected && dones_busy(notifier->dones, DONES_AWAITED_MS);
+}
+
 static void end_if_drained(stage_t *stage) {
     notifier_t *notifier = stage->self;
-    if (drain_is_quiet(&notifier->drain) && !registrar_busy(notifier->registrar))
+    if (drain_is_quiet(&notifier->drain) && !registrar_busy(notifier->registrar) && !waits_for_nats(notifier))
         stage_end(stage, 0);
 }
 
@@ -86,11 +95,26 @@ static bool on_inbox(stage_t *stage) {
     return taken == INBOX_BURST_MESSAGES;
 }
 
+/* Which dones NATS has. */
+static int on_publisher(zloop_t *loop, zsock_t *socket, void *argument) {
+    (void)loop;
+    (void)socket;
+    stage_t *stage = argument;
+    notifier_t *notifier = stage->self;
+    for (int64_t reception; publisher_taken(notifier->publisher, &reception);)
+        dones_on_taken(notifier->dones, reception);
+    dones_pump(notifier->dones);
+    end_if_drained(stage);
+    return stage->ended ? -1 : 0;
+}
+
 static int on_broker(zloop_t *loop, zsock_t *socket, void *argument) {
     (void)loop;
     (void)socket;
     stage_t *stage = argument;
-    registrar_on_broker(((notifier_t *)stage->self)->registrar);
+    notifier_t *notifier = stage->self;
+    registrar_on_broker(notifier->registrar);
+    dones_pump(notifier->dones);
     end_if_drained(stage);
     return stage->ended ? -1 : 0;
 }
@@ -123,6 +147,7 @@ static void on_beat(stage_t *stage) {
     storage_say(notifier->storage);
     adoption_beat(&notifier->adoption, notifier->storage, &notifier->journal);
     registrar_on_broker(notifier->registrar);
+    dones_pump(notifier->dones);
     expiry_beat(&notifier->expiry, &notifier->journal, stage->settings.journal_keep_ms);
     beat_figures(notifier);
     end_if_drained(stage);
@@ -171,8 +196,8 @@ static int start(stage_t *stage) {
         progress_new(stage->settings.root_subject, stage->settings.progress_interval_ms,
                      (progress_sink_t){publisher_publish, publisher_publish_done, notifier->publisher});
     notifier->broker = broker_new(&stage->settings, &notifier->broker_state);
-    notifier->registrar = registrar_new(&notifier->journal, notifier->storage, notifier->broker, notifier->progress,
-                                        &stage->settings);
+    notifier->dones = dones_new(&notifier->journal, notifier->progress, stage->settings.done_delay_ms);
+    notifier->registrar = registrar_new(&notifier->journal, notifier->storage, notifier->broker, &stage->settings);
     notifier->query =
         query_new(&(query_sources_t){stage, &notifier->journal, notifier->registrar, notifier->storage,
                                      notifier->publisher, &notifier->broker_state, &notifier->nats_state});
@@ -191,7 +216,21 @@ static int start(stage_t *stage) {
     zmq_pollitem_t answers = {.fd = storage_descriptor(notifier->storage), .events = ZMQ_POLLIN};
     int failed = zloop_poller(stage->loop, &answers, on_storage, stage) |
                  zloop_reader(stage->loop, zactor_sock(notifier->broker), on_broker, stage);
+    if (publisher_socket(notifier->publisher))
+        failed |= zloop_reader(stage->loop, publisher_socket(notifier->publisher), on_publisher, stage);
     return failed ? EX_OSERR : 0;
+}
+
+/* The publisher takes progress' last words; the journal, which dones NATS has. */
+static void end_progress(notifier_t *notifier) {
+    progress_destroy(&notifier->progress);
+    if (!notifier->publisher)
+        return;
+    publisher_end(notifier->publisher);
+    for (int64_t reception; publisher_taken(notifier->publisher, &reception);)
+        dones_on_taken(notifier->dones, reception);
+    dones_end(&notifier->dones);
+    publisher_destroy(&notifier->publisher);
 }
 
 static void destroy(stage_t *stage) {
@@ -204,8 +243,7 @@ static void destroy(stage_t *stage) {
     query_destroy(&notifier->query);
     registrar_destroy(&notifier->registrar);
     broker_destroy(&notifier->broker);
-    progress_destroy(&notifier->progress); /* before the publisher, which takes its last words */
-    publisher_destroy(&notifier->publisher);
+    end_progress(notifier);
     owed_destroy(&notifier->owed);
     if (notifier->monitor)
         watch_end(stage->loop, notifier->monitor);

@@ -14,6 +14,7 @@
 #include "notifier/http/http.h"
 #include "notifier/http/live.h"
 #include "notifier/journal/adoption.h"
+#include "notifier/journal/dones.h"
 #include "notifier/journal/expiry.h"
 #include "notifier/journal/journal.h"
 #include "notifier/journal/owed.h"
@@ -41,6 +42,7 @@ typedef struct notifier {
     publisher_t *publisher;
     progress_t *progress;
     int progress_timer; /* -1: none */
+    dones_t *dones;
     zactor_t *broker;
     link_state_t broker_state, nats_state;
     storage_t *storage;

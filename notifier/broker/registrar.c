@@ -10,6 +10,9 @@
 #include "common/metrics.h"
 #include "common/telemetry/span.h"
 #include "notifier/broker/broker.h"
+#include "notifier/broker/due_walk.h"
+#include "notifier/broker/order.h"
+#include "notifier/journal/dones.h"
 #include "notifier/journal/rows.h"
 
 /* A registration that the broker would not take is tried again after this, doubled each time. */
@@ -20,13 +23,15 @@
 typedef struct under_way {
     TAILQ_ENTRY(under_way) next;
     int64_t reception;
+    char *new_folder; /* owned; see order.h; NULL: CUBE knows them all */
     enum {
+        CHOSEN,     /* the walk has come to it */
         AT_STORAGE, /* its files are being counted */
         HELD,       /* it is counted once more at again_ms */
         AT_BROKER,
         BACK, /* and not recorded yet */
     } place;
-    registration_t *registration; /* where it is HELD or BACK */
+    registration_t *registration; /* where it is CHOSEN, HELD or BACK */
     bool held;                    /* it was */
     int64_t again_ms;
 } under_way_t;
@@ -35,21 +40,20 @@ struct registrar {
     journal_t *journal;
     storage_t *storage;
     zactor_t *broker;
-    progress_t *progress;
     const settings_t *settings;
     char *span_name; /* owned */
     bool connected, blocked;
     TAILQ_HEAD(under_way_list, under_way) under_way;
     size_t under_way_count;
+    due_walk_t walk;
+    bool waiting; /* something was passed over whose turn comes */
 };
 
-registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, progress_t *progress,
-                           const settings_t *settings) {
+registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, const settings_t *settings) {
     registrar_t *registrar = must(calloc(1, sizeof *registrar));
     registrar->journal = journal;
     registrar->storage = storage;
     registrar->broker = broker;
-    registrar->progress = progress;
     registrar->settings = settings;
     registrar->span_name = format_text("send %s", settings->queue_name);
     TAILQ_INIT(&registrar->under_way);
@@ -64,6 +68,7 @@ static void forget(registrar_t *registrar, under_way_t *item) {
     TAILQ_REMOVE(&registrar->under_way, item, next);
     registrar->under_way_count--;
     registration_destroy(&item->registration);
+    free(item->new_folder);
     free(item);
 }
 
@@ -74,6 +79,7 @@ void registrar_destroy(registrar_t **self_p) {
     while (!TAILQ_EMPTY(&registrar->under_way))
         forget(registrar, TAILQ_FIRST(&registrar->under_way)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
     free(registrar->span_name);
+    due_walk_clear(&registrar->walk);
     free(registrar);
     *self_p = NULL;
 }
@@ -100,16 +106,22 @@ static void merge_older(registrar_t *registrar, int64_t reception) {
         if (item && item->place != AT_STORAGE && item->place != HELD)
             continue;
         journal_run(journal, SQL_DUE_TAKE_SERIES, VALUES(NUMBER(reception), NUMBER(older)));
+        journal_run(journal, SQL_ERRORS_PASS_ON, VALUES(NUMBER(reception), NUMBER(older)));
         journal_run(journal, SQL_DUE_MERGE, VALUES(NUMBER(older), NUMBER(reception), NUMBER(journal_now())));
     }
+}
+
+/* It is over with that, and its done is said. */
+static void refuse(journal_t *journal, int64_t reception, const char *why) {
+    dones_add_error(journal, reception, "this series can't be registered: %s", why);
+    journal_run(journal, SQL_DUE_REFUSED, VALUES(NUMBER(reception), NUMBER(journal_now()), TEXT(why)));
 }
 
 /* Such a row can't be made a task, ever. It must neither be tried for ever nor keep others waiting. */
 static void refuse_unreadable(registrar_t *registrar, registration_t **registration_p) {
     log_error(NULL, "a series can't be registered: %s (reception %lld)", ROWS_UNREADABLE,
               (long long)(*registration_p)->reception);
-    journal_run(registrar->journal, SQL_DUE_REFUSED,
-                VALUES(NUMBER((*registration_p)->reception), NUMBER(journal_now()), TEXT(ROWS_UNREADABLE)));
+    refuse(registrar->journal, (*registration_p)->reception, ROWS_UNREADABLE);
     registration_destroy(registration_p);
 }
 
@@ -125,7 +137,6 @@ static registration_t *read_due(registrar_t *registrar, int64_t reception) {
         registration->series = rows_series(&row);
         registration->began_at = row.began_at;
         registration->attempts = row.attempts;
-        registration->calling_ae = copy_text(row.calling_ae);
         registration->number = row.number;
         if (row.traceparent)
             (void)traceparent_read(&registration->parent, row.traceparent);
@@ -135,20 +146,39 @@ static registration_t *read_due(registrar_t *registrar, int64_t reception) {
     return registration;
 }
 
-/* The next due registration after `*after`, which is moved on; NULL: none. */
-static registration_t *next_due(registrar_t *registrar, int64_t *after) {
-    journal_t *journal = registrar->journal;
-    for (;;) {
-        *after = journal_number(journal, SQL_DUE_FIND, VALUES(NUMBER(*after), NUMBER(clock_ms())), 0);
-        if (*after == 0)
-            return NULL;
-        if (find_under_way(registrar, *after))
-            continue;
-        merge_older(registrar, *after);
-        registration_t *registration = read_due(registrar, *after);
-        if (registration)
-            return registration;
+/* Whether a registration that is under way is the first below this folder. */
+static bool is_begun(const registrar_t *registrar, const char *new_folder) {
+    const under_way_t *item;
+    TAILQ_FOREACH(item, &registrar->under_way, next) {
+        if (item->new_folder && strcmp(item->new_folder, new_folder) == 0)
+            return true;
     }
+    return false;
+}
+
+/* Takes one that the walk has come to, unless it is under way, or is not the first below a folder that CUBE does
+ * not know: then all below that are passed over. */
+static void choose(registrar_t *registrar, int64_t reception) {
+    char *new_folder = NULL;
+    if (find_under_way(registrar, reception))
+        return;
+    bool fresh = order_new_folder(registrar->journal, registrar->walk.folder, &new_folder) == ORDER_FRESH;
+    if (fresh || (new_folder && is_begun(registrar, new_folder))) {
+        due_walk_pass_over(&registrar->walk, new_folder);
+        free(new_folder);
+        registrar->waiting = true;
+        return;
+    }
+    merge_older(registrar, reception);
+    registration_t *registration = read_due(registrar, reception);
+    if (!registration) {
+        free(new_folder);
+        return;
+    }
+    under_way_t *item = must(calloc(1, sizeof *item));
+    *item = (under_way_t){.reception = reception, .new_folder = new_folder, .registration = registration};
+    TAILQ_INSERT_TAIL(&registrar->under_way, item, next);
+    registrar->under_way_count++;
 }
 
 static void have_counted(registrar_t *registrar, under_way_t *item, registration_t *registration) {
@@ -157,14 +187,11 @@ static void have_counted(registrar_t *registrar, under_way_t *item, registration
     storage_count(registrar->storage, &registration);
 }
 
-static void begin(registrar_t *registrar, registration_t *registration) {
-    under_way_t *item = must(calloc(1, sizeof *item));
-    item->reception = registration->reception;
+static void begin(registrar_t *registrar, under_way_t *item) {
+    registration_t *registration = item->registration;
     /* One that an operator asked for is a trace of its own. */
     registration->trace = trace_is_set(&registration->parent) ? trace_child(&registration->parent) : trace_begin();
     registration->sent_ns = clock_wall_ns();
-    TAILQ_INSERT_TAIL(&registrar->under_way, item, next);
-    registrar->under_way_count++;
     have_counted(registrar, item, registration);
 }
 
@@ -177,23 +204,26 @@ static void count_held(registrar_t *registrar) {
 }
 
 void registrar_pump(registrar_t *registrar) {
-    registration_t *due[REGISTRATIONS_IN_FLIGHT];
-    size_t count = 0;
-    int64_t after = 0;
+    under_way_t *item, *next;
     count_held(registrar);
     /* What is under way is looked at each time, so it is done by halves. */
     if (!registrar->connected || registrar->blocked || registrar->under_way_count > REGISTRATIONS_IN_FLIGHT / 2)
         return;
-    while (registrar->under_way_count + count < REGISTRATIONS_IN_FLIGHT &&
-           (due[count] = next_due(registrar, &after)) != NULL)
-        count++;
+    due_walk_begin(&registrar->walk);
+    registrar->waiting = false;
+    for (int64_t id; registrar->under_way_count < REGISTRATIONS_IN_FLIGHT &&
+                     (id = due_walk_next(&registrar->walk, registrar->journal)) != 0;)
+        choose(registrar, id);
     /* What was merged must be on the disk before the one that it was merged into can be called registered. */
     bool committed = journal_commit(registrar->journal) == 0;
-    for (size_t i = 0; i < count; i++) {
+    for (item = TAILQ_FIRST(&registrar->under_way); item; item = next) {
+        next = TAILQ_NEXT(item, next);
+        if (item->place != CHOSEN)
+            continue;
         if (committed)
-            begin(registrar, due[i]);
+            begin(registrar, item);
         else
-            registration_destroy(&due[i]);
+            forget(registrar, item);
     }
 }
 
@@ -246,15 +276,18 @@ static int64_t retry_at(int64_t attempts) {
     return clock_ms() + backoff_jittered(backoff_ms(RETRY_FIRST_MS, RETRY_LONGEST_MS, attempts));
 }
 
-static void record(journal_t *journal, const registration_t *settled) {
-    int64_t id = settled->reception, attempts = settled->attempts + 1;
+static void record(registrar_t *registrar, const registration_t *settled) {
+    journal_t *journal = registrar->journal;
+    int64_t id = settled->reception, attempts = settled->attempts + 1, now = journal_now();
     switch (settled->outcome) {
     case OUTCOME_CONFIRMED:
         journal_run(journal, SQL_DUE_REGISTERED,
-                    VALUES(NUMBER(id), NUMBER(journal_now()), TEXT(settled->task_id), NUMBER(settled->ndicom)));
+                    VALUES(NUMBER(id), NUMBER(now), TEXT(settled->task_id), NUMBER(settled->ndicom),
+                           NUMBER(now + registrar->settings->done_delay_ms)));
+        order_learn(journal, settled->series->folder);
         break;
     case OUTCOME_IMPOSSIBLE:
-        journal_run(journal, SQL_DUE_REFUSED, VALUES(NUMBER(id), NUMBER(journal_now()), TEXT(settled->why)));
+        refuse(journal, id, settled->why);
         break;
     case OUTCOME_REJECTED:
         journal_run(journal, SQL_DUE_REJECTED,
@@ -263,13 +296,6 @@ static void record(journal_t *journal, const registration_t *settled) {
     case OUTCOME_UNSENT:
         break; /* it is as due as before */
     }
-}
-
-/* The series' `done` has been said, but that it will never be registered must not be found in the log alone. */
-static void say_impossible(registrar_t *registrar, const registration_t *settled) {
-    char *text = format_text("this series can't be registered: %s", settled->why);
-    progress_error(registrar->progress, settled->calling_ae, settled->series->series_instance_uid, text);
-    free(text);
 }
 
 static void log_outcome(const registration_t *settled) {
@@ -318,7 +344,7 @@ static void record_settled(registrar_t *registrar) {
     under_way_t *item, *next;
     TAILQ_FOREACH(item, &registrar->under_way, next) {
         if (item->place == BACK)
-            record(registrar->journal, item->registration);
+            record(registrar, item->registration);
     }
     if (journal_commit(registrar->journal) != 0)
         return;
@@ -327,8 +353,6 @@ static void record_settled(registrar_t *registrar) {
         if (item->place == BACK) {
             log_outcome(item->registration);
             say_span(registrar, item->registration);
-            if (item->registration->outcome == OUTCOME_IMPOSSIBLE)
-                say_impossible(registrar, item->registration);
             forget(registrar, item);
         }
     }
@@ -359,7 +383,7 @@ bool registrar_busy(registrar_t *registrar) {
     if (!registrar->connected || registrar->blocked)
         return false;
     registrar_pump(registrar);
-    return !TAILQ_EMPTY(&registrar->under_way);
+    return registrar->waiting || !TAILQ_EMPTY(&registrar->under_way);
 }
 
 size_t registrar_with_broker(const registrar_t *registrar) {

@@ -8,16 +8,14 @@
 
 #include "notifier/journal/journal.h"
 #include "notifier/journal/storage.h"
-#include "notifier/progress/progress.h"
 
 /* Registrations handed to the broker and not yet confirmed, at most. */
 #define REGISTRATIONS_IN_FLIGHT 64
 
 typedef struct registrar registrar_t;
 
-/* All must outlive it; `broker` as of broker_new, `progress` hears of series that can't be registered. */
-registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, progress_t *progress,
-                           const settings_t *settings);
+/* All must outlive it; `broker` as of broker_new. */
+registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, const settings_t *settings);
 void registrar_destroy(registrar_t **self_p);
 
 /* Storage has counted the files of one, which is taken; `late` as of storage_answer_t. What follows is done by

@@ -32,7 +32,6 @@ void registration_destroy(registration_t **self_p) {
         return;
     ring__series__free_unpacked(registration->series, NULL);
     free(registration->why);
-    free(registration->calling_ae);
     free(registration);
     *self_p = NULL;
 }

@@ -23,7 +23,6 @@ typedef enum outcome {
 typedef struct registration {
     int64_t reception, began_at; /* row of the journal */
     int64_t number;              /* of the reception in the journal that it began in */
-    char *calling_ae;            /* owned */
     int64_t attempts;            /* rejected before */
     Ring__Series *series;        /* owned */
     outcome_t outcome;

@@ -6,17 +6,19 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "notifier/journal/dones.h"
 #include "notifier/journal/reception.h"
 
 /* The associations that sent to an open reception are gone with their listener; clients still wait for its end. */
-static void say_the_end(owed_t *owed, const reception_row_t *row, const char *why) {
-    char *text;
-    if (why && row->files > 0 && asprintf(&text, "this series can't be registered: %s", why) >= 0) {
-        owed_error(owed, row->calling_ae, row->series_uid, text);
-        free(text);
-    }
-    /* Numbers of receptions are from 1: no reception of ours is meant. */
-    owed_done(owed, 0, row->calling_ae, row->series_uid, (uint32_t)row->files);
+static void say_the_end(journal_t *journal, owed_t *owed, const reception_row_t *row, const char *why) {
+    int64_t reception = sqlite3_last_insert_rowid(journal->db);
+    journal_run(journal, SQL_ADOPT_ERRORS, VALUES(NUMBER(reception), TEXT(row->errors_json)));
+    if (!row->receiving)
+        return;
+    if (why && row->files > 0)
+        dones_add_error(journal, reception, "this series can't be registered: %s", why);
+    /* Numbers of receptions are from 1: none that this process has counted for is meant. */
+    owed_end(owed, 0, row->calling_ae, row->series_uid, (uint32_t)row->files);
 }
 
 /* Takes over one row, unless an attempt before this one, that did not come to its end, has. */
@@ -28,9 +30,10 @@ static bool adopt_row(journal_t *journal, owed_t *owed, const char *host, const 
                     VALUES(TEXT(row->calling_ae), TEXT(row->series_uid), TEXT(row->folder),
                            BYTES(row->series, row->series_size), NUMBER(row->files), NUMBER(row->elsewhere),
                            NUMBER(row->errors), NUMBER(row->began_at), NUMBER(ended_at), NUMBER(row->attempts),
-                           TEXT(row->adopted_from ? row->adopted_from : host), NUMBER(row->number), TEXT(why)));
-    if (added == 1 && row->receiving)
-        say_the_end(owed, row, why);
+                           TEXT(row->adopted_from ? row->adopted_from : host), NUMBER(row->number), TEXT(why),
+                           NUMBER(row->owes_done && journal->says_progress)));
+    if (added == 1)
+        say_the_end(journal, owed, row, why);
     free(why);
     return added == 1;
 }

@@ -4,6 +4,9 @@
 
 #include "notifier/journal/journal.h"
 
+/* Folders that CUBE knows: those that were used last are remembered, so many of them after each expiry. */
+#define KNOWN_FOLDERS_MAX 100000
+
 /* Begins as zeros. */
 typedef struct expiry {
     int64_t next_ms; /* clock_ms of the next round */

@@ -186,7 +186,8 @@ bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use
 }
 
 int journal_open(journal_t *journal, const settings_t *settings) {
-    *journal = (journal_t){.series_quiet_ms = settings->series_quiet_ms};
+    *journal =
+        (journal_t){.series_quiet_ms = settings->series_quiet_ms, .says_progress = settings->nats_address != NULL};
     bool network;
     char *folder = journal_folder(settings, &network);
     if (!folder)

@@ -38,6 +38,7 @@ typedef struct journal {
     bool damaged;            /* SQLite has found that the file is not what it wrote */
     bool lost;               /* so it was set aside: no transaction succeeds any more */
     int64_t series_quiet_ms; /* as set; for reception.c */
+    bool says_progress;      /* to NATS; else no done is owed */
     log_limit_t complained;
     joined_t joined[JOINED_MAX];
     size_t joined_count, joined_next;

@@ -1,5 +1,8 @@
 #include "notifier/journal/journal_sql.h"
 
+/* Without its last component. */
+#define PARENT_FOLDER "rtrim(rtrim(folder, replace(folder, '/', '')), '/')"
+
 const char *const JOURNAL_MIGRATIONS[] = {
     /* Version 1. Times are milliseconds since 1970; a listener is its incarnation.
      *   event      objects that were acknowledged, with what was said
@@ -44,6 +47,28 @@ const char *const JOURNAL_MIGRATIONS[] = {
     "ALTER TABLE reception ADD COLUMN traceparent TEXT;",
     /* Version 5: what is due is found without a look at a week of what is registered. */
     "CREATE INDEX reception_state ON reception (state);",
+    /* Version 6.
+     *   known  folders of PACS, patients and studies below which a series was registered: CUBE knows them from
+     *          `since` on. A journal that is older than that learns them from what it has registered. */
+    "CREATE TABLE known (folder TEXT PRIMARY KEY, since INTEGER NOT NULL, used_at INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX known_used ON known (used_at);"
+    "INSERT INTO known (folder, since, used_at) WITH RECURSIVE above (folder, at) AS ("
+    "  SELECT " PARENT_FOLDER ", max(ifnull(settled_at, began_at)) FROM reception"
+    "   WHERE state = 'registered' AND folder IS NOT NULL GROUP BY 1"
+    "  UNION ALL SELECT " PARENT_FOLDER ", at FROM above WHERE folder GLOB 'SERVICES/PACS/*')"
+    " SELECT folder, 0, max(at) FROM above WHERE folder GLOB 'SERVICES/PACS/*' GROUP BY folder"
+    " ORDER BY max(at) DESC LIMIT 100000;"
+    "CREATE INDEX reception_due_folder ON reception (folder) WHERE state = 'due';",
+    /* Version 7.
+     *   done   of a reception: when it is said over NATS; 0: that depends on its registration; NULL: not (any more)
+     *   error  what is said right before; it goes with the reception, or once NATS has it */
+    "ALTER TABLE reception ADD COLUMN done INTEGER;"
+    "CREATE INDEX reception_done ON reception (done) WHERE done IS NOT NULL;"
+    "UPDATE reception SET done = 0 WHERE state = 'receiving';"
+    "CREATE TABLE error (id INTEGER PRIMARY KEY, reception INTEGER NOT NULL, text TEXT NOT NULL);"
+    "CREATE INDEX error_reception ON error (reception);"
+    "CREATE TRIGGER reception_gone AFTER DELETE ON reception BEGIN"
+    " DELETE FROM error WHERE reception = old.id; END;",
 };
 
 const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;
@@ -51,7 +76,8 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
 /* What reception_row_t (rows.h) holds. */
 #define RECEPTION_COLUMNS                                                                                          \
     "id, coalesce(adopted_id, id), adopted_from, calling_ae, series_uid, state = 'receiving',"                     \
-    " quiet_at IS NOT NULL, folder, files, elsewhere, errors, began_at, ended_at, attempts, traceparent, series"
+    " quiet_at IS NOT NULL, folder, files, elsewhere, errors, began_at, ended_at, attempts, traceparent, series,"  \
+    " ifnull(done = 0, 0)"
 
 /* A page of receptions, as Ring__Reception has their fields, newest first: below number ?1, from ?2 on, of the AE
  * title ?3 (empty: any), that began, ended or were settled at ?4 or later, ?5 rows at most; ?6: with the folder;
@@ -99,12 +125,12 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
 
     [SQL_RECEPTION_FIND_OPEN] = "SELECT " RECEPTION_COLUMNS " FROM reception"
                                 " WHERE calling_ae = ?1 AND series_uid = ?2 AND state = 'receiving'",
-    [SQL_RECEPTION_BEGIN] = "INSERT INTO reception (calling_ae, series_uid, began_at, traceparent)"
-                            " VALUES (?1, ?2, ?3, nullif(?4, ''))",
+    [SQL_RECEPTION_BEGIN] = "INSERT INTO reception (calling_ae, series_uid, began_at, traceparent, done)"
+                            " VALUES (?1, ?2, ?3, nullif(?4, ''), iif(?5, 0, NULL))",
     [SQL_RECEPTION_SET_FIRST] = "UPDATE reception SET folder = ?2, series = ?3 WHERE id = ?1",
     [SQL_RECEPTION_ADD_FILE] = "UPDATE reception SET files = files + 1, elsewhere = elsewhere + (folder <> ?2) "
                                "WHERE id = ?1 RETURNING files",
-    [SQL_RECEPTION_ADD_ERROR] = "UPDATE reception SET errors = errors + 1 WHERE id = ?1",
+    [SQL_RECEPTION_ADD_ERROR] = "UPDATE reception SET errors = errors + 1 WHERE id = ?1 RETURNING errors",
     [SQL_RECEPTION_FIND_ABANDONED] =
         "SELECT id FROM reception WHERE state = 'receiving' AND quiet_at IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM sending WHERE reception = reception.id) LIMIT 1",
@@ -115,27 +141,50 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
                                  " AND (quiet_at <= ?1 - ?2 OR quiet_at > ?1) LIMIT 1",
     [SQL_RECEPTION_READ] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE id = ?1",
     [SQL_RECEPTION_SETTLE] = "UPDATE reception SET state = iif(?2 IS NULL, 'due', 'refused'), why = ?2,"
-                             " ended_at = ?3, settled_at = iif(?2 IS NULL, NULL, ?3) WHERE id = ?1",
+                             " ended_at = ?3, settled_at = iif(?2 IS NULL, NULL, ?3),"
+                             " done = iif(done = 0 AND ?2 IS NOT NULL, ?3, done) WHERE id = ?1",
     [SQL_FILE_ADD] = "INSERT OR IGNORE INTO file (reception, folder, name) VALUES (?1, ?2, ?3)",
     [SQL_FILES_FORGET] = "DELETE FROM file WHERE reception = ?1",
 
-    /* The oldest after ?1 that may be sent: its time (?2, clock_ms of this run) has come. */
-    [SQL_DUE_FIND] =
-        "SELECT id FROM reception AS due WHERE state = 'due' AND id > ?1 AND retry_ms <= ?2" MAY_BE_SENT
+    /* Of a reception whose done is said; in characters. */
+    [SQL_ERROR_ADD] = "INSERT INTO error (reception, text) SELECT id, substr(?2, 1, ?3) FROM reception"
+                      " WHERE id = ?1 AND done IS NOT NULL",
+    [SQL_ERRORS_READ] = "SELECT text FROM error WHERE reception = ?1 ORDER BY id",
+    [SQL_ERRORS_GATHER] =
+        "SELECT json_group_array(text) FROM (SELECT text FROM error WHERE reception = ?1 ORDER BY id)",
+    [SQL_ERRORS_PASS_ON] = "UPDATE error SET reception = ?1 WHERE reception = ?2",
+    [SQL_ERRORS_FORGET] = "DELETE FROM error WHERE reception = ?1",
+    /* Those whose time is from ?1 to ?2. */
+    [SQL_DONES_FIND] = "SELECT " RECEPTION_COLUMNS " FROM reception INDEXED BY reception_done"
+                       " WHERE done >= ?1 AND done <= ?2 ORDER BY done LIMIT ?3",
+    [SQL_DONE_TAKEN] = "UPDATE reception SET done = NULL WHERE id = ?1",
+
+    /* The oldest after ?1, and the next after the folder ?1, that may be sent: its time (?2, clock_ms of this run)
+     * has come. By folder, all that wait for one folder are passed over in one step. */
+    [SQL_DUE_FIND_OLDEST] =
+        "SELECT id, folder FROM reception AS due WHERE state = 'due' AND id > ?1 AND retry_ms <= ?2" MAY_BE_SENT
         " ORDER BY id LIMIT 1",
+    [SQL_DUE_FIND_BY_FOLDER] =
+        "SELECT id, folder FROM reception AS due INDEXED BY reception_due_folder"
+        " WHERE state = 'due' AND folder > ?1 AND retry_ms <= ?2" MAY_BE_SENT " ORDER BY folder LIMIT 1",
     [SQL_DUE_STILL] = "SELECT 1 FROM reception AS due WHERE state = 'due' AND id = ?1" MAY_BE_SENT,
     [SQL_DUE_FIND_OLDER] = "SELECT older.id FROM reception AS older JOIN reception AS newer"
                            " USING (calling_ae, series_uid, folder)"
                            " WHERE newer.id = ?1 AND older.id < ?1 AND older.state = 'due' ORDER BY older.id DESC",
     [SQL_DUE_MERGE] =
-        "UPDATE reception SET state = 'merged', settled_at = ?3, why = 'merged into ' || ?2 WHERE id = ?1",
-    [SQL_DUE_TAKE_SERIES] =
-        "UPDATE reception SET series = (SELECT series FROM reception WHERE id = ?2) WHERE id = ?1",
+        "UPDATE reception SET state = 'merged', settled_at = ?3, why = 'merged into ' || ?2, done = NULL"
+        " WHERE id = ?1",
+    [SQL_DUE_TAKE_SERIES] = "UPDATE reception SET series = (SELECT series FROM reception WHERE id = ?2),"
+                            " done = ifnull(done, (SELECT done FROM reception WHERE id = ?2)) WHERE id = ?1",
     [SQL_DUE_REGISTERED] = "UPDATE reception SET state = 'registered', settled_at = ?2, task_id = ?3, ndicom = ?4, "
-                           "why = NULL WHERE id = ?1",
-    [SQL_DUE_REFUSED] = "UPDATE reception SET state = 'refused', settled_at = ?2, why = ?3 WHERE id = ?1",
+                           "why = NULL, done = iif(done = 0, ?5, NULL) WHERE id = ?1",
+    [SQL_DUE_REFUSED] = "UPDATE reception SET state = 'refused', settled_at = ?2, why = ?3,"
+                        " done = iif(done = 0, ?2, NULL) WHERE id = ?1",
     [SQL_DUE_REJECTED] = "UPDATE reception SET attempts = ?2, retry_ms = ?3, why = ?4 WHERE id = ?1",
     [SQL_DUE_FORGET_RETRIES] = "UPDATE reception SET retry_ms = 0 WHERE state = 'due'",
+    [SQL_KNOWN_FIND] = "SELECT since FROM known WHERE folder = ?1",
+    [SQL_KNOWN_LEARN] = "INSERT INTO known (folder, since, used_at) VALUES (?1, ?2, ?3)"
+                        " ON CONFLICT (folder) DO UPDATE SET used_at = excluded.used_at",
 
     /* Ring__StateCount. */
     [SQL_STATUS_STATES] = "SELECT state, count(*) FROM reception GROUP BY state LIMIT ?1",
@@ -162,12 +211,19 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_ASSOCIATION_EXPIRE] = "DELETE FROM ended WHERE ended_at < ?1",
     [SQL_LISTENER_EXPIRE] = "DELETE FROM listener WHERE closed_at < ?1",
     [SQL_RECEPTION_EXPIRE] = "DELETE FROM reception WHERE settled_at < ?1",
+    [SQL_DONES_CANCEL] = "UPDATE reception SET done = NULL WHERE done IS NOT NULL",
+    [SQL_ERRORS_CANCEL] = "DELETE FROM error",
+    [SQL_KNOWN_EXPIRE] = "DELETE FROM known WHERE folder IN (SELECT folder FROM known ORDER BY used_at"
+                         " LIMIT max(0, (SELECT count(*) FROM known) - ?1))",
 
     [SQL_LEFT_READ] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE state IN ('receiving', 'due') ORDER BY id",
     [SQL_LEFT_FORGET] = "DELETE FROM reception WHERE state IN ('receiving', 'due')",
     [SQL_ADOPT] =
         "INSERT OR IGNORE INTO reception (calling_ae, series_uid, state, folder, series, files, elsewhere, errors,"
-        " began_at, ended_at, attempts, adopted_from, adopted_id, why, settled_at)"
+        " began_at, ended_at, attempts, adopted_from, adopted_id, why, settled_at, done)"
         " VALUES (?1, ?2, iif(?13 IS NULL, 'due', 'refused'), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
-        " iif(?13 IS NULL, NULL, ?9))",
+        " iif(?13 IS NULL, NULL, ?9), iif(?14, iif(?13 IS NULL, 0, ?9), NULL))",
+    [SQL_ADOPT_ERRORS] =
+        "INSERT INTO error (reception, text) SELECT reception.id, value FROM reception, json_each(?2)"
+        " WHERE reception.id = ?1 AND done IS NOT NULL",
 };

@@ -33,8 +33,17 @@ typedef enum sql {
     SQL_RECEPTION_SETTLE,
     SQL_FILE_ADD,
     SQL_FILES_FORGET,
+    /* what is said at the end */
+    SQL_ERROR_ADD,
+    SQL_ERRORS_READ,
+    SQL_ERRORS_GATHER,
+    SQL_ERRORS_PASS_ON,
+    SQL_ERRORS_FORGET,
+    SQL_DONES_FIND,
+    SQL_DONE_TAKEN,
     /* registrations */
-    SQL_DUE_FIND,
+    SQL_DUE_FIND_OLDEST,
+    SQL_DUE_FIND_BY_FOLDER,
     SQL_DUE_STILL,
     SQL_DUE_FIND_OLDER,
     SQL_DUE_MERGE,
@@ -43,6 +52,8 @@ typedef enum sql {
     SQL_DUE_REFUSED,
     SQL_DUE_REJECTED,
     SQL_DUE_FORGET_RETRIES,
+    SQL_KNOWN_FIND,
+    SQL_KNOWN_LEARN,
     /* for the operator's tool */
     SQL_STATUS_STATES,
     SQL_STATUS_OLDEST_DUE,
@@ -60,10 +71,14 @@ typedef enum sql {
     SQL_ASSOCIATION_EXPIRE,
     SQL_LISTENER_EXPIRE,
     SQL_RECEPTION_EXPIRE,
+    SQL_DONES_CANCEL,
+    SQL_ERRORS_CANCEL,
+    SQL_KNOWN_EXPIRE,
     /* journals left behind */
     SQL_LEFT_READ,
     SQL_LEFT_FORGET,
     SQL_ADOPT,
+    SQL_ADOPT_ERRORS,
     SQL_COUNT,
 } sql_t;
 

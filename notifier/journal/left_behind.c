@@ -30,6 +30,11 @@ static bool read_rows(left_behind_t *left) {
         left->rows[left->rows_count++] = row;
         row = (reception_row_t){0}; /* it is ours */
     }
+    for (size_t i = 0; i < left->rows_count; i++) {
+        rows = journal_query(&left->journal, SQL_ERRORS_GATHER, VALUES(NUMBER(left->rows[i].id)));
+        for (char *text; (text = rows_next_text(&left->journal, rows));)
+            left->rows[i].errors_json = text; /* the only one */
+    }
     return !left->journal.broken;
 }
 

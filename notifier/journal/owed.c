@@ -15,7 +15,7 @@ typedef struct owed_end {
 } owed_end_t;
 
 typedef struct owed_message {
-    enum { OWED_COUNT, OWED_ERROR, OWED_DONE } kind;
+    enum { OWED_COUNT, OWED_ERROR, OWED_END } kind;
     int64_t reception;
     char *calling_ae, *series_uid, *text; /* owned; text only of errors */
     uint32_t count;
@@ -33,7 +33,7 @@ struct owed {
     journaled_t *journaled;
     size_t journaled_count;
     size_t objects_count, ends_count, messages_count;
-    bool late;
+    bool late, end;
     log_limit_t complained;
 };
 
@@ -88,6 +88,10 @@ bool owed_has_late(const owed_t *owed) {
     return owed->late;
 }
 
+bool owed_has_end(const owed_t *owed) {
+    return owed->end;
+}
+
 static void owe_message(owed_t *owed, owed_message_t message, const char *calling_ae, const char *series_uid) {
     owed->messages = grown(owed->messages, owed->messages_count, sizeof *owed->messages);
     message.calling_ae = copy_text(calling_ae);
@@ -100,13 +104,14 @@ void owed_count(owed_t *owed, int64_t reception, const char *calling_ae, const c
     owe_message(owed, message, calling_ae, series_uid);
 }
 
-void owed_error(owed_t *owed, const char *calling_ae, const char *series_uid, const char *text) {
+void owed_error(owed_t *owed, const char *calling_ae, const char *text) {
     owed_message_t message = {.kind = OWED_ERROR, .text = copy_text(text)};
-    owe_message(owed, message, calling_ae, series_uid);
+    owe_message(owed, message, calling_ae, "");
 }
 
-void owed_done(owed_t *owed, int64_t reception, const char *calling_ae, const char *series_uid, uint32_t count) {
-    owed_message_t message = {.kind = OWED_DONE, .reception = reception, .count = count};
+void owed_end(owed_t *owed, int64_t reception, const char *calling_ae, const char *series_uid, uint32_t count) {
+    owed_message_t message = {.kind = OWED_END, .reception = reception, .count = count};
+    owed->end = true;
     owe_message(owed, message, calling_ae, series_uid);
 }
 
@@ -164,10 +169,10 @@ static void say(const owed_message_t *owed, progress_t *progress, int64_t now_ms
         progress_count(progress, owed->reception, owed->calling_ae, owed->series_uid, owed->count, now_ms);
         break;
     case OWED_ERROR:
-        progress_error(progress, owed->calling_ae, owed->series_uid, owed->text);
+        progress_error(progress, owed->calling_ae, owed->text);
         break;
-    case OWED_DONE:
-        progress_done(progress, owed->reception, owed->calling_ae, owed->series_uid, owed->count);
+    case OWED_END:
+        progress_end(progress, owed->reception, owed->calling_ae, owed->series_uid, owed->count);
         break;
     }
 }
@@ -191,5 +196,5 @@ void owed_drop(owed_t *owed) {
         free(owed->messages[i].text);
     }
     owed->objects_count = owed->ends_count = owed->messages_count = owed->journaled_count = 0;
-    owed->late = false;
+    owed->late = owed->end = false;
 }

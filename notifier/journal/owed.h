@@ -29,8 +29,11 @@ bool owed_has_late(const owed_t *owed);
 
 /* LONK of a reception, see progress.h. */
 void owed_count(owed_t *owed, int64_t reception, const char *calling_ae, const char *series_uid, uint32_t count);
-void owed_error(owed_t *owed, const char *calling_ae, const char *series_uid, const char *text);
-void owed_done(owed_t *owed, int64_t reception, const char *calling_ae, const char *series_uid, uint32_t count);
+void owed_error(owed_t *owed, const char *calling_ae, const char *text);
+void owed_end(owed_t *owed, int64_t reception, const char *calling_ae, const char *series_uid, uint32_t count);
+
+/* Whether a reception is over: its done may be due. */
+bool owed_has_end(const owed_t *owed);
 
 /* Says everything that is owed, acknowledgements first, one Acknowledged per listener, and empties the owed. */
 void owed_tell(owed_t *owed, zsock_t *listener, progress_t *progress, int64_t now_ms);

@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "notifier/cube/registration.h"
+#include "notifier/journal/dones.h"
 
 bool reception_stored_usable(const Ring__Stored *stored) {
     const Ring__Series *series = stored->series;
@@ -83,7 +84,8 @@ static int64_t join(journal_t *journal, owed_t *owed, const Ring__ObjectId *id, 
     if (quiet)
         journal_run(journal, SQL_RECEPTION_STIR, VALUES(NUMBER(reception)));
     if (!reception && journal_run(journal, SQL_RECEPTION_BEGIN,
-                                  VALUES(TEXT(calling_ae), TEXT(series_uid), NUMBER(now), TEXT(traceparent))) == 1)
+                                  VALUES(TEXT(calling_ae), TEXT(series_uid), NUMBER(now), TEXT(traceparent),
+                                         NUMBER(journal->says_progress))) == 1)
         reception = sqlite3_last_insert_rowid(journal->db);
     journal_run(journal, SQL_LISTENER_ADD, VALUES(NUMBER(id->listener), NUMBER(now)));
     if (journal_number(journal, SQL_ASSOCIATION_IS_OVER, VALUES(NUMBER(id->listener), NUMBER(id->association)), 0))
@@ -147,12 +149,14 @@ bool reception_on_refused(journal_t *journal, owed_t *owed, const Ring__Refused 
         return false;
     owed_trace(owed, refused->traceparent, refused->span);
     /* Without a series there is nothing that could end or be registered. */
-    if (*refused->series_instance_uid) {
+    if (!*refused->series_instance_uid) {
+        owed_error(owed, refused->calling_ae, reason_of(refused));
+    } else {
         reception = join(journal, owed, refused->object, refused->calling_ae, refused->series_instance_uid,
                          refused->traceparent, &has_first);
-        journal_run(journal, SQL_RECEPTION_ADD_ERROR, VALUES(NUMBER(reception)));
+        if (journal_number(journal, SQL_RECEPTION_ADD_ERROR, VALUES(NUMBER(reception)), 0) <= DONES_ERRORS_MAX)
+            dones_add_error(journal, reception, "%s", reason_of(refused));
     }
-    owed_error(owed, refused->calling_ae, refused->series_instance_uid, reason_of(refused));
     add_event(journal, owed, refused->object, reception, refused->status, refused->offending_element,
               refused->error_comment);
     return true;
@@ -170,23 +174,20 @@ char *reception_problem(const reception_row_t *row) {
 
 /* What is said at the end, and how the reception goes on. */
 static void settle(journal_t *journal, owed_t *owed, const reception_row_t *ending) {
-    char *why = reception_problem(ending), *text;
-    if (ending->elsewhere > 0 &&
-        asprintf(
-            &text,
+    char *why = reception_problem(ending);
+    if (ending->errors > DONES_ERRORS_MAX)
+        dones_add_error(journal, ending->id, "%lld further errors of this series are left out",
+                        (long long)(ending->errors - DONES_ERRORS_MAX));
+    if (ending->elsewhere > 0)
+        dones_add_error(
+            journal, ending->id,
             "%lld of %lld files of this series are in another folder than its first file and are not registered",
-            (long long)ending->elsewhere, (long long)ending->files) >= 0) {
-        owed_error(owed, ending->calling_ae, ending->series_uid, text);
-        free(text);
-    }
+            (long long)ending->elsewhere, (long long)ending->files);
     if (why && ending->files > 0) {
         log_error(NULL, "series %s can't be registered: %s", ending->series_uid, why);
-        if (asprintf(&text, "this series can't be registered: %s", why) >= 0) {
-            owed_error(owed, ending->calling_ae, ending->series_uid, text);
-            free(text);
-        }
+        dones_add_error(journal, ending->id, "this series can't be registered: %s", why);
     }
-    owed_done(owed, ending->id, ending->calling_ae, ending->series_uid, (uint32_t)ending->files);
+    owed_end(owed, ending->id, ending->calling_ae, ending->series_uid, (uint32_t)ending->files);
     log_info(NULL, "series %s was received: %lld files, %lld errors", ending->series_uid, (long long)ending->files,
              (long long)ending->errors);
     journal_run(journal, SQL_RECEPTION_SETTLE, VALUES(NUMBER(ending->id), TEXT(why), NUMBER(journal_now())));

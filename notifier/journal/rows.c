@@ -18,6 +18,7 @@ void rows_forget(reception_row_t *row) {
     free(row->traceparent);
     free(row->adopted_from);
     free(row->series);
+    free(row->errors_json);
     *row = (reception_row_t){0};
 }
 
@@ -43,6 +44,7 @@ bool rows_next_reception(journal_t *journal, sqlite3_stmt *statement, reception_
     const void *series = sqlite3_column_blob(statement, 15);
     row->series_size = (size_t)sqlite3_column_bytes(statement, 15);
     row->series = series ? memcpy(must(malloc(row->series_size)), series, row->series_size) : NULL;
+    row->owes_done = sqlite3_column_int64(statement, 16) != 0;
     return true;
 }
 
@@ -69,6 +71,18 @@ void *rows_next_message(journal_t *journal, sqlite3_stmt *statement, const Proto
             assert(!"a field of a kind that no column has");
     }
     return message;
+}
+
+char *rows_next_text(journal_t *journal, sqlite3_stmt *statement) {
+    return journal_row(journal, statement) ? text_at(statement, 0) : NULL;
+}
+
+bool rows_next_folder(journal_t *journal, sqlite3_stmt *statement, int64_t *number, char **folder) {
+    if (!journal_row(journal, statement))
+        return false;
+    *number = sqlite3_column_int64(statement, 0);
+    *folder = copy_text((const char *)sqlite3_column_text(statement, 1));
+    return true;
 }
 
 bool rows_next_number(journal_t *journal, sqlite3_stmt *statement, int64_t *number) {

@@ -17,6 +17,8 @@ typedef struct reception_row {
     bool receiving, quiet;
     void *series; /* packed; NULL: nothing was stored */
     size_t series_size;
+    bool owes_done;    /* once it is registered */
+    char *errors_json; /* that are said before, an array; NULL: they were not asked for */
     int64_t files, elsewhere, errors, began_at, ended_at /* 0: open */, attempts;
 } reception_row_t;
 
@@ -27,6 +29,12 @@ Ring__Series *rows_series(const reception_row_t *row);
 
 /* A message of the ring, of which the columns are the fields, in order; free it. NULL: no more. */
 void *rows_next_message(journal_t *journal, sqlite3_stmt *statement, const ProtobufCMessageDescriptor *descriptor);
+
+/* The number of a reception and its folder; free that. */
+bool rows_next_folder(journal_t *journal, sqlite3_stmt *statement, int64_t *number, char **folder);
+
+/* A text; free it. NULL: no more. */
+char *rows_next_text(journal_t *journal, sqlite3_stmt *statement);
 
 /* The number of a reception. */
 bool rows_next_number(journal_t *journal, sqlite3_stmt *statement, int64_t *number);

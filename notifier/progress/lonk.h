@@ -12,6 +12,16 @@
 
 #define LONK_COUNT_BYTES 5
 
+/* The end of a series: what is said last, and kept until NATS has it. */
+typedef struct lonk_final {
+    int64_t reception;
+    const char *subject;
+    uint32_t count;     /* the last one, said before */
+    int64_t ended_ms;   /* clock_ms of that */
+    const char *errors; /* each ends with a NUL */
+    size_t errors_size;
+} lonk_final_t;
+
 /* Longer parts of a subject are cut: nats-server closes a connection whose protocol line passes 4096 bytes. */
 #define LONK_TOKEN_MAX_BYTES 1024
 

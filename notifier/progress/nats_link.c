@@ -14,9 +14,6 @@
 #include "notifier/progress/lonk.h"
 #include "notifier/progress/nats_options.h"
 
-/* Ends of series that NATS has not confirmed are kept, so many and so long, and said again. */
-#define DONES_MAX    10000
-#define DONE_KEEP_MS (15 * 60 * 1000)
 /* Between two attempts to reach NATS, doubled in between. */
 #define RETRY_FIRST_MS   250
 #define RETRY_LONGEST_MS 2000
@@ -33,14 +30,12 @@
 #define CLOSE_MS 2000
 
 /* The end of a series that NATS may not have. */
-typedef struct final {
-    TAILQ_ENTRY(final) next;
-    char *subject;
-    uint32_t count;
-    int64_t since_ms;
+typedef struct kept {
+    TAILQ_ENTRY(kept) next;
+    lonk_final_t final;  /* subject and errors are ours */
     uint64_t said;       /* the connection over which it was said; 0: none */
     int64_t answered_ms; /* when NATS answered after that; 0: not yet */
-} final_t;
+} kept_t;
 
 struct nats_link {
     const settings_t *settings;
@@ -53,11 +48,12 @@ struct nats_link {
     int64_t failures;       /* to connect, in a row */
     natsStatus complaint;   /* what was complained about last */
     int64_t asked_ms;       /* when NATS was last asked whether it has everything */
-    int64_t interrupted_ms; /* when there was no connection last; 0: never */
+    int64_t interrupted_ms; /* when there was no connection last */
     uint64_t lost;          /* messages */
     log_limit_t complained_lost;
-    TAILQ_HEAD(finals, final) finals; /* oldest first */
-    size_t finals_count;
+    TAILQ_HEAD(finals, kept) finals; /* oldest first; as many as the loop has given */
+    nats_link_taken_fn *taken;
+    void *self;
 };
 
 /* --- connecting ------------------------------------------------------------------------------------------ */
@@ -126,10 +122,13 @@ static void try_to_connect(nats_link_t *link) {
     complain(link, status, why);
 }
 
-nats_link_t *nats_link_new(const settings_t *settings, link_state_t *state) {
+nats_link_t *nats_link_new(const settings_t *settings, link_state_t *state, nats_link_taken_fn *taken, void *self) {
     nats_link_t *link = must(calloc(1, sizeof *link));
     link->settings = settings;
     link->state = state;
+    link->taken = taken;
+    link->self = self;
+    link->interrupted_ms = clock_ms(); /* what an earlier process said last may be lost */
     TAILQ_INIT(&link->finals);
     link->options = nats_options_new(settings, state);
     if (link->options)
@@ -146,33 +145,21 @@ static void lose(nats_link_t *link, const char *why) {
                  why);
 }
 
-static void forget(nats_link_t *link, final_t *final) {
-    TAILQ_REMOVE(&link->finals, final, next);
-    link->finals_count--;
-    free(final->subject);
-    free(final);
+static void forget(nats_link_t *link, kept_t *kept) {
+    TAILQ_REMOVE(&link->finals, kept, next);
+    free((char *)kept->final.subject);
+    free((char *)kept->final.errors);
+    free(kept);
 }
 
-static final_t *keep(nats_link_t *link, const char *subject, uint32_t count) {
-    if (link->finals_count == DONES_MAX) {
-        lose(link, "too many series have ended");
-        forget(link, TAILQ_FIRST(&link->finals));
-    }
-    final_t *final = must(calloc(1, sizeof *final));
-    final->subject = copy_text(subject);
-    final->count = count;
-    final->since_ms = clock_ms();
-    TAILQ_INSERT_TAIL(&link->finals, final, next);
-    link->finals_count++;
-    return final;
-}
-
-static void forget_old(nats_link_t *link) {
-    int64_t oldest_ms = clock_ms() - DONE_KEEP_MS;
-    while (!TAILQ_EMPTY(&link->finals) && TAILQ_FIRST(&link->finals)->since_ms < oldest_ms) {
-        lose(link, "NATS stays away");
-        forget(link, TAILQ_FIRST(&link->finals)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
-    }
+static kept_t *keep(nats_link_t *link, const lonk_final_t *final) {
+    kept_t *kept = must(calloc(1, sizeof *kept));
+    char *errors = must(malloc(final->errors_size + 1));
+    kept->final = *final;
+    kept->final.subject = copy_text(final->subject);
+    kept->final.errors = memcpy(errors, final->errors, final->errors_size);
+    TAILQ_INSERT_TAIL(&link->finals, kept, next);
+    return kept;
 }
 
 /* Forgets what NATS has answered for, if the connection has outlived the answer: cnats also takes it for one that
@@ -181,17 +168,19 @@ static void forget_answered(nats_link_t *link) {
     if (!is_connected(link))
         return;
     int64_t settled_ms = clock_ms() - OUTLIVE_MS;
-    final_t *next;
-    for (final_t *final = TAILQ_FIRST(&link->finals); final; final = next) {
-        next = TAILQ_NEXT(final, next);
-        if (final->said == link->number && final->answered_ms && final->answered_ms <= settled_ms)
-            forget(link, final);
+    kept_t *next;
+    for (kept_t *kept = TAILQ_FIRST(&link->finals); kept; kept = next) {
+        next = TAILQ_NEXT(kept, next);
+        if (kept->said == link->number && kept->answered_ms && kept->answered_ms <= settled_ms) {
+            link->taken(link->self, kept->final.reception);
+            forget(link, kept);
+        }
     }
 }
 
 static bool waits_for_answer(const nats_link_t *link) {
-    const final_t *final = TAILQ_LAST(&link->finals, finals);
-    return final && (final->said != link->number || !final->answered_ms);
+    const kept_t *kept = TAILQ_LAST(&link->finals, finals);
+    return kept && (kept->said != link->number || !kept->answered_ms);
 }
 
 /* --- saying ---------------------------------------------------------------------------------------------- */
@@ -204,17 +193,30 @@ static bool say(nats_link_t *link, const char *subject, const void *payload, siz
     return status == NATS_OK;
 }
 
+static bool say_errors(nats_link_t *link, const lonk_final_t *final) {
+    for (size_t at = 0; at < final->errors_size; at += strlen(final->errors + at) + 1) {
+        size_t size;
+        uint8_t *error = lonk_error(final->errors + at, &size);
+        bool said = say(link, final->subject, error, size);
+        free(error);
+        if (!said)
+            return false;
+    }
+    return true;
+}
+
 /* The last count may have been lost in an interruption; to say it again does no harm. */
-static bool say_final(nats_link_t *link, final_t *final) {
+static bool say_final(nats_link_t *link, kept_t *kept) {
     static const uint8_t done[] = {LONK_DONE};
     uint8_t count[LONK_COUNT_BYTES];
-    bool interrupted = link->interrupted_ms && clock_ms() - link->interrupted_ms < DONE_KEEP_MS;
+    const lonk_final_t *final = &kept->final;
+    bool lost = final->count > 0 && final->ended_ms <= link->interrupted_ms;
     lonk_count(count, final->count);
-    if ((final->count > 0 && interrupted && !say(link, final->subject, count, sizeof count)) ||
+    if ((lost && !say(link, final->subject, count, sizeof count)) || !say_errors(link, final) ||
         !say(link, final->subject, done, sizeof done))
         return false;
-    final->said = link->number;
-    final->answered_ms = 0;
+    kept->said = link->number;
+    kept->answered_ms = 0;
     return true;
 }
 
@@ -223,15 +225,15 @@ void nats_link_publish(nats_link_t *link, const char *subject, const void *paylo
         lose(link, "there is no connection");
 }
 
-void nats_link_publish_done(nats_link_t *link, const char *subject, uint32_t count) {
+void nats_link_publish_done(nats_link_t *link, const lonk_final_t *final) {
     if (link->options)
-        say_final(link, keep(link, subject, count));
+        say_final(link, keep(link, final));
 }
 
 static void say_finals(nats_link_t *link) {
-    final_t *final;
-    TAILQ_FOREACH(final, &link->finals, next) {
-        if (final->said != link->number && !say_final(link, final))
+    kept_t *kept;
+    TAILQ_FOREACH(kept, &link->finals, next) {
+        if (kept->said != link->number && !say_final(link, kept))
             return;
     }
 }
@@ -246,17 +248,16 @@ static void ask(nats_link_t *link, int64_t ms) {
     link->asked_ms = clock_ms();
     if (status != NATS_OK || link->asked_ms - since_ms >= ms)
         return;
-    final_t *final;
-    TAILQ_FOREACH(final, &link->finals, next) {
-        if (final->said == link->number && !final->answered_ms) /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
-            final->answered_ms = link->asked_ms;
+    kept_t *kept;
+    TAILQ_FOREACH(kept, &link->finals, next) {
+        if (kept->said == link->number && !kept->answered_ms) /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
+            kept->answered_ms = link->asked_ms;
     }
 }
 
 int64_t nats_link_service(nats_link_t *link) {
     if (!link->options)
         return -1;
-    forget_old(link);
     if (!is_connected(link)) {
         link->interrupted_ms = clock_ms();
         int64_t left_ms = link->retry_at_ms - clock_ms();

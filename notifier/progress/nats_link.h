@@ -1,7 +1,7 @@
-/* The connection to NATS, and what must get through: the last count and done of each series are kept until NATS has
- * answered after them and the connection outlived that, and said again over the next connection where it has not.
- * Everything else is said once, or counted as lost. Owned by the publisher's thread; may block it for a bounded
- * time. */
+/* The connection to NATS, and what must get through: errors and done of each series are kept until NATS has
+ * answered after them and the connection outlived that, and said again over the next connection where it has not,
+ * after the last count. Everything else is said once, or counted as lost. Owned by the publisher's thread; may
+ * block it for a bounded time. */
 #ifndef NOTIFIER_PROGRESS_NATS_LINK_H
 #define NOTIFIER_PROGRESS_NATS_LINK_H
 
@@ -10,16 +10,20 @@
 
 #include "common/link_state.h"
 #include "common/settings.h"
+#include "notifier/progress/lonk.h"
 
 typedef struct nats_link nats_link_t;
 
-/* Connects if it can, and keeps `state` true. Both must outlive it. */
-nats_link_t *nats_link_new(const settings_t *settings, link_state_t *state);
+/* NATS has errors and done of this reception. */
+typedef void nats_link_taken_fn(void *self, int64_t reception);
+
+/* Connects if it can, and keeps `state` true. All must outlive it. */
+nats_link_t *nats_link_new(const settings_t *settings, link_state_t *state, nats_link_taken_fn *taken, void *self);
 void nats_link_destroy(nats_link_t **self_p);
 
 void nats_link_publish(nats_link_t *link, const char *subject, const void *payload, size_t size);
-/* The series of this subject is done with `count` files. Copies the subject. */
-void nats_link_publish_done(nats_link_t *link, const char *subject, uint32_t count);
+/* A series is over. Copies it; `taken` is called once. */
+void nats_link_publish_done(nats_link_t *link, const lonk_final_t *final);
 
 /* Connects, says again what was lost, and hears whether NATS has what was said. Returns in how many milliseconds it
  * wants to be called again; -1: there is no need. */

@@ -105,8 +105,8 @@ void progress_count(progress_t *progress, int64_t reception, const char *calling
     }
 }
 
-void progress_error(progress_t *progress, const char *calling_ae, const char *series_uid, const char *text) {
-    char *subject = lonk_subject(progress->root, calling_ae, series_uid);
+void progress_error(progress_t *progress, const char *calling_ae, const char *text) {
+    char *subject = lonk_subject(progress->root, calling_ae, "");
     size_t size;
     uint8_t *payload = lonk_error(text, &size);
     progress->sink.publish(progress->sink.self, subject, payload, size);
@@ -114,19 +114,28 @@ void progress_error(progress_t *progress, const char *calling_ae, const char *se
     free(subject);
 }
 
-void progress_done(progress_t *progress, int64_t reception, const char *calling_ae, const char *series_uid,
-                   uint32_t count) {
+void progress_end(progress_t *progress, int64_t reception, const char *calling_ae, const char *series_uid,
+                  uint32_t count) {
     entry_t *entry = zhashx_lookup(progress->entries, &reception);
     if (!entry)
         entry = entry_new(progress, reception, calling_ae, series_uid);
     entry->count = count;
     if (entry->said != count)
         say_count(progress, entry, 0);
-    progress->sink.publish_done(progress->sink.self, entry->subject, count);
     if (entry->pending)
         TAILQ_REMOVE(&progress->pending, entry, next);
     zhashx_delete(progress->entries, &reception);
     entry_free(entry);
+}
+
+bool progress_done(progress_t *progress, const lonk_final_t *final, const char *calling_ae,
+                   const char *series_uid) {
+    char *subject = lonk_subject(progress->root, calling_ae, series_uid);
+    lonk_final_t said = *final;
+    said.subject = subject;
+    bool taken = progress->sink.publish_done(progress->sink.self, &said);
+    free(subject);
+    return taken;
 }
 
 int64_t progress_flush(progress_t *progress, int64_t now_ms) {

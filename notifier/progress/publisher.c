@@ -16,6 +16,7 @@ struct publisher {
     zactor_t *thread;              /* NULL: nobody wants the messages */
     atomic_uint_least64_t waiting; /* in the queue; the thread takes off what it has taken */
     uint64_t dropped;
+    bool ending;
     log_limit_t complained;
 };
 
@@ -28,8 +29,16 @@ typedef struct work {
     nats_link_t *link;
 } work_t;
 
-/* A message of the queue: one of these, the subject with its NUL, then the payload or the count. */
+/* A message of the queue: one of these, the subject with its NUL, then the payload, or an end_t and its errors. */
 typedef enum kind { KIND_MESSAGE, KIND_DONE } kind_t;
+
+typedef struct end {
+    int64_t reception, ended_ms;
+    uint32_t count;
+} end_t;
+
+/* The last word of the thread where it says which receptions NATS has; they are numbered from 1. */
+#define NO_MORE 0
 
 typedef struct start {
     const settings_t *settings;
@@ -42,10 +51,16 @@ typedef struct start {
 
 static void publish(work_t *work, const char *message, size_t size) {
     const char *subject = message + 1, *payload = subject + strlen(subject) + 1;
-    uint32_t count;
+    end_t end;
     if (*message == KIND_DONE) {
-        memcpy(&count, payload, sizeof count);
-        nats_link_publish_done(work->link, subject, count);
+        memcpy(&end, payload, sizeof end);
+        nats_link_publish_done(work->link,
+                               &(lonk_final_t){.reception = end.reception,
+                                               .subject = subject,
+                                               .count = end.count,
+                                               .ended_ms = end.ended_ms,
+                                               .errors = payload + sizeof end,
+                                               .errors_size = size - (size_t)(payload + sizeof end - message)});
     } else {
         nats_link_publish(work->link, subject, payload, size - (size_t)(payload - message));
     }
@@ -89,16 +104,22 @@ static void run(work_t *work) {
     zpoller_destroy(&told);
 }
 
+/* At most DONES_UNDER_WAY_MAX are on their way: the pipe has room. */
+static void say_taken(void *self, int64_t reception) {
+    (void)!zsock_send(((work_t *)self)->pipe, "8", (uint64_t)reception); /* fails where nobody listens any more */
+}
+
 static void publisher_thread(zsock_t *pipe, void *argument) {
     start_t start = *(start_t *)argument;
     work_t work = {.pipe = pipe, .queue = start.queue, .waiting = start.waiting, .settings = start.settings};
     zsock_signal(pipe, 0);
-    work.link = nats_link_new(work.settings, start.state);
+    work.link = nats_link_new(work.settings, start.state, say_taken, &work);
     run(&work);
     int64_t deadline_ms = clock_ms() + LONK_FLUSH_MS;
     while (clock_ms() < deadline_ms && publish_next(&work))
         ;
     nats_link_flush(work.link, deadline_ms - clock_ms());
+    say_taken(&work, NO_MORE);
     nats_link_destroy(&work.link);
     zsock_destroy(&work.queue);
 }
@@ -134,35 +155,59 @@ void publisher_destroy(publisher_t **self_p) {
     *self_p = NULL;
 }
 
-/* Puts a message into the queue, or counts it as dropped. */
-static void enqueue(publisher_t *publisher, kind_t kind, const char *subject, const void *payload, size_t size) {
-    if (!publisher->thread)
-        return;
+zsock_t *publisher_socket(publisher_t *publisher) {
+    return publisher->thread ? zactor_sock(publisher->thread) : NULL;
+}
+
+bool publisher_taken(publisher_t *publisher, int64_t *reception) {
+    uint64_t number = NO_MORE;
+    if (!publisher->thread || (!publisher->ending && !(zsock_events(publisher->thread) & ZMQ_POLLIN)) ||
+        zsock_recv(publisher->thread, "8", &number) != 0)
+        return false;
+    *reception = (int64_t)number;
+    return number != NO_MORE;
+}
+
+void publisher_end(publisher_t *publisher) {
+    publisher->ending = publisher->thread && zstr_send(publisher->thread, "$TERM") == 0;
+}
+
+/* Puts a message into the queue: its kind, the subject, and what follows, in two parts. False: there is no room. */
+static bool enqueue(publisher_t *publisher, kind_t kind, const char *subject, const void *head, size_t head_size,
+                    const void *rest, size_t rest_size) {
     size_t subject_size = strlen(subject) + 1;
     zmq_msg_t message;
-    if (zmq_msg_init_size(&message, 1 + subject_size + size) != 0)
+    if (!publisher->thread)
+        return false;
+    if (zmq_msg_init_size(&message, 1 + subject_size + head_size + rest_size) != 0)
         abort();
-    char *bytes = zmq_msg_data(&message);
-    bytes[0] = (char)kind;
-    memcpy(bytes + 1, subject, subject_size);
-    memcpy(bytes + 1 + subject_size, payload, size);
+    char *to = zmq_msg_data(&message);
+    *to++ = (char)kind;
+    to = mempcpy(to, subject, subject_size);
+    to = mempcpy(to, head, head_size);
+    if (rest_size)
+        memcpy(to, rest, rest_size);
     atomic_fetch_add(&publisher->waiting, 1);
     if (zmq_msg_send(&message, zsock_resolve(publisher->queue), ZMQ_DONTWAIT) >= 0)
-        return;
+        return true;
     atomic_fetch_sub(&publisher->waiting, 1);
     zmq_msg_close(&message);
+    return false;
+}
+
+void publisher_publish(void *self, const char *subject, const void *payload, size_t size) {
+    publisher_t *publisher = self;
+    if (!publisher->thread || enqueue(publisher, KIND_MESSAGE, subject, payload, size, NULL, 0))
+        return;
     publisher->dropped++;
     if (log_seldom(&publisher->complained, NULL))
         log_warn(NULL, "progress messages dropped for want of room so far: %llu",
                  (unsigned long long)publisher->dropped);
 }
 
-void publisher_publish(void *self, const char *subject, const void *payload, size_t size) {
-    enqueue(self, KIND_MESSAGE, subject, payload, size);
-}
-
-void publisher_publish_done(void *self, const char *subject, uint32_t count) {
-    enqueue(self, KIND_DONE, subject, &count, sizeof count);
+bool publisher_publish_done(void *self, const lonk_final_t *final) {
+    end_t end = {final->reception, final->ended_ms, final->count};
+    return enqueue(self, KIND_DONE, final->subject, &end, sizeof end, final->errors, final->errors_size);
 }
 
 void publisher_count(publisher_t *publisher, uint64_t *waiting, uint64_t *dropped) {

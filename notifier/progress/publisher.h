@@ -3,11 +3,14 @@
 #ifndef NOTIFIER_PROGRESS_PUBLISHER_H
 #define NOTIFIER_PROGRESS_PUBLISHER_H
 
+#include <czmq.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/link_state.h"
 #include "common/settings.h"
+#include "notifier/progress/lonk.h"
 
 /* LONK messages waiting for NATS; more are dropped and counted. */
 #define LONK_QUEUE_MESSAGES 10000
@@ -18,13 +21,20 @@ typedef struct publisher publisher_t;
 
 /* Without settings->nats_address everything is thrown away. `state` is written until the end. */
 publisher_t *publisher_new(const settings_t *settings, link_state_t *state);
-/* Waits until NATS has what is left, at most LONK_FLUSH_MS. */
 void publisher_destroy(publisher_t **self_p);
+
+/* Readable when publisher_taken has something; NULL: it never has. */
+zsock_t *publisher_socket(publisher_t *publisher);
+/* Takes the reception of a done that NATS has; false: there is none now, after publisher_end: no more. */
+bool publisher_taken(publisher_t *publisher, int64_t *reception);
+/* Takes no more messages, and waits until NATS has what is left, at most LONK_FLUSH_MS, as does publisher_taken
+ * then. */
+void publisher_end(publisher_t *publisher);
 
 /* A progress_publish_fn; `self` is the publisher. */
 void publisher_publish(void *self, const char *subject, const void *payload, size_t size);
 /* A progress_done_fn. */
-void publisher_publish_done(void *self, const char *subject, uint32_t count);
+bool publisher_publish_done(void *self, const lonk_final_t *final);
 
 /* Messages that wait to be handed to NATS, and those dropped so far for want of room. */
 void publisher_count(publisher_t *publisher, uint64_t *waiting, uint64_t *dropped);

@@ -76,9 +76,9 @@ static void on_lonk(void *self, const char *subject, const void *payload, size_t
     CHECK(dots == 2 && strlen(subject) < 4000);
 }
 
-static void on_lonk_done(void *self, const char *subject, uint32_t count) {
-    (void)count;
-    on_lonk(self, subject, "", 1);
+static bool on_lonk_done(void *self, const lonk_final_t *final) {
+    on_lonk(self, final->subject, "", 1);
+    return true;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -19,21 +19,38 @@ static void write_down(void *self, const char *subject, const void *payload, siz
         fprintf(rig->said_file, "%s%serror: %.*s\n", last, *last ? " " : "", (int)size - 1, bytes + 1);
 }
 
-static void write_down_done(void *self, const char *subject, uint32_t count) {
-    (void)count;
+static bool write_down_done(void *self, const lonk_final_t *final) {
     rig_t *rig = self;
-    bool other = strcmp(subject, SUBJECT) != 0;
-    fprintf(rig->said_file, "%s%sdone\n", other ? strrchr(subject, '.') + 1 : "", other ? " " : "");
+    for (size_t at = 0; at < final->errors_size; at += strlen(final->errors + at) + 1) {
+        size_t size;
+        uint8_t *error = lonk_error(final->errors + at, &size);
+        write_down(rig, final->subject, error, size);
+        free(error);
+    }
+    bool other = strcmp(final->subject, SUBJECT) != 0;
+    fprintf(rig->said_file, "%s%sdone\n", other ? strrchr(final->subject, '.') + 1 : "", other ? " " : "");
+    rig->said_to_be_done[rig->said_to_be_done_count++] = final->reception;
+    return true;
+}
+
+/* As if NATS took all at once, or nothing. */
+static void say_dones(rig_t *rig) {
+    dones_pump(rig->dones);
+    while (rig->said_to_be_done_count > 0 && !rig->takes_nothing)
+        dones_on_taken(rig->dones, rig->said_to_be_done[--rig->said_to_be_done_count]);
+    dones_pump(rig->dones);
 }
 
 static void open_all(rig_t *rig) {
     cr_assert_eq(journal_open(&rig->journal, &rig->settings), 0);
     rig->owed = owed_new();
     rig->progress = progress_new("oxidicom", 0, (progress_sink_t){write_down, write_down_done, rig});
+    rig->dones = dones_new(&rig->journal, rig->progress, 1000);
 }
 
 static void close_all(rig_t *rig) {
     owed_destroy(&rig->owed);
+    dones_end(&rig->dones);
     progress_destroy(&rig->progress);
     journal_close(&rig->journal);
 }
@@ -41,6 +58,7 @@ static void close_all(rig_t *rig) {
 void rig_set_up(rig_t *rig) {
     *rig = (rig_t){.folder = temporary_folder("rig")};
     rig->settings.state_dir = text_of("%s/state", rig->folder);
+    rig->settings.nats_address = (char *)"127.0.0.1"; /* nobody connects to it */
     rig->settings.files_root = text_of("%s/root", rig->folder);
     cr_assert_eq(mkdir(rig->settings.files_root, 0700), 0);
     rig->said_file = open_memstream(&rig->said, &rig->said_size);
@@ -69,6 +87,7 @@ void rig_beat(rig_t *rig) {
 
 void rig_restart(rig_t *rig) {
     close_all(rig);
+    rig->said_to_be_done_count = 0;
     open_all(rig);
 }
 
@@ -92,7 +111,19 @@ int rig_commit(rig_t *rig) {
         owed_tell(rig->owed, rig->listener, rig->progress, 0);
     else
         owed_drop(rig->owed);
+    say_dones(rig);
     return status;
+}
+
+void rig_confirm(rig_t *rig) {
+    while (strcmp(rig_query(rig, "SELECT count(*) FROM reception WHERE state = 'due'"), "0") != 0) {
+        int64_t id = strtoll(rig_query(rig, "SELECT min(id) FROM reception WHERE state = 'due'"), NULL, 10);
+        int64_t now = journal_now();
+        journal_run(&rig->journal, SQL_DUE_REGISTERED,
+                    VALUES(NUMBER(id), NUMBER(now), TEXT("task"), NUMBER(1), NUMBER(now)));
+        cr_assert_eq(journal_commit(&rig->journal), 0);
+    }
+    say_dones(rig);
 }
 
 const char *rig_said(rig_t *rig) {

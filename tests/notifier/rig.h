@@ -3,6 +3,7 @@
 #ifndef TESTS_NOTIFIER_RIG_H
 #define TESTS_NOTIFIER_RIG_H
 
+#include "notifier/journal/dones.h"
 #include "notifier/journal/journal.h"
 #include "notifier/journal/owed.h"
 #include "tests/notifier/journal/events.h"
@@ -13,6 +14,10 @@ typedef struct rig {
     journal_t journal;
     owed_t *owed;
     progress_t *progress;
+    dones_t *dones;
+    int64_t said_to_be_done[DONES_UNDER_WAY_MAX]; /* receptions */
+    size_t said_to_be_done_count;
+    bool takes_nothing; /* NATS, so that they are said again */
     zsock_t *acknowledgements, *listener;
     char *said; /* LONK messages in order: "count 1", "error: …", "done", with their subject's last part */
     size_t said_size;
@@ -30,6 +35,8 @@ void rig_event(rig_t *rig, const event_t *event);
 void rig_end(rig_t *rig, uint64_t listener, uint64_t association);
 /* As the notifier does after a burst of messages. Returns journal_commit's. */
 int rig_commit(rig_t *rig);
+/* As if the broker had confirmed what is due, a while ago. */
+void rig_confirm(rig_t *rig);
 /* As the notifier does every now and then. */
 void rig_beat(rig_t *rig);
 

@@ -218,9 +218,10 @@ static void run_all(const char *queue_name, int tls_port, const char *const *set
     char *nats_url = text_of("127.0.0.1:%d", nats.port);
     char *state = text_of("/tmp/oxi-vectors-state-%d", (int)getpid());
     const char *all[32] = {"OXIDICOM_SCP_PROMISCUOUS", "true", "OXIDICOM_NATS_ADDRESS", nats_url,
-                           "OXIDICOM_STATE_DIR",       state,  "OXIDICOM_RUN_DIR",      state};
+                           "OXIDICOM_STATE_DIR",       state,  "OXIDICOM_RUN_DIR",      state,
+                           "OXIDICOM_DONE_DELAY",      "0s"};
     for (size_t i = 0; settings && settings[i]; i++)
-        all[8 + i] = settings[i];
+        all[10 + i] = settings[i];
     ring_start(&receiver, queue_name, all);
     if (tls_port)
         receiver.port = tls_port;

@@ -36,6 +36,7 @@ Test(quiet, a_series_waits_for_it_after_its_last_association) {
     time_goes_by(1000);
     rig_beat(&rig);
     rig_expect_states(&rig, "due");
+    rig_confirm(&rig);
     cr_expect_str_eq(rig_said(&rig), "done\n");
     rig_beat(&rig);
     cr_expect_str_eq(rig_said(&rig), "");
@@ -55,6 +56,7 @@ Test(quiet, many_associations_of_one_object_each_are_one_reception) {
     rig_beat(&rig);
     rig_expect_states(&rig, "due");
     cr_expect_str_eq(rig_query(&rig, "SELECT files FROM reception"), "100");
+    rig_confirm(&rig);
     const char *said = rig_said(&rig);
     cr_expect(strstr(said, "count 100\ndone\n"), "%s", said);
     cr_expect_eq(strstr(said, "done"), strrchr(said, 'd'));

@@ -147,17 +147,89 @@ Test(nats, hears_of_a_series_that_turns_out_to_be_impossible_to_register) {
     site_start(&site);
     send_files(1, 1);
     end_association();
-    cr_assert(tap_await_done(tap, SUBJECT, 1, PATIENCE_MS));
     char *file = text_of("%s/%s/0001-1.2.3.dcm", site.root, FOLDER);
     cr_assert_eq(unlink(file), 0);
     cr_assert_eq(mkdir(folder, 0700), 0); /* now the broker is there */
     cr_assert(site_await_query(&site, "SELECT state FROM reception", "refused", PATIENCE_MS));
-    for (int64_t end = clock_ms() + PATIENCE_MS; tap_summary_of(tap, SUBJECT).errors == 0 && clock_ms() < end;)
-        site_listen(&site, 10);
-    cr_expect_eq(tap_summary_of(tap, SUBJECT).errors, 1);
+    expect_complete(1, 1);
     free(file);
     free(folder);
     free(place);
+}
+
+static bool has_counted(void *wanted) {
+    return tap_summary_of(tap, SUBJECT).last_count == *(int64_t *)wanted;
+}
+
+Test(nats, hears_errors_when_all_counts_have_been_said) {
+    server_appears();
+    site_start(&site);
+    site_send_event(&site, EVENT(.object = 1, .status = 0xC000));
+    send_files(2, 4);
+    cr_assert(await(has_counted, &(int64_t){3}, PATIENCE_MS));
+    cr_expect_eq(tap_summary_of(tap, SUBJECT).errors, 0, "CUBE's clients listen no further than to the first");
+    end_association();
+    expect_complete(3, 1);
+}
+
+Test(nats, hears_of_done_when_the_broker_has_the_series) {
+    char *place = text_of("%s/broker", site.folder), *folder = text_of("%s/later", place);
+    cr_assert_eq(mkdir(place, 0700), 0);
+    site.broker = text_of("filesystem://%s/tasks", folder);
+    server_appears();
+    site_start(&site);
+    send_files(1, 2);
+    end_association();
+    cr_assert(await(has_counted, &(int64_t){2}, PATIENCE_MS));
+    site_listen(&site, 1500); /* longer than OXIDICOM_DONE_DELAY */
+    cr_expect_eq(tap_summary_of(tap, SUBJECT).dones, 0);
+    cr_assert_eq(mkdir(folder, 0700), 0);
+    expect_complete(2, 0);
+    free(folder);
+    free(place);
+}
+
+Test(nats, hears_of_two_receptions_that_became_one_once_with_the_errors_of_both) {
+    char *place = text_of("%s/broker", site.folder), *folder = text_of("%s/later", place);
+    cr_assert_eq(mkdir(place, 0700), 0);
+    site.broker = text_of("filesystem://%s/tasks", folder);
+    server_appears();
+    site_start(&site);
+    for (uint64_t i = 1; i <= 2; i++) {
+        char *ended = text_of("ended:%d", (int)i);
+        site_send_event(&site, EVENT(.association = i, .object = 2 * i));
+        site_send_event(&site, EVENT(.association = i, .object = 2 * i + 1, .status = 0xC000));
+        site_send_end(&site, 1, i);
+        cr_assert(site_await_acknowledged(&site, ended));
+        free(ended);
+    }
+    cr_assert_eq(mkdir(folder, 0700), 0);
+    cr_assert(tap_await_done(tap, SUBJECT, 1, PATIENCE_MS), "no done");
+    cr_assert(site_await_query(&site, "SELECT group_concat(state) FROM reception WHERE done IS NULL",
+                               "merged,registered", PATIENCE_MS));
+    cr_expect_eq(tap_summary_of(tap, SUBJECT).errors, 2);
+    cr_expect_eq(tap_summary_of(tap, SUBJECT).dones, 1);
+    free(folder);
+    free(place);
+}
+
+Test(nats, hears_of_done_once_though_the_notifier_dies_between_confirm_and_done) {
+    setenv("OXIDICOM_DONE_DELAY", "1h", 1);
+    server_appears();
+    site_start(&site);
+    send_files(1, 2);
+    end_association();
+    cr_assert(site_await_query(&site, "SELECT state FROM reception", "registered", PATIENCE_MS));
+    cr_expect_eq(tap_summary_of(tap, SUBJECT).dones, 0);
+    site_kill(&site);
+    setenv("OXIDICOM_DONE_DELAY", "0s", 1);
+    site_start(&site);
+    expect_complete(2, 0);
+    cr_expect(site_await_query(&site, "SELECT count(*) FROM reception WHERE done IS NULL", "1", PATIENCE_MS));
+    site_kill(&site);
+    site_start(&site);
+    site_listen(&site, 1000);
+    expect_complete(2, 0);
 }
 
 Test(nats, that_takes_nothing_loses_progress_and_nothing_else) {
@@ -165,7 +237,7 @@ Test(nats, that_takes_nothing_loses_progress_and_nothing_else) {
     server_appears();
     site_start(&site);
     for (uint64_t i = 1; i <= LONK_QUEUE_MESSAGES + 1000; i++)
-        site_send_event(&site, EVENT(.object = i, .status = 0xC000));
+        site_send_event(&site, EVENT(.object = i, .status = 0xC000, .series = ""));
     char item[32];
     snprintf(item, sizeof item, "%d:C000", LONK_QUEUE_MESSAGES + 500);
     cr_assert(site_await_acknowledged(&site, item));

@@ -1,0 +1,46 @@
+#include "notifier/broker/order.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/memory.h"
+
+/* CUBE makes it before it takes anything. */
+#define ROOT "SERVICES/PACS/"
+
+/* The end of the next folder above a series' folder, after `at`; NULL: there is none. */
+static const char *next_end(const char *folder, const char *at) {
+    if (at)
+        return strchr(at + 1, '/');
+    return strncmp(folder, ROOT, strlen(ROOT)) == 0 ? strchr(folder + strlen(ROOT), '/') : NULL;
+}
+
+static char *up_to(const char *folder, const char *end) {
+    char *part = must(strndup(folder, (size_t)(end - folder)));
+    return part;
+}
+
+order_t order_new_folder(journal_t *journal, const char *folder, char **new_folder) {
+    int64_t now = journal_now();
+    for (const char *end = NULL; (end = next_end(folder, end));) {
+        *new_folder = up_to(folder, end);
+        int64_t since = journal_number(journal, SQL_KNOWN_FIND, VALUES(TEXT(*new_folder)), -1);
+        if (since < 0)
+            return ORDER_NEW;
+        /* Further in the future where the clock was set back; nobody should wait for that. */
+        if (since > now && since <= now + ORDER_PAUSE_MS)
+            return ORDER_FRESH;
+        free(*new_folder);
+    }
+    *new_folder = NULL;
+    return ORDER_KNOWN;
+}
+
+void order_learn(journal_t *journal, const char *folder) {
+    int64_t now = journal_now();
+    for (const char *end = NULL; (end = next_end(folder, end));) {
+        char *part = up_to(folder, end);
+        journal_run(journal, SQL_KNOWN_LEARN, VALUES(TEXT(part), NUMBER(now + ORDER_PAUSE_MS), NUMBER(now)));
+        free(part);
+    }
+}

@@ -1,0 +1,27 @@
+/* In which order CUBE survives registrations. Its task makes the rows of a PACS and of folders without a
+ * transaction: two at once below a folder that it does not know yet lose one of the two series. So the first below
+ * such a folder goes alone, and the others follow when CUBE has had time for it. Owns what the journal remembers of
+ * that; who is under way, the registrar knows. */
+#ifndef NOTIFIER_BROKER_ORDER_H
+#define NOTIFIER_BROKER_ORDER_H
+
+#include "notifier/journal/journal.h"
+
+/* From the broker's confirm of the first one until the others follow. */
+#define ORDER_PAUSE_MS 1000
+
+typedef enum order {
+    ORDER_KNOWN, /* CUBE knows all folders */
+    ORDER_NEW,   /* there is one below which nothing was registered */
+    ORDER_FRESH, /* there is one below which the first was registered a moment ago */
+} order_t;
+
+/* What CUBE knows of the PACS, the patient and the study of a series' folder. `new_folder`, to be freed: the
+ * topmost that it may not know; all below it are as new, so two series share a new folder only where theirs is the
+ * same. NULL: it knows them all. */
+order_t order_new_folder(journal_t *journal, const char *folder, char **new_folder);
+
+/* The broker has confirmed a series of this folder. */
+void order_learn(journal_t *journal, const char *folder);
+
+#endif
