@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <linux/landlock.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -94,10 +95,10 @@ void sandbox_allow_port(sandbox_t *sandbox, int64_t port) {
 /* --- who refuses ---------------------------------------------------------------------------------------- */
 
 bool sandbox_is_filtered(void) {
-    static int mode = -1;
-    if (mode < 0)
-        mode = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) > 0;
-    return mode > 0;
+    static atomic_int mode = -1; /* threads ask, too */
+    if (atomic_load(&mode) < 0)
+        atomic_store(&mode, prctl(PR_GET_SECCOMP, 0, 0, 0, 0) > 0);
+    return atomic_load(&mode) > 0;
 }
 
 const char *sandbox_refused_by(int reason) {
