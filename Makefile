@@ -178,7 +178,7 @@ $(B)/preload.so: $(PRELOADED:%=tests/preload/%.c) tests/preload/preload.h $(B)/g
 		-o $@ $(filter %.c,$^) -lprotobuf-c -ldl
 
 # Those that have threads.
-THREADED := common notifier proto writer
+THREADED := common notifier writer
 threaded-tests: $(PROGRAMS) $(THREADED:%=$(B)/tests/%)
 
 tests: $(PROGRAMS) $(SUITES:%=$(B)/tests/%) $(B)/preload.so fuzz-targets man
