@@ -1,18 +1,6 @@
 #include "common/memory.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-void *must(void *allocated) {
-    if (!allocated)
-        abort();
-    return allocated;
-}
-
-char *copy_text(const char *text) {
-    return must(strdup(text ? text : ""));
-}
 
 char *format_text(const char *format, ...) {
     va_list arguments;

@@ -4,12 +4,20 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Returns what was allocated; ends the process where nothing was. */
-void *must(void *allocated);
+static inline void *must(void *allocated) {
+    if (!allocated)
+        abort();
+    return allocated;
+}
 
 /* A copy of a text, of "" where it is NULL. Free it. */
-char *copy_text(const char *text);
+static inline char *copy_text(const char *text) {
+    return must(strdup(text ? text : ""));
+}
 
 /* What printf would print. Free it. */
 char *format_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
