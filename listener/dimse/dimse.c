@@ -29,8 +29,7 @@ static char *read_text(reader_t value) {
     size_t size = strnlen(text, reader_left(&value));
     while (size > 0 && text[size - 1] == ' ')
         size--;
-    char *copy = must(strndup(text, size));
-    return copy;
+    return must(strndup(text, size));
 }
 
 static bool read_element(command_t *command, uint16_t element, reader_t value) {

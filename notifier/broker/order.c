@@ -16,8 +16,7 @@ static const char *next_end(const char *folder, const char *at) {
 }
 
 static char *up_to(const char *folder, const char *end) {
-    char *part = must(strndup(folder, (size_t)(end - folder)));
-    return part;
+    return must(strndup(folder, (size_t)(end - folder)));
 }
 
 order_t order_new_folder(journal_t *journal, const char *folder, char **new_folder) {
