@@ -33,8 +33,8 @@ static int bind_inbox(ask_t *ask) {
     return bound < 0 ? EX_UNAVAILABLE : 0;
 }
 
-int ask_open(ask_t *ask, const char *run_dir, int64_t timeout_ms) {
-    *ask = (ask_t){.timeout_ms = timeout_ms, .deadline_ms = clock_ms() + timeout_ms};
+int ask_open(ask_t *ask, const char *run_dir, int64_t timeout_ms, int64_t begin_ms) {
+    *ask = (ask_t){.timeout_ms = timeout_ms, .deadline_ms = begin_ms + timeout_ms};
     ask->run_dir = run_dir_find(run_dir, ask->deadline_ms);
     ring__reply_to__init(&ask->reply_to);
     if (!ask->run_dir)
@@ -52,6 +52,10 @@ void ask_close(ask_t *ask) {
     zsock_destroy(&ask->inbox);
     zsys_shutdown();
     freen(ask->run_dir);
+}
+
+void ask_renew(ask_t *ask) {
+    ask->deadline_ms = clock_ms() + ask->timeout_ms;
 }
 
 /* --- questions ----------------------------------------------------------------------------------------- */
@@ -88,10 +92,10 @@ static bool hand_to(question_t *questions, size_t count, Ring__Answer *answer) {
 }
 
 /* Earlier questions may be answered yet; those answers are thrown away. */
-static void await_answers(ask_t *ask, question_t *questions, size_t count, size_t missing, int64_t deadline_ms) {
+static void await_answers(ask_t *ask, question_t *questions, size_t count, size_t missing) {
     zpoller_t *poller = zpoller_new(ask->inbox, NULL);
     int64_t left;
-    while (missing > 0 && (left = deadline_ms - clock_ms()) > 0 && zpoller_wait(poller, (int)left)) {
+    while (missing > 0 && (left = ask->deadline_ms - clock_ms()) > 0 && zpoller_wait(poller, (int)left)) {
         zmsg_t *message = zmsg_recv(ask->inbox);
         Ring__Answer *answer = message ? take_answer(message) : NULL;
         if (answer && hand_to(questions, count, answer))
@@ -115,22 +119,24 @@ static bool put(const ask_t *ask, question_t *question, const Ring__Envelope *en
     return ring_send(question->outbox, envelope) == 0;
 }
 
-void ask_status(ask_t *ask, question_t *questions, size_t count, int64_t deadline_ms) {
+void ask_status(ask_t *ask, question_t *questions, size_t count) {
     size_t sent = 0;
     for (size_t i = 0; i < count; i++) {
         Ring__StatusQuery query = RING__STATUS_QUERY__INIT;
         query.reply_to = ask_reply_to(ask);
         sent += put(ask, &questions[i], &RING_ENVELOPE(STATUS_QUERY, status_query, &query));
     }
-    await_answers(ask, questions, count, sent, deadline_ms);
+    await_answers(ask, questions, count, sent);
     for (size_t i = 0; i < count; i++)
         zsock_destroy(&questions[i].outbox);
 }
 
 Ring__Answer *ask_stage(ask_t *ask, const char *stage, const Ring__Envelope *envelope) {
     question_t question = {.stage = stage};
-    await_answers(ask, &question, 1, put(ask, &question, envelope), clock_ms() + ask->timeout_ms);
+    await_answers(ask, &question, 1, put(ask, &question, envelope));
     zsock_destroy(&question.outbox);
+    if (question.answer)
+        ask_renew(ask);
     return question.answer;
 }
 

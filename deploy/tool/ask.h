@@ -12,8 +12,8 @@ typedef struct ask {
     char inbox_name[TOOL_INBOX_BYTES];
     zsock_t *inbox;
     Ring__ReplyTo reply_to;
-    int64_t timeout_ms;  /* of each question */
-    int64_t deadline_ms; /* when it has passed since the start */
+    int64_t timeout_ms;  /* --timeout */
+    int64_t deadline_ms; /* clock_ms: nothing is waited for any longer */
 } ask_t;
 
 /* A question to a stage, and what came of it. */
@@ -29,18 +29,24 @@ typedef struct question {
 
 /* Finds the run folder of an oxidicom that runs (`run_dir` of the settings, else where a launcher would have it)
  * and binds an inbox in it. Returns 0, or EX_UNAVAILABLE after saying on stderr that nothing runs, or which folder
- * does not answer within the timeout. Close it in any case. */
-int ask_open(ask_t *ask, const char *run_dir, int64_t timeout_ms) __attribute__((warn_unused_result));
+ * does not answer within the timeout, which runs from `begin_ms` (clock_ms) on. Close it in any case. */
+int ask_open(ask_t *ask, const char *run_dir, int64_t timeout_ms, int64_t begin_ms)
+    __attribute__((warn_unused_result));
 void ask_close(ask_t *ask);
+
+/* The timeout begins anew: something has been heard, or nothing was to be waited for. One deadline covers all that a
+ * command waits for in between. */
+void ask_renew(ask_t *ask);
 
 /* What the next question must have in it; it belongs to `ask`. */
 Ring__ReplyTo *ask_reply_to(ask_t *ask);
 
-/* Asks all of these stages at once how they are, and waits for their answers until the deadline (clock_ms). Free
- * those with ring__answer__free_unpacked. */
-void ask_status(ask_t *ask, question_t *questions, size_t count, int64_t deadline_ms);
+/* Asks all of these stages at once how they are, and waits for their answers until the deadline. Free those with
+ * ring__answer__free_unpacked. */
+void ask_status(ask_t *ask, question_t *questions, size_t count);
 
-/* Asks the stage. NULL where no answer comes in time, or a signal does. Free with ring__answer__free_unpacked. */
+/* Asks the stage; an answer renews the deadline. NULL where none comes before it, or a signal does. Free with
+ * ring__answer__free_unpacked. */
 Ring__Answer *ask_stage(ask_t *ask, const char *stage, const Ring__Envelope *envelope);
 
 /* Asks the notifier for series or registrations. NULL after saying on stderr what went wrong: no answer, or one

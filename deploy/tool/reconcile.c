@@ -1,10 +1,12 @@
 /* `oxidicom reconcile`: what the writer's survey finds in storage, and the journal does not know, becomes a
- * registration. The tool itself opens no file there. */
+ * registration. The tool itself opens no file there, so that it can give up a storage that does not answer. */
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 
+#include "common/clock.h"
 #include "common/memory.h"
 #include "deploy/tool/outcome.h"
 #include "deploy/tool/place.h"
@@ -125,8 +127,15 @@ static void become_survey(const options_t *options, int out) {
     _exit(EX_UNAVAILABLE);
 }
 
-/* Returns the process and where its lines come from; -1 after saying why. */
-static pid_t start_survey(const options_t *options, FILE **lines) {
+/* Where the survey's lines come from. */
+typedef struct lines {
+    int descriptor;
+    char *bytes; /* `count` of them were read; before `at` stand lines that were taken */
+    size_t count, at, room;
+} lines_t;
+
+/* Returns the process; -1 with errno. */
+static pid_t start_survey(const options_t *options, lines_t *lines) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         return -1;
@@ -134,10 +143,40 @@ static pid_t start_survey(const options_t *options, FILE **lines) {
     if (survey == 0)
         become_survey(options, ends[1]);
     close(ends[1]);
-    *lines = survey < 0 ? NULL : fdopen(ends[0], "r");
-    if (!*lines)
-        close(ends[0]);
+    *lines = (lines_t){.descriptor = ends[0]};
     return survey;
+}
+
+/* Reads more before the deadline. Returns read()'s result, or -1 with ETIMEDOUT. */
+static ssize_t read_more(lines_t *lines, int64_t deadline_ms) {
+    int64_t left_ms = deadline_ms - clock_ms();
+    struct pollfd polled = {.fd = lines->descriptor, .events = POLLIN};
+    int ready = poll(&polled, 1, left_ms > 0 ? (int)left_ms : 0);
+    if (ready == 0)
+        errno = ETIMEDOUT;
+    if (ready <= 0)
+        return -1;
+    if (lines->count == lines->room)
+        lines->bytes = must(realloc(lines->bytes, lines->room = lines->room ? 2 * lines->room : 4096));
+    memmove(lines->bytes, lines->bytes + lines->at, lines->count - lines->at);
+    lines->count -= lines->at;
+    lines->at = 0;
+    ssize_t got = read(lines->descriptor, lines->bytes + lines->count, lines->room - lines->count);
+    lines->count += got > 0 ? (size_t)got : 0;
+    return got;
+}
+
+/* The next line, valid until the one after it. NULL: there is none, and `*got` is what the last read returned. */
+static char *next_line(lines_t *lines, int64_t deadline_ms, ssize_t *got) {
+    char *end;
+    while (
+        !(end = lines->count > lines->at ? memchr(lines->bytes + lines->at, '\n', lines->count - lines->at) : NULL))
+        if ((*got = read_more(lines, deadline_ms)) <= 0)
+            return NULL;
+    char *line = lines->bytes + lines->at;
+    *end = 0;
+    lines->at = (size_t)(end + 1 - lines->bytes);
+    return line;
 }
 
 /* Returns false where it is of no use to go on. */
@@ -148,35 +187,48 @@ static bool on_line(reconcile_t *self, const char *text) {
         on_unreadable(self, line);
     else if (json_object_get(line, "series"))
         go_on = on_series(self, line);
-    else
+    else if (!json_is_object(line) || json_object_size(line) > 0)
         self->status = EX_SOFTWARE;
     json_decref(line);
     return go_on && !zsys_interrupted;
 }
 
-static void read_lines(reconcile_t *self, pid_t survey, FILE *lines) {
-    char *line = NULL;
-    size_t room = 0;
-    while (getline(&line, &room, lines) > 0)
-        if (!on_line(self, line)) {
-            kill(survey, SIGTERM);
-            self->status = EX_UNAVAILABLE;
-            fputs("oxidicom reconcile: not finished; what is due stays due, and the rest can be done by the same "
-                  "command\n",
-                  stderr);
-            break;
-        }
-    free(line);
-    fclose(lines);
+/* Storage may keep the survey for as long as it likes: then nobody waits for its end. */
+static void give_up(reconcile_t *self, pid_t survey) {
+    kill(survey, SIGKILL);
+    (void)waitpid(survey, NULL, WNOHANG);
+    self->status = EX_UNAVAILABLE;
+    fputs("oxidicom reconcile: not finished; what is due stays due, and the rest can be done by the same command\n",
+          stderr);
 }
 
 /* What the survey's end means: it must have looked at everything. */
-static void judge_end(reconcile_t *self, int how) {
-    int status = WIFEXITED(how) ? WEXITSTATUS(how) : EX_SOFTWARE;
+static void judge_end(reconcile_t *self, pid_t survey) {
+    int how = 0;
+    bool ended = waitpid(survey, &how, 0) == survey;
+    int status = ended && WIFEXITED(how) ? WEXITSTATUS(how) : EX_SOFTWARE;
     if (self->status == TOOL_FINE && status > TOOL_LACKING) {
         fprintf(stderr, "oxidicom reconcile: the survey of storage failed with %d\n", status);
         self->status = status;
     }
+}
+
+/* Each line renews the deadline. */
+static void read_lines(reconcile_t *self, pid_t survey, lines_t *lines) {
+    ssize_t got = 0;
+    bool go_on = true;
+    for (char *line; go_on && (line = next_line(lines, self->ask->deadline_ms, &got));) {
+        ask_renew(self->ask);
+        go_on = on_line(self, line);
+    }
+    if (go_on && got == 0) {
+        judge_end(self, survey);
+        return;
+    }
+    if (go_on)
+        fprintf(stderr, "oxidicom reconcile: OXIDICOM_FILES_ROOT %s\n",
+                errno == ETIMEDOUT ? "does not answer within --timeout" : strerror(errno));
+    give_up(self, survey);
 }
 
 /* --- the command --------------------------------------------------------------------------------------- */
@@ -192,18 +244,18 @@ static void report_missing(reconcile_t *self) {
 
 int reconcile_command(const options_t *options, ask_t *ask) {
     reconcile_t self = {.options = options, .ask = ask, .outcomes = outcomes_new(options->show_phi)};
-    FILE *lines = NULL;
-    int how = 0;
+    lines_t lines = {.descriptor = -1};
     self.found = must(calloc(options->names_count + 1, sizeof *self.found));
     pid_t survey = start_survey(options, &lines);
-    if (lines)
-        read_lines(&self, survey, lines);
-    if (!lines || waitpid(survey, &how, 0) != survey) {
+    if (survey > 0) {
+        read_lines(&self, survey, &lines);
+    } else {
         fprintf(stderr, "oxidicom reconcile: can't survey storage: %s\n", strerror(errno));
         self.status = EX_OSERR;
-    } else {
-        judge_end(&self, how);
     }
+    if (lines.descriptor >= 0)
+        close(lines.descriptor);
+    free(lines.bytes);
     report_missing(&self);
     if (self.status == TOOL_FINE && (self.unreadable || self.counts[RING__OUTCOME__OUTCOME_REFUSED]))
         self.status = TOOL_LACKING;

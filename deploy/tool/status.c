@@ -247,9 +247,9 @@ static bool is_whole(const Ring__Answer *a) {
            (a->notifier && a->notifier->self && a->notifier->journal && a->notifier->broker && a->notifier->nats);
 }
 
-void status_ask(ask_t *ask, question_t *listener, question_t *notifier, int64_t deadline_ms) {
+void status_ask(ask_t *ask, question_t *listener, question_t *notifier) {
     question_t asked[] = {{.stage = "listener"}, {.stage = "notifier"}};
-    ask_status(ask, asked, 2, deadline_ms);
+    ask_status(ask, asked, 2);
     for (size_t i = 0; i < 2; i++)
         if (asked[i].answer && !is_whole(asked[i].answer)) {
             ring__answer__free_unpacked(asked[i].answer, NULL);
@@ -261,7 +261,7 @@ void status_ask(ask_t *ask, question_t *listener, question_t *notifier, int64_t 
 
 int status_command(const options_t *options, ask_t *ask) {
     status_t s = {.ask = ask};
-    status_ask(ask, &s.listener, &s.notifier, ask->deadline_ms);
+    status_ask(ask, &s.listener, &s.notifier);
     bool anybody = s.listener.answer || s.notifier.answer;
     bool well = options->stages ? are_stages_well(&s) : is_all_well(&s);
     int status = well ? TOOL_FINE : anybody ? TOOL_LACKING : EX_UNAVAILABLE;

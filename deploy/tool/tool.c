@@ -5,14 +5,16 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/clock.h"
 #include "common/duration.h"
 #include "common/log.h"
 #include "common/settings.h"
 #include "deploy/tool/print.h"
 #include "proto/ring.h"
 
-/* How long it waits for an answer, unless told otherwise, and at most. */
+/* How long it waits for an answer, unless told otherwise, and at most. Storage may take longer than a stage. */
 #define TOOL_TIMEOUT_MS      2000
+#define STORAGE_TIMEOUT_MS   60000
 #define TOOL_TIMEOUT_MOST_MS (10 * 60 * 1000)
 
 /* Options, as bits of those that a command knows. */
@@ -89,7 +91,8 @@ static void print_help(const command_t *command) {
     fputs(command->help, stdout);
     if (is_known_to(command, 'j'))
         puts("\n  --json          for machines");
-    puts("  --timeout TIME  how long the run folder and each answer may take (2s)\n"
+    puts("  --timeout TIME  how long to wait at most, from the start or the last answer on (2s; 60s for "
+         "reconcile)\n"
          "  --help\n\n"
          "Exit status: 0 all is well; 1 something is missing, was not found or was not done; 64 a bad argument;\n"
          "69 nothing runs, or it does not answer; 78 a setting is bad.\n\n"
@@ -177,8 +180,10 @@ static int read_options(const command_t *command, options_t *options, int argc, 
 /* --- life ---------------------------------------------------------------------------------------------- */
 
 int tool_main(int argc, char **argv) {
+    int64_t begin_ms = clock_ms();
     const command_t *command = find_command(argv[0]);
-    options_t options = {.timeout_ms = TOOL_TIMEOUT_MS, .since = -1};
+    options_t options = {.since = -1};
+    options.timeout_ms = command->run == reconcile_command ? STORAGE_TIMEOUT_MS : TOOL_TIMEOUT_MS;
     int status = read_options(command, &options, argc, argv);
     if (status < 0 && command->run == reconcile_command && options.since < 0 && options.names_count == 0) {
         fputs("oxidicom reconcile: name series, or --since; --help tells what is allowed\n", stderr);
@@ -191,7 +196,7 @@ int tool_main(int argc, char **argv) {
         return status;
     log_start("oxidicom", "error", NULL);
     ask_t ask;
-    status = ask_open(&ask, settings.run_dir, options.timeout_ms);
+    status = ask_open(&ask, settings.run_dir, options.timeout_ms, begin_ms);
     if (status == 0)
         status = command->run(&options, &ask);
     ask_close(&ask);

@@ -53,6 +53,6 @@ const char *reception_details(const Ring__Reception *reception);
 /* --- shared by status.c and top.c --- */
 
 /* How the two are, asked at once; an answer has all that it must have. */
-void status_ask(ask_t *ask, question_t *listener, question_t *notifier, int64_t deadline_ms);
+void status_ask(ask_t *ask, question_t *listener, question_t *notifier);
 
 #endif

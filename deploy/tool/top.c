@@ -31,7 +31,7 @@ static void look_clear(look_t *look) {
 
 static look_t look_now(ask_t *ask) {
     question_t listener, notifier;
-    status_ask(ask, &listener, &notifier, clock_ms() + ask->timeout_ms);
+    status_ask(ask, &listener, &notifier);
     look_t look = {.listener = listener.answer, .notifier = notifier.answer, .at_us = clock_us()};
     if (!look.notifier)
         return look;
@@ -232,6 +232,7 @@ int top_command(const options_t *options, ask_t *ask) {
             break;
         look_clear(&last);
         last = look;
+        ask_renew(ask);
         look = look_now(ask);
     }
     if (terminal)

@@ -2,10 +2,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "deploy/tool/ask.h"
+#include "proto/ring.h"
 #include "tests/support/patience.h"
 #include "tests/tool/tool.h"
 
@@ -106,6 +109,55 @@ Test(away, a_named_folder_that_hangs_is_waited_for_until_the_timeout_and_named, 
     free(said);
     free(folder);
     receiver_clear(&receiver);
+}
+
+Test(away, storage_that_reconcile_reads_is_waited_for_until_the_timeout_and_named, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    int status;
+    ring_start(&receiver, "away-reconcile", NULL);
+    await_status("well", "true");
+    char *services = text_of("%s/SERVICES", receiver.root), *pacs = text_of("%s/PACS", services),
+         *one = text_of("%s/ONE", pacs);
+    cr_assert(mkdir(services, 0755) == 0 && mkdir(pacs, 0755) == 0 && mkdir(one, 0755) == 0);
+    have_faults(&receiver, "writer stat " FOREVER " path=ONE\n");
+    char *said = TOOL(&status, "reconcile", "--since", "1d", "--timeout", "5s");
+    expect_unavailable(said, status, "OXIDICOM_FILES_ROOT");
+    cr_expect_not_null(strstr(said, "not finished"), "%s", said);
+    unsetenv("LD_PRELOAD");
+    free(said);
+    free(one);
+    free(pacs);
+    free(services);
+    receiver_clear(&receiver);
+}
+
+/* A stage that is there and never answers. */
+static zsock_t *deaf_stage(const char *run, const char *id) {
+    zsock_t *inbox = zsock_new(ZMQ_PULL);
+    cr_assert(inbox && zsock_bind(inbox, "ipc://%s/%s.sock", run, id) == 0);
+    return inbox;
+}
+
+/* Waiting for a time anew would take longer than the test may. */
+Test(away, time_that_the_run_folder_took_is_not_given_to_the_stages_again, .timeout = PATIENCE_S) {
+    ask_t ask;
+    char *run = temporary_folder("run");
+    zsock_t *listener = deaf_stage(run, "listener"), *notifier = deaf_stage(run, "notifier");
+    cr_assert_eq(ask_open(&ask, run, 86400000, clock_ms()), 0);
+    ask.deadline_ms = clock_ms(); /* as if the folder had taken all of it */
+    question_t questions[] = {{.stage = "listener"}, {.stage = "notifier"}};
+    ask_status(&ask, questions, 2);
+    cr_expect(questions[0].there && !questions[0].answer && questions[1].there && !questions[1].answer);
+    Ring__SeriesQuery query = RING__SERIES_QUERY__INIT;
+    query.reply_to = ask_reply_to(&ask);
+    cr_expect_null(ask_stage(&ask, "notifier", &RING_ENVELOPE(SERIES_QUERY, series_query, &query)));
+    ask_renew(&ask);
+    cr_expect_gt(ask.deadline_ms, clock_ms());
+    zsock_destroy(&listener);
+    zsock_destroy(&notifier);
+    ask_close(&ask);
+    remove_folder(run);
+    free(run);
 }
 
 Test(away, stages_that_all_hang_take_status_one_timeout_not_one_each, .timeout = PATIENCE_S) {

@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/settings.h"
@@ -33,6 +34,7 @@ typedef struct survey {
     char **uids;   /* any, where there are none */
     size_t uids_count;
     bool is_incomplete; /* something could not be read */
+    int64_t lived_ms;   /* clock_ms of the last sign of life */
 } survey_t;
 
 typedef struct dcm_file {
@@ -55,6 +57,15 @@ static void print_line(json_t *line) {
     json_dumpf(line, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     fputc('\n', stdout);
     json_decref(line);
+    fflush(stdout); /* at once, so that its reader need not wait for more; a failure is seen at the end */
+}
+
+/* Storage has answered. */
+static void say_alive(survey_t *survey) {
+    if (clock_ms() - survey->lived_ms < SURVEY_LIFE_MS)
+        return;
+    survey->lived_ms = clock_ms();
+    print_line(json_object());
 }
 
 static json_t *any_text(const char *text) {
@@ -250,6 +261,7 @@ static void walk(survey_t *survey, int parent, const char *name, const char *pat
 static void look_at(survey_t *survey, folder_t *folder, const char *name, int depth) {
     char path[PATH_MAX];
     struct stat s;
+    say_alive(survey);
     if (fstatat(folder->descriptor, name, &s, AT_SYMLINK_NOFOLLOW) != 0)
         complain(survey, folder->path, name, strerror(errno));
     else if (S_ISLNK(s.st_mode))

@@ -80,7 +80,10 @@ static storage_t survey(const char *const *arguments) {
     FILE *said = fopen(log, "r");
     json_t *line;
     while (storage.count < 16 && (line = json_loadf(said, JSON_DISABLE_EOF_CHECK, NULL)))
-        storage.lines[storage.count++] = line;
+        if (json_object_size(line) > 0)
+            storage.lines[storage.count++] = line;
+        else
+            json_decref(line); /* a sign of life */
     fclose(said);
     free(program);
     free(log);
