@@ -256,7 +256,8 @@ static void stage_clear(stage_t *stage) {
         close(stage->lock);
     sandbox_clear(&stage->sandbox);
     freen(stage->id);
-    settings_clear(&stage->settings);
+    if (!stage->leaves_threads)
+        settings_clear(&stage->settings);
 }
 
 int stage_main(const stage_spec_t *spec, int argc, char **argv) {

@@ -333,6 +333,12 @@ static void wind_up(server_t *server, association_t *a) {
     association_destroy(&a);
 }
 
+/* Nothing is under way. One that sends objects may be between two of them. */
+static bool is_idle(const association_t *a, int64_t now_ms) {
+    int64_t quiet_ms = deadlines_quiet_ms(a, now_ms);
+    return quiet_ms >= DRAIN_IDLE_MS || (!a->used_custody && deadlines_is_quiet(a));
+}
+
 /* The end waits for associations on which something is under way, and for nobody else: those that came too late are
  * told so while there are any, and who has not said what it wants by then is not waited for. */
 static void drain_on(server_t *server, int64_t now_ms) {
@@ -340,7 +346,7 @@ static void drain_on(server_t *server, int64_t now_ms) {
     size_t served = 0;
     association_t *a;
     TAILQ_FOREACH(a, &server->site.roster.all, next) {
-        if (association_is_served(a->state) && (over || deadlines_quiet_ms(a, now_ms) >= DRAIN_IDLE_MS))
+        if (association_is_served(a->state) && (over || is_idle(a, now_ms)))
             association_abort(a, ABORT_NOT_SPECIFIED, "oxidicom ends");
         served += association_is_served(a->state) || a->unanswered_count > 0;
     }

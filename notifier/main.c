@@ -242,7 +242,7 @@ static void destroy(stage_t *stage) {
     live_clear(&notifier->live);
     query_destroy(&notifier->query);
     registrar_destroy(&notifier->registrar);
-    broker_destroy(&notifier->broker);
+    bool broker_ended = broker_destroy(&notifier->broker);
     end_progress(notifier);
     owed_destroy(&notifier->owed);
     if (notifier->monitor)
@@ -259,7 +259,10 @@ static void destroy(stage_t *stage) {
     otlp_stop();
     otlp_export_destroy(&notifier->otlp_export);
     board_destroy(&notifier->board);
-    free(notifier);
+    if (broker_ended)
+        free(notifier);
+    else
+        stage->leaves_threads = true; /* which uses broker_state */
     stage->self = NULL;
 }
 

@@ -88,9 +88,19 @@ static void renew_after_silence(writer_t *self) {
     say_alive(self);
 }
 
+/* Why it does not say that it lives: the listener tells storage from a process that is stopped. */
+static void say_kept_by_storage(writer_t *self) {
+    Ring__Alive alive = alive_of(self->stage, RING__STAGE__STAGE_WRITER);
+    alive.storage_silent_ms = (uint64_t)pool_held_up_ms(self->environment.pool);
+    if (alive.storage_silent_ms && ring_send(self->listener, &RING_ENVELOPE(ALIVE, alive, &alive)) != 0)
+        log_debug(NULL, "can't say to the listener that storage keeps this writer: %s", strerror(errno));
+}
+
 static void on_beat(stage_t *stage) {
     renew_after_silence(stage->self);
-    if (!is_held_up(stage->self))
+    if (is_held_up(stage->self))
+        say_kept_by_storage(stage->self);
+    else
         say_alive(stage->self);
 }
 

@@ -211,9 +211,13 @@ void custody_on_alive(custody_t *custody, const Ring__Alive *alive) {
 
 /* --- time ------------------------------------------------------------------------------------------- */
 
-/* A writer is silent while all of it waits for storage, and where it hangs; one that died is not there. */
-static bool is_held_up(const object_t *object, int64_t now_ms) {
-    return object->writer ? now_ms - object->writer->alive_ms >= WRITER_HELD_UP_MS : object->custody->writers_hang;
+/* Of the object's writer; of the last one where none is there. One that died is not silent. */
+static silence_t silence_of(const object_t *object, int64_t now_ms) {
+    if (!object->writer)
+        return object->custody->writers_gone;
+    if (now_ms - object->writer->alive_ms < WRITER_HELD_UP_MS)
+        return SILENCE_NONE;
+    return object->writer->kept_by_storage ? SILENCE_STORAGE : SILENCE_UNKNOWN;
 }
 
 static void give_up_if_overdue(object_t *object, int64_t now_ms) {
@@ -223,9 +227,13 @@ static void give_up_if_overdue(object_t *object, int64_t now_ms) {
         now_ms - object->progress_ms < object->custody->stage->settings.store_timeout_ms)
         return;
     const char *from = "any writer", *comment = "no writer was there in time";
-    if (is_held_up(object, now_ms)) {
+    silence_t silence = silence_of(object, now_ms);
+    if (silence == SILENCE_STORAGE) {
         from = "storage, which keeps its writers,";
         comment = "storage did not answer in time";
+    } else if (silence == SILENCE_UNKNOWN) {
+        from = "its writers, which are stopped or hang, perhaps in storage,";
+        comment = "a writer or its storage did not answer in time";
     } else if (object->writer) {
         from = "storage and journal";
         comment = "storage or journal did not answer in time";

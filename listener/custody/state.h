@@ -44,6 +44,13 @@ typedef struct share {
     size_t held_bytes, holders;
 } share_t;
 
+/* Why a writer says nothing. */
+typedef enum silence {
+    SILENCE_NONE,
+    SILENCE_STORAGE, /* storage keeps it: it has said so before */
+    SILENCE_UNKNOWN, /* its process is stopped, or its loop hangs, which storage can do, too */
+} silence_t;
+
 typedef struct writer {
     TAILQ_ENTRY(writer) next;
     char *id;
@@ -56,6 +63,7 @@ typedef struct writer {
     int64_t started_at;
     bool leaving;
     bool lost;                  /* is being forgotten */
+    bool kept_by_storage;       /* has said so: that is why it is silent */
     uint64_t outstanding_bytes; /* of unacknowledged objects */
     size_t outstanding_objects;
     uint64_t awaited_bytes; /* of all its objects: it has been asked what became of them, and has not said */
@@ -105,7 +113,7 @@ typedef struct custody {
     size_t ended_count;
     uint64_t objects_begun;
     budget_t *budget;
-    bool writers_hang;      /* the last one was given up for its silence, and none has come since */
+    silence_t writers_gone; /* why the last one was given up, for its silence, and none has come since */
     log_limit_t complained; /* of too many writers */
     /* The end of a turn of the loop in which a writer's connection broke, of which the custody hears by itself;
      * NULL: nobody wants to know. */

@@ -101,7 +101,7 @@ static void add_writer(custody_t *custody, const Ring__Alive *alive) {
         return;
     }
     TAILQ_INSERT_TAIL(&custody->writers, writer, next);
-    custody->writers_hang = false;
+    custody->writers_gone = SILENCE_NONE;
     if (!writer->monitor || watch_begin(custody->stage->loop, writer->monitor, on_monitor, custody) != 0)
         log_warn(NULL, "can't watch the connection to %s: its end is noticed by its silence only", writer->id);
     log_info(NULL, "%s is there, release %s", writer->id, alive->release);
@@ -123,9 +123,13 @@ void writers_on_alive(custody_t *custody, const Ring__Alive *alive) {
     }
     writer_t *writer = find_writer(custody, alive->id);
     if (writer && writer->incarnation == alive->incarnation) {
-        writer->alive_ms = clock_ms();
+        writer->kept_by_storage = alive->storage_silent_ms > 0;
+        if (!writer->kept_by_storage)
+            writer->alive_ms = clock_ms();
         return;
     }
+    if (alive->storage_silent_ms > 0)
+        return; /* nothing for it yet */
     if (writer)
         writers_lost(custody, writer, "replaced");
     if (!has_room_for_writer(custody)) {
@@ -160,8 +164,10 @@ void writers_tick(custody_t *custody, int64_t now_ms) {
         following = TAILQ_NEXT(writer, next);
         if (now_ms - writer->alive_ms < WRITER_SILENCE_MS)
             continue;
-        custody->writers_hang = true;
-        writers_lost(custody, writer, "silent: storage keeps it, or it hangs");
+        custody->writers_gone = writer->kept_by_storage ? SILENCE_STORAGE : SILENCE_UNKNOWN;
+        writers_lost(custody, writer,
+                     writer->kept_by_storage ? "silent: storage keeps it"
+                                             : "silent: it is stopped, or hangs, perhaps in storage");
     }
 }
 

@@ -5,11 +5,13 @@ static void time_out(association_t *a, const char *why) {
     association_abort(a, ABORT_NOT_SPECIFIED, why);
 }
 
-int64_t deadlines_quiet_ms(const association_t *a, int64_t now_ms) {
+bool deadlines_is_quiet(const association_t *a) {
     const patience_t *p = &a->patience;
-    if (p->paused_since_ms || p->window_since_ms || a->unanswered_count > 0)
-        return 0;
-    return now_ms - p->quiet_since_ms;
+    return !p->paused_since_ms && !p->window_since_ms && a->unanswered_count == 0;
+}
+
+int64_t deadlines_quiet_ms(const association_t *a, int64_t now_ms) {
+    return deadlines_is_quiet(a) ? now_ms - a->patience.quiet_since_ms : 0;
 }
 
 static void check_open(association_t *a, const settings_t *settings, int64_t now_ms) {

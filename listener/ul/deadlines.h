@@ -4,12 +4,9 @@
 
 #include "listener/ul/association.h"
 
-/* For how long nothing has been under way on it: no message has begun, none waits for its response; 0: something
- * is. */
-int64_t deadlines_quiet_ms(const struct association *association, int64_t now_ms);
-
-/* For how long nothing has been under way on it: no message has begun, none waits for its response; 0: something
- * is. */
+/* Nothing is under way on it: no message has begun, none waits for its response. */
+bool deadlines_is_quiet(const association_t *association);
+/* For how long; 0: something is. */
 int64_t deadlines_quiet_ms(const association_t *association, int64_t now_ms);
 
 /* Aborts it, or closes its connection, where a deadline has passed. To be called every TIMER_TICK_MS. */

@@ -13,6 +13,8 @@
 #define RETRY_FIRST_MS   100
 #define RETRY_LONGEST_MS 10000
 #define REFUSED_RETRY_MS 30000
+/* How long its end may take: a stall of its own storage or network would outlast any time. */
+#define BROKER_END_MS 3000
 /* A broker that stays away is mentioned again after this. */
 #define ABSENT_INTERVAL_MS              60000
 
@@ -315,14 +317,28 @@ zactor_t *broker_new(settings_t *settings, link_state_t *state) {
     return broker;
 }
 
-void broker_destroy(zactor_t **self_p) {
+/* Whether the thread says something before the deadline. */
+static bool hear(zactor_t *broker, int64_t deadline_ms) {
+    int64_t left_ms = deadline_ms - clock_ms();
+    zmq_pollitem_t item = {.socket = zsock_resolve(broker), .events = ZMQ_POLLIN};
+    return zmq_poll(&item, 1, left_ms > 0 ? (long)left_ms : 0) > 0;
+}
+
+bool broker_destroy(zactor_t **self_p) {
     if (!*self_p)
-        return;
+        return true;
+    int64_t deadline_ms = clock_ms() + BROKER_END_MS;
     int event = zsock_send(*self_p, "p", NULL) == 0 ? BROKER_DISCONNECTED : BROKER_ENDED;
     registration_t *registration = NULL;
-    while (event != BROKER_ENDED && zsock_recv(*self_p, "ip", &event, &registration) == 0)
+    while (event != BROKER_ENDED && hear(*self_p, deadline_ms) &&
+           zsock_recv(*self_p, "ip", &event, &registration) == 0)
         registration_destroy(&registration); /* the journal has it */
+    if (event != BROKER_ENDED) {
+        log_warn(NULL, "the broker does not answer: the thread that waits for it is left to the kernel");
+        return false;
+    }
     zactor_destroy(self_p);
+    return true;
 }
 
 void broker_send(zactor_t *broker, registration_t **registration_p) {

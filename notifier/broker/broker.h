@@ -23,8 +23,10 @@ typedef enum broker_event {
 /* Starts the thread, which reads the settings and writes the state until its end; the address is one that the
  * settings accepted. Readable when broker_receive has something. */
 zactor_t *broker_new(settings_t *settings, link_state_t *state);
-/* Ends the thread without waiting for confirmations. What it still has is freed. */
-void broker_destroy(zactor_t **self_p);
+/* Ends the thread without waiting for confirmations. What it still has is freed. Returns false after logging it
+ * where the thread does not end, since the folder of a filesystem:// broker lies in storage that is away, for
+ * instance: it goes on to use settings and state until the process ends. */
+bool broker_destroy(zactor_t **self_p) __attribute__((warn_unused_result));
 
 /* Hands a registration over, whose files are counted; it comes back. Takes it. */
 void broker_send(zactor_t *broker, registration_t **registration_p);

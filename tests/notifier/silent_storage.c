@@ -52,11 +52,15 @@ static void need_preload(void) {
 #endif
 }
 
-static void fall_silent(void) {
+static void have_hang(const char *folder) {
     need_preload();
-    char *rules = text_of("notifier any hang path=%s\n", site.root);
+    char *rules = text_of("notifier any hang path=%s\n", folder);
     set_rules(rules);
     free(rules);
+}
+
+static void fall_silent(void) {
+    have_hang(site.root);
 }
 
 static void answer_again(void) {
@@ -158,6 +162,20 @@ Test(silent_storage, keeps_no_notifier_from_ending_and_what_is_due_stays_in_the_
     expect_that_somebody_waits();
     cr_expect_eq(site_terminate(&site, PATIENCE_MS), 0);
     cr_expect(site_await_log(&site, "does not answer: the thread that waits for it is left to the kernel", 0));
+    answer_again();
+    site_start(&site);
+    site_expect_state(&site, "1.1", "registered");
+}
+
+Test(silent_storage, of_the_folder_of_a_broker_keeps_no_notifier_from_ending_either) {
+    site.drain_timeout = "1s";
+    site_start(&site);
+    have_hang(site.tasks);
+    site_send_series(&site, "1.1");
+    site_expect_state(&site, "1.1", "due");
+    expect_that_somebody_waits();
+    cr_expect_eq(site_terminate(&site, PATIENCE_MS), 0);
+    cr_expect(site_await_log(&site, "the broker does not answer: the thread that waits for it is left", 0));
     answer_again();
     site_start(&site);
     site_expect_state(&site, "1.1", "registered");

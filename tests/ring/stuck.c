@@ -87,10 +87,29 @@ Test(stuck, storage_is_named_where_it_keeps_every_writer_until_an_object_is_give
     have_faults(&stuck, "writer fsync " FOREVER "\n");
     send_one(&stuck, 2);
     cr_assert_eq(scu_status(&stuck.scu), 0xA700);
-    cr_expect_not_null(memmem(stuck.scu.body.at, stuck.scu.body.size, "storage did not answer", 22));
-    cr_expect_eq(receiver_times_logged(&stuck.receiver, "writer-0 is gone (silent: storage keeps it, or it hangs)"),
+    cr_expect_not_null(memmem(stuck.scu.body.at, stuck.scu.body.size, "its storage did not answer", 26));
+    cr_expect_eq(receiver_times_logged(&stuck.receiver,
+                                       "writer-0 is gone (silent: it is stopped, or hangs, perhaps in storage)"),
                  1);
-    cr_expect_eq(receiver_times_logged(&stuck.receiver, "no answer from storage, which keeps its writers,"), 1);
+    cr_expect_eq(receiver_times_logged(
+                     &stuck.receiver, "no answer from its writers, which are stopped or hang, perhaps in storage,"),
+                 1);
+    stuck_clear(&stuck);
+}
+
+Test(stuck, storage_is_named_alone_where_a_writer_lives_whose_threads_it_keeps, .timeout = PATIENCE_S) {
+    stuck_t stuck;
+    setenv("OXIDICOM_WRITER_OPERATIONS", "2", 1);
+    stuck_start(&stuck, "writer fsync stall=20\n", 8, "OXIDICOM_STORE_TIMEOUT", "12s");
+    have_faults(&stuck, "writer fsync " FOREVER "\n");
+    for (int i = 9; i <= 12; i++) /* more than it has threads */
+        send_one(&stuck, i);
+    cr_assert_eq(scu_status(&stuck.scu), 0xA700);
+    cr_expect(stuck.scu.body.size > 30 &&
+              memmem(stuck.scu.body.at, stuck.scu.body.size, "storage did not answer", 22));
+    cr_expect_null(memmem(stuck.scu.body.at, stuck.scu.body.size, "a writer or", 11));
+    cr_expect_eq(receiver_times_logged(&stuck.receiver, "writer-0 is gone (silent: storage keeps it)"), 1);
+    cr_expect_geq(receiver_times_logged(&stuck.receiver, "no answer from storage, which keeps its writers,"), 1);
     stuck_clear(&stuck);
 }
 

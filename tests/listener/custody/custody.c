@@ -358,11 +358,22 @@ Test(custody, answers_a700_when_nothing_stores_the_object_in_time) {
     cr_assert_eq(rig->last.status, STATUS_OUT_OF_RESOURCES);
 }
 
+static void say_kept_by_storage(void) {
+    Ring__Alive alive = RING__ALIVE__INIT;
+    alive.stage = RING__STAGE__STAGE_WRITER;
+    alive.id = (char *)"writer-a";
+    alive.incarnation = 1;
+    alive.storage_silent_ms = 300;
+    custody_on_alive(&rig->custody, &alive);
+}
+
 /* The comment with which an object is answered that waits too long; writer-a has taken it, or there is none. A
  * writer that was heard of is silent for `silent_ms` before. */
-static const char *comment_of_waiting(bool has_writer, int64_t silent_ms) {
+static const char *comment_of_waiting(bool has_writer, int64_t silent_ms, bool kept_by_storage) {
     if (has_writer)
         rig_writer_alive(rig, "writer-a", 1);
+    if (kept_by_storage)
+        say_kept_by_storage();
     object_t *object = rig_begin(rig);
     rig_append(object, 1000);
     object_finish(object);
@@ -382,20 +393,43 @@ static const char *comment_of_waiting(bool has_writer, int64_t silent_ms) {
 }
 
 Test(custody, names_storage_where_it_keeps_a_writer_until_an_object_has_waited_too_long) {
-    cr_expect_str_eq(comment_of_waiting(true, WRITER_HELD_UP_MS), "storage did not answer in time");
+    cr_expect_str_eq(comment_of_waiting(true, WRITER_HELD_UP_MS, true), "storage did not answer in time");
 }
 
 Test(custody, names_storage_where_the_writer_was_given_up_for_its_silence) {
-    cr_expect_str_eq(comment_of_waiting(true, WRITER_SILENCE_MS + 2000), "storage did not answer in time");
+    cr_expect_str_eq(comment_of_waiting(true, WRITER_SILENCE_MS + 2000, true), "storage did not answer in time");
     cr_expect(TAILQ_EMPTY(&rig->custody.writers));
 }
 
+Test(custody, names_the_writer_where_it_is_silent_and_has_not_said_why) {
+    cr_expect_str_eq(comment_of_waiting(true, WRITER_HELD_UP_MS, false),
+                     "a writer or its storage did not answer in time");
+}
+
+Test(custody, names_the_writer_where_it_was_given_up_and_had_not_said_why) {
+    cr_expect_str_eq(comment_of_waiting(true, WRITER_SILENCE_MS + 2000, false),
+                     "a writer or its storage did not answer in time");
+    cr_expect(TAILQ_EMPTY(&rig->custody.writers));
+}
+
+Test(custody, takes_no_word_of_a_writer_that_storage_keeps_for_a_sign_of_life) {
+    say_kept_by_storage();
+    cr_expect(TAILQ_EMPTY(&rig->custody.writers));
+    rig_writer_alive(rig, "writer-a", 1);
+    TAILQ_FIRST(&rig->custody.writers)->alive_ms = 0;
+    say_kept_by_storage();
+    cr_expect_eq(TAILQ_FIRST(&rig->custody.writers)->alive_ms, 0);
+    rig_writer_alive(rig, "writer-a", 1);
+    cr_expect_gt(TAILQ_FIRST(&rig->custody.writers)->alive_ms, 0);
+    cr_expect_not(TAILQ_FIRST(&rig->custody.writers)->kept_by_storage);
+}
+
 Test(custody, names_storage_or_journal_where_the_writer_lives) {
-    cr_expect_str_eq(comment_of_waiting(true, 0), "storage or journal did not answer in time");
+    cr_expect_str_eq(comment_of_waiting(true, 0, false), "storage or journal did not answer in time");
 }
 
 Test(custody, says_that_no_writer_was_there_where_none_was) {
-    cr_expect_str_eq(comment_of_waiting(false, 0), "no writer was there in time");
+    cr_expect_str_eq(comment_of_waiting(false, 0, false), "no writer was there in time");
 }
 
 /* An answer may end an association, and with it any other of its objects: none may come while some are looked
