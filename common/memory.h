@@ -3,6 +3,7 @@
 #define COMMON_MEMORY_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,12 @@ static inline void *must(void *allocated) {
     if (!allocated)
         abort();
     return allocated;
+}
+
+/* Ends the process where it is false, which only a lack of memory or a fault of ours can be the reason of. */
+static inline void must_hold(bool holds) {
+    if (!holds)
+        abort();
 }
 
 /* A copy of a text, of "" where it is NULL. Free it. */

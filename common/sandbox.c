@@ -1,5 +1,6 @@
 /* The files: Landlock, by its system calls (landlock(7)), since Debian 12 has no library for it. */
 #include "common/sandbox.h"
+#include "common/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,10 +70,8 @@ void sandbox_clear(sandbox_t *sandbox) {
 }
 
 void sandbox_allow(sandbox_t *sandbox, const char *path, sandbox_access_t access) {
-    char *copy = strdup(path);
-    if (!copy || sandbox->rules_count == SANDBOX_RULES_MAX)
-        abort();
-    sandbox->rules[sandbox->rules_count++] = (sandbox_rule_t){copy, access};
+    must_hold(sandbox->rules_count < SANDBOX_RULES_MAX);
+    sandbox->rules[sandbox->rules_count++] = (sandbox_rule_t){copy_text(path), access};
 }
 
 void sandbox_allow_file(sandbox_t *sandbox, const char *path) {
@@ -86,8 +85,7 @@ void sandbox_allow_file(sandbox_t *sandbox, const char *path) {
 }
 
 void sandbox_allow_port(sandbox_t *sandbox, int64_t port) {
-    if (sandbox->ports_count == SANDBOX_PORTS_MAX)
-        abort();
+    must_hold(sandbox->ports_count < SANDBOX_PORTS_MAX);
     if (port != 0)
         sandbox->ports[sandbox->ports_count++] = (uint16_t)port;
 }

@@ -183,8 +183,8 @@ static int read_setting(settings_t *settings, const setting_t *setting, unsigned
     int status = find_source(&source, setting, complaints);
     if (status == 0 && source.value && !store(settings, setting, source.value))
         status = complain(complaints, setting, &source);
-    if (status == 0 && !source.value && setting->default_value && !store(settings, setting, setting->default_value))
-        abort(); /* the table is wrong */
+    if (status == 0 && !source.value && setting->default_value)
+        must_hold(store(settings, setting, setting->default_value)); /* else the table is wrong */
     if (status == 0 && !source.value && !setting->default_value && setting->required && (setting->stages & stage))
         status = complain(complaints, setting, NULL);
     free(source.value);

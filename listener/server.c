@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "common/supervision.h"
 #include "listener/dimse/operations.h"
@@ -206,8 +207,8 @@ void server_clear(server_t *server) {
 static void set_accepting(server_t *server, bool accepting) {
     struct epoll_event event = {.events = accepting ? EPOLLIN : 0, .data.ptr = NULL};
     for (size_t i = 0; i < server->listening_count; i++)
-        if (epoll_ctl(server->site.epoll, EPOLL_CTL_MOD, server->listening[i].fd, &event) != 0)
-            abort(); /* the descriptor is ours and in the set */
+        /* The descriptor is ours and in the set. */
+        must_hold(epoll_ctl(server->site.epoll, EPOLL_CTL_MOD, server->listening[i].fd, &event) == 0);
     server->accepting = accepting;
 }
 

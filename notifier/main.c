@@ -172,7 +172,7 @@ static int confine(stage_t *stage, sandbox_t *sandbox) {
     notifier->progress_timer = notifier->grace_timer = -1;
     confine_notifier(sandbox, &stage->settings);
     notifier->storage = storage_new(&stage->settings);
-    return 0;
+    return notifier->storage ? 0 : EX_OSERR;
 }
 
 static int start(stage_t *stage) {

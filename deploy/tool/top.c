@@ -203,8 +203,7 @@ static void show(const look_t *last, const look_t *look, const ask_t *ask, bool 
     print_associations(last, look, out);
     print_series(look, out);
     print_refusals(look, out);
-    if (fclose(out) != 0)
-        abort();
+    must_hold(fclose(out) == 0);
     if (terminal)
         show_on_terminal(text);
     else

@@ -46,8 +46,7 @@ static bool send_next(object_t *object) {
     message.credit_wanted = !message.last && (object->streaming || end - object->asked >= CREDIT_BYTES);
     zmq_msg_t data;
     atomic_fetch_add(&chunk->holders, 1);
-    if (zmq_msg_init_data(&data, chunk->bytes, chunk->size, chunk_drop, chunk) != 0)
-        abort();
+    must_hold(zmq_msg_init_data(&data, chunk->bytes, chunk->size, chunk_drop, chunk) == 0);
     if (ring_send_data(object->writer->outbox, &RING_ENVELOPE(CHUNK, chunk, &message), &data) != 0) {
         log_warn(&object->context, "can't send to %s: %s", object->writer->id, strerror(errno));
         zmq_msg_close(&data);

@@ -58,9 +58,7 @@ static bool read_element(command_t *command, uint16_t element, reader_t value) {
 }
 
 bool command_read(command_t *command, const uint8_t *bytes, size_t size) {
-    *command = (command_t){.affected_sop_class_uid = strdup(""), .affected_sop_instance_uid = strdup("")};
-    if (!command->affected_sop_class_uid || !command->affected_sop_instance_uid)
-        abort();
+    *command = (command_t){.affected_sop_class_uid = copy_text(""), .affected_sop_instance_uid = copy_text("")};
     reader_t r = reader_over(bytes, size), value;
     bool has_field = false;
     while (reader_left(&r) > 0) {
@@ -146,9 +144,7 @@ static size_t put_response(uint8_t *begin, const command_t *command, response_t 
 /* Cuts a command set into P-DATA PDUs of one PDV each. */
 static pdu_t p_data_build(const uint8_t *set, size_t size, uint8_t context_id, size_t part_max) {
     size_t parts = (size + part_max - 1) / part_max;
-    pdu_t pdu = {.bytes = malloc(size + parts * P_DATA_HEADER_BYTES)};
-    if (!pdu.bytes)
-        abort();
+    pdu_t pdu = {.bytes = must(malloc(size + parts * P_DATA_HEADER_BYTES))};
     uint8_t *to = pdu.bytes;
     for (size_t at = 0; at < size; at += part_max) {
         size_t part = size - at < part_max ? size - at : part_max;

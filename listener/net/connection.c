@@ -21,8 +21,8 @@ static void watch(connection_t *connection) {
     if (events == connection->events || connection->fd < 0)
         return;
     struct epoll_event event = {.events = events, .data.ptr = connection->tag};
-    if (epoll_ctl(connection->epoll, EPOLL_CTL_MOD, connection->fd, &event) != 0)
-        abort(); /* the descriptor is ours and in the set */
+    /* The descriptor is ours and in the set. */
+    must_hold(epoll_ctl(connection->epoll, EPOLL_CTL_MOD, connection->fd, &event) == 0);
     connection->events = events;
 }
 

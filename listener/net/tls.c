@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/memory.h"
 
 /* RFC 9325 4.2: forward secrecy and authenticated encryption, and no finite-field DHE. Those of TLS 1.3 are all so.
  */
@@ -83,10 +84,9 @@ static int load_ca(SSL_CTX *context, const settings_t *s) {
 /* --- the context ------------------------------------------------------------------------------------- */
 
 static SSL_CTX *new_context(void) {
-    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    if (!context || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_cipher_list(context, TLS12_CIPHERS) != 1)
-        abort(); /* no memory, or an OpenSSL without them */
+    SSL_CTX *context = must(SSL_CTX_new(TLS_server_method()));
+    must_hold(SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+              SSL_CTX_set_cipher_list(context, TLS12_CIPHERS) == 1); /* else OpenSSL was built without them */
     SSL_CTX_set_security_level(context, SECURITY_LEVEL);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                      /* DICOM tells itself where a message ends, and old peers only close. */
@@ -99,8 +99,7 @@ static SSL_CTX *new_context(void) {
     /* Tickets let peers resume; sessions kept here would grow with the number of peers. */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     /* Resumption without it fails where clients are verified (SSL_CTX_set_session_id_context(3)). */
-    if (SSL_CTX_set_session_id_context(context, (const unsigned char *)"oxidicom", 8) != 1)
-        abort();
+    must_hold(SSL_CTX_set_session_id_context(context, (const unsigned char *)"oxidicom", 8) == 1);
     return context;
 }
 

@@ -130,9 +130,8 @@ static receive_result_t begin(tls_session_t *s) {
                  " on the port for TLS (OXIDICOM_TLS_PORT)");
         return refuse(s, REFUSED_NOT_TLS);
     }
-    s->ssl = SSL_new(s->tls->context);
-    if (!s->ssl || SSL_set_fd(s->ssl, s->fd) != 1)
-        abort();
+    s->ssl = must(SSL_new(s->tls->context));
+    must_hold(SSL_set_fd(s->ssl, s->fd) == 1);
     SSL_set_app_data(s->ssl, s);
     SSL_set_verify(s->ssl, SSL_get_verify_mode(s->ssl), on_verify);
     SSL_set_accept_state(s->ssl);

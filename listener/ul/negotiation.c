@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/memory.h"
 #include "listener/ul/uids.h"
 
 static bool abstract_syntax_accepted(syntax_uid_t uid, negotiation_policy_t policy) {
@@ -48,11 +49,9 @@ size_t negotiate(const associate_rq_t *rq, negotiation_policy_t policy, answered
         if (answers[i].result != CONTEXT_ACCEPTED)
             continue;
         accepted[context->id] = (presentation_context_t){
-            .abstract_syntax = strndup(context->abstract_syntax.text, context->abstract_syntax.size),
+            .abstract_syntax = must(strndup(context->abstract_syntax.text, context->abstract_syntax.size)),
             .transfer_syntax = answers[i].transfer_syntax,
         };
-        if (!accepted[context->id].abstract_syntax)
-            abort();
         count++;
     }
     return count;

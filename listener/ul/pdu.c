@@ -120,10 +120,8 @@ static size_t list_accepted(const associate_rq_t *rq, const answered_context_t *
 
 pdu_t associate_ac_build(const associate_rq_t *rq, const answered_context_t *contexts, allowance_t allowance) {
     size_t room = 512 + rq->contexts_count * (12 + UID_MAX_BYTES) + USER_INFORMATION_AC_MAX_BYTES;
-    uint8_t *bytes = malloc(room), *to = bytes;
-    syntax_uid_t *accepted = calloc(rq->contexts_count + 1, sizeof *accepted);
-    if (!bytes || !accepted)
-        abort();
+    uint8_t *bytes = must(malloc(room)), *to = bytes;
+    syntax_uid_t *accepted = must(calloc(rq->contexts_count + 1, sizeof *accepted));
     *to++ = PDU_ASSOCIATE_AC;
     *to++ = 0;
     to += 4; /* the length is known at the end */

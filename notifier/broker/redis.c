@@ -63,8 +63,7 @@ static int send_command(redis_t *self, int count, const char *const *words, int6
                         failure_t *failure) {
     char *command;
     long long size = redisFormatCommandArgv(&command, count, (const char **)(uintptr_t)words, NULL);
-    if (size < 0)
-        abort(); /* no memory */
+    must_hold(size >= 0);
     int status = stream_write(self->stream, command, (size_t)size, deadline_ms, failure);
     redisFreeCommand(command);
     return status;

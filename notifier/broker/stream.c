@@ -118,10 +118,9 @@ static int start_tls(stream_t *stream, const char *host, const broker_tls_t *tls
     int status = broker_tls_configure(context, tls, host, failure);
     if (status == 0) {
         stream->tls = must(SSL_new(context)); /* keeps the context */
-        if (SSL_set_fd(stream->tls, stream->socket) != 1 ||
-            /* An address is no name for SNI (RFC 6066 3) */
-            (!network_is_address(host) && SSL_set_tlsext_host_name(stream->tls, host) != 1))
-            abort();
+        must_hold(SSL_set_fd(stream->tls, stream->socket) == 1);
+        /* An address is no name for SNI (RFC 6066 3) */
+        must_hold(network_is_address(host) || SSL_set_tlsext_host_name(stream->tls, host) == 1);
         status = shake_hands(stream, deadline_ms, failure);
     }
     SSL_CTX_free(context);

@@ -97,8 +97,7 @@ static char *read_errors(journal_t *journal, int64_t reception, size_t *size) {
     sqlite3_stmt *rows = journal_query(journal, SQL_ERRORS_READ, VALUES(NUMBER(reception)));
     for (char *text; (text = rows_next_text(journal, rows)); free(text))
         fwrite(text, 1, strlen(text) + 1, file);
-    if (fclose(file) != 0)
-        abort();
+    must_hold(fclose(file) == 0);
     return errors;
 }
 

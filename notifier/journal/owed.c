@@ -140,11 +140,9 @@ static void acknowledge(owed_t *owed, zsock_t *outbox) {
     if (owed->objects_count + owed->ends_count == 0)
         return;
     Ring__Acknowledged message = RING__ACKNOWLEDGED__INIT;
-    message.objects = calloc(owed->objects_count + 1, sizeof *message.objects);
-    message.associations = calloc(owed->ends_count + 1, sizeof *message.associations);
-    uint64_t *told = calloc(owed->objects_count + owed->ends_count + 1, sizeof *told);
-    if (!message.objects || !message.associations || !told)
-        abort();
+    message.objects = must(calloc(owed->objects_count + 1, sizeof *message.objects));
+    message.associations = must(calloc(owed->ends_count + 1, sizeof *message.associations));
+    uint64_t *told = must(calloc(owed->objects_count + owed->ends_count + 1, sizeof *told));
     size_t told_count = 0;
     for (size_t i = 0; i < owed->objects_count + owed->ends_count; i++) {
         uint64_t listener =

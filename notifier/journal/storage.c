@@ -2,6 +2,7 @@
  * the end of the process. */
 #include "notifier/journal/storage.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -124,8 +125,7 @@ static void serve(storage_t *storage) {
         pthread_mutex_lock(&storage->lock);
         storage->waiting -= item->registration != NULL;
         TAILQ_INSERT_TAIL(&storage->answers, item, next);
-        if (write(storage->answered, &one, sizeof one) != sizeof one)
-            abort(); /* it takes 2^64 - 2 of them */
+        must_hold(write(storage->answered, &one, sizeof one) == sizeof one); /* it takes 2^64 - 2 of them */
     }
     atomic_store(&storage->begun_ms, 0);
 }
@@ -148,6 +148,16 @@ static void *run(void *argument) {
 
 /* --- for the loop ---------------------------------------------------------------------------------------- */
 
+static void release(storage_t *storage) {
+    pthread_mutex_destroy(&storage->lock);
+    pthread_cond_destroy(&storage->asked);
+    if (storage->answered >= 0)
+        close(storage->answered);
+    free(storage->files_root);
+    free(storage->sandbox);
+    free(storage);
+}
+
 storage_t *storage_new(const settings_t *settings) {
     storage_t *storage = must(calloc(1, sizeof *storage));
     storage->files_root = must(strdup(settings->files_root));
@@ -159,8 +169,12 @@ storage_t *storage_new(const settings_t *settings) {
     pthread_cond_init(&storage->asked, NULL);
     storage->answered = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     storage->begun_ms = clock_ms();
-    if (storage->answered < 0 || pthread_create(&storage->thread, NULL, run, storage) != 0)
-        abort();
+    int reason = storage->answered < 0 ? errno : pthread_create(&storage->thread, NULL, run, storage);
+    if (reason != 0) {
+        log_error(NULL, "can't start the thread that waits for storage: %s", strerror(reason));
+        release(storage);
+        return NULL;
+    }
     pthread_setname_np(storage->thread, "storage");
     return storage;
 }
@@ -192,12 +206,7 @@ bool storage_destroy(storage_t **self_p) {
                  storage->files_root);
         return false;
     }
-    pthread_mutex_destroy(&storage->lock);
-    pthread_cond_destroy(&storage->asked);
-    close(storage->answered);
-    free(storage->files_root);
-    free(storage->sandbox);
-    free(storage);
+    release(storage);
     return true;
 }
 

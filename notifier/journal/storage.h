@@ -18,7 +18,8 @@
 
 typedef struct storage storage_t;
 
-/* Starts the thread, which restricts its own files: to be called before ours are, since a thread inherits that. */
+/* Starts the thread, which restricts its own files: to be called before ours are, since a thread inherits that.
+ * NULL after logging why. */
 storage_t *storage_new(const settings_t *settings);
 /* Ends the thread. False: it waits for storage and stays behind, with all that is its own, for as long as the
  * kernel keeps it: the process should end without waiting for it. */

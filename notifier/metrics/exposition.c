@@ -117,7 +117,6 @@ char *exposition_of(board_t *board, bool openmetrics, int64_t now_ms, size_t *si
     board_visit_stages(board, now_ms, write_stage, &document);
     if (openmetrics)
         fputs("# EOF\n", document.out);
-    if (fclose(document.out) != 0)
-        abort();
+    must_hold(fclose(document.out) == 0);
     return text;
 }

@@ -179,8 +179,7 @@ static bool enqueue(publisher_t *publisher, kind_t kind, const char *subject, co
     zmq_msg_t message;
     if (!publisher->thread)
         return false;
-    if (zmq_msg_init_size(&message, 1 + subject_size + head_size + rest_size) != 0)
-        abort();
+    must_hold(zmq_msg_init_size(&message, 1 + subject_size + head_size + rest_size) == 0);
     char *to = zmq_msg_data(&message);
     *to++ = (char)kind;
     to = mempcpy(to, subject, subject_size);

@@ -72,8 +72,7 @@ uint8_t *part10_header(const part10_t *part10, size_t *size) {
     put_text(out, 0x0012, "UI", IMPLEMENTATION_CLASS_UID, 0);
     put_text(out, 0x0013, "SH", IMPLEMENTATION_VERSION_NAME, ' ');
     put_ae_title(out, part10->calling_ae);
-    if (fclose(out) != 0)
-        abort(); /* only for want of memory */
+    must_hold(fclose(out) == 0);
     size_t length = *size - PREAMBLE_BYTES - strlen("DICM") - GROUP_LENGTH_BYTES;
     uint8_t *value = (uint8_t *)bytes + PREAMBLE_BYTES + strlen("DICM") + GROUP_LENGTH_BYTES - 4;
     for (int i = 0; i < 4; i++)

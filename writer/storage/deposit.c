@@ -70,8 +70,7 @@ void deposit_take(deposit_t *self, void *bytes, size_t size) {
 void deposit_take_message(deposit_t *self, zmq_msg_t *message, uint64_t credit) {
     piece_t *piece = add_piece(self);
     piece->credit = credit;
-    if (zmq_msg_move(&piece->message, message) != 0)
-        abort(); /* only where one of them is no message */
+    must_hold(zmq_msg_move(&piece->message, message) == 0); /* both are messages */
 }
 
 void deposit_end(deposit_t *self) {
