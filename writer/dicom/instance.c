@@ -20,13 +20,7 @@ typedef char *texts_t[HEAD_TAGS];
 static void read_texts(const head_t *head, texts_t texts) {
     head_value_t values[HEAD_TAGS];
     head_values(head, values);
-    const head_value_t *value = &values[HEAD_SPECIFIC_CHARACTER_SET];
-    character_set_t set = character_set_read(value->bytes, value->size);
-    for (int tag = 0; tag < HEAD_TAGS; tag++) {
-        value = &values[tag];
-        texts[tag] =
-            value->size ? text_first_value(&set, value->bytes, value->size, tag == HEAD_PATIENT_NAME) : NULL;
-    }
+    text_first_values(values, texts);
 }
 
 static bool is_blank(const char *text) {

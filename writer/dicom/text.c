@@ -196,8 +196,7 @@ static bool decode_whole(decoder_t *d, const code_set_t *set) {
     decoder_t trial = {d->at, d->end, must(open_memstream(&text, &size))};
     while (trial.at < trial.end && take_character(&trial, set))
         ;
-    if (fclose(trial.out) != 0)
-        abort(); /* only for want of memory */
+    must_hold(fclose(trial.out) == 0);
     bool is_whole = trial.at == trial.end;
     if (is_whole)
         fwrite(text, 1, size, d->out);
@@ -295,8 +294,7 @@ static char *decode(const character_set_t *set, const uint8_t *at, size_t size, 
         decode_iso_2022(&decoder, set, is_person_name);
         break;
     }
-    if (fclose(decoder.out) != 0)
-        abort(); /* only for want of memory */
+    must_hold(fclose(decoder.out) == 0);
     return text;
 }
 
@@ -414,4 +412,14 @@ bool character_set_term(size_t index, character_set_term_t *term) {
                 ? (character_set_term_t){NULL, set->number, set->is_double || set->number == 6, repertoire_of(set)}
                 : named[index - CODE_SETS_COUNT];
     return true;
+}
+
+void text_first_values(const head_value_t values[HEAD_TAGS], char *texts[HEAD_TAGS]) {
+    const head_value_t *value = &values[HEAD_SPECIFIC_CHARACTER_SET];
+    character_set_t set = character_set_read(value->bytes, value->size);
+    for (int tag = 0; tag < HEAD_TAGS; tag++) {
+        value = &values[tag];
+        texts[tag] =
+            value->size ? text_first_value(&set, value->bytes, value->size, tag == HEAD_PATIENT_NAME) : NULL;
+    }
 }

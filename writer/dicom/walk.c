@@ -20,24 +20,29 @@ typedef struct level {
 } level_t;
 
 struct walk {
-    walk_listener_t listener;
+    walk_value_t *values, *value; /* the one that is being read, or NULL */
+    size_t values_count, value_max;
+    element_t value_element;
+    uint32_t value_left;
+    uint32_t tag_before;
+    bool has_any, is_disordered;
     walk_state_t state;
     encoding_t encoding; /* of the top level */
     bool is_decided;
     uint64_t at;
     uint64_t skip; /* bytes to pass by */
-    uint32_t value_left;
-    bool is_in_value; /* is wanted */
     level_t *levels;
     size_t depth, room;
     uint8_t carried[ELEMENT_MAX_BYTES]; /* begin of a header that has not come whole */
     size_t carried_size;
 };
 
-walk_t *walk_new(encoding_t encoding, const walk_listener_t *listener) {
+walk_t *walk_new(encoding_t encoding, walk_value_t *values, size_t count, size_t value_max) {
     walk_t *self = must(calloc(1, sizeof *self));
     self->encoding = encoding;
-    self->listener = *listener;
+    self->values = values;
+    self->values_count = count;
+    self->value_max = value_max;
     return self;
 }
 
@@ -55,11 +60,23 @@ uint64_t walk_bytes(const walk_t *self) {
 }
 
 bool walk_is_between(const walk_t *self) {
-    return self->depth == 0 && self->skip == 0 && !self->is_in_value && self->carried_size == 0;
+    return self->depth == 0 && self->skip == 0 && !self->value && self->carried_size == 0;
 }
 
 bool walk_is_inside(const walk_t *self) {
     return self->depth > 0;
+}
+
+bool walk_has_any(const walk_t *self) {
+    return self->has_any;
+}
+
+bool walk_is_behind(const walk_t *self) {
+    return self->tag_before > self->values[self->values_count - 1].tag;
+}
+
+bool walk_is_disordered(const walk_t *self) {
+    return self->is_disordered;
 }
 
 /* --- bytes -------------------------------------------------------------------------------------------- */
@@ -214,15 +231,32 @@ static bool is_sequence(const element_t *element) {
            (!element->encoding.is_explicit && element->length >= ELEMENT_HEADER_BYTES);
 }
 
+static bool has_all(const walk_t *self, bool if_required) {
+    for (size_t i = 0; i < self->values_count; i++)
+        if (!self->values[i].bytes && (self->values[i].is_required || !if_required))
+            return false;
+    return true;
+}
+
+static walk_value_t *wanted_of(walk_t *self, uint32_t tag) {
+    for (size_t i = 0; i < self->values_count; i++)
+        if (self->values[i].tag == tag && !self->values[i].bytes)
+            return &self->values[i];
+    return NULL;
+}
+
 static void begin_top_element(walk_t *self, const element_t *element) {
-    bool is_wanted = false;
-    if (!self->listener.on_element(self->listener.self, element, &is_wanted)) {
-        self->state = WALK_STOPPED;
+    self->is_disordered |= element->tag < self->tag_before;
+    self->tag_before = element->tag;
+    if (walk_is_behind(self) && has_all(self, true)) {
+        self->state = WALK_DONE;
         return;
     }
+    self->has_any |= !walk_is_behind(self);
     bool has_value = element->length != ELEMENT_UNDEFINED && memcmp(element->vr, "SQ", 2) != 0;
-    self->is_in_value = is_wanted && has_value;
-    if (self->is_in_value)
+    self->value = has_value ? wanted_of(self, element->tag) : NULL;
+    self->value_element = *element;
+    if (self->value)
         self->value_left = element->length;
     else if (is_sequence(element))
         begin_sequence(self, element);
@@ -293,16 +327,37 @@ static bool skip(walk_t *self, input_t *input) {
     return size > 0;
 }
 
-static bool give_value(walk_t *self, input_t *input) {
+/* In a data set that is in order nothing that is wanted can be expected from the last wanted tag on, so that nobody
+ * reads gigabytes of pixels for a tag that is not there. */
+static void end_value(walk_t *self) {
+    walk_value_t *value = self->value;
+    if (self->value_element.is_number) {
+        char number[ELEMENT_NUMBER_BYTES];
+        element_number(&self->value_element, value->bytes, value->size, number);
+        free(value->bytes);
+        value->bytes = copy_text(number);
+        value->size = strlen(number);
+    }
+    self->value = NULL;
+    bool is_last = value == &self->values[self->values_count - 1];
+    if (self->is_disordered ? has_all(self, false) : is_last && has_all(self, true))
+        self->state = WALK_DONE;
+}
+
+static bool keep_value(walk_t *self, input_t *input) {
     const uint8_t *bytes;
-    size_t size = next_piece(self, input, self->value_left, &bytes);
+    walk_value_t *value = self->value;
+    size_t size = next_piece(self, input, self->value_left, &bytes), room = self->value_max - value->size,
+           kept = size < room ? size : room;
     if (size == 0 && self->value_left > 0)
         return false;
+    value->bytes = must(realloc(value->bytes, value->size + kept + 1));
+    memcpy(value->bytes + value->size, bytes, kept);
+    value->bytes[value->size += kept] = 0;
     self->value_left -= (uint32_t)size;
-    self->is_in_value = self->value_left > 0;
-    if (!self->listener.on_value(self->listener.self, bytes, size, self->value_left))
-        self->state = WALK_STOPPED;
     pass(self, input, size);
+    if (self->value_left == 0)
+        end_value(self);
     return true;
 }
 
@@ -310,8 +365,8 @@ walk_state_t walk_feed(walk_t *self, const uint8_t *bytes, size_t size, bool is_
     input_t input = {bytes, size, is_end};
     bool goes_on = true;
     while (goes_on && self->state == WALK_ON)
-        goes_on = self->skip > 0      ? skip(self, &input)
-                  : self->is_in_value ? give_value(self, &input)
-                                      : read_header(self, &input);
+        goes_on = self->skip > 0 ? skip(self, &input)
+                  : self->value  ? keep_value(self, &input)
+                                 : read_header(self, &input);
     return self->state;
 }

@@ -1,6 +1,6 @@
-/* Walks through a data set as its bytes come, whatever its size: tells of the elements at its top level, and of
- * those values that are wanted. What lies in sequences is passed by, without recursion. Sequences that end
- * otherwise than they say are followed as deploy/CONFORMANCE.md (8.1.2) tells. */
+/* Walks through a data set as its bytes come, whatever its size, and keeps those values of its top level that are
+ * wanted, until no more of them can be expected. What lies in sequences is passed by, without recursion. Sequences
+ * that end otherwise than they say are followed as deploy/CONFORMANCE.md (8.1.2) tells. */
 #ifndef WRITER_DICOM_WALK_H
 #define WRITER_DICOM_WALK_H
 
@@ -12,23 +12,22 @@ extern "C" {
 
 typedef enum walk_state {
     WALK_ON,
-    WALK_STOPPED,  /* by whom it tells */
+    WALK_DONE,     /* nothing that is wanted can be expected any more */
     WALK_TOO_DEEP, /* WALK_DEPTH_MAX */
 } walk_state_t;
 
-/* Who is told. Both return whether the walk goes on. */
-typedef struct walk_listener {
-    void *self;
-    /* An element of the top level begins. Sets `is_wanted`, false at first, to be given its value; it has none
-     * where it is a sequence. */
-    bool (*on_element)(void *self, const element_t *element, bool *is_wanted);
-    /* The next bytes of the value that is wanted; `left` after them. Once for an empty one. */
-    bool (*on_value)(void *self, const uint8_t *bytes, size_t size, uint32_t left);
-} walk_listener_t;
+/* An element whose value is wanted. Of two elements the first one counts. */
+typedef struct walk_value {
+    uint32_t tag;
+    bool is_required; /* worth going on for, beyond the last tag that is wanted */
+    char *bytes;      /* NULL: has not come. As it stands, a binary number as text, with a NUL behind; free it */
+    size_t size;
+} walk_value_t;
 
 typedef struct walk walk_t;
 
-walk_t *walk_new(encoding_t encoding, const walk_listener_t *listener);
+/* `values`, in the order of their tags, are kept by the caller; at most `value_max` bytes of each are. */
+walk_t *walk_new(encoding_t encoding, walk_value_t *values, size_t count, size_t value_max);
 void walk_destroy(walk_t **self_p);
 
 /* The data set goes on with these bytes, which are not needed after the call. `is_end`: these are the last. */
@@ -42,6 +41,12 @@ bool walk_is_between(const walk_t *self);
 
 /* Within a sequence. */
 bool walk_is_inside(const walk_t *self);
+
+/* Of the elements so far: one is not behind all that are wanted, the last one is behind them, one has a lower tag
+ * than the one before it. */
+bool walk_has_any(const walk_t *self);
+bool walk_is_behind(const walk_t *self);
+bool walk_is_disordered(const walk_t *self);
 
 #ifdef __cplusplus
 }
