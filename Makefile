@@ -8,6 +8,7 @@
 # make deps        install what a build needs from Debian; make test-deps: what the tests need, too
 # make kill-loop   20 minutes of kills under load; SECONDS=… and SEED=… of a run to repeat
 # make bench       measure it beside storescp; QUICK=1: in two minutes
+# make trace       how often the work for one object passes from file to file; VERBOSE=1: where
 # make WERROR=1    warnings are errors, as in make lint and in CI
 # make lint        clang-format, clang-tidy and the compilers' warnings
 # make format      clang-format, in place
@@ -28,7 +29,8 @@ SHELL := /bin/bash
 SANITIZE ?=
 TSAN ?=
 FUZZ ?=
-B := build$(if $(FUZZ),/libfuzzer,$(if $(SANITIZE),/sanitize,$(if $(TSAN),/tsan)))
+TRACE ?=
+B := build$(if $(FUZZ),/libfuzzer,$(if $(SANITIZE),/sanitize,$(if $(TSAN),/tsan,$(if $(TRACE),/trace))))
 PREFIX ?= /usr/local
 # For targets that build by themselves, unless make was given a number.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -59,6 +61,12 @@ else ifneq ($(TSAN),)
 SANITIZER := -fsanitize=thread
 else ifeq ($(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
 OUR_CPPFLAGS += -D_FORTIFY_SOURCE=2
+endif
+ifneq ($(TRACE),)
+# Functions of headers are part of the files that use them.
+OUR_CFLAGS += -finstrument-functions -finstrument-functions-exclude-file-list=.h,gen/
+OUR_CXXFLAGS += -finstrument-functions -finstrument-functions-exclude-file-list=.h,/usr/include
+$(PROGRAMS): $(B)/obj/tests/bench/tracer.o
 endif
 OUR_CFLAGS += $(SANITIZER)
 OUR_CXXFLAGS += $(SANITIZER)
