@@ -45,7 +45,7 @@ static void open_all(rig_t *rig) {
     cr_assert_eq(journal_open(&rig->journal, &rig->settings), 0);
     rig->owed = owed_new();
     rig->progress = progress_new("oxidicom", 0, (progress_sink_t){write_down, write_down_done, rig});
-    rig->dones = dones_new(&rig->journal, rig->progress, 1000);
+    rig->dones = dones_new(&rig->journal, rig->progress, RIG_DONE_DELAY_MS);
 }
 
 static void close_all(rig_t *rig) {

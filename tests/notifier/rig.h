@@ -8,6 +8,9 @@
 #include "notifier/journal/owed.h"
 #include "tests/notifier/journal/events.h"
 
+/* The delay of the rig's dones: longer than any test. */
+#define RIG_DONE_DELAY_MS (10 * 60 * 1000)
+
 typedef struct rig {
     char *folder; /* with state/ and root/ in it */
     settings_t settings;
