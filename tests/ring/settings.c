@@ -57,7 +57,8 @@ static int context_result(const receiver_t *receiver, const char *abstract_synta
 Test(settings, progress_interval_is_the_least_time_between_counts) {
     char *subject = strdup(subject_of("SETTINGS", SERIES));
     lonk_summary_t rare = lonk_with(subject, (const char *const[]){"OXIDICOM_PROGRESS_INTERVAL", "1h", NULL}, 30);
-    cr_assert_eq(rare.counts, 2, "the first and the last, not %d", rare.counts);
+    cr_assert_eq(rare.counts, 2, "the first and the last, not %d, the last of which says %lld", rare.counts,
+                 (long long)rare.last_count);
     cr_assert_eq(rare.last_count, 30);
     lonk_summary_t often = lonk_with(subject, (const char *const[]){"OXIDICOM_PROGRESS_INTERVAL", "0", NULL}, 30);
     cr_assert_gt(often.counts, 5);
