@@ -20,26 +20,30 @@ static void start(receiver_t *receiver, const char *const *environment) {
 
 #define START(receiver, ...) start(receiver, (const char *const[]){__VA_ARGS__, NULL})
 
-static void store_and_release(const receiver_t *receiver, int count) {
+static void store_and_release(const receiver_t *receiver, const char *calling_ae, int count) {
     scu_t scu = {0};
-    store_some(&scu, receiver->port, "SETTINGS", SERIES, 1, count);
+    store_some(&scu, receiver->port, calling_ae, SERIES, 1, count);
     cr_assert(scu_release(&scu));
 }
 
-/* The lonk messages of SERIES after `count` instances, with these settings. */
-static lonk_summary_t lonk_with(const char *subject, const char *const *more, int count) {
+/* The lonk messages of SERIES after `count` instances, with these settings. All tests have the same server, so each
+ * has a calling AE title of its own. */
+static lonk_summary_t lonk_with(const char *calling_ae, const char *root, const char *const *more, int count) {
     receiver_t receiver;
     tap_t *tap = tap_new(nats_port());
     const char *environment[16] = {"OXIDICOM_NATS_ADDRESS", nats_address()};
     for (size_t i = 0; more[i]; i++)
         environment[2 + i] = more[i];
+    char *subject = text_of("%s%s", root, strchr(subject_of(calling_ae, SERIES), '.'));
     start(&receiver, environment);
-    store_and_release(&receiver, count);
+    cr_assert(receiver_logged(&receiver, "connected to NATS", PATIENCE_MS)); /* what comes before is lost */
+    store_and_release(&receiver, calling_ae, count);
     cr_assert(tap_await_done(tap, subject, 1, PATIENCE_MS), "no done on %s", subject);
     lonk_summary_t summary = tap_summary_of(tap, subject);
     cr_assert_null(summary.disorder, "%s", summary.disorder);
     tap_destroy(&tap);
     receiver_clear(&receiver);
+    free(subject);
     return summary;
 }
 
@@ -55,26 +59,25 @@ static int context_result(const receiver_t *receiver, const char *abstract_synta
 /* --- progress ---------------------------------------------------------------------------------------------- */
 
 Test(settings, progress_interval_is_the_least_time_between_counts) {
-    char *subject = strdup(subject_of("SETTINGS", SERIES));
-    lonk_summary_t rare = lonk_with(subject, (const char *const[]){"OXIDICOM_PROGRESS_INTERVAL", "1h", NULL}, 30);
+    lonk_summary_t rare =
+        lonk_with("RARE", "oxidicom", (const char *const[]){"OXIDICOM_PROGRESS_INTERVAL", "1h", NULL}, 30);
     cr_assert_eq(rare.counts, 2, "the first and the last, not %d, the last of which says %lld", rare.counts,
                  (long long)rare.last_count);
     cr_assert_eq(rare.last_count, 30);
-    lonk_summary_t often = lonk_with(subject, (const char *const[]){"OXIDICOM_PROGRESS_INTERVAL", "0", NULL}, 30);
+    lonk_summary_t often =
+        lonk_with("OFTEN", "oxidicom", (const char *const[]){"OXIDICOM_PROGRESS_INTERVAL", "0", NULL}, 30);
     cr_assert_gt(often.counts, 5);
-    free(subject);
 }
 
 Test(settings, root_subject_begins_every_subject) {
-    lonk_summary_t s = lonk_with("site.dicom.SETTINGS.1_2_826_0_1_3680043_9_9999_3_90",
-                                 (const char *const[]){"OXIDICOM_ROOT_SUBJECT", "site.dicom", NULL}, 1);
+    lonk_summary_t s =
+        lonk_with("ROOT", "site.dicom", (const char *const[]){"OXIDICOM_ROOT_SUBJECT", "site.dicom", NULL}, 1);
     cr_assert_eq(s.dones, 1);
 }
 
 Test(settings, nats_address_may_be_a_url) {
     char *url = text_of("nats://127.0.0.1:%d", nats_port());
-    lonk_summary_t s =
-        lonk_with(subject_of("SETTINGS", SERIES), (const char *const[]){"OXIDICOM_NATS_ADDRESS", url, NULL}, 1);
+    lonk_summary_t s = lonk_with("URL", "oxidicom", (const char *const[]){"OXIDICOM_NATS_ADDRESS", url, NULL}, 1);
     cr_assert_eq(s.dones, 1);
     free(url);
 }
@@ -82,11 +85,11 @@ Test(settings, nats_address_may_be_a_url) {
 /* Nothing but the end of the receiver, which does not pause between messages, could make them come. */
 Test(settings, dev_sleep_slows_messages_and_never_reception, .timeout = PATIENCE_S) {
     receiver_t receiver;
-    const char *subject = subject_of("SETTINGS", SERIES);
+    const char *subject = subject_of("SLEEP", SERIES);
     tap_t *tap = tap_new(nats_port());
     START(&receiver, "OXIDICOM_NATS_ADDRESS", nats_address(), "OXIDICOM_DEV_SLEEP", "60s",
           "OXIDICOM_PROGRESS_INTERVAL", "0");
-    store_and_release(&receiver, 10);
+    store_and_release(&receiver, "SLEEP", 10);
     cr_assert(receiver_logged(&receiver, "series " SERIES " is registered", PATIENCE_MS));
     size_t count = tap_count(tap);
     cr_assert_leq(count, 1, "%zu messages", count);
@@ -105,7 +108,7 @@ Test(settings, celery_broker_is_another_name_of_the_amqp_address) {
     receiver_start(&receiver,
                    (const char *const[]){"OXIDICOM_CELERY_BROKER", rabbitmq_address(), "OXIDICOM_AMQP_ADDRESS",
                                          rabbitmq_address(), "OXIDICOM_QUEUE_NAME", "other-name", NULL});
-    store_and_release(&receiver, 2);
+    store_and_release(&receiver, "SETTINGS", 2);
     expect_registration(queue, SERIES, 2);
     queue_destroy(&queue);
     receiver_clear(&receiver);
@@ -252,7 +255,7 @@ Test(settings, rust_log_is_how_much_is_logged) {
     receiver_t receiver;
     receiver_prepare(&receiver);
     receiver_start(&receiver, (const char *const[]){"RUST_LOG", "oxidicom=info", NULL});
-    store_and_release(&receiver, 1);
+    store_and_release(&receiver, "SETTINGS", 1);
     cr_assert_eq(receiver_stop(&receiver), 0);
     cr_assert_not(receiver_logged(&receiver, " debug ", 0));
     receiver_start(&receiver, (const char *const[]){"RUST_LOG", "debug", NULL});
@@ -288,7 +291,7 @@ Test(settings, state_dir_holds_the_journal_or_the_files_root_does_where_it_canno
     gethostname(host, sizeof host - 1);
     name = text_of("root/.oxidicom/state/%s/journal.sqlite3", host);
     (void)mode_of(receiver.folder, name);
-    store_and_release(&receiver, 3);
+    store_and_release(&receiver, "SETTINGS", 3);
     cr_assert_eq(receiver_stop(&receiver), 0);
     free(name);
     receiver_clear(&receiver);
@@ -313,7 +316,7 @@ static forced_t forced_with(const char *fsync_setting) {
     receiver_start(&receiver, (const char *const[]){"OXIDICOM_FSYNC", fsync_setting, "LD_PRELOAD", preload,
                                                     "OXIDICOM_TEST_CALLS", calls, NULL});
     unlink(calls);
-    store_and_release(&receiver, 5);
+    store_and_release(&receiver, "SETTINGS", 5);
     size_t size;
     char *content = file_content(calls, &size);
     forced_t forced = {lines_with(content, "/.oxidicom/tmp/"), lines_with(content, "/SERVICES/"),

@@ -34,6 +34,13 @@ static void server_appears(void) {
     tap = tap_new(server.port);
 }
 
+/* Before that, progress is lost. */
+static void start_connected(void) {
+    server_appears();
+    site_start(&site);
+    cr_assert(site_await_log(&site, "connected to NATS", PATIENCE_MS));
+}
+
 static void send_files(uint64_t first, uint64_t last) {
     char item[32];
     for (uint64_t i = first; i <= last; i++)
@@ -57,8 +64,7 @@ static void expect_complete(int64_t count, int errors) {
 }
 
 Test(nats, hears_counts_errors_and_done) {
-    server_appears();
-    site_start(&site);
+    start_connected();
     send_files(1, 500);
     site_send_event(&site, EVENT(.object = 501, .status = 0xC000));
     cr_assert(site_await_acknowledged(&site, "501:C000"));
@@ -68,8 +74,7 @@ Test(nats, hears_counts_errors_and_done) {
 }
 
 Test(nats, pending_count_comes_without_further_events) {
-    server_appears();
-    site_start(&site);
+    start_connected();
     send_files(1, 10);
     lonk_summary_t summary;
     for (int64_t end = clock_ms() + PATIENCE_MS;
@@ -100,8 +105,7 @@ Test(nats, appearing_later_hears_of_what_comes_then) {
 }
 
 Test(nats, dying_does_not_hold_anything_up_and_is_found_again) {
-    server_appears();
-    site_start(&site);
+    start_connected();
     cr_expect(site_await_log(&site, "connected to NATS", PATIENCE_MS));
     send_files(1, 3);
     tap_destroy(&tap);
@@ -117,8 +121,7 @@ Test(nats, dying_does_not_hold_anything_up_and_is_found_again) {
 }
 
 Test(nats, hears_the_last_words_before_the_end) {
-    server_appears();
-    site_start(&site);
+    start_connected();
     cr_expect(site_await_log(&site, "connected to NATS", PATIENCE_MS));
     send_files(1, 100);
     site_send_end(&site, 1, 1);
@@ -143,8 +146,7 @@ Test(nats, hears_of_a_series_that_turns_out_to_be_impossible_to_register) {
     char *place = text_of("%s/broker", site.folder), *folder = text_of("%s/later", place);
     cr_assert_eq(mkdir(place, 0700), 0);
     site.broker = text_of("filesystem://%s/tasks", folder);
-    server_appears();
-    site_start(&site);
+    start_connected();
     send_files(1, 1);
     end_association();
     char *file = text_of("%s/%s/0001-1.2.3.dcm", site.root, FOLDER);
@@ -162,8 +164,7 @@ static bool has_counted(void *wanted) {
 }
 
 Test(nats, hears_errors_when_all_counts_have_been_said) {
-    server_appears();
-    site_start(&site);
+    start_connected();
     site_send_event(&site, EVENT(.object = 1, .status = 0xC000));
     send_files(2, 4);
     cr_assert(await(has_counted, &(int64_t){3}, PATIENCE_MS));
@@ -176,8 +177,7 @@ Test(nats, hears_of_done_when_the_broker_has_the_series) {
     char *place = text_of("%s/broker", site.folder), *folder = text_of("%s/later", place);
     cr_assert_eq(mkdir(place, 0700), 0);
     site.broker = text_of("filesystem://%s/tasks", folder);
-    server_appears();
-    site_start(&site);
+    start_connected();
     send_files(1, 2);
     end_association();
     cr_assert(await(has_counted, &(int64_t){2}, PATIENCE_MS));
@@ -193,8 +193,7 @@ Test(nats, hears_of_two_receptions_that_became_one_once_with_the_errors_of_both)
     char *place = text_of("%s/broker", site.folder), *folder = text_of("%s/later", place);
     cr_assert_eq(mkdir(place, 0700), 0);
     site.broker = text_of("filesystem://%s/tasks", folder);
-    server_appears();
-    site_start(&site);
+    start_connected();
     for (uint64_t i = 1; i <= 2; i++) {
         char *ended = text_of("ended:%d", (int)i);
         site_send_event(&site, EVENT(.association = i, .object = 2 * i));
@@ -215,8 +214,7 @@ Test(nats, hears_of_two_receptions_that_became_one_once_with_the_errors_of_both)
 
 Test(nats, hears_of_done_once_though_the_notifier_dies_between_confirm_and_done) {
     setenv("OXIDICOM_DONE_DELAY", "1h", 1);
-    server_appears();
-    site_start(&site);
+    start_connected();
     send_files(1, 2);
     end_association();
     cr_assert(site_await_query(&site, "SELECT state FROM reception", "registered", PATIENCE_MS));
@@ -234,8 +232,7 @@ Test(nats, hears_of_done_once_though_the_notifier_dies_between_confirm_and_done)
 
 Test(nats, that_takes_nothing_loses_progress_and_nothing_else) {
     setenv("OXIDICOM_DEV_SLEEP", "60s", 1);
-    server_appears();
-    site_start(&site);
+    start_connected();
     for (uint64_t i = 1; i <= LONK_QUEUE_MESSAGES + 1000; i++)
         site_send_event(&site, EVENT(.object = i, .status = 0xC000, .series = ""));
     char item[32];
