@@ -152,7 +152,7 @@ void registration_set_task_id(registration_t *registration) {
 static json_t *text_argument(const char *field, const char *text, size_t characters) {
     char *latin1 = utf8_valid(text, strlen(text)) ? NULL : utf8_from_latin1(text, strlen(text), NULL);
     const char *utf8 = latin1 ? latin1 : text;
-    size_t length = utf8_cut(utf8, characters);
+    size_t size = strlen(utf8), length = size <= characters ? size : utf8_cut(utf8, characters);
     if (utf8[length])
         log_warn(NULL, "%s is longer than the %zu characters that CUBE keeps, and is cut", field, characters);
     json_t *argument = json_stringn(utf8, length);
