@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """make trace: how often the work for one object passes from one file of our code to another, stage by stage.
 
-The stages are built with -finstrument-functions and tracer.c. Each count is the least of several runs, so that beats
-are left out; what the second object of an association adds is that of one object. Functions of headers belong to the
+The stages are built with -finstrument-functions and tracer.c. Each count is the least of several runs of an association,
+and what further objects add is divided by their number, so that beats are left out. Functions of headers belong to the
 file that they are inlined into. -v lists the passages.
 """
 import collections
@@ -18,7 +18,8 @@ import time
 import measure
 from measure import Peer
 
-RUNS = 9
+RUNS = 7
+FURTHER = 20
 SIZES = (20000, 500000)
 CALL = struct.Struct('QQQ')
 STAGES = ('listener', 'writer', 'notifier')
@@ -68,9 +69,10 @@ def places(program, addresses):
             for i, address in enumerate(addresses)}
 
 
-def passages(program, one, two):
+def passages(program, one, many):
     """Of one object: (from file: function, to file: function) and how often."""
-    calls = {call: two[call] - one.get(call, 0) for call in two if two[call] > one.get(call, 0)}
+    calls = {call: round((times - one.get(call, 0)) / FURTHER) for call, times in many.items()}
+    calls = {call: times for call, times in calls.items() if times > 0}
     where = places(program, sorted({address for call in calls for address in call}))
     found = collections.Counter()
     for (caller, callee), times in calls.items():
@@ -86,9 +88,9 @@ def main():
     with Peer.oxidicom({'OXIDICOM_TEST_TRACE': prefix, 'OXIDICOM_SANDBOX': 'false'}) as peer:
         traced = stages(prefix)
         for size in SIZES:
-            one, two = (calls_of(peer, traced, objects, size) for objects in (1, 2))
+            one, many = (calls_of(peer, traced, objects, size) for objects in (1, 1 + FURTHER))
             totals = []
-            for stage, a, b in zip(traced, one, two):
+            for stage, a, b in zip(traced, one, many):
                 found, calls, where = passages(stage.program, a, b)
                 functions = {callee for _, callee in calls}
                 totals.append(f'{stage.name} {sum(found.values())} ({len(functions)} functions, '
