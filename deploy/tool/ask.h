@@ -34,8 +34,8 @@ int ask_open(ask_t *ask, const char *run_dir, int64_t timeout_ms, int64_t begin_
     __attribute__((warn_unused_result));
 void ask_close(ask_t *ask);
 
-/* The timeout begins anew: something has been heard, or nothing was to be waited for. One deadline covers all that a
- * command waits for in between. */
+/* The timeout begins anew: something has been heard, or nothing was to be waited for. One deadline covers all that
+ * a command waits for in between. */
 void ask_renew(ask_t *ask);
 
 /* What the next question must have in it; it belongs to `ask`. */

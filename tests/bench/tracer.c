@@ -1,5 +1,5 @@
-/* Linked into stages that are built with -finstrument-functions: counts the calls from one function to another, in a
- * table in the file $OXIDICOM_TEST_TRACE.<process>, which whoever mapped it can read while the stage runs. */
+/* Linked into stages that are built with -finstrument-functions: counts the calls from one function to another, in
+ * a table in the file $OXIDICOM_TEST_TRACE.<process>, which whoever mapped it can read while the stage runs. */
 #include <fcntl.h>
 #include <link.h>
 #include <stdatomic.h>
@@ -9,9 +9,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define UNTRACED      __attribute__((no_instrument_function))
-#define CALLS_MAX     (1 << 16)
-#define DEPTH_MAX     256
+#define UNTRACED  __attribute__((no_instrument_function))
+#define CALLS_MAX (1 << 16)
+#define DEPTH_MAX 256
 
 /* Addresses as in the executable's file. */
 typedef struct call {
@@ -53,7 +53,8 @@ static void UNTRACED count(uint64_t caller, uint64_t callee) {
     uint64_t at = (caller * 31 + callee) * 0x9E3779B97F4A7C15u >> 48;
     for (;; at = (at + 1) % CALLS_MAX) {
         uint64_t nobody = 0;
-        if (atomic_load(&calls[at].callee) == 0 && atomic_compare_exchange_strong(&calls[at].callee, &nobody, callee))
+        if (atomic_load(&calls[at].callee) == 0 &&
+            atomic_compare_exchange_strong(&calls[at].callee, &nobody, callee))
             atomic_store(&calls[at].caller, caller);
         if (atomic_load(&calls[at].callee) == callee && atomic_load(&calls[at].caller) == caller)
             break;
