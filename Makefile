@@ -53,14 +53,19 @@ WARNINGS := -Wall -Wextra $(if $(WERROR),-Werror) -Wshadow -Wvla -Wformat=2 -Wun
 OUR_CFLAGS := -std=gnu11 -g -O2 -fno-strict-aliasing -fstack-protector-strong $(WARNINGS) -Wstrict-prototypes \
 	-Wmissing-prototypes
 OUR_CXXFLAGS := -std=c++17 -g -O2 -fstack-protector-strong $(filter-out -Wundef,$(WARNINGS))
-# Of what a program is offered, it is linked with what it uses.
-OUR_LDFLAGS := -Wl,--as-needed
+# Guards of the stack and of jumps, as far as the compiler has them for its target.
+HARDENING := $(foreach flag,-fstack-clash-protection -fcf-protection -mbranch-protection=standard,$(shell \
+	$(CC) -Werror $(flag) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(flag)))
+OUR_CFLAGS += $(HARDENING)
+OUR_CXXFLAGS += $(HARDENING)
+# A program is linked with the libraries that it uses; nothing can write to its tables of addresses once it runs.
+OUR_LDFLAGS := -Wl,--as-needed -Wl,-z,relro -Wl,-z,now
 ifneq ($(SANITIZE)$(FUZZ),)
 SANITIZER := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else ifneq ($(TSAN),)
 SANITIZER := -fsanitize=thread
 else ifeq ($(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
-OUR_CPPFLAGS += -D_FORTIFY_SOURCE=2
+OUR_CPPFLAGS += -D_FORTIFY_SOURCE=3
 endif
 ifneq ($(TRACE),)
 # Functions of headers are part of the files that use them.
