@@ -320,7 +320,7 @@ const setting_t SETTINGS[] = {
      .help = "The same for metrics alone, without /v1/metrics behind it."},
     {TEXT("OTEL_EXPORTER_OTLP_PROTOCOL", otel_protocol), .stages = FOR_TRACES, .empty_is_unset = true,
      .allowed = "grpc or http/protobuf", .help = "How the collector is spoken to; unset: grpc."},
-    {TEXT("OTEL_EXPORTER_OTLP_HEADERS", otel_headers), .stages = FOR_TRACES, .empty_is_unset = true,
+    {TEXT("OTEL_EXPORTER_OTLP_HEADERS", otel_headers), .stages = FOR_TRACES, .empty_is_unset = true, .secret = true,
      .allowed = "key=value, separated by commas, percent-encoded",
      .help = "Headers of each request to the collector."},
     {TEXT("OTEL_EXPORTER_OTLP_TIMEOUT", otel_timeout), .stages = FOR_TRACES, .empty_is_unset = true,

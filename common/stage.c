@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/environment.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/metrics.h"
@@ -271,6 +272,7 @@ int stage_main(const stage_spec_t *spec, int argc, char **argv) {
     stage.id =
         spec->settings == FOR_WRITER ? zsys_sprintf("writer-%s", stage.settings.writer_id) : strdup(spec->name);
     log_start(stage.id, stage.settings.rust_log, stage.settings.log_format);
+    environment_wipe();
     /* By default glibc gives the top of the heap back to the kernel after each burst of messages and asks for it
      * again at the next, page by page, and maps each chunk of an object anew. */
     mallopt(M_MMAP_THRESHOLD, HEAP_MAP_BYTES);

@@ -11,11 +11,14 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/environment.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/settings.h"
 #include "common/supervision.h"
 
 const char *const KIND_NAMES[KINDS] = {"listener", "writer", "notifier"};
+static const unsigned SETTINGS_FOR[KINDS] = {FOR_LISTENER, FOR_WRITER, FOR_NOTIFIER};
 
 child_t *child_new(stage_kind_t kind, int number) {
     child_t *child = must(calloc(1, sizeof *child));
@@ -64,6 +67,7 @@ static void become_stage(const child_t *child, const char *folder, int ready, in
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     supervision_keep_to_oneself();
+    environment_leave_for(SETTINGS_FOR[child->kind]);
     fcntl(ready, F_SETFD, 0); /* these alone survive the exec */
     fcntl(beats, F_SETFD, 0);
     set_number("OXIDICOM_READY_FD", ready);

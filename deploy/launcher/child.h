@@ -11,7 +11,7 @@ typedef enum stage_kind { KIND_LISTENER, KIND_WRITER, KIND_NOTIFIER, KINDS } sta
 extern const char *const KIND_NAMES[KINDS];
 
 typedef enum child_state {
-    CHILD_STARTING, /* runs, has not said that it is ready */
+    CHILD_STARTING, /* runs, has not said that it is ready; is killed at `due_ms` */
     CHILD_READY,    /* is killed at `due_ms`, which each beat puts off */
     CHILD_WAITING,  /* died; is started again at `due_ms` */
     CHILD_ENDING,   /* was told to end; is told to end at once at `due_ms` */

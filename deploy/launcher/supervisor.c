@@ -50,9 +50,15 @@ static int64_t silence_ms(const supervisor_t *supervisor, const child_t *child) 
     return supervisor->settings->watchdog_ms * (child->kind == KIND_LISTENER ? 1 : WATCHDOG_STORAGE_FACTOR);
 }
 
+/* How long a stage may take until it is ready: each of them may wait for storage, and for an old journal's
+ * migration. */
+static int64_t start_ms(const supervisor_t *supervisor) {
+    return supervisor->settings->watchdog_ms * WATCHDOG_START_FACTOR;
+}
+
 static void start(supervisor_t *supervisor, child_t *child) {
     child->state = CHILD_STARTING;
-    child->due_ms = INT64_MAX;
+    child->due_ms = clock_ms() + start_ms(supervisor);
     if (child_spawn(child, supervisor->folder) != 0)
         wait_to_restart(supervisor, child);
     else
@@ -119,6 +125,13 @@ static void kill_hung(supervisor_t *supervisor, child_t *child) {
     kill(child->pid, SIGKILL);
 }
 
+static void kill_unready(supervisor_t *supervisor, child_t *child) {
+    child->due_ms = INT64_MAX;
+    log_error(NULL, "%s hangs, it is not ready after %lld s: killed", child->name,
+              (long long)start_ms(supervisor) / 1000);
+    kill(child->pid, SIGKILL);
+}
+
 static void be_gone(supervisor_t *supervisor, child_t *child) {
     (void)supervisor;
     child->state = CHILD_GONE;
@@ -126,7 +139,7 @@ static void be_gone(supervisor_t *supervisor, child_t *child) {
 
 static action_fn *const ACTIONS[CHILD_STATES][EVENTS] = {
     /*                   ready         died             due           end */
-    [CHILD_STARTING] = {become_ready, wait_to_restart, NULL, tell_to_end},
+    [CHILD_STARTING] = {become_ready, wait_to_restart, kill_unready, tell_to_end},
     [CHILD_READY] = {NULL, wait_to_restart, kill_hung, tell_to_end},
     [CHILD_WAITING] = {NULL, NULL, start, be_gone},
     [CHILD_ENDING] = {NULL, be_gone, hurry, hurry},

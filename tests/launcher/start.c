@@ -224,3 +224,79 @@ Test(start, hup_is_handed_on_and_ends_nothing) {
 Test(start, goes_as_ever_under_a_parent_that_ignores_signals) {
     expect_hup_handed_on((const char *const[]){"env", "--ignore-signal"});
 }
+
+Test(start, a_stage_that_hangs_before_it_is_ready_is_killed_and_started_again, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    prepare_scripts(&receiver);
+    write_stage(&receiver, "notifier", "[ -e \"$HERE/once\" ] || { touch \"$HERE/once\"; exec sleep 1000; }; " OBEDIENT);
+    LAUNCH_SCRIPTS(&receiver, "OXIDICOM_WATCHDOG", "1s");
+    expect_logged(&receiver, "launcher: all stages are ready");
+    expect_in_order(&receiver,
+                    (const char *const[]){"notifier hangs, it is not ready after 10 s: killed",
+                                          "notifier died of signal 9", "launcher: all stages are ready", NULL});
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    receiver_clear(&receiver);
+}
+
+/* What the stage's script has written. */
+static char *written_by(const receiver_t *receiver, const char *stage) {
+    char *path = text_of("%s/%s.env", receiver->folder, stage);
+    size_t size;
+    char *content = file_content(path, &size);
+    cr_assert_not_null(content);
+    free(path);
+    return content;
+}
+
+Test(start, each_stage_is_told_only_the_settings_that_it_uses) {
+    receiver_t receiver;
+    prepare_scripts(&receiver);
+    for (size_t i = 0; i < 3; i++) {
+        char *script = text_of("env >\"$HERE/%s.env\"; " OBEDIENT, STAGES[i]);
+        write_stage(&receiver, STAGES[i], script);
+        free(script);
+    }
+    LAUNCH_SCRIPTS(&receiver, "OXIDICOM_AMQP_ADDRESS", "amqp://user:hush@localhost", "OXIDICOM_TLS_KEY", "/key",
+                   "OTHER", "1");
+    expect_logged(&receiver, "all stages are ready");
+    char *listener = written_by(&receiver, "listener"), *writer = written_by(&receiver, "writer"),
+         *notifier = written_by(&receiver, "notifier");
+    cr_expect(!strstr(listener, "hush") && strstr(listener, "OXIDICOM_TLS_KEY=/key"), "%s", listener);
+    cr_expect(!strstr(writer, "hush") && !strstr(writer, "OXIDICOM_TLS_KEY"), "%s", writer);
+    cr_expect(strstr(notifier, "hush") && !strstr(notifier, "OXIDICOM_TLS_KEY"), "%s", notifier);
+    cr_expect(strstr(writer, "OTHER=1") && strstr(writer, "OXIDICOM_FILES_ROOT="), "%s", writer);
+    free(listener);
+    free(writer);
+    free(notifier);
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    receiver_clear(&receiver);
+}
+
+/* What others of its user can read of it. */
+static char *environment_of(pid_t pid) {
+    char *path = text_of("/proc/%d/environ", (int)pid);
+    char *content = calloc(1, 1 << 20);
+    FILE *file = fopen(path, "r");
+    cr_assert(content && file);
+    size_t size = fread(content, 1, (1 << 20) - 1, file);
+    fclose(file);
+    for (size_t i = 0; i < size; i++)
+        if (!content[i])
+            content[i] = '\n';
+    free(path);
+    return content;
+}
+
+Test(start, a_stage_keeps_no_secret_and_nothing_strange_in_its_environment, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    START(&receiver, "OXIDICOM_NATS_ADDRESS", "nats://user:hush@127.0.0.1:1", "SOMEBODYS_TOKEN", "hush", "TZ",
+          "UTC");
+    for (size_t i = 0; i < 3; i++) {
+        char *environment = environment_of(receiver_stage(&receiver, STAGES[i], 0));
+        cr_expect(!strstr(environment, "hush"), "%s: %s", STAGES[i], environment);
+        cr_expect(strstr(environment, "TZ=UTC") && strstr(environment, "OXIDICOM_RUN_DIR="), "%s", environment);
+        free(environment);
+    }
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    receiver_clear(&receiver);
+}

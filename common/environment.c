@@ -1,0 +1,79 @@
+#include "common/environment.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/memory.h"
+#include "common/settings_table.h"
+
+/* What libc, the dynamic linker, OpenSSL, libcurl, DCMTK, sanitizers and supervisors are told by; `*` ends a prefix.
+ * A setting of our own is kept unless it is a secret. */
+static const char *const KEPT[] = {
+    "OXIDICOM_*",  "OTEL_*",   "RUST_LOG",   "PATH",        "HOME",          "USER",           "LANG",
+    "LANGUAGE",    "LC_*",     "TZ",         "TZDIR",       "TERM",          "NO_COLOR",       "TMPDIR",
+    "XDG_*",       "LD_*",     "GCONV_PATH", "LOCPATH",     "MALLOC_*",      "GLIBC_TUNABLES", "RES_OPTIONS",
+    "LOCALDOMAIN", "SSL_*",    "OPENSSL_*",  "DCMDICTPATH", "NOTIFY_SOCKET", "WATCHDOG_*",     "LISTEN_*",
+    "http_proxy",  "*_PROXY",  "no_proxy",   "https_proxy", "all_proxy",     "JOURNAL_STREAM", "INVOCATION_ID",
+    "ASAN_*",      "UBSAN_*",  "LSAN_*",     "TSAN_*",      "GCOV_*",        "LLVM_*",
+};
+
+static bool matches(const char *pattern, const char *name, size_t length) {
+    size_t size = strlen(pattern);
+    if (pattern[0] == '*')
+        return length >= size - 1 && memcmp(name + length - (size - 1), pattern + 1, size - 1) == 0;
+    if (pattern[size - 1] == '*')
+        return length >= size - 1 && memcmp(name, pattern, size - 1) == 0;
+    return length == size && memcmp(name, pattern, size) == 0;
+}
+
+static bool is_named(const char *setting, const char *name, size_t length) {
+    return setting && strlen(setting) == length && memcmp(setting, name, length) == 0;
+}
+
+static bool is_secret(const char *name, size_t length) {
+    for (size_t i = 0; i < SETTINGS_COUNT; i++)
+        if (SETTINGS[i].secret &&
+            (is_named(SETTINGS[i].name, name, length) || is_named(SETTINGS[i].alias, name, length)))
+            return true;
+    return false;
+}
+
+static bool is_kept(const char *name, size_t length) {
+    for (size_t i = 0; i < sizeof KEPT / sizeof *KEPT; i++)
+        if (matches(KEPT[i], name, length))
+            return !is_secret(name, length);
+    return false;
+}
+
+static void unset(const char *name, bool secret) {
+    if (!name)
+        return;
+    (void)unsetenv(name); /* fails for names with `=` alone */
+    if (!secret)
+        return;
+    char *file = format_text("%s_FILE", name);
+    (void)unsetenv(file);
+    free(file);
+}
+
+void environment_leave_for(unsigned stage) {
+    for (size_t i = 0; i < SETTINGS_COUNT; i++)
+        if (!(SETTINGS[i].stages & stage)) {
+            unset(SETTINGS[i].name, SETTINGS[i].secret);
+            unset(SETTINGS[i].alias, SETTINGS[i].secret);
+        }
+}
+
+void environment_wipe(void) {
+    char **kept = environ;
+    for (char **entry = environ; entry && *entry; entry++) {
+        if (is_kept(*entry, strcspn(*entry, "=")))
+            *kept++ = *entry;
+        else
+            explicit_bzero(*entry, strlen(*entry));
+    }
+    if (kept)
+        *kept = NULL;
+}
