@@ -10,9 +10,14 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "notifier/journal/journal_file.h"
+#include "notifier/journal/journal_schema.h"
 
 /* How long to wait for somebody who looks into the journal with SQLite's shell. */
 #define JOURNAL_BUSY_TIMEOUT_MS 2000
+/* One that another host left behind is read in this time, else not now; SQLite's virtual machine looks at the clock
+ * after so many instructions. */
+#define JOURNAL_LEFT_BEHIND_MS    60000
+#define JOURNAL_LEFT_BEHIND_STEPS 10000
 
 /* --- opening ------------------------------------------------------------------------------------------- */
 
@@ -60,6 +65,7 @@ static bool lock_exclusively(journal_t *journal) {
 static bool configure(journal_t *journal, bool network, bool fsync) {
     sqlite3_busy_timeout(journal->db, JOURNAL_BUSY_TIMEOUT_MS);
     sqlite3_extended_result_codes(journal->db, 1);
+    journal_schema_distrust(journal->db);
     bool modes = network ? lock_exclusively(journal) : set_mode(journal, "PRAGMA journal_mode = WAL", "wal");
     /* The sandbox has no folder for temporary files. */
     return modes && execute(journal, "PRAGMA temp_store = MEMORY") &&
@@ -89,42 +95,18 @@ static bool check(journal_t *journal) {
     return sound;
 }
 
-static int schema_version(journal_t *journal) {
-    sqlite3_stmt *statement = NULL;
-    int version = -1;
-    if (sqlite3_prepare_v2(journal->db, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW)
-        version = sqlite3_column_int(statement, 0);
-    else
-        note_damage(journal);
-    if (version < 0)
-        log_error(NULL, "journal: %s", sqlite3_errmsg(journal->db));
-    sqlite3_finalize(statement);
-    return version;
-}
-
-/* One step and its new version in one transaction: a crash leaves the old version whole. */
-static bool migrate_step(journal_t *journal, int version) {
-    char set_version[64];
-    snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", version + 1);
-    if (execute(journal, "BEGIN IMMEDIATE") && execute(journal, JOURNAL_MIGRATIONS[version]) &&
-        execute(journal, set_version) && execute(journal, "COMMIT"))
-        return true;
-    sqlite3_exec(journal->db, "ROLLBACK", NULL, NULL, NULL); /* why it failed has been logged */
-    return false;
-}
-
 static bool migrate(journal_t *journal) {
-    int version = schema_version(journal);
+    int version = journal_schema_version(journal->db);
     if (version > (int)JOURNAL_MIGRATIONS_COUNT) {
         log_error(NULL, "the journal has schema version %d; this release knows up to %zu", version,
                   JOURNAL_MIGRATIONS_COUNT);
         return false;
     }
-    for (; version >= 0 && version < (int)JOURNAL_MIGRATIONS_COUNT; version++)
-        if (!migrate_step(journal, version))
-            return false;
-    return version >= 0;
+    if (journal_schema_migrate(journal->db))
+        return true;
+    note_damage(journal);
+    log_error(NULL, "journal: %s", sqlite3_errmsg(journal->db));
+    return false;
 }
 
 static bool prepare(journal_t *journal) {
@@ -172,8 +154,21 @@ static bool open_and_prepare(journal_t *journal, bool network, bool fsync) {
            migrate(journal) && prepare(journal);
 }
 
+static int is_late(void *argument) {
+    return clock_ms() > *(const int64_t *)argument;
+}
+
+/* Anybody who may write below the files root may have made it. */
+static bool is_of_our_making(journal_t *journal) {
+    if (journal_schema_is_ours(journal->db))
+        return true;
+    journal->damaged = true;
+    log_error(NULL, "journal: the schema of %s is not that of any release", journal->path);
+    return false;
+}
+
 bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use) {
-    *journal = (journal_t){.path = copy_text(path)};
+    *journal = (journal_t){.path = copy_text(path), .give_up_at_ms = clock_ms() + JOURNAL_LEFT_BEHIND_MS};
     /* Without waiting: most often its owner lives. */
     *in_use = sqlite3_open_v2(path, &journal->db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
               sqlite3_exec(journal->db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT", NULL, NULL,
@@ -181,8 +176,9 @@ bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use
     if (*in_use)
         return false;
     note_damage(journal);
-    return !journal->damaged && configure(journal, true, true) && check(journal) && migrate(journal) &&
-           prepare(journal);
+    sqlite3_progress_handler(journal->db, JOURNAL_LEFT_BEHIND_STEPS, is_late, &journal->give_up_at_ms);
+    return !journal->damaged && configure(journal, true, true) && is_of_our_making(journal) && check(journal) &&
+           migrate(journal) && prepare(journal);
 }
 
 int journal_open(journal_t *journal, const settings_t *settings) {

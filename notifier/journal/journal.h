@@ -39,6 +39,7 @@ typedef struct journal {
     bool lost;               /* so it was set aside: no transaction succeeds any more */
     int64_t series_quiet_ms; /* as set; for reception.c */
     bool says_progress;      /* to NATS; else no done is owed */
+    int64_t give_up_at_ms;   /* of one that was left behind: no statement goes on after this clock_ms */
     log_limit_t complained;
     joined_t joined[JOINED_MAX];
     size_t joined_count, joined_next;

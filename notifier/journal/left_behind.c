@@ -35,6 +35,7 @@ static bool read_rows(left_behind_t *left) {
         for (char *text; (text = rows_next_text(&left->journal, rows));)
             left->rows[i].errors_json = text; /* the only one */
     }
+    sqlite3_progress_handler(left->journal.db, 0, NULL, NULL); /* what is read may take its time */
     return !left->journal.broken;
 }
 
@@ -92,12 +93,20 @@ static bool is_same_file(const char *a, const char *b) {
     return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
+/* Whether a notifier of this user can have made it: a link could lead to a file of somebody else's. Where storage shows
+ * all files as somebody else's, it does so with the folder of all, too. */
+static bool may_be_trusted(const left_behind_t *left, const char *place) {
+    struct stat all, folder, file;
+    return stat(place, &all) == 0 && lstat(left->folder, &folder) == 0 && S_ISDIR(folder.st_mode) &&
+           lstat(left->path, &file) == 0 && S_ISREG(file.st_mode) &&
+           (file.st_uid == geteuid() || file.st_uid == all.st_uid);
+}
+
 /* Whether there is a journal, and not our own. SQLite holds a lock of the whole process while it looks at a file
  * that it opens, so that our own journal could not be closed if storage stopped to answer then: here a network file
  * system asks its server, just before. */
-static bool is_worth_a_look(const left_behind_t *left, const char *own) {
-    struct stat s;
-    if (lstat(left->path, &s) != 0 || !S_ISREG(s.st_mode) || is_same_file(left->path, own))
+static bool is_worth_a_look(const left_behind_t *left, const char *place, const char *own) {
+    if (!may_be_trusted(left, place) || is_same_file(left->path, own))
         return false;
     int probe = open(left->path, O_RDONLY | O_CLOEXEC);
     if (probe >= 0)
@@ -122,7 +131,7 @@ static left_behind_t *look_at(const char *place, const char *host, const char *o
     left->host = copy_text(host);
     left->folder = format_text("%s/%s", place, host);
     left->path = format_text("%s/" JOURNAL_FILE_NAME, left->folder);
-    if (!is_worth_a_look(left, own) || !open_locked(left))
+    if (!is_worth_a_look(left, place, own) || !open_locked(left))
         left_behind_release(&left, false);
     return left;
 }

@@ -245,3 +245,64 @@ Test(adoption, by_many_at_once_is_done_by_one) {
     cr_expect_eq(total, 3);
     cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
 }
+
+/* --- journals of somebody else's making ------------------------------------------------------------------ */
+
+/* Runs SQL in the journal that was left behind. */
+static void spoil(const char *sql) {
+    sqlite3 *db = NULL;
+    char *why = NULL;
+    cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_exec(db, sql, NULL, NULL, &why);
+    cr_assert_null(why, "%s", why);
+    sqlite3_close(db);
+}
+
+/* It is set aside, so that nobody looks at it again. */
+static void expect_refused(void) {
+    cr_expect_eq(look(), 0);
+    cr_expect_not(is_there(path));
+    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM reception"), "0");
+}
+
+Test(adoption, of_a_journal_with_a_view_without_end_in_place_of_a_table_is_refused) {
+    fill_and_vanish();
+    spoil("DROP TABLE reception;"
+          "CREATE VIEW reception AS WITH RECURSIVE c (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM c)"
+          " SELECT id, id AS state FROM c");
+    expect_refused();
+}
+
+Test(adoption, of_a_journal_with_a_trigger_of_somebody_elses_is_refused) {
+    fill_and_vanish();
+    spoil("CREATE TRIGGER more AFTER DELETE ON reception BEGIN DELETE FROM error; END");
+    expect_refused();
+}
+
+Test(adoption, of_a_journal_of_an_earlier_release_takes_its_series_over) {
+    cr_assert_eq(mkdir(folder, 0700), 0);
+    for (size_t i = 0; i < 4; i++)
+        spoil(JOURNAL_MIGRATIONS[i]);
+    spoil("PRAGMA user_version = 4;"
+          "INSERT INTO reception (calling_ae, series_uid, state, folder, series, files, began_at)"
+          " VALUES ('PACS', '1.1', 'due', 'SERVICES/PACS/PACS/p/s/1', x'', 1, 1)");
+    cr_expect_eq(look(), 1);
+    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM reception WHERE series_uid = '1.1'"), "1");
+}
+
+Test(adoption, leaves_links_and_files_of_other_users_alone) {
+    fill_and_vanish();
+    char *elsewhere = text_of("%s.elsewhere", path);
+    cr_assert_eq(rename(path, elsewhere), 0);
+    cr_assert_eq(symlink(elsewhere, path), 0);
+    cr_expect_eq(look(), 0);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(rename(elsewhere, path), 0);
+    if (geteuid() == 0) {
+        cr_assert_eq(chown(path, 64109, 64109), 0);
+        cr_expect_eq(look(), 0);
+        cr_assert_eq(chown(path, 0, 0), 0);
+    }
+    cr_expect_eq(look(), 1);
+    free(elsewhere);
+}
