@@ -82,7 +82,7 @@ COMPILE_CXX = $(CXX) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CXXFLAGS) $(CXXFLAGS)
 # --- libraries, by their names in pkg-config -----------------------------------------------------------
 
 PKG_CONFIG ?= pkg-config
-MODULES_common := libczmq libzmq jansson libseccomp libprotobuf-c
+MODULES_common := libczmq libzmq jansson libseccomp libcap libprotobuf-c
 MODULES_proto := $(MODULES_common)
 MODULES_listener := $(MODULES_common) openssl libcurl
 MODULES_writer := $(MODULES_common) dcmtk zlib

@@ -206,7 +206,7 @@ static int demand_sandbox(const stage_t *stage, const char *what, int reason) {
     return EX_UNAVAILABLE;
 }
 
-/* Before any thread exists: Landlock is inherited, and can't be put on others. */
+/* Before any thread exists: capabilities and Landlock are inherited, and can't be put on others. */
 static int restrict_files(stage_t *stage) {
     int status = make_run_dir(stage);
     if (status == 0)
@@ -214,6 +214,12 @@ static int restrict_files(stage_t *stage) {
     if (status != 0 || !sandbox_wanted(stage->settings.sandbox))
         return status;
     sandbox_allow(&stage->sandbox, stage->settings.run_dir, SANDBOX_WRITE);
+    int reason = sandbox_drop_capabilities(&stage->sandbox);
+    status = demand_sandbox(stage, "capabilities", reason);
+    if (status != 0)
+        return status;
+    if (reason != 0)
+        log_warn(NULL, "the stage keeps its capabilities: %s", sandbox_refused_by(reason));
     return demand_sandbox(stage, "files", sandbox_restrict_files(&stage->sandbox));
 }
 

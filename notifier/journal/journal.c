@@ -106,6 +106,7 @@ static bool migrate(journal_t *journal) {
         return true;
     note_damage(journal);
     log_error(NULL, "journal: %s", sqlite3_errmsg(journal->db));
+    sqlite3_exec(journal->db, "ROLLBACK", NULL, NULL, NULL); /* why it failed has been logged */
     return false;
 }
 

@@ -19,7 +19,8 @@ bool journal_schema_is_ours(sqlite3 *db);
 /* The version that the file names; -1: it can't be read. */
 int journal_schema_version(sqlite3 *db);
 
-/* Brings the file to the latest version, each step in a transaction. False: sqlite3_errmsg says why. */
+/* Brings the file to the latest version, each step in a transaction. False: sqlite3_errmsg says why, and the step's
+ * transaction may still be open. */
 bool journal_schema_migrate(sqlite3 *db) __attribute__((warn_unused_result));
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -292,4 +293,40 @@ Test(sandbox, is_wanted_unless_it_is_switched_off) {
 #else
     cr_expect(sandbox_wanted("auto"));
 #endif
+}
+
+/* --- capabilities ---------------------------------------------------------------------------------------- */
+
+static int has(cap_value_t value) {
+    cap_t held = cap_get_proc();
+    cap_flag_value_t effective = CAP_CLEAR;
+    cap_get_flag(held, value, CAP_EFFECTIVE, &effective);
+    cap_free(held);
+    return effective == CAP_SET;
+}
+
+static void try_capabilities(sandbox_t *sandbox) {
+    if (sandbox_drop_capabilities(sandbox) != 0)
+        _exit(3);
+    for (cap_value_t value = 0; value <= CAP_LAST_CAP; value++)
+        found[value] = has(value);
+}
+
+static void try_with_low_port(sandbox_t *sandbox) {
+    sandbox_allow_port(sandbox, 104);
+    try_capabilities(sandbox);
+}
+
+static void expect_only(cap_value_t one, cap_value_t other) {
+    for (cap_value_t value = 0; value <= CAP_LAST_CAP; value++)
+        cr_expect_eq(found[value], value == one || value == other, "capability %d: %d", (int)value, found[value]);
+}
+
+Test(sandbox, leaves_root_no_capability_but_the_way_to_files_of_others) {
+    if (!has(CAP_SYS_ADMIN) || !has(CAP_NET_BIND_SERVICE))
+        cr_skip("only root has what could be given up");
+    in_child(try_capabilities);
+    expect_only(CAP_DAC_OVERRIDE, CAP_DAC_OVERRIDE);
+    in_child(try_with_low_port);
+    expect_only(CAP_DAC_OVERRIDE, CAP_NET_BIND_SERVICE);
 }
