@@ -8,15 +8,15 @@
 #include "common/memory.h"
 #include "common/settings_table.h"
 
-/* What libc, the dynamic linker, OpenSSL, libcurl, DCMTK, sanitizers and supervisors are told by; `*` ends a prefix.
- * A setting of our own is kept unless it is a secret. */
+/* What libc, the dynamic linker, OpenSSL, libcurl, DCMTK, sanitizers and supervisors are told by; `*` ends a
+ * prefix. A setting of our own is kept unless it is a secret. */
 static const char *const KEPT[] = {
-    "OXIDICOM_*",  "OTEL_*",   "RUST_LOG",   "PATH",        "HOME",          "USER",           "LANG",
-    "LANGUAGE",    "LC_*",     "TZ",         "TZDIR",       "TERM",          "NO_COLOR",       "TMPDIR",
-    "XDG_*",       "LD_*",     "GCONV_PATH", "LOCPATH",     "MALLOC_*",      "GLIBC_TUNABLES", "RES_OPTIONS",
-    "LOCALDOMAIN", "SSL_*",    "OPENSSL_*",  "DCMDICTPATH", "NOTIFY_SOCKET", "WATCHDOG_*",     "LISTEN_*",
-    "http_proxy",  "*_PROXY",  "no_proxy",   "https_proxy", "all_proxy",     "JOURNAL_STREAM", "INVOCATION_ID",
-    "ASAN_*",      "UBSAN_*",  "LSAN_*",     "TSAN_*",      "GCOV_*",        "LLVM_*",
+    "OXIDICOM_*",  "OTEL_*",  "RUST_LOG",   "PATH",        "HOME",          "USER",           "LANG",
+    "LANGUAGE",    "LC_*",    "TZ",         "TZDIR",       "TERM",          "NO_COLOR",       "TMPDIR",
+    "XDG_*",       "LD_*",    "GCONV_PATH", "LOCPATH",     "MALLOC_*",      "GLIBC_TUNABLES", "RES_OPTIONS",
+    "LOCALDOMAIN", "SSL_*",   "OPENSSL_*",  "DCMDICTPATH", "NOTIFY_SOCKET", "WATCHDOG_*",     "LISTEN_*",
+    "http_proxy",  "*_PROXY", "no_proxy",   "https_proxy", "all_proxy",     "JOURNAL_STREAM", "INVOCATION_ID",
+    "ASAN_*",      "UBSAN_*", "LSAN_*",     "TSAN_*",      "GCOV_*",        "LLVM_*",
 };
 
 static bool matches(const char *pattern, const char *name, size_t length) {

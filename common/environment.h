@@ -1,4 +1,5 @@
-/* Who may see which environment variables: they hold passwords, and whoever takes over a process can read its own. */
+/* Who may see which environment variables: they hold passwords, and whoever takes over a process can read its own.
+ */
 #ifndef COMMON_ENVIRONMENT_H
 #define COMMON_ENVIRONMENT_H
 
@@ -6,8 +7,8 @@
  * becomes the stage. */
 void environment_leave_for(unsigned stage);
 
-/* Overwrites and unsets secrets, and every variable that neither a setting nor a library of the stages asks for. For a
- * stage that has read its settings and has no threads yet: /proc/PID/environ shows none of it afterwards. */
+/* Overwrites and unsets secrets, and every variable that neither a setting nor a library of the stages asks for.
+ * For a stage that has read its settings and has no threads yet: /proc/PID/environ shows none of it afterwards. */
 void environment_wipe(void);
 
 #endif

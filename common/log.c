@@ -211,10 +211,7 @@ static json_t *record_of(log_level_t level, const log_context_t *context, const 
 
 static void write_json(log_level_t level, const log_context_t *context, const char *message,
                        const struct timespec *now) {
-    /* Half a character is left where a message was cut, or came from a peer. */
-    char *text = utf8_valid(message, strlen(message)) ? NULL : utf8_from_latin1(message, strlen(message), NULL);
-    json_t *record = record_of(level, context, text ? text : message, now);
-    free(text);
+    json_t *record = record_of(level, context, message, now);
     if (record && context && trace_is_set(&context->trace)) {
         char id[2 * TRACE_ID_BYTES + 1];
         trace_hex(context->trace.trace_id, TRACE_ID_BYTES, id);
@@ -234,13 +231,15 @@ static void write_json(log_level_t level, const log_context_t *context, const ch
 static void write_line(log_level_t level, const log_context_t *context, char *message) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    for (char *c = message; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7F)
-            *c = '?';
+    /* Half a character is left where a message was cut, or came from a peer. */
+    char *latin1 = utf8_valid(message, strlen(message)) ? NULL : utf8_from_latin1(message, strlen(message), NULL);
+    char *text = latin1 ? latin1 : message;
+    utf8_blank_controls(text);
     if (line_format == FORMAT_JSON)
-        write_json(level, context, message, &now);
+        write_json(level, context, text, &now);
     else
-        write_text(level, context, message, &now);
+        write_text(level, context, text, &now);
+    free(latin1);
 }
 
 static void write_left_out(log_level_t level, uint64_t left_out, const char *format) {
@@ -252,9 +251,9 @@ static void write_left_out(log_level_t level, uint64_t left_out, const char *for
 
 void log_write(log_site_t *site, log_level_t level, const log_context_t *context, const char *format, ...) {
     char message[LOG_LINE_BYTES];
-    uint64_t left_out;
+    uint64_t left_out = 0;
     va_list arguments;
-    if (!log_wanted(level) || !admit(site, level, format, &left_out))
+    if (!log_wanted(level) || (site && !admit(site, level, format, &left_out)))
         return;
     metric_add(METRIC_LOG_LINES, log_level_name(level), 1);
     if (left_out)

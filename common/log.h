@@ -62,7 +62,7 @@ typedef struct log_site {
     log_level_t level;
 } log_site_t;
 
-/* `context` may be NULL. */
+/* `context` may be NULL. `site` NULL: the line is written in any case, for what whoever causes it has paid for. */
 void log_write(log_site_t *site, log_level_t level, const log_context_t *context, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -77,9 +77,10 @@ void log_say_left_out(bool all);
             log_write(&log_site_here, level, context, __VA_ARGS__);                                                \
     } while (0)
 
-#define log_error(context, ...) LOG_HERE(LEVEL_ERROR, context, __VA_ARGS__)
-#define log_warn(context, ...)  LOG_HERE(LEVEL_WARN, context, __VA_ARGS__)
-#define log_info(context, ...)  LOG_HERE(LEVEL_INFO, context, __VA_ARGS__)
-#define log_debug(context, ...) LOG_HERE(LEVEL_DEBUG, context, __VA_ARGS__)
+#define log_error(context, ...)  LOG_HERE(LEVEL_ERROR, context, __VA_ARGS__)
+#define log_warn(context, ...)   LOG_HERE(LEVEL_WARN, context, __VA_ARGS__)
+#define log_info(context, ...)   LOG_HERE(LEVEL_INFO, context, __VA_ARGS__)
+#define log_always(context, ...) log_write(NULL, LEVEL_INFO, context, __VA_ARGS__)
+#define log_debug(context, ...)  LOG_HERE(LEVEL_DEBUG, context, __VA_ARGS__)
 
 #endif

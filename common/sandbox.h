@@ -51,9 +51,9 @@ void sandbox_allow_port(sandbox_t *sandbox, int64_t port);
  * AddressSanitizer, whose reports go to files and need ptrace(2). */
 bool sandbox_wanted(const char *mode);
 
-/* Gives up all capabilities (capabilities(7)) but two: root's way into files of other users, which Landlock bounds, and,
- * where the stage listens on a port below 1024, its right to that. For the calling thread and those that it will
- * start: to be called before there are others. Returns 0 or an errno value. */
+/* Gives up all capabilities (capabilities(7)) but two: root's way into files of other users, which Landlock bounds,
+ * and, where the stage listens on a port below 1024, its right to that. For the calling thread and those that it
+ * will start: to be called before there are others. Returns 0 or an errno value. */
 int sandbox_drop_capabilities(const sandbox_t *sandbox) __attribute__((warn_unused_result));
 
 /* Landlock, for the calling thread and those that it will start: to be called before there are others. Returns 0;

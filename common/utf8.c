@@ -40,6 +40,27 @@ size_t utf8_cut(const char *text, size_t characters) {
     return at;
 }
 
+/* The length of the control character at `s`, or 0. */
+static size_t control_length(const uint8_t *s) {
+    if (s[0] < ' ' || s[0] == 0x7F)
+        return 1;
+    if ((s[0] == 0xC2 && s[1] <= 0x9F) || (s[0] == 0xD8 && s[1] == 0x9C)) /* C1, U+061C */
+        return 2;
+    if (s[0] == 0xE2 && s[1] == 0x80) /* U+200E, U+200F, U+2028 to U+202E */
+        return s[2] == 0x8E || s[2] == 0x8F || (s[2] >= 0xA8 && s[2] <= 0xAE) ? 3 : 0;
+    return s[0] == 0xE2 && s[1] == 0x81 && s[2] >= 0xA6 && s[2] <= 0xA9 ? 3 : 0; /* U+2066 to U+2069 */
+}
+
+void utf8_blank_controls(char *text) {
+    char *to = text;
+    for (const char *from = text; *from;) {
+        size_t length = control_length((const uint8_t *)from);
+        *to++ = length ? '?' : *from;
+        from += length ? length : 1;
+    }
+    *to = 0;
+}
+
 char *utf8_from_latin1(const char *bytes, size_t size, size_t *size_out) {
     char *text = must(malloc(2 * size + 1)), *to = text;
     for (size_t i = 0; i < size; i++) {

@@ -39,13 +39,23 @@ static void count_end(const association_t *a, outcome_t outcome) {
         metric_add(METRIC_ASSOCIATIONS, names[a->timed_out ? OUTCOME_TIMED_OUT : outcome], 1);
 }
 
+/* What became of stored objects is never left out, however many others knock. */
+static void log_end_of_service(const association_t *a, const char *how) {
+    char text[LOG_LINE_BYTES];
+    snprintf(text, sizeof text, "%s: %s, %llu stored, %llu refused, %llu bytes in %.3f s", a->calling_ae, how,
+             (unsigned long long)a->stored, (unsigned long long)a->refused, (unsigned long long)a->bytes,
+             (double)(clock_ms() - a->begun_ms) / 1000);
+    if (a->stored > 0)
+        log_always(&a->context, "%s", text);
+    else
+        log_info(&a->context, "%s", text);
+}
+
 static void log_end(association_t *a, outcome_t outcome, const char *how) {
     count_end(a, outcome);
     tracing_outcome(a, outcome, how);
     if (association_is_served(a->state))
-        log_info(&a->context, "%s: %s, %llu stored, %llu refused, %llu bytes in %.3f s", a->calling_ae, how,
-                 (unsigned long long)a->stored, (unsigned long long)a->refused, (unsigned long long)a->bytes,
-                 (double)(clock_ms() - a->begun_ms) / 1000);
+        log_end_of_service(a, how);
     else if (a->state == STA2_AWAITING_ASSOCIATE_RQ)
         log_debug(&a->context, "%s: %s before an A-ASSOCIATE-RQ", a->peer, how);
     else if (a->state == STA3_AWAITING_LOCAL_RESPONSE)

@@ -117,6 +117,33 @@ Test(log, is_one_line_with_level_stage_association_and_object) {
     cr_assert_eq(count_of("\n"), 1);
 }
 
+static void say_what_turns_lines(void) {
+    log_start("writer-0", "info", NULL);
+    log_warn(NULL, "%s",
+             "a\xC2\x9B"
+             "31m\xE2\x80\xAE"
+             "b\xE2\x81\xA6\xD8\x9C\xE2\x80\xA8.\xC3\xBC\xE2\x82\xAC");
+    log_info(NULL, "%s",
+             "\x9B"
+             "31m");
+}
+
+Test(log, shows_no_character_that_a_terminal_obeys) {
+    const char *lines = lines_of(say_what_turns_lines);
+    cr_assert(strstr(lines, ": a?31m?b???.\xC3\xBC\xE2\x82\xAC\n") && strstr(lines, ": ?31m\n"), "%s", lines);
+}
+
+static void say_a_thousand(void) {
+    log_start("listener", "info", NULL);
+    for (int i = 0; i < 1000; i++)
+        log_always(NULL, "always");
+}
+
+Test(log, leaves_out_nothing_of_what_is_always_said) {
+    lines_of(say_a_thousand);
+    cr_assert_eq(count_of("always"), 1000);
+}
+
 static void say_in_json(void) {
     log_start("writer-0", "info", "json");
     log_warn(&OBJECT, "a \"quoted\" %s", "thing");
