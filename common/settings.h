@@ -79,6 +79,7 @@ typedef struct settings {
     char *rust_log;
     int64_t http_port; /* 0: none */
     char *http_address;
+    char *http_hosts;
     bool http_show_phi;
     char *log_format; /* text or json */
     int64_t otel_object_spans;

@@ -287,6 +287,10 @@ const setting_t SETTINGS[] = {
              "0: none."},
     {TEXT("OXIDICOM_HTTP_ADDRESS", http_address), .stages = FOR_NOTIFIER, .default_value = "127.0.0.1", IP_ADDRESS,
      .help = "Address that this port is bound to; :: stands for every address of the machine."},
+    {TEXT("OXIDICOM_HTTP_HOSTS", http_hosts), .stages = FOR_NOTIFIER, .empty_is_unset = true,
+     .allowed = "host names, separated by `,`, or `*` for any",
+     .help = "Names that browsers may see the live page by, besides addresses, localhost and the machine's name: a "
+             "page of somebody else's could read it under a name of his."},
     {BOOLEAN("OXIDICOM_HTTP_SHOW_PHI", http_show_phi), .stages = FOR_NOTIFIER, .default_value = "false",
      .help = "Show patients' names, IDs and folders on the live page, to everybody who can reach its port."},
     {TEXT("OXIDICOM_SANDBOX", sandbox), .stages = FOR_LISTENER | FOR_WRITER | FOR_NOTIFIER, .default_value = "auto",

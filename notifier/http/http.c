@@ -3,8 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
-#include <netinet/tcp.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,19 +10,9 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "notifier/http/clients.h"
+#include "notifier/http/hosts.h"
 #include "notifier/metrics/exposition.h"
-
-/* A viewer whose network has gone without a word is given up after this. */
-#define HTTP_UNACKNOWLEDGED_MS 20000
-
-/* A connection, while it is there. */
-typedef struct client {
-    bool used;
-    int fd;
-    int64_t since_ms;  /* of the request that is being read, or of the answer */
-    bool is_answering; /* the request is there */
-    bool is_viewer;    /* its answer has no end */
-} client_t;
 
 struct http {
     const settings_t *settings;
@@ -33,8 +21,7 @@ struct http {
     struct MHD_Daemon *daemon; /* NULL: can't be bound */
     int64_t tried_ms;
     log_limit_t said;
-    pthread_mutex_t lock; /* of the clients */
-    client_t clients[HTTP_CONNECTIONS_MAX];
+    clients_t clients;
 };
 
 /* --- who asks ---------------------------------------------------------------------------------------------- */
@@ -44,16 +31,10 @@ static client_t *client_of(struct MHD_Connection *connection) {
     return info ? info->socket_context : NULL;
 }
 
-/* One who has gone without a word is noticed by what he does not acknowledge. */
 static void become_viewer(http_t *http, struct MHD_Connection *connection) {
     client_t *client = client_of(connection);
-    unsigned most_ms = HTTP_UNACKNOWLEDGED_MS;
-    if (!client)
-        return;
-    (void)setsockopt(client->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &most_ms, sizeof most_ms); /* later, then */
-    pthread_mutex_lock(&http->lock);
-    client->is_viewer = true;
-    pthread_mutex_unlock(&http->lock);
+    if (client)
+        clients_become_viewer(&http->clients, client);
 }
 
 /* --- answers --------------------------------------------------------------------------------------------- */
@@ -131,8 +112,24 @@ static answer_t on_events(http_t *http, struct MHD_Connection *connection) {
 static const struct route {
     const char *path;
     answer_t (*answer)(http_t *http, struct MHD_Connection *connection);
-} ROUTES[] = {
-    {"/", on_page}, {"/events", on_events}, {"/livez", on_livez}, {"/readyz", on_readyz}, {"/metrics", on_metrics}};
+    bool for_browsers; /* only under names of ours */
+} ROUTES[] = {{"/", on_page, true},
+              {"/events", on_events, true},
+              {"/livez", on_livez, false},
+              {"/readyz", on_readyz, false},
+              {"/metrics", on_metrics, false}};
+
+static bool is_under_our_name(const http_t *http, struct MHD_Connection *connection) {
+    return hosts_allow(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST),
+                       http->settings->http_hosts);
+}
+
+static answer_t answer_stranger(void) {
+    return answer_text(MHD_HTTP_MISDIRECTED_REQUEST,
+                       "this receiver is not known by that name: ask by its address, or add the name to "
+                       "OXIDICOM_HTTP_HOSTS",
+                       "");
+}
 
 static answer_t answer_of(http_t *http, struct MHD_Connection *connection, const char *path, const char *method) {
     for (size_t i = 0; i < sizeof ROUTES / sizeof *ROUTES; i++) {
@@ -140,6 +137,8 @@ static answer_t answer_of(http_t *http, struct MHD_Connection *connection, const
             continue;
         if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
             return answer_text(MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD", "");
+        if (ROUTES[i].for_browsers && !is_under_our_name(http, connection))
+            return answer_stranger();
         return ROUTES[i].answer(http, connection);
     }
     return answer_text(MHD_HTTP_NOT_FOUND, "there are /, /metrics, /livez and /readyz", "");
@@ -169,26 +168,6 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, const answ
 
 /* --- clients --------------------------------------------------------------------------------------------- */
 
-static void begin(http_t *http, client_t *client, bool is_answering) {
-    pthread_mutex_lock(&http->lock);
-    client->since_ms = clock_ms();
-    client->is_answering = is_answering;
-    client->is_viewer = false;
-    pthread_mutex_unlock(&http->lock);
-}
-
-static client_t *add_client(http_t *http, int fd) {
-    client_t *free_one = NULL;
-    pthread_mutex_lock(&http->lock);
-    for (size_t i = 0; i < HTTP_CONNECTIONS_MAX && !free_one; i++)
-        if (!http->clients[i].used)
-            free_one = &http->clients[i];
-    if (free_one)
-        *free_one = (client_t){.used = true, .fd = fd, .since_ms = clock_ms()};
-    pthread_mutex_unlock(&http->lock);
-    return free_one;
-}
-
 /* The library tells of the end before it closes the descriptor, so that no other connection is ever hit. */
 static void on_connection(void *self, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode what) {
@@ -196,11 +175,9 @@ static void on_connection(void *self, struct MHD_Connection *connection, void **
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *context = info ? add_client(http, info->connect_fd) : NULL;
+        *context = info ? clients_add(&http->clients, info->connect_fd) : NULL;
     } else if (*context) {
-        pthread_mutex_lock(&http->lock);
-        ((client_t *)*context)->used = false;
-        pthread_mutex_unlock(&http->lock);
+        clients_remove(&http->clients, *context);
         *context = NULL;
     }
 }
@@ -223,10 +200,12 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
     http_t *http = self;
     client_t *client = client_of(connection);
     if (client && !*request)
-        begin(http, client, true);
+        clients_begin(&http->clients, client, true);
     answer_t answer;
     if (*request) {
         answer = found(request);
+    } else if (strcmp(path, "/series") == 0 && !is_under_our_name(http, connection)) {
+        answer = answer_stranger();
     } else if (strcmp(path, "/series") == 0 && strcmp(method, MHD_HTTP_METHOD_GET) == 0) {
         *request = search_ask(http->live->search, connection,
                               MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "q"));
@@ -241,13 +220,14 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
 
 static void on_answered(void *self, struct MHD_Connection *connection, void **request,
                         enum MHD_RequestTerminationCode how) {
+    http_t *http = self;
     (void)how;
     if (*request)
         search_give_up(*request);
     *request = NULL;
     client_t *client = client_of(connection);
     if (client)
-        begin(self, client, false);
+        clients_begin(&http->clients, client, false);
 }
 
 /* --- life ------------------------------------------------------------------------------------------------ */
@@ -287,7 +267,7 @@ static void serve(http_t *http) {
         http->daemon = MHD_start_daemon(
             flags, (uint16_t)http->settings->http_port, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER,
             on_library_complaint, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
-            MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CLIENTS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
             (unsigned)HTTP_IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_REQUEST_MAX_BYTES,
             MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED, on_answered, http,
             MHD_OPTION_END);
@@ -306,7 +286,7 @@ http_t *http_new(const settings_t *settings, health_t *health, live_t *live) {
     http->settings = settings;
     http->health = health;
     http->live = live;
-    pthread_mutex_init(&http->lock, NULL);
+    clients_init(&http->clients);
     serve(http);
     return http;
 }
@@ -318,24 +298,15 @@ void http_destroy(http_t **self_p) {
     live_end(http->live);
     if (http->daemon)
         MHD_stop_daemon(http->daemon);
-    pthread_mutex_destroy(&http->lock);
+    clients_clear(&http->clients);
     free(http);
     *self_p = NULL;
 }
 
-/* The library's own timeout begins anew with each byte, so that somebody who sends one now and then would keep his
- * place for ever, and with a few more all places. */
 void http_tick(http_t *http, int64_t now_ms) {
     if (!http)
         return;
     if (!http->daemon && now_ms - http->tried_ms >= HTTP_RETRY_MS)
         serve(http);
-    pthread_mutex_lock(&http->lock);
-    for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
-        client_t *client = &http->clients[i];
-        int64_t most_ms = client->is_answering ? HTTP_ANSWER_MAX_MS : HTTP_REQUEST_MAX_MS;
-        if (client->used && !client->is_viewer && now_ms - client->since_ms >= most_ms)
-            (void)shutdown(client->fd, SHUT_RDWR); /* fails where the client has gone by itself */
-    }
-    pthread_mutex_unlock(&http->lock);
+    clients_tick(&http->clients, now_ms);
 }

@@ -9,7 +9,7 @@
  *   /readyz    200 while new associations are served, 503 otherwise; what is missing in plain words
  *   ?verbose   of the last two: JSON
  *
- * Clients are bounded in number, in what they may send, and in the time that a request and an answer may take. */
+ * Clients are bounded in number and time (clients.h), and in what they may send. */
 #ifndef NOTIFIER_HTTP_HTTP_H
 #define NOTIFIER_HTTP_HTTP_H
 
@@ -17,13 +17,10 @@
 #include "notifier/http/health.h"
 #include "notifier/http/live.h"
 
-/* Clients of the HTTP endpoint: connections at once, bytes of a request and of what belongs to it, and times:
- * between two bytes, for a whole request, for a whole answer; and between two attempts to bind the port. */
-#define HTTP_CONNECTIONS_MAX   64
+/* Bytes of a request and of what belongs to it, and times: between two bytes of a client, and between two attempts to
+ * bind the port. */
 #define HTTP_REQUEST_MAX_BYTES (16 * 1024)
 #define HTTP_IDLE_TIMEOUT_S    10
-#define HTTP_REQUEST_MAX_MS    15000
-#define HTTP_ANSWER_MAX_MS     30000
 #define HTTP_RETRY_MS          5000
 
 typedef struct http http_t;

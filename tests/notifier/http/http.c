@@ -3,13 +3,16 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/host.h"
 #include "common/log.h"
+#include "notifier/http/clients.h"
 #include "tests/support/http.h"
 #include "tests/support/process.h"
 
@@ -71,6 +74,39 @@ Test(http, answers_what_it_knows_and_nothing_else) {
         cr_expect_eq(status_of(cases[i].path), cases[i].status, "%s: %d", cases[i].path, status_of(cases[i].path));
 }
 
+static int status_under(const char *path, const char *host) {
+    char *request = text_of("GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, host);
+    char *said = http_call(port(), request, PATIENCE_MS);
+    int status = said && strncmp(said, "HTTP/1.1 ", 9) == 0 ? atoi(said + 9) : 0;
+    free(said);
+    free(request);
+    return status;
+}
+
+Test(http, shows_the_page_under_names_of_the_machine_only_and_probes_under_any) {
+    char own[HOST_NAME_MAX + 1];
+    host_read_name(own);
+    const char *const ours[] = {"127.0.0.1", "127.0.0.1:80", "[::1]:80", "localhost:1", "LOCALHOST", own};
+    const char *const theirs[] = {"evil.example", "localhost.evil.example:80", "127.0.0.1.evil.example", "[]",
+                                  ":80"};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        cr_expect_eq(status_under("/", ours[i]), 200, "%s", ours[i]);
+    for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {
+        cr_expect_eq(status_under("/", theirs[i]), 421, "%s", theirs[i]);
+        cr_expect_eq(status_under("/series?q=1", theirs[i]), 421, "%s", theirs[i]);
+        cr_expect_eq(status_under("/events", theirs[i]), 421, "%s", theirs[i]);
+        cr_expect_eq(status_under("/livez", theirs[i]), 200, "%s", theirs[i]);
+        cr_expect_eq(status_under("/metrics", theirs[i]), 200, "%s", theirs[i]);
+    }
+    settings.http_hosts = (char *)"dicom.example, evil.example";
+    cr_expect_eq(status_under("/", "Dicom.Example:8080"), 200);
+    cr_expect_eq(status_under("/", "evil.example"), 200);
+    cr_expect_eq(status_under("/", "example"), 421);
+    settings.http_hosts = (char *)"*";
+    cr_expect_eq(status_under("/", "whatever.example"), 200);
+    settings.http_hosts = NULL;
+}
+
 Test(http, only_reads) {
     static const char *const methods[] = {"POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
@@ -119,30 +155,50 @@ Test(http, refuses_a_request_that_is_too_long) {
     free(request);
 }
 
-static bool answers(void *argument) {
-    (void)argument;
-    return status_of("/livez") == 200;
+static bool is_closed(int fd) {
+    char byte;
+    return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
 }
 
-Test(http, takes_the_places_of_clients_that_send_nothing_or_a_byte_now_and_then) {
-    int fds[HTTP_CONNECTIONS_MAX];
-    for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
+/* As many clients as there are places, every second of them with half of a request. */
+static void take_places(int fds[CLIENTS_MAX]) {
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
         fds[i] = connect_silently();
         if (i % 2)
             cr_assert_eq(send(fds[i], "GET /livez HTTP/1.1\r\nA: b", 25, MSG_NOSIGNAL), 25);
     }
-    static const char get[] = "GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n";
-    char *said = http_exchange(port(), get, strlen(get), 300);
-    cr_expect(!said || !*said, "there are more places than the test takes");
-    free(said);
-    http_tick(http, clock_ms());
-    said = http_exchange(port(), get, strlen(get), 300);
-    cr_expect(!said || !*said, "they are given up before their time");
-    free(said);
-    http_tick(http, clock_ms() + HTTP_REQUEST_MAX_MS);
-    cr_expect(await(answers, NULL, PATIENCE_MS), "they keep their places");
-    for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++)
+}
+
+static void leave_places(const int fds[CLIENTS_MAX]) {
+    for (size_t i = 0; i < CLIENTS_MAX; i++)
         close(fds[i]);
+}
+
+Test(http, gives_newcomers_the_places_of_those_who_have_asked_nothing_for_longest) {
+    int fds[CLIENTS_MAX];
+    take_places(fds);
+    for (int i = 0; i < 100; i++)
+        cr_assert_eq(status_of("/livez"), 200, "%d", i);
+    cr_expect(is_closed(fds[0]) && is_closed(fds[1]), "the eldest keep their places");
+    cr_expect_not(is_closed(fds[CLIENTS_MAX - 1]), "the youngest had to go");
+    leave_places(fds);
+}
+
+static bool is_closed_by_now(void *argument) {
+    return is_closed(*(int *)argument);
+}
+
+Test(http, ends_clients_that_send_nothing_or_a_byte_now_and_then) {
+    int fds[2] = {connect_silently(), connect_silently()};
+    cr_assert_eq(send(fds[1], "GET /livez HTTP/1.1\r\nA: b", 25, MSG_NOSIGNAL), 25);
+    cr_assert_eq(status_of("/livez"), 200, "they have been taken note of before it");
+    http_tick(http, clock_ms());
+    cr_expect(!is_closed(fds[0]) && !is_closed(fds[1]), "they are given up before their time");
+    http_tick(http, clock_ms() + CLIENTS_REQUEST_MAX_MS);
+    for (size_t i = 0; i < 2; i++) {
+        cr_expect(await(is_closed_by_now, &fds[i], PATIENCE_MS), "%zu", i);
+        close(fds[i]);
+    }
 }
 
 Test(http, says_that_a_loop_which_does_not_come_round_is_held_up) {
