@@ -2,6 +2,7 @@
 
 #include "common/limits.h"
 #include "listener/dimse/operations.h"
+#include "listener/ul/crowd.h"
 #include "listener/ul/establishment.h"
 #include "listener/ul/placement.h"
 
@@ -111,6 +112,8 @@ static receive_result_t receive(association_t *a, size_t room) {
         if (result == RECEIVED)
             take_input(a, a->site->input, size);
     }
+    if (!a->contexts) /* not served yet */
+        crowd_count(a);
     if (result == RECEIVED) {
         a->any_input = true;
         patience_on_input(&a->patience, size, within_message(a));

@@ -18,6 +18,7 @@
 #include "common/supervision.h"
 #include "listener/dimse/operations.h"
 #include "listener/intake.h"
+#include "listener/ul/crowd.h"
 #include "listener/ul/deadlines.h"
 #include "listener/ul/establishment.h"
 #include "listener/ul/placement.h"
@@ -219,12 +220,26 @@ static void pause_accepting(server_t *server, const char *why) {
     set_accepting(server, false);
 }
 
+/* Who is not to be served gets no word, not even of TLS, and holds nothing. */
+static void turn_away(server_t *server, int fd, const char *name) {
+    uint64_t left_out;
+    metric_add(METRIC_ASSOCIATIONS, "not_allowed", 1);
+    if (log_seldom(&server->turned_away, &left_out))
+        log_warn(NULL, "%s is not in OXIDICOM_ALLOW_PEERS: closed%s", name, log_more(left_out));
+    close(fd);
+}
+
 /* An address over its limit is told so in answer to its request; over twice the limit that is too much to ask. */
 static void welcome(server_t *server, const listening_t *listening, int fd, const struct sockaddr_storage *from,
                     socklen_t size) {
     char name[PEER_NAME_BYTES];
     peer_name(from, size, name);
     const struct in6_addr address = network_address_of(from);
+    const char *allowed = server->site.stage->settings.allow_peers;
+    if (allowed && !networks_contain(allowed, &address)) {
+        turn_away(server, fd, name);
+        return;
+    }
     size_t limit = (size_t)server->site.stage->settings.connections_per_address,
            count = peers_add(&server->site.peers, &address);
     association_t *a = NULL;
@@ -266,7 +281,7 @@ static void accept_connections(server_t *server) {
         for (int burst = 0; burst < ACCEPT_BURST_CONNECTIONS && server->accepting; burst++) {
             if (!accept_connection(server, &server->listening[i]))
                 break;
-            if (server->site.peers.connections >= server->connections_max)
+            if (server->site.peers.connections >= server->connections_max && !crowd_make_room(&server->site))
                 pause_accepting(server, "OXIDICOM_CONNECTIONS");
         }
 }
@@ -300,18 +315,20 @@ static void accept_waiting(association_t *a) {
         intake_resume(a);
 }
 
-/* Those that wait for a place, the longest waiting first. */
+/* Those that wait for a place get it, or have waited for long enough. */
 static void admit(server_t *server) {
-    int64_t due_ms = clock_ms() - server->site.stage->settings.association_wait_ms;
-    for (association_t *a; (a = TAILQ_FIRST(&server->site.roster.attended[ATTENTION_PLACE]));) {
-        if (server->site.draining)
+    site_t *site = &server->site;
+    int64_t due_ms = clock_ms() - site->stage->settings.association_wait_ms,
+            most = site->stage->settings.associations_max;
+    association_t *a, *following;
+    while (!site->draining && (a = crowd_next(site, most)) && roster_has_place(&site->roster, a, most))
+        accept_waiting(a);
+    for (a = TAILQ_FIRST(&site->roster.attended[ATTENTION_PLACE]); a; a = following) {
+        following = TAILQ_NEXT(a, attended);
+        if (site->draining)
             establishment_reject_for_now(a, "oxidicom ends");
-        else if (roster_has_place(&server->site.roster, a, server->site.stage->settings.associations_max))
-            accept_waiting(a);
         else if (a->since_ms <= due_ms)
             establishment_reject_for_now(a, "OXIDICOM_LISTENER_THREADS associations are open");
-        else
-            return;
     }
 }
 
@@ -373,6 +390,8 @@ void server_tick(server_t *server) {
     int64_t now = clock_ms();
     if (server->site.draining)
         drain_on(server, now);
+    else
+        crowd_take_places(&server->site, server->site.stage->settings.associations_max, now);
     association_t *a;
     TAILQ_FOREACH(a, &server->site.roster.all, next)
     deadlines_check(a, now);

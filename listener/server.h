@@ -26,7 +26,7 @@ typedef struct server {
     size_t connections_max;
     uint64_t accepted_count;
     int64_t drained_at_ms; /* while draining: what is open then is aborted */
-    log_limit_t crowded, full;
+    log_limit_t crowded, full, turned_away;
 } server_t;
 
 /* Of zeroes makes a server that server_clear takes. */

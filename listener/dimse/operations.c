@@ -119,7 +119,9 @@ void operations_answer(site_t *site) {
 static void finish_message(association_t *a) {
     message_t *message = a->receiving;
     a->receiving = NULL;
-    patience_on_message(&a->patience);
+    /* Who came to store keeps no place by asking whether we are there. */
+    if (message->command.field != C_ECHO_RQ || a->only_verification)
+        patience_on_message(&a->patience);
     if (message->command.field == C_STORE_RQ)
         metric_observe(METRIC_RECEIVE_TIME, clock_us() - message->began_us);
     if (message->traced.begun_ns)

@@ -176,3 +176,7 @@ void connection_finish(connection_t *connection) {
     connection->finishing = true;
     finish_if_done(connection);
 }
+
+bool connection_is_shaking_hands(const connection_t *connection) {
+    return connection->tls && tls_session_is_shaking_hands(connection->tls);
+}

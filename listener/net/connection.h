@@ -56,6 +56,8 @@ receive_result_t connection_receive(connection_t *connection, uint8_t *bytes, si
 /* The same into several places, one after the other; only where the connection is plain. */
 receive_result_t connection_receive_pieces(connection_t *connection, const struct iovec *pieces, size_t count,
                                            size_t *size);
+/* A TLS handshake has begun and not ended. */
+bool connection_is_shaking_hands(const connection_t *connection);
 /* There is input that epoll does not know of: part of a TLS record that had no room. Receive it before you wait. */
 bool connection_has_input(const connection_t *connection);
 /* TLS has to send before it can receive: receive again when the socket takes output. */

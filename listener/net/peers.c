@@ -22,9 +22,21 @@ void peer_name(const struct sockaddr_storage *address, socklen_t size, char name
 /* --- counts ------------------------------------------------------------------------------------------ */
 
 typedef struct peer {
-    struct in6_addr address;
-    size_t connections;
+    struct in6_addr network;
+    size_t connections, served;
 } peer_t;
+
+static struct in6_addr network_of(const struct in6_addr *address) {
+    struct in6_addr network = *address;
+    if (!IN6_IS_ADDR_V4MAPPED(address))
+        memset(network.s6_addr + 8, 0, 8);
+    return network;
+}
+
+static peer_t *find(const peers_t *peers, const struct in6_addr *address) {
+    struct in6_addr network = network_of(address);
+    return zhashx_lookup(peers->by_address, &network);
+}
 
 static size_t hash_address(const void *key) {
     uint64_t halves[2];
@@ -55,20 +67,33 @@ void peers_clear(peers_t *peers) {
 }
 
 size_t peers_add(peers_t *peers, const struct in6_addr *address) {
-    peer_t *peer = zhashx_lookup(peers->by_address, address);
+    peer_t *peer = find(peers, address);
     if (!peer) {
         peer = must(calloc(1, sizeof *peer));
-        peer->address = *address;
-        zhashx_insert(peers->by_address, &peer->address, peer);
+        peer->network = network_of(address);
+        zhashx_insert(peers->by_address, &peer->network, peer);
     }
     peers->connections++;
     return ++peer->connections;
 }
 
 void peers_remove(peers_t *peers, const struct in6_addr *address) {
-    peer_t *peer = zhashx_lookup(peers->by_address, address);
+    peer_t *peer = find(peers, address);
     assert(peer);
     peers->connections--;
     if (--peer->connections == 0)
-        zhashx_delete(peers->by_address, &peer->address);
+        zhashx_delete(peers->by_address, &peer->network);
+}
+
+void peers_serve(peers_t *peers, const struct in6_addr *address, int change) {
+    if (change == 0)
+        return;
+    peer_t *peer = find(peers, address);
+    assert(peer);
+    peer->served += (size_t)change;
+}
+
+size_t peers_served(const peers_t *peers, const struct in6_addr *address) {
+    const peer_t *peer = find(peers, address);
+    return peer ? peer->served : 0;
 }

@@ -1,4 +1,5 @@
-/* The addresses that connections come from: how they are called, and how many connections each has. */
+/* The addresses that connections come from: how they are called, and how many connections each has. Of IPv6 the
+ * network of 64 bits counts as one address: whoever has one of it has all (RFC 6177). */
 #ifndef LISTENER_NET_PEERS_H
 #define LISTENER_NET_PEERS_H
 
@@ -23,5 +24,9 @@ void peers_clear(peers_t *peers);
 size_t peers_add(peers_t *peers, const struct in6_addr *address);
 /* One less. */
 void peers_remove(peers_t *peers, const struct in6_addr *address);
+/* So many more, or less, of its connections are associations that hold a place. */
+void peers_serve(peers_t *peers, const struct in6_addr *address, int change);
+/* How many do. */
+size_t peers_served(const peers_t *peers, const struct in6_addr *address);
 
 #endif

@@ -241,3 +241,7 @@ bool tls_session_finish(tls_session_t *s) {
     s->end_said = true;
     return true;
 }
+
+bool tls_session_is_shaking_hands(const tls_session_t *s) {
+    return s->ssl && !s->established;
+}

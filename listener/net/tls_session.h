@@ -32,4 +32,7 @@ refusal_t tls_session_refusal(const tls_session_t *session);
  * Valid until the next call. */
 const char *tls_session_describe(tls_session_t *session);
 
+/* The handshake has begun and not ended. */
+bool tls_session_is_shaking_hands(const tls_session_t *session);
+
 #endif

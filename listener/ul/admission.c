@@ -13,8 +13,6 @@ static const rejection_t PROTOCOL_VERSION = {REJECTED_PERMANENT, SOURCE_ACSE, AC
                          TOO_MANY_CONTEXTS = {REJECTED_PERMANENT, SOURCE_PRESENTATION,
                                               PRESENTATION_LOCAL_LIMIT_EXCEEDED,
                                               "more presentation contexts than are answered"},
-                         PEER = {REJECTED_PERMANENT, SOURCE_USER, USER_NO_REASON,
-                                 "its address is not in OXIDICOM_ALLOW_PEERS"},
                          CALLED_AE = {REJECTED_PERMANENT, SOURCE_USER, USER_CALLED_AE_TITLE_NOT_RECOGNIZED,
                                       "it calls another AE title than OXIDICOM_SCP_AET"},
                          CALLING_AE = {REJECTED_PERMANENT, SOURCE_USER, USER_CALLING_AE_TITLE_NOT_RECOGNIZED,
@@ -29,14 +27,12 @@ static bool is_listed(const char *list, const char *title) {
     return false;
 }
 
-const rejection_t *admission_rejection(const settings_t *settings, const struct in6_addr *peer,
-                                       const associate_rq_t *rq, const char *called_ae, const char *calling_ae) {
+const rejection_t *admission_rejection(const settings_t *settings, const associate_rq_t *rq, const char *called_ae,
+                                       const char *calling_ae) {
     if (!(rq->protocol_version & 1)) /* a bit for each version, PS3.8 table 9-11 */
         return &PROTOCOL_VERSION;
     if (!uid_is(rq->application_context, APPLICATION_CONTEXT_NAME))
         return &APPLICATION_CONTEXT;
-    if (settings->allow_peers && !networks_contain(settings->allow_peers, peer))
-        return &PEER;
     if (settings->require_called_aet && strcmp(called_ae, settings->scp_aet) != 0)
         return &CALLED_AE;
     if (settings->allow_calling_aets && !is_listed(settings->allow_calling_aets, calling_ae))

@@ -2,7 +2,6 @@
 #ifndef LISTENER_UL_ADMISSION_H
 #define LISTENER_UL_ADMISSION_H
 
-#include "common/network.h"
 #include "common/settings.h"
 #include "listener/ul/pdu.h"
 
@@ -14,9 +13,9 @@ typedef struct rejection {
     const char *why;
 } rejection_t;
 
-/* Returns what the request is refused for, first what is no DICOM, then the peer, then the titles (UTF-8, without
- * padding); NULL: nothing. */
-const rejection_t *admission_rejection(const settings_t *settings, const struct in6_addr *peer,
-                                       const associate_rq_t *rq, const char *called_ae, const char *calling_ae);
+/* Returns what the request is refused for, first what is no DICOM, then the titles (UTF-8, without padding); NULL:
+ * nothing. */
+const rejection_t *admission_rejection(const settings_t *settings, const associate_rq_t *rq, const char *called_ae,
+                                       const char *calling_ae);
 
 #endif

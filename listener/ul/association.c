@@ -16,11 +16,15 @@ bool association_is_served(association_state_t state) {
 }
 
 void association_set_state(association_t *a, association_state_t state) {
-    if (!a->only_verification)
-        a->site->roster.served_count +=
-            (size_t)association_is_served(state) - (size_t)association_is_served(a->state);
+    int change = a->only_verification ? 0 : association_is_served(state) - association_is_served(a->state);
+    a->site->roster.served_count += (size_t)change;
+    peers_serve(&a->site->peers, &a->address, change);
     a->state = state;
     a->since_ms = clock_ms();
+    if (state != STA2_AWAITING_ASSOCIATE_RQ && state != STA3_AWAITING_LOCAL_RESPONSE) {
+        a->site->crowd_bytes -= a->crowd_bytes;
+        a->crowd_bytes = 0;
+    }
 }
 
 /* Once for each connection: what follows on the last PDU ends nothing any more. */
@@ -72,8 +76,8 @@ static void close_connection(association_t *a) {
 /* AA-2, AA-3, AA-4, AA-5, AR-5. */
 void association_close(association_t *a, outcome_t outcome, const char *how) {
     log_end(a, outcome, how);
-    close_connection(a);
     association_set_state(a, STA1_IDLE);
+    close_connection(a);
     roster_attend(&a->site->roster, a, ATTENTION_ENDED);
 }
 
@@ -147,6 +151,7 @@ void association_drop_request(association_t *a) {
     associate_rq_clear(&a->rq);
     free(a->rq_bytes);
     a->rq_bytes = NULL;
+    a->rq_size = 0;
 }
 
 /* AE-5 */
@@ -163,6 +168,7 @@ association_t *association_new(site_t *site, int fd, uint64_t number, const stru
     a->begun_ms = clock_ms();
     association_set_state(a, STA2_AWAITING_ASSOCIATE_RQ);
     TAILQ_INSERT_TAIL(&site->roster.all, a, next);
+    roster_attend(&site->roster, a, ATTENTION_REQUEST);
     if (connection_open(&a->connection, site->epoll, fd, a) == 0)
         return a;
     close(fd);

@@ -82,7 +82,7 @@ void establishment_accept(association_t *a) {
 /* STA3: the request is whole and well-formed. */
 static void answer_request(association_t *a) {
     const settings_t *settings = &a->site->stage->settings;
-    const rejection_t *rejection = admission_rejection(settings, &a->address, &a->rq, a->called_ae, a->calling_ae);
+    const rejection_t *rejection = admission_rejection(settings, &a->rq, a->called_ae, a->calling_ae);
     if (rejection) {
         reject(a, rejection);
     } else if (a->site->draining) {
@@ -104,6 +104,7 @@ void establishment_on_request(association_t *a, const stream_event_t *event) {
         return;
     }
     a->rq_bytes = pdu_stream_take_body(&a->stream);
+    a->rq_size = event->size;
     if (!associate_rq_read(&a->rq, a->rq_bytes, event->size)) {
         association_abort(a, ABORT_INVALID_PARAMETER, "a malformed A-ASSOCIATE-RQ");
         return;

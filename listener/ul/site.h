@@ -15,12 +15,13 @@ typedef struct site {
     peers_t peers;
     roster_t roster;
     recent_t recent;
+    size_t crowd_bytes; /* held by those that are not served yet (crowd.h) */
     bool draining;
     uint64_t stored_count, received_bytes; /* objects; of data sets */
     log_limit_t said_out_of_resources;
     log_limit_t refusals[REFUSALS]; /* of TLS */
     log_limit_t strangers;          /* peers that do not speak DICOM */
-    log_limit_t rejections, late;
+    log_limit_t rejections, late, crowded_out;
 } site_t;
 
 #endif

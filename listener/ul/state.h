@@ -24,9 +24,10 @@ typedef enum association_state {
 /* What an association waits for from us; for each there is a list in the roster. */
 typedef enum attention {
     ATTENTION_NONE,
-    ATTENTION_PLACE, /* STA3: among those that are served */
-    ATTENTION_ROOM,  /* in the buffer, to be read on */
-    ATTENTION_ENDED, /* nothing more is taken from it: to be wound up */
+    ATTENTION_REQUEST, /* STA2: nothing, its request is not whole; in the order in which they came */
+    ATTENTION_PLACE,   /* STA3: among those that are served */
+    ATTENTION_ROOM,    /* in the buffer, to be read on */
+    ATTENTION_ENDED,   /* nothing more is taken from it: to be wound up */
     ATTENTIONS
 } attention_t;
 
@@ -69,6 +70,8 @@ typedef struct association {
     pdu_stream_t stream;
     associate_rq_t rq; /* while it waits to be answered; its bytes are rq_bytes */
     uint8_t *rq_bytes;
+    size_t rq_size;
+    size_t crowd_bytes;                /* that it holds before it is served (crowd.h) */
     presentation_contexts_t *contexts; /* NULL before the A-ASSOCIATE-AC */
     uint32_t peer_max_pdu_length;
     uint8_t *command_set; /* being gathered */

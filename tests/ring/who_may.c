@@ -39,7 +39,10 @@ Test(who_may, is_told_by_title_and_the_refused_hear_why, .timeout = PATIENCE_S) 
 
 Test(who_may, is_told_by_address, .timeout = PATIENCE_S) {
     site_t site = SITE_WITH("OXIDICOM_ALLOW_PEERS", "10.0.0.0/8,fd00::/8");
-    cr_assert_str_eq(answer_to(&site, "SCU", "SCP"), "\1\1\1");
+    scu_t scu = {0};
+    cr_assert_not(scu_associate(&scu, site.receiver.port, &(scu_request_t){.contexts = &MR, .contexts_count = 1}));
+    cr_assert_eq(scu.type, 0, "who may not is told nothing");
+    scu_close(&scu);
     site_end(&site);
     site = SITE_WITH("OXIDICOM_ALLOW_PEERS", "10.0.0.0/8,127.0.0.0/8");
     cr_assert_str_eq(answer_to(&site, "SCU", "SCP"), "", "also where it comes to a socket of both families");

@@ -8,16 +8,14 @@
 #include "listener/net/peers.h"
 #include "tests/listener/ul/request.h"
 
-/* What a request of CALLING to CALLED from 10.1.2.3 is refused for: 256 * source + reason; 0: nothing. */
+/* What a request of CALLING to CALLED is refused for: 256 * source + reason; 0: nothing. */
 static int refusal_of(const settings_t *settings, uint16_t version, size_t contexts) {
-    struct in6_addr peer;
-    cr_assert_eq(inet_pton(AF_INET6, "::ffff:10.1.2.3", &peer), 1);
     request_t *r = request_begin();
     associate_rq_t rq;
     cr_assert(associate_rq_read(&rq, r->bytes, r->size));
     rq.protocol_version = version;
     rq.contexts_count = contexts;
-    const rejection_t *rejection = admission_rejection(settings, &peer, &rq, "CALLED", "CALLING");
+    const rejection_t *rejection = admission_rejection(settings, &rq, "CALLED", "CALLING");
     associate_rq_clear(&rq);
     free(r);
     cr_assert(!rejection || rejection->result == REJECTED_PERMANENT);
@@ -37,11 +35,6 @@ Test(admission, is_for_the_calling_titles_that_are_listed) {
     cr_assert_eq(refusal_of(&(settings_t){.allow_calling_aets = text("CALLIN,CALLING2,calling")}, 1, 1), 0x103);
 }
 
-Test(admission, is_for_the_addresses_that_are_listed) {
-    cr_assert_eq(refusal_of(&(settings_t){.allow_peers = text("fd00::/8,10.1.2.0/24")}, 1, 1), 0);
-    cr_assert_eq(refusal_of(&(settings_t){.allow_peers = text("10.2.0.0/16")}, 1, 1), 0x101);
-}
-
 Test(admission, is_for_those_who_call_by_the_right_title_where_that_is_required) {
     settings_t s = {.require_called_aet = true, .scp_aet = text("CALLED")};
     cr_assert_eq(refusal_of(&s, 1, 1), 0);
@@ -57,10 +50,15 @@ Test(admission, is_refused_for_another_protocol_or_too_many_contexts) {
     cr_assert_eq(refusal_of(&s, 1, PRESENTATION_CONTEXTS_MAX + 1), 0x302);
 }
 
+static struct in6_addr address(const char *text) {
+    struct in6_addr address;
+    cr_assert_eq(inet_pton(AF_INET6, text, &address), 1);
+    return address;
+}
+
 Test(peers, are_counted_by_address) {
     peers_t peers;
-    struct in6_addr a, b;
-    cr_assert(inet_pton(AF_INET6, "fd00::1", &a) == 1 && inet_pton(AF_INET6, "fd00::2", &b) == 1);
+    struct in6_addr a = address("::ffff:10.1.2.3"), b = address("::ffff:10.1.2.4");
     peers_start(&peers);
     cr_assert_eq(peers_add(&peers, &a), 1);
     cr_assert_eq(peers_add(&peers, &a), 2);
@@ -69,6 +67,20 @@ Test(peers, are_counted_by_address) {
     cr_assert_eq(peers_add(&peers, &a), 2);
     peers_remove(&peers, &b);
     cr_assert_eq(zhashx_size(peers.by_address), 1, "an address without connections is forgotten");
+    peers_clear(&peers);
+}
+
+Test(peers, of_one_ipv6_network_of_64_bits_count_as_one_address) {
+    peers_t peers;
+    struct in6_addr a = address("fd00::1"), b = address("fd00::2:3:4:5"), c = address("fd00:0:0:1::1");
+    peers_start(&peers);
+    peers_add(&peers, &a);
+    cr_assert_eq(peers_add(&peers, &b), 2);
+    cr_assert_eq(peers_add(&peers, &c), 1);
+    peers_serve(&peers, &a, 1);
+    cr_assert_eq(peers_served(&peers, &b), 1);
+    peers_serve(&peers, &b, -1);
+    cr_assert_eq(peers_served(&peers, &a), 0);
     peers_clear(&peers);
 }
 
