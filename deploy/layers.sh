@@ -59,8 +59,8 @@ circles() { # what ties them
     said=$(awk '$1 != $2' | sort -u | tsort 2>&1 >/dev/null) || sed -n "s/^tsort: \([a-z].*\/.*\)/layers: in a circle by $1: \1/p" <<<"$said"
 }
 
-columns() { # journal.c reads pragmas
-    sources | grep -vE '^notifier/journal/(rows|journal)\.c$' | xargs grep -l sqlite3_column_ |
+columns() { # journal.c and journal_schema.c read pragmas and the schema
+    sources | grep -vE '^notifier/journal/(rows|journal|journal_schema)\.c$' | xargs grep -l sqlite3_column_ |
         sed "s/$/ decodes rows, which notifier\/journal\/rows.c is for/; s/^/layers: /"
 }
 

@@ -281,7 +281,7 @@ static void accept_connections(server_t *server) {
         for (int burst = 0; burst < ACCEPT_BURST_CONNECTIONS && server->accepting; burst++) {
             if (!accept_connection(server, &server->listening[i]))
                 break;
-            if (server->site.peers.connections >= server->connections_max && !crowd_make_room(&server->site))
+            if (server->site.peers.connections >= server->connections_max)
                 pause_accepting(server, "OXIDICOM_CONNECTIONS");
         }
 }
@@ -392,6 +392,8 @@ void server_tick(server_t *server) {
         drain_on(server, now);
     else
         crowd_take_places(&server->site, server->site.stage->settings.associations_max, now);
+    if (!server->accepting && server->site.peers.connections >= server->connections_max)
+        crowd_make_room(&server->site, now);
     association_t *a;
     TAILQ_FOREACH(a, &server->site.roster.all, next)
     deadlines_check(a, now);

@@ -27,11 +27,12 @@ static void crowd_out(association_t *a) {
     association_close(a, OUTCOME_TIMED_OUT, "no A-ASSOCIATE-RQ, and others wait");
 }
 
-bool crowd_make_room(site_t *site) {
-    association_t *eldest = TAILQ_FIRST(&site->roster.attended[ATTENTION_REQUEST]);
-    if (eldest)
+void crowd_make_room(site_t *site, int64_t now_ms) {
+    association_t *eldest;
+    for (int i = 0; i < CROWD_LEAVE_AT_ONCE && (eldest = TAILQ_FIRST(&site->roster.attended[ATTENTION_REQUEST])) &&
+                    now_ms - eldest->since_ms >= CROWD_REQUEST_MS;
+         i++)
         crowd_out(eldest);
-    return eldest != NULL;
 }
 
 void crowd_count(association_t *a) {

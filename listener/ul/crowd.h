@@ -9,6 +9,10 @@
  * TLS handshakes, at so much for each. */
 #define CROWD_MAX_BYTES       (8 * 1024 * 1024)
 #define CROWD_HANDSHAKE_BYTES (32 * 1024)
+/* Where no more connections are accepted, so many of those go at once that have been without a whole request for so
+ * long. */
+#define CROWD_LEAVE_AT_ONCE 256
+#define CROWD_REQUEST_MS    1000
 /* A place is taken from an association that has had nothing under way for this time. */
 #define CROWD_IDLE_MS 10000
 
@@ -16,8 +20,9 @@
  * with a request that is not whole are closed; where that is not enough, this one is rejected for now. */
 void crowd_count(association_t *association);
 
-/* Closes the connection that has waited for longest with a request that is not whole. False: there is none. */
-bool crowd_make_room(site_t *site);
+/* Closes connections that have waited for longest with a request that is not whole, where no more can be accepted.
+ */
+void crowd_make_room(site_t *site, int64_t now_ms);
 
 /* Which of those that wait for a place is next: one whose address holds less than half of `most` places before all
  * others, then who has waited for longest. NULL: nobody waits. */

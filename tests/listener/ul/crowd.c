@@ -16,7 +16,7 @@
 #include "tests/listener/custody/custody_rig.h"
 #include "tests/listener/ul/request.h"
 
-#define PEERS_MAX 64
+#define PEERS_MAX  64
 #define MR_STORAGE "1.2.840.10008.5.1.4.1.1.4"
 
 static rig_t *rig;
@@ -125,11 +125,14 @@ Test(crowd, holds_so_much_of_unfinished_requests_and_closes_the_eldest) {
 Test(crowd, makes_room_by_closing_who_has_waited_for_longest_without_a_request) {
     ask("::1", MR_STORAGE);
     come("::1");
+    associations[1]->since_ms -= 10;
     come("::1");
-    cr_expect(crowd_make_room(&server.site));
+    crowd_make_room(&server.site, associations[1]->since_ms + CROWD_REQUEST_MS - 1);
+    cr_expect_not(is_closed(1), "it has hardly come");
+    crowd_make_room(&server.site, associations[1]->since_ms + CROWD_REQUEST_MS);
     cr_expect(is_closed(1) && !is_closed(2) && !is_closed(0));
-    cr_expect(crowd_make_room(&server.site));
-    cr_expect_not(crowd_make_room(&server.site), "who is served stays");
+    crowd_make_room(&server.site, clock_ms() + CROWD_REQUEST_MS);
+    cr_expect(is_closed(2) && !is_closed(0), "who is served stays");
 }
 
 /* --- places ----------------------------------------------------------------------------------------------- */
