@@ -79,6 +79,18 @@ static bool are_ae_titles(const char *text) {
     return true;
 }
 
+/* name=TITLE, several between commas. */
+static bool are_named_titles(const char *text) {
+    const char *item, *mark;
+    size_t size;
+    while (comma_list_next(&text, &item, &size)) {
+        mark = memchr(item, '=', size);
+        if (!mark || mark == item || mark + 1 == item + size || size - (size_t)(mark + 1 - item) > AE_TITLE_BYTES)
+            return false;
+    }
+    return true;
+}
+
 static bool is_log_format(const char *text) {
     return strcmp(text, "text") == 0 || strcmp(text, "json") == 0;
 }
@@ -201,6 +213,13 @@ const setting_t SETTINGS[] = {
      .help =
          "Certificates of peers: none is asked for, one that is sent must be good, or each must send one; unset: "
          "required with an OXIDICOM_TLS_CA, not asked for without."},
+    {TEXT("OXIDICOM_TLS_AETS", tls_aets), .stages = FOR_LISTENER, .empty_is_unset = true,
+     CHECKED(are_named_titles,
+             "NAME=TITLE, several separated by `,`: a name of a certificate, and an AE title of 1 to 16 "
+             "characters"),
+     .help = "Which calling AE titles a peer may use on the TLS port, by the DNS name or common name of its "
+             "certificate; "
+             "unset: any."},
     {INTEGER("OXIDICOM_LISTENER_THREADS", associations_max), .stages = FOR_LISTENER, .default_value = "256",
      RANGE(1, 10000), .help = "The most associations served at once; verification is always served."},
     {DURATION("OXIDICOM_ASSOCIATION_WAIT", association_wait_ms), .stages = FOR_LISTENER, .default_value = "20s",

@@ -180,3 +180,7 @@ void connection_finish(connection_t *connection) {
 bool connection_is_shaking_hands(const connection_t *connection) {
     return connection->tls && tls_session_is_shaking_hands(connection->tls);
 }
+
+bool connection_is_peer(const connection_t *connection, const char *name, size_t size) {
+    return connection->tls && tls_session_is_peer(connection->tls, name, size);
+}

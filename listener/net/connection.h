@@ -56,6 +56,8 @@ receive_result_t connection_receive(connection_t *connection, uint8_t *bytes, si
 /* The same into several places, one after the other; only where the connection is plain. */
 receive_result_t connection_receive_pieces(connection_t *connection, const struct iovec *pieces, size_t count,
                                            size_t *size);
+/* Whether it has a TLS session with a peer whose certificate is for this name. */
+bool connection_is_peer(const connection_t *connection, const char *name, size_t size);
 /* A TLS handshake has begun and not ended. */
 bool connection_is_shaking_hands(const connection_t *connection);
 /* There is input that epoll does not know of: part of a TLS record that had no room. Receive it before you wait. */

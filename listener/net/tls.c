@@ -81,6 +81,28 @@ static int load_ca(SSL_CTX *context, const settings_t *s) {
     return 0;
 }
 
+/* --- resumption -------------------------------------------------------------------------------------- */
+
+/* A ticket holds the client's certificate, which may have expired since: then the whole handshake is made again. */
+static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name_size,
+                                   SSL_TICKET_STATUS status, void *argument) {
+    (void)ssl;
+    (void)name;
+    (void)name_size;
+    (void)argument;
+    X509 *peer = session ? SSL_SESSION_get0_peer(session) : NULL;
+    if (peer && X509_cmp_current_time(X509_get0_notAfter(peer)) <= 0)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    switch (status) {
+    case SSL_TICKET_SUCCESS:
+        return SSL_TICKET_RETURN_USE;
+    case SSL_TICKET_SUCCESS_RENEW:
+        return SSL_TICKET_RETURN_USE_RENEW;
+    default: /* none, or one of another key */
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    }
+}
+
 /* --- the context ------------------------------------------------------------------------------------- */
 
 static SSL_CTX *new_context(void) {
@@ -98,6 +120,8 @@ static SSL_CTX *new_context(void) {
     SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
     /* Tickets let peers resume; sessions kept here would grow with the number of peers. */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    if (SSL_CTX_set_session_ticket_cb(context, NULL, on_ticket, NULL) != 1)
+        abort();
     /* Resumption without it fails where clients are verified (SSL_CTX_set_session_id_context(3)). */
     must_hold(SSL_CTX_set_session_id_context(context, (const unsigned char *)"oxidicom", 8) == 1);
     return context;
@@ -152,9 +176,20 @@ static int check(const settings_t *s) {
     return 0;
 }
 
+/* Certificates that everybody can do without by another port protect nothing. */
+static void warn_of_plain_port(const settings_t *s) {
+    if (s->tls_port != 0 && s->tls_ca && s->listener_port != 0 && !s->allow_peers)
+        log_warn(NULL,
+                 "OXIDICOM_TLS_CA is set, but anybody may send without TLS on port %lld: set "
+                 "OXIDICOM_LISTENER_PORT=0, or OXIDICOM_ALLOW_PEERS",
+                 (long long)s->listener_port);
+}
+
 int tls_start(tls_t *tls, const settings_t *settings) {
     *tls = (tls_t){.settings = settings};
     int status = check(settings);
+    if (status == 0)
+        warn_of_plain_port(settings);
     return status || settings->tls_port == 0 ? status : load(tls);
 }
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -244,4 +245,11 @@ bool tls_session_finish(tls_session_t *s) {
 
 bool tls_session_is_shaking_hands(const tls_session_t *s) {
     return s->ssl && !s->established;
+}
+
+bool tls_session_is_peer(const tls_session_t *s, const char *name, size_t size) {
+    X509 *certificate = s->ssl ? SSL_get0_peer_certificate(s->ssl) : NULL;
+    return certificate &&
+           X509_check_host(certificate, name, size,
+                           X509_CHECK_FLAG_NO_WILDCARDS | X509_CHECK_FLAG_ALWAYS_CHECK_SUBJECT, NULL) == 1;
 }

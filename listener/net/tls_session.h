@@ -32,6 +32,8 @@ refusal_t tls_session_refusal(const tls_session_t *session);
  * Valid until the next call. */
 const char *tls_session_describe(tls_session_t *session);
 
+/* Whether the peer's certificate is for this name: one of its DNS names or its common name. */
+bool tls_session_is_peer(const tls_session_t *session, const char *name, size_t size);
 /* The handshake has begun and not ended. */
 bool tls_session_is_shaking_hands(const tls_session_t *session);
 

@@ -7,7 +7,7 @@
 
 /* What all connections together may hold before they are served: requests that are not whole or not answered, and
  * TLS handshakes, at so much for each. */
-#define CROWD_MAX_BYTES       (8 * 1024 * 1024)
+#define CROWD_MAX_BYTES       (4 * 1024 * 1024)
 #define CROWD_HANDSHAKE_BYTES (32 * 1024)
 /* Where no more connections are accepted, so many of those go at once that have been without a whole request for so
  * long. */

@@ -2,8 +2,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
+#include "common/comma_list.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "listener/ul/admission.h"
@@ -79,10 +81,32 @@ void establishment_accept(association_t *a) {
     association_drop_request(a);
 }
 
+/* PS3.8 9.3.4, as for titles that are not in OXIDICOM_ALLOW_CALLING_AETS. */
+static const rejection_t NOT_ITS_TITLE = {REJECTED_PERMANENT, SOURCE_USER, USER_CALLING_AE_TITLE_NOT_RECOGNIZED,
+                                          "OXIDICOM_TLS_AETS does not give its certificate this AE title"};
+
+/* Whether the peer's certificate may use its calling AE title; without TLS nobody can tell. */
+static bool may_use_title(const association_t *a) {
+    const char *list = a->site->stage->settings.tls_aets, *item;
+    size_t size, title = strlen(a->calling_ae);
+    if (!list || !a->connection.tls)
+        return true;
+    while (comma_list_next(&list, &item, &size)) {
+        const char *mark = memchr(item, '=', size);
+        size_t name = (size_t)(mark - item);
+        if (size - name - 1 == title && memcmp(mark + 1, a->calling_ae, title) == 0 &&
+            connection_is_peer(&a->connection, item, name))
+            return true;
+    }
+    return false;
+}
+
 /* STA3: the request is whole and well-formed. */
 static void answer_request(association_t *a) {
     const settings_t *settings = &a->site->stage->settings;
     const rejection_t *rejection = admission_rejection(settings, &a->rq, a->called_ae, a->calling_ae);
+    if (!rejection && !may_use_title(a))
+        rejection = &NOT_ITS_TITLE;
     if (rejection) {
         reject(a, rejection);
     } else if (a->site->draining) {

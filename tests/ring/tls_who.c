@@ -158,6 +158,63 @@ Test(tls, lets_a_verified_peer_resume_its_session, .timeout = PATIENCE_S) {
     tls_site_end(&tls);
 }
 
+static bool is_over(void *argument) {
+    return time(NULL) > *(time_t *)argument;
+}
+
+Test(tls, resumes_no_session_of_a_certificate_that_has_expired_since, .timeout = PATIENCE_S) {
+    tls_site_t tls = tls_site_start(NULL);
+    scu_t scu = {0};
+    time_t end;
+    long seconds = 1;
+    do { /* until the machine is fast enough */
+        end = certificates_shorten(tls.folder, "ca", "client", seconds *= 2);
+        use_certificate(&tls, "client");
+    } while (!scu_associate_mr(&scu, tls.site.receiver.port, "TLS", EXPLICIT_LE));
+    SSL_SESSION *session = SSL_get1_session(scu.tls); /* the tickets came before the answer */
+    cr_assert(SSL_SESSION_is_resumable(session));
+    cr_assert(scu_release(&scu));
+    cr_assert(await(is_over, &end, PATIENCE_MS));
+    if (scu_resume(&scu, tls.site.receiver.port, session))
+        cr_assert_eq(SSL_session_reused(scu.tls), 0);
+    cr_assert_not(scu_read(&scu));
+    cr_assert_not_null(strstr(scu_tls_failure(), "expired"), "%s", scu_tls_failure());
+    scu_close(&scu);
+    SSL_SESSION_free(session);
+    tls_site_end(&tls);
+}
+
+/* How a request under this AE title is answered: PS3.8's PDU type. */
+static int answer_to(const tls_site_t *tls, const char *title) {
+    scu_t scu = {0};
+    if (scu_associate_mr(&scu, tls->site.receiver.port, title, EXPLICIT_LE)) {
+        cr_assert(scu_release(&scu));
+        return ASSOCIATE_AC;
+    }
+    int type = scu.type;
+    scu_close(&scu);
+    return type;
+}
+
+Test(tls, lets_a_certificate_use_the_ae_titles_that_are_given_to_it, .timeout = PATIENCE_S) {
+    tls_site_t tls = tls_site_start(WITH("OXIDICOM_TLS_AETS", "client=CT_1, client=MR,other=PET,localhost=US"));
+    use_certificate(&tls, "client");
+    cr_expect_eq(answer_to(&tls, "CT_1"), ASSOCIATE_AC);
+    cr_expect_eq(answer_to(&tls, "MR"), ASSOCIATE_AC);
+    cr_expect_eq(answer_to(&tls, "US"), ASSOCIATE_AC, "it is its DNS name, too");
+    cr_expect_eq(answer_to(&tls, "PET"), ASSOCIATE_RJ);
+    cr_expect_eq(answer_to(&tls, "CT_11"), ASSOCIATE_RJ);
+    cr_assert(receiver_logged(&tls.site.receiver, "OXIDICOM_TLS_AETS does not give its certificate this AE title",
+                              PATIENCE_MS));
+    tls_site_end(&tls);
+}
+
+Test(tls, warns_where_a_ca_is_set_and_anybody_may_send_without_tls, .timeout = PATIENCE_S) {
+    tls_site_t tls = tls_site_start(NULL);
+    cr_assert(receiver_logged(&tls.site.receiver, "OXIDICOM_TLS_CA is set, but anybody may send without TLS", 0));
+    tls_site_end(&tls);
+}
+
 /* --- the wrong protocol ------------------------------------------------------------------------------------ */
 
 Test(tls, names_a_peer_that_speaks_plain_dicom_on_the_port_for_tls_and_closes, .timeout = PATIENCE_S) {

@@ -1,5 +1,6 @@
 #include "tests/support/certificates.h"
 
+#include <openssl/pem.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,4 +63,31 @@ void certificates_issue(const char *folder, const char *ca, const char *name, co
     free(ca_certificate);
     free(ca_key);
     free(subject);
+}
+
+static FILE *open_pem(const char *folder, const char *name, const char *suffix, const char *mode) {
+    char *path = text_of("%s/%s.%s", folder, name, suffix);
+    FILE *file = fopen(path, mode);
+    if (!file)
+        abort();
+    free(path);
+    return file;
+}
+
+time_t certificates_shorten(const char *folder, const char *ca, const char *name, long seconds) {
+    FILE *from = open_pem(folder, name, "crt", "r"), *key_file = open_pem(folder, ca, "key", "r");
+    X509 *certificate = PEM_read_X509(from, NULL, NULL, NULL);
+    EVP_PKEY *key = PEM_read_PrivateKey(key_file, NULL, NULL, NULL);
+    time_t end = time(NULL) + seconds;
+    if (!certificate || !key || !ASN1_TIME_set(X509_getm_notAfter(certificate), end) ||
+        X509_sign(certificate, key, EVP_sha256()) == 0)
+        abort();
+    (void)fclose(from);
+    (void)fclose(key_file);
+    FILE *to = open_pem(folder, name, "crt", "w");
+    if (PEM_write_X509(to, certificate) != 1 || fclose(to) != 0)
+        abort();
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return end;
 }

@@ -2,6 +2,8 @@
 #ifndef SUPPORT_CERTIFICATES_H
 #define SUPPORT_CERTIFICATES_H
 
+#include <time.h>
+
 #define KEY_RSA "rsa:2048"
 #define KEY_EC  "ec"
 
@@ -9,5 +11,7 @@ void certificates_ca(const char *folder, const char *name);
 /* One for servers and clients, issued by the CA of that name. Replaces one that is there. `key_type`: KEY_RSA,
  * which takes a while to make, or KEY_EC. */
 void certificates_issue(const char *folder, const char *ca, const char *name, const char *key_type);
+/* Signs the certificate of that name anew: it ends so many seconds from now. Returns when. */
+time_t certificates_shorten(const char *folder, const char *ca, const char *name, long seconds);
 
 #endif
