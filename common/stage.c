@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -232,7 +233,15 @@ static int restrict_calls(stage_t *stage) {
     return status;
 }
 
+/* An image of the process' memory would hold what was received, and secrets. */
+static void leave_no_core(void) {
+    struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0)
+        log_warn(NULL, "core dumps stay possible: %s", strerror(errno));
+}
+
 static int start(stage_t *stage) {
+    leave_no_core();
     stage->started_at = clock_wall_ms();
     if (stage_renew(stage) != 0 || block_signals(stage) != 0)
         return EX_OSERR;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -268,6 +269,18 @@ Test(start, each_stage_is_told_only_the_settings_that_it_uses) {
     free(listener);
     free(writer);
     free(notifier);
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    receiver_clear(&receiver);
+}
+
+Test(start, no_stage_leaves_a_core_dump, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    START(&receiver);
+    for (size_t i = 0; i < 3; i++) {
+        struct rlimit limit;
+        cr_assert_eq(prlimit(receiver_stage(&receiver, STAGES[i], 0), RLIMIT_CORE, NULL, &limit), 0);
+        cr_expect(limit.rlim_cur == 0 && limit.rlim_max == 0, "%s", STAGES[i]);
+    }
     cr_assert_eq(receiver_stop(&receiver), 0);
     receiver_clear(&receiver);
 }
