@@ -275,9 +275,12 @@ Test(start, each_stage_is_told_only_the_settings_that_it_uses) {
 
 Test(start, no_stage_leaves_a_core_dump, .timeout = PATIENCE_S) {
     receiver_t receiver;
+    struct rlimit limit;
+    getrlimit(RLIMIT_CORE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    cr_assert_eq(setrlimit(RLIMIT_CORE, &limit), 0);
     START(&receiver);
     for (size_t i = 0; i < 3; i++) {
-        struct rlimit limit;
         cr_assert_eq(prlimit(receiver_stage(&receiver, STAGES[i], 0), RLIMIT_CORE, NULL, &limit), 0);
         cr_expect(limit.rlim_cur == 0 && limit.rlim_max == 0, "%s", STAGES[i]);
     }
