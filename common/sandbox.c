@@ -21,6 +21,7 @@
 #define ACCESS_FS_IOCTL_DEV (1ULL << 15)
 #define ACCESS_NET_BIND     (1ULL << 0)
 #define ACCESS_NET_CONNECT  (1ULL << 1)
+#define SCOPE_ABSTRACT_UNIX (1ULL << 0)
 #define SCOPE_SIGNAL        (1ULL << 1)
 #define RULE_NET_PORT       2
 
@@ -117,11 +118,17 @@ static uint64_t known_accesses(int abi) {
     return ACCESS_ALL & ~(abi < 3 ? ACCESS_FS_TRUNCATE : 0) & ~(abi < 5 ? ACCESS_FS_IOCTL_DEV : 0);
 }
 
+/* Unix sockets without a file are reached by nobody's leave (unix(7)); a supervisor may have one. */
+static uint64_t scopes(void) {
+    const char *supervisor = getenv("NOTIFY_SOCKET");
+    return SCOPE_SIGNAL | (supervisor && supervisor[0] == '@' ? 0 : SCOPE_ABSTRACT_UNIX);
+}
+
 static int new_ruleset(const sandbox_t *sandbox, int abi) {
     ruleset_attr_t attr = {
         .handled_access_fs = known_accesses(abi),
         .handled_access_net = sandbox->internet ? 0 : ACCESS_NET_BIND | ACCESS_NET_CONNECT,
-        .scoped = SCOPE_SIGNAL,
+        .scoped = scopes(),
     };
     /* An older kernel takes the part of it that it knows. */
     size_t size = abi < 4   ? offsetof(ruleset_attr_t, handled_access_net)

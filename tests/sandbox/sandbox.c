@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -329,4 +330,37 @@ Test(sandbox, leaves_root_no_capability_but_the_way_to_files_of_others) {
     expect_only(CAP_DAC_OVERRIDE, CAP_DAC_OVERRIDE);
     in_child(try_with_low_port);
     expect_only(CAP_DAC_OVERRIDE, CAP_NET_BIND_SERVICE);
+}
+
+/* --- abstract sockets ------------------------------------------------------------------------------------ */
+
+static struct sockaddr_un abstract_name;
+static socklen_t abstract_size;
+
+static int connected(void) {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int reason = reason_of(connect(fd, (struct sockaddr *)&abstract_name, abstract_size));
+    close(fd);
+    return reason;
+}
+
+static void try_abstract(sandbox_t *sandbox) {
+    restrict_files(sandbox);
+    found[0] = sandbox->landlock;
+    found[1] = connected();
+}
+
+Test(sandbox, keeps_from_unix_sockets_without_a_file_unless_the_supervisor_has_one) {
+    int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    abstract_name.sun_family = AF_UNIX;
+    abstract_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+                                (size_t)snprintf(abstract_name.sun_path + 1, 64, "%s", folder));
+    cr_assert_eq(bind(listening, (struct sockaddr *)&abstract_name, abstract_size), 0);
+    cr_assert_eq(listen(listening, 5), 0);
+    in_child(try_abstract);
+    cr_expect_eq(found[1], found[0] >= 6 ? EPERM : 0);
+    setenv("NOTIFY_SOCKET", "@supervisor", 1);
+    in_child(try_abstract);
+    cr_expect_eq(found[1], 0);
+    close(listening);
 }
