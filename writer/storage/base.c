@@ -72,13 +72,16 @@ static int base_open(bases_t *self, base_t **base_p) {
     if (reason != 0)
         return reason;
     int temporary = temporary_open(root, self->id, self->incarnation);
-    if (temporary < 0) {
+    bool is_nfs = temporary >= 0 && root_is_nfs(temporary);
+    if (temporary < 0 || (is_nfs && temporary_spread(temporary) != 0)) {
         reason = errno;
+        if (temporary >= 0)
+            close(temporary);
         close(root);
         return reason;
     }
     base_t *base = must(calloc(1, sizeof *base));
-    *base = (base_t){root, temporary, zhashx_new(), 0};
+    *base = (base_t){root, temporary, is_nfs, zhashx_new(), 0};
     *base_p = base;
     return 0;
 }

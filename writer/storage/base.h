@@ -10,6 +10,7 @@
 
 typedef struct base {
     int root, temporary; /* folders */
+    bool is_nfs;         /* where the temporary files lie, and so whatever they can be renamed to */
     zhashx_t *durable;   /* folders whose entries in all folders above are known to be durable */
     size_t users;
 } base_t;

@@ -154,6 +154,11 @@ static void commit(deposit_t *self) {
     self->stored = reason == 0;
 }
 
+/* Removes it, or closes it where it has its place. */
+static void end_file(deposit_t *self) {
+    store_discard(self->store, &self->file);
+}
+
 /* How often this thread has given its core away because it waited for something. */
 static long waits(void) {
     struct rusage usage;
@@ -175,7 +180,7 @@ static void run(deposit_t *self) {
     if (self->go.commits && self->reason == 0 && !atomic_load(&self->given_up))
         timed(self, commit, POOL_COMMIT);
     if (atomic_load(&self->given_up))
-        store_discard(self->store, &self->file);
+        timed(self, end_file, *self->file.name ? POOL_WRITE : POOL_CLOSE);
     free_pieces(&self->go.pieces, NULL); /* of one that failed or was given up */
 }
 
@@ -199,7 +204,7 @@ static void note_end(deposit_t *self) {
 
 /* One go of the work, done when this returns or handed over. */
 static void go(deposit_t *self, piece_t *pieces, bool commits, pool_kind_t kind) {
-    self->go = (go_t){.job = {.run = run_job}, .pieces = pieces, .commits = commits, .took_us = {-1, -1}};
+    self->go = (go_t){.job = {.run = run_job}, .pieces = pieces, .commits = commits, .took_us = {-1, -1, -1}};
     self->is_away = pool_is_worth_it(self->pool, kind) && pool_submit(self->pool, &self->go.job);
     if (self->is_away)
         return;
@@ -275,6 +280,8 @@ void deposit_destroy(deposit_t **self_p) {
     free_pieces(&pieces, NULL);
     if (!self->is_away && *self->file.name)
         go(self, NULL, false, POOL_WRITE); /* removes it */
+    else if (!self->is_away && self->file.descriptor >= 0)
+        go(self, NULL, false, POOL_CLOSE);
     if (self->is_away)
         return; /* comes back to deposit_on_done */
     free(self->folder);

@@ -16,6 +16,7 @@
 typedef struct sweep {
     const sweeper_t *sweeper;
     bool own_host;
+    bool is_dead; /* the run that is swept, for certain */
     size_t removed;
 } sweep_t;
 
@@ -50,6 +51,8 @@ static bool was_touched(int folder, const char *name) {
 }
 
 static bool remove_file(sweep_t *sweep, int folder, const char *name) {
+    if (!sweep->is_dead && was_touched(folder, name))
+        return true;
     if (unlinkat(folder, name, 0) == 0)
         sweep->removed++;
     else if (errno != ENOENT)
@@ -57,8 +60,19 @@ static bool remove_file(sweep_t *sweep, int folder, const char *name) {
     return !is_full(sweep);
 }
 
-static bool remove_untouched_file(sweep_t *sweep, int folder, const char *name) {
-    return was_touched(folder, name) || remove_file(sweep, folder, name);
+/* A file, or one of the folders that a run's files are spread over. */
+static bool remove_entry(sweep_t *sweep, int run, const char *name) {
+    if (!is_spread_name(name))
+        return remove_file(sweep, run, name);
+    int folder = open_beneath(run, name, O_RDONLY | O_DIRECTORY, 0);
+    if (folder < 0)
+        return true;
+    bool goes = sweep->is_dead || !was_touched(folder, ".");
+    for_each(folder, sweep, remove_file);
+    close(folder);
+    if (goes)
+        (void)unlinkat(run, name, AT_REMOVEDIR); /* if it is empty */
+    return !is_full(sweep);
 }
 
 /* Goes through one run's folder while it holds its lock, so that nobody becomes its owner meanwhile. */
@@ -73,10 +87,10 @@ static bool sweep_run(sweep_t *sweep, int writer, const char *name) {
         close(folder);
         return true;
     }
-    bool is_dead = locked && sweep->own_host;
+    sweep->is_dead = locked && sweep->own_host;
     /* A folder that was made a moment ago has no files yet. */
-    bool goes = is_dead || !was_touched(folder, ".");
-    for_each(folder, sweep, is_dead ? remove_file : remove_untouched_file);
+    bool goes = sweep->is_dead || !was_touched(folder, ".");
+    for_each(folder, sweep, remove_entry);
     if (goes) /* if it is empty */
         (void)unlinkat(writer, name, AT_REMOVEDIR);
     close(folder);

@@ -147,7 +147,10 @@ void pool_note(pool_t *self, pool_kind_t kind, int64_t took_us) {
     *average_us = *average_us < 0 ? took_us : *average_us + (took_us - *average_us) / 8;
 }
 
+/* Where nothing was closed yet, a close may take as long as what came before it. */
 bool pool_is_worth_it(const pool_t *self, pool_kind_t kind) {
+    if (self && kind == POOL_CLOSE && self->average_us[kind] < 0)
+        kind = POOL_COMMIT;
     return self && self->average_us[kind] >= STORAGE_SLOW_US;
 }
 

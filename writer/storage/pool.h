@@ -17,8 +17,8 @@ typedef struct job {
 } job_t;
 
 /* What storage is asked to do, each of which is fast or slow on its own: many a file system takes bytes at once and
- * waits when they are to be durable. */
-typedef enum pool_kind { POOL_WRITE, POOL_COMMIT, POOL_KINDS } pool_kind_t;
+ * waits when they are to be durable, and NFS waits when a file is closed. */
+typedef enum pool_kind { POOL_WRITE, POOL_COMMIT, POOL_CLOSE, POOL_KINDS } pool_kind_t;
 
 /* At most so many jobs run at once, `threads` of 1 to WRITER_OPERATIONS_MAX, which start with the first jobs. NULL
  * after logging why. */

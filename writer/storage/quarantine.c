@@ -142,7 +142,10 @@ static int put(store_t *store, const char *name, char *content) {
     int reason = store_begin(store, &file);
     if (reason == 0)
         reason = store_append(store, &file, &(struct iovec){content, strlen(content)}, 1);
-    return reason ? reason : store_commit(store, &file, QUARANTINE_FOLDER, name);
+    if (reason == 0)
+        reason = store_commit(store, &file, QUARANTINE_FOLDER, name);
+    store_close(&file);
+    return reason;
 }
 
 void quarantine_keep(quarantine_t *quarantine, store_file_t *file, const quarantine_label_t *label) {

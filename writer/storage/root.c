@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,8 @@
  * what was above OXIDICOM_MIN_FREE has been written. */
 #define FREE_CHECK_MS    1000
 #define FREE_CHECK_SHARE 16
+
+int (*root_fstatfs)(int folder, struct statfs *what) = fstatfs;
 
 void root_init(root_t *root, const char *path) {
     *root = (root_t){.path = copy_text(path), .looked_ms = -1};
@@ -75,6 +78,12 @@ bool root_is_current(const root_t *root, int folder) {
         return false;
     return open_now.stx_ino == named.stx_ino && open_now.stx_dev_major == named.stx_dev_major &&
            open_now.stx_dev_minor == named.stx_dev_minor && open_now.stx_mnt_id == named.stx_mnt_id;
+}
+
+/* Asks the server once for each time that the root is opened. */
+bool root_is_nfs(int folder) {
+    struct statfs what;
+    return root_fstatfs(folder, &what) == 0 && what.f_type == NFS_SUPER_MAGIC;
 }
 
 /* --- room -------------------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/vfs.h>
 
 typedef struct root {
     char *path;              /* owned */
@@ -31,9 +32,17 @@ int root_open(root_t *root, int *folder) __attribute__((warn_unused_result));
 /* Whether the path still names the open `folder`: not where a volume was unmounted, mounted again or replaced. */
 bool root_is_current(const root_t *root, int folder);
 
+/* Whether `folder` lies on NFS, of any version: each call is a round trip or more to a server then, and a server
+ * answers a change of a folder only when it is durable (RFC 1813 4.7), so that fsync(2) of a folder has nothing to
+ * do. */
+bool root_is_nfs(int folder);
+
 /* Whether min_free_bytes are left where `folder` lies, `size` bytes being written now. Asks the file system at most
  * once a second and each time that a share of the room has been written: it is a call to the server for a network
  * file system. Returns 0 or ENOSPC. */
 int root_room(root_t *root, int folder, uint64_t size) __attribute__((warn_unused_result));
+
+/* fstatfs(2). Replaced by tests, which have no NFS. */
+extern int (*root_fstatfs)(int folder, struct statfs *what);
 
 #endif

@@ -12,6 +12,7 @@
 #include "common/metrics.h"
 #include "common/sandbox.h"
 #include "writer/storage/base.h"
+#include "writer/storage/folder.h"
 #include "writer/storage/leftovers.h"
 #include "writer/storage/temporary.h"
 #include "writer/storage/trouble.h"
@@ -27,14 +28,7 @@ struct store {
     trouble_t trouble;
 };
 
-store_calls_t store_calls = {writev, fsync, close, renameat, unlinkat};
-
-static int force_to_disk(int descriptor) {
-    int64_t begun_us = clock_us();
-    int result = store_calls.fsync(descriptor);
-    metric_observe(METRIC_FSYNC_TIME, clock_us() - begun_us);
-    return result;
-}
+_Static_assert(sizeof((store_file_t *)NULL)->name == TEMPORARY_NAME_BYTES, "a file's name is temporary_name's");
 
 /* --- life ------------------------------------------------------------------------------------------- */
 
@@ -160,8 +154,8 @@ static void forget(store_file_t *file) {
 /* Under a name that no file has had. A server may have made it when its answer is lost, or is another one's (NFS:
  * EEXIST for a request that was repeated): it would stay for as long as this writer lives. */
 static int create_once(store_t *self, const base_t *base, store_file_t *file) {
-    snprintf(file->name, sizeof file->name, "%llu", atomic_fetch_add(&self->begun, 1) + 1);
-    file->descriptor = open_beneath(base->temporary, file->name, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    temporary_name(atomic_fetch_add(&self->begun, 1) + 1, base->is_nfs, file->name);
+    file->descriptor = temporary_create(base->temporary, file->name, base->is_nfs);
     if (file->descriptor >= 0)
         return 0;
     int reason = errno;
@@ -261,9 +255,14 @@ int store_append(store_t *self, store_file_t *file, struct iovec *parts, int par
     return reason;
 }
 
-void store_discard(store_t *self, store_file_t *file) {
+void store_close(store_file_t *file) {
     if (file->descriptor >= 0)
-        close(file->descriptor);
+        (void)store_calls.close(file->descriptor); /* storage has taken all of it, or need not */
+    file->descriptor = -1;
+}
+
+void store_discard(store_t *self, store_file_t *file) {
+    store_close(file);
     base_t *base = *file->name ? bases_borrow(&self->bases) : NULL;
     if (base)
         remove_named(self, base, file->name);
@@ -273,44 +272,10 @@ void store_discard(store_t *self, store_file_t *file) {
 
 /* --- folders ---------------------------------------------------------------------------------------- */
 
-/* Goes from `folder`, which is closed, to `name` in it, making that where it is missing. Returns its descriptor, or
- * -1 with errno. */
-static int enter_folder(const store_t *self, int folder, const char *name, bool is_durable) {
-    int next = -1;
-    bool made = mkdirat(folder, name, 0755) == 0;
-    /* A power loss must not take the folder's entry away from a file in it. One that was there already may have
-     * been made a moment ago by another writer, or by one that was killed before it got here. */
-    bool ok = made || errno == EEXIST;
-    if (ok && self->durable && (made || !is_durable))
-        ok = force_to_disk(folder) == 0;
-    if (ok)
-        next = open_beneath(folder, name, O_RDONLY | O_DIRECTORY, 0);
-    int reason = errno;
-    close(folder);
-    errno = reason;
-    return next;
-}
-
-static int open_folder(store_t *self, base_t *base, const char *folder) {
-    bool is_durable = bases_is_durable(&self->bases, base, folder);
-    if (is_durable || !self->durable) {
-        int known = open_beneath(base->root, folder, O_RDONLY | O_DIRECTORY, 0);
-        if (known >= 0 || errno != ENOENT)
-            return known;
-    }
-    char *path = copy_text(folder), *rest = path;
-    int descriptor = open_beneath(base->root, ".", O_RDONLY | O_DIRECTORY, 0);
-    for (char *name; descriptor >= 0 && (name = strsep(&rest, "/"));)
-        descriptor = enter_folder(self, descriptor, name, is_durable);
-    free(path);
-    if (descriptor >= 0 && !is_durable)
-        bases_made_durable(&self->bases, base, folder);
-    return descriptor;
-}
-
 int store_open_folder(store_t *self, const char *folder) {
     base_t *base = bases_borrow(&self->bases);
-    int descriptor = base ? open_folder(self, base, folder) : -1, reason = base ? errno : ENOENT;
+    int descriptor = base ? folder_open(&self->bases, base, folder, self->durable) : -1,
+        reason = base ? errno : ENOENT;
     bases_give_back(&self->bases, &base);
     errno = reason;
     return descriptor;
@@ -330,24 +295,28 @@ static int may_be_placed(store_t *self, const base_t *base, const store_file_t *
     return bases_is_now(&self->bases, base) || root_is_current(&self->bases.root, base->root) ? 0 : ESTALE;
 }
 
+/* A network file system may say only at its end that it could not write, unless fsync has asked it before: then a
+ * close can wait until the acknowledgement is out. */
+static int end_writing(const store_t *self, store_file_t *file) {
+    if (self->durable)
+        return calls_force(file->descriptor);
+    int descriptor = file->descriptor;
+    file->descriptor = -1;
+    return store_calls.close(descriptor);
+}
+
 int store_commit(store_t *self, store_file_t *file, const char *folder, const char *name) {
-    int target = -1, closed;
+    int target = -1;
     int64_t begun_us = clock_us();
     base_t *base = bases_borrow(&self->bases);
 
     /* Before the rename: a power loss after it must not leave a final name with missing content. */
-    if (self->durable && force_to_disk(file->descriptor) != 0)
-        goto failed;
-
-    /* A network file system may say only now that it could not write. */
-    closed = store_calls.close(file->descriptor);
-    file->descriptor = -1;
-    if (closed != 0)
+    if (end_writing(self, file) != 0)
         goto failed;
 
     /* With their entries durable: a power loss must not take the folder away from an acknowledged file. */
     errno = ENOENT;
-    target = base ? open_folder(self, base, folder) : -1;
+    target = base ? folder_open(&self->bases, base, folder, self->durable) : -1;
     if (target < 0)
         goto failed;
 
@@ -363,7 +332,7 @@ int store_commit(store_t *self, store_file_t *file, const char *folder, const ch
 
     /* The acknowledgement goes out after this: a power loss must not bring the old name back. Should it fail, the
      * file is whole and stays, for it may have replaced one that was acknowledged; the peer sends it again. */
-    if (self->durable && force_to_disk(target) != 0)
+    if (folder_needs_force(base, self->durable) && calls_force(target) != 0)
         goto failed;
     close(target);
     bases_give_back(&self->bases, &base);

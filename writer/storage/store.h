@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 
 #include "common/log.h"
+#include "writer/storage/calls.h"
 
 /* A file's pages go to storage after so many bytes, so that the fsync at its end does not take as long as the file
  * took to come. */
@@ -23,7 +24,7 @@ typedef struct store store_t;
 /* A file that is being written; only this writer's life knows it. Zeroed: none. */
 typedef struct store_file {
     int descriptor;
-    char name[24];               /* within the writer's temporary folder; "": none */
+    char name[24];               /* within the writer's temporary folder; "": none, or it has its place */
     uint64_t bytes;              /* written so far */
     uint64_t written_back;       /* of these, told to storage */
     const atomic_bool *given_up; /* true: it gets no final place. NULL: nobody gives it up; set after store_begin */
@@ -64,25 +65,19 @@ int store_append(store_t *self, store_file_t *file, struct iovec *parts, int par
  * (ECANCELED), for others may have been told to store the same and something newer since. */
 void store_set_deadline(store_t *self, int64_t deadline_ms);
 
-/* Gives the file its final place, `folder` being made where it is missing, and ends it. When this has returned 0
- * the file is complete under that name and, in a durable store, survives a power loss. ECANCELED: it was given up,
- * or the deadline is over. */
+/* Gives the file its final place, `folder` being made where it is missing. When this has returned 0 the file is
+ * complete under that name and, in a durable store, survives a power loss; what is left to do is store_close, which
+ * nobody need wait for. ECANCELED: it was given up, or the deadline is over. */
 int store_commit(store_t *self, store_file_t *file, const char *folder, const char *name) MUST_SUCCEED;
 
-/* Opens a folder below the root, making what is missing of it. Returns a descriptor, or -1 with errno. */
+/* Closes what is still open of a file that has its place; on NFS this waits for the server. */
+void store_close(store_file_t *file);
+
+/* Opens a folder below the root, making what is missing of it. Returns a descriptor (O_PATH, it may be), or -1 with
+ * errno. */
 int store_open_folder(store_t *self, const char *folder) MUST_SUCCEED;
 
-/* Removes the file, if there is one. */
+/* Removes the file, if there is one; one that has its place is closed. */
 void store_discard(store_t *self, store_file_t *file);
-
-/* Replaced by tests to make storage fail. */
-typedef struct store_calls {
-    ssize_t (*writev)(int descriptor, const struct iovec *parts, int parts_count);
-    int (*fsync)(int descriptor);
-    int (*close)(int descriptor);
-    int (*renameat)(int from_folder, const char *from, int to_folder, const char *to);
-    int (*unlinkat)(int folder, const char *name, int flags);
-} store_calls_t;
-extern store_calls_t store_calls;
 
 #endif

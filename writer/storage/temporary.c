@@ -102,9 +102,75 @@ int temporary_open(int root, const char *id, uint64_t incarnation) {
     return folder;
 }
 
+/* Unlike files, whose names begin with a digit there. */
+static void spread_name(unsigned i, char name[2]) {
+    name[0] = (char)('a' + i);
+    name[1] = 0;
+}
+
+bool is_spread_name(const char *name) {
+    return name[0] >= 'a' && name[0] < 'a' + TEMPORARY_SPREAD && !name[1];
+}
+
+/* A kernel lets one call at a time change a folder, and on NFS that takes the call's whole round trip. */
+int temporary_spread(int folder) {
+    char name[2];
+    for (unsigned i = 0; i < TEMPORARY_SPREAD; i++) {
+        spread_name(i, name);
+        if (mkdirat(folder, name, 0755) != 0 && errno != EEXIST)
+            return -1;
+    }
+    return 0;
+}
+
+static void remove_spread(int folder) {
+    char name[2];
+    for (unsigned i = 0; i < TEMPORARY_SPREAD; i++) {
+        spread_name(i, name);
+        if (unlinkat(folder, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
+            log_debug(NULL, "the folder %s for temporary files stays: %s", name, strerror(errno));
+    }
+}
+
+void temporary_name(uint64_t number, bool is_spread, char name[TEMPORARY_NAME_BYTES]) {
+    char folder[2];
+    spread_name((unsigned)(number % TEMPORARY_SPREAD), folder);
+    snprintf(name, TEMPORARY_NAME_BYTES, "%s%s%llu", is_spread ? folder : "", is_spread ? "/" : "",
+             (unsigned long long)number);
+}
+
+/* O_EXCL says of any storage that a file is new. On NFS it costs one round trip more, a SETATTR, for the server
+ * keeps the request's number in the times of the file. There the name alone has to do: nobody else has this run's
+ * folder (a random number of 63 bits, and its lock), and the number of a file is never given twice.
+ *
+ * - Two writers: each has its run's folder. Where both have the same host, id and no locks, the number tells them
+ *   apart.
+ * - A file of a dead writer lies in that one's folder. Should there be one here nevertheless, from a snapshot of
+ * this folder that was brought back, it has bytes or another name, and is not taken. The server has answered both
+ * with the OPEN, so looking at them is no call of its own.
+ * - Not O_TRUNC either: a server that has forgotten a request and gets it again (NFSv3 after a lost connection, or
+ *   from a network that had kept it) would cut off what was written since, perhaps acknowledged. Without O_TRUNC
+ * the late one changes nothing, or makes an empty file under a name that is never used again.
+ * - A crash at any instant leaves what it leaves with O_EXCL: a file that the next sweep removes. */
+int temporary_create(int folder, const char *name, bool is_nfs) {
+    struct statx what = {0};
+    const int how = O_WRONLY | O_CREAT | (is_nfs ? O_NONBLOCK : O_EXCL); /* a pipe there is nothing to wait at */
+    const unsigned wanted = STATX_TYPE | STATX_NLINK | STATX_SIZE;
+    int file = open_beneath(folder, name, how, 0644);
+    if (file < 0 || !is_nfs)
+        return file;
+    if (statx(file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, wanted, &what) == 0 && S_ISREG(what.stx_mode) &&
+        what.stx_nlink == 1 && what.stx_size == 0)
+        return file;
+    close(file);
+    errno = EEXIST;
+    return -1;
+}
+
 void temporary_close(int root, int folder, const char *id, uint64_t incarnation) {
     char name[RUN_NAME_BYTES + 1];
     run_name(incarnation, name);
+    remove_spread(folder);
     close(folder);
     int writer_folder = open_writer_folder(root, id);
     if (writer_folder < 0)

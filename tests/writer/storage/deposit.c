@@ -167,6 +167,7 @@ Test(deposit, on_fast_storage_is_the_loops_own_work) {
     deposit_set_place(deposit, &(deposit_place_t){"A", "a"});
     take_text(deposit, "one", 3);
     pool_note(fast, POOL_COMMIT, 0);
+    pool_note(fast, POOL_CLOSE, 0);
     for (int i = 0; i < 100; i++) /* one that was slow by chance is forgotten */
         pool_note(fast, POOL_WRITE, i == 0 ? 100000 : 10);
     cr_expect_eq(deposit_advance(deposit), DEPOSIT_OPEN);
@@ -202,6 +203,21 @@ Test(deposit, without_a_pool_is_written_by_the_loop_however_slow_storage_is) {
     deposit_end(deposit);
     cr_expect_eq(deposit_advance(deposit), DEPOSIT_STORED);
     deposit_destroy(&deposit);
+}
+
+Test(deposit, is_stored_before_its_file_is_closed_and_a_thread_waits_for_that) {
+    gate_set(true);
+    store_calls.close = gated_close;
+    deposit_t *deposit = put_whole("a", "one");
+    cr_expect_eq(finish(deposit), DEPOSIT_STORED);
+    expect_content("A/a", "one");
+    deposit_destroy(&deposit);
+    gate_await(1);
+    cr_expect_eq(pool_outstanding(pool), 1);
+    cr_expect_not(deposits_await(pool, 10), "the end waits for it");
+    gate_set(false);
+    cr_expect_null(come_back());
+    cr_expect_eq(gate_passed(), 1);
 }
 
 /* --- given up, failed, late --- */

@@ -39,6 +39,21 @@ static char *leave(const char *host, const char *id, const char *run, int64_t un
     return path;
 }
 
+/* One more file, in one of the folders that a run on NFS has. */
+static void leave_spread(const char *run, const char *folder, int64_t untouched_s) {
+    const struct timespec at[2] = {{.tv_sec = time(NULL) - untouched_s}, {.tv_sec = time(NULL) - untouched_s}};
+    char *path = text_of("%s/%s", run, folder), *file = text_of("%s/17", path);
+    cr_assert_eq(mkdir(path, 0755), 0);
+    int descriptor = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    cr_assert_geq(descriptor, 0);
+    close(descriptor);
+    const char *const touched[] = {file, path, run};
+    for (size_t i = 0; i < 3; i++)
+        cr_assert_eq(utimensat(AT_FDCWD, touched[i], at, 0), 0);
+    free(path);
+    free(file);
+}
+
 static bool is_there(const char *path) {
     return access(path, F_OK) == 0;
 }
@@ -88,6 +103,24 @@ Test(leftovers, of_another_host_stay_until_nobody_has_touched_them_for_long) {
     free(folder);
     free(fresh);
     free(old);
+}
+
+Test(leftovers, in_the_folders_that_a_run_was_spread_over_are_removed_with_them) {
+    char *host = host_folder(), *own = leave(host, "17", OTHER_RUN, 0),
+         *fresh = leave("elsewhere", "0", OTHER_RUN, LEFTOVER_UNTOUCHED_S / 2),
+         *old = leave("vanished", "0", OTHER_RUN, LEFTOVER_UNTOUCHED_S + 60);
+    leave_spread(own, "a", 0);
+    leave_spread(own, "h", 0);
+    leave_spread(fresh, "b", LEFTOVER_UNTOUCHED_S / 2);
+    leave_spread(old, "c", LEFTOVER_UNTOUCHED_S + 60);
+    sweep();
+    cr_expect_not(is_there(own));
+    cr_expect_not(is_there(old));
+    cr_expect_eq(files_below(root), 2, "another host's that may live");
+    free(fresh);
+    free(old);
+    free(own);
+    free(host);
 }
 
 Test(leftovers, that_are_none_are_left_alone) {

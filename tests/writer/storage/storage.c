@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 
 #include "common/log.h"
 #include "tests/support/process.h"
+#include "writer/storage/root.h"
 
 char *root;
 
@@ -64,7 +66,10 @@ int put(store_t *store, const char *folder, const char *name, const char *text) 
     int reason = store_begin(store, &file);
     if (reason == 0)
         reason = append_text(store, &file, text);
-    return reason ? reason : store_commit(store, &file, folder, name);
+    if (reason == 0)
+        reason = store_commit(store, &file, folder, name);
+    store_close(&file);
+    return reason;
 }
 
 void mount_root(const char *options) {
@@ -77,6 +82,16 @@ void mount_root(const char *options) {
 
 void unmount_root(void) {
     cr_assert_eq(umount2(root, MNT_DETACH), 0);
+}
+
+static int nfs_fstatfs(int folder, struct statfs *what) {
+    int result = fstatfs(folder, what);
+    what->f_type = NFS_SUPER_MAGIC;
+    return result;
+}
+
+void pretend_nfs(void) {
+    root_fstatfs = nfs_fstatfs;
 }
 
 static struct gate {
@@ -127,6 +142,11 @@ int gate_passed(void) {
 int gated_fsync(int descriptor) {
     gate_pass();
     return fsync(descriptor);
+}
+
+int gated_close(int descriptor) {
+    gate_pass();
+    return close(descriptor);
 }
 
 ssize_t gated_writev(int descriptor, const struct iovec *parts, int count) {

@@ -24,10 +24,14 @@ void mount_root(const char *options);
 /* Takes it away even while it is used. */
 void unmount_root(void);
 
+/* The store takes what it opens from now on for NFS. */
+void pretend_nfs(void);
+
 /* --- storage that waits --- */
 
 /* For store_calls: these wait at the gate while it is shut. */
 int gated_fsync(int descriptor);
+int gated_close(int descriptor);
 ssize_t gated_writev(int descriptor, const struct iovec *parts, int count);
 void gate_set(bool shut);
 /* Waits until so many calls are at the gate together. */

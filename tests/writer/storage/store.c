@@ -361,3 +361,107 @@ Test(store, that_is_not_to_be_durable_waits_for_nothing) {
     cr_expect_str_eq(trace, "");
     store_destroy(&store);
 }
+
+/* --- NFS --- */
+
+Test(store, on_nfs_forces_files_to_the_disk_and_no_folder) {
+    pretend_nfs();
+    store_t *store = store_new(root, "0", RUN, true);
+    store_calls.fsync = traced_fsync;
+    store_calls.renameat = traced_rename;
+    cr_assert_eq(put(store, "A/B", "1.dcm", "x"), 0);
+    cr_assert_eq(put(store, "A/B", "2.dcm", "y"), 0);
+    cr_expect_str_eq(trace, "fsync temporary\nrename to /A/B\nfsync temporary\nrename to /A/B\n");
+    expect_content("A/B/1.dcm", "x");
+    expect_content("A/B/2.dcm", "y");
+    store_destroy(&store);
+}
+
+/* `name` of the run's temporary files is another name of this file. */
+static void put_in_the_way(const char *file, const char *name) {
+    char run[RUN_NAME_BYTES + 1], *host = host_folder();
+    run_name(RUN, run);
+    char *from = text_of("%s/%s", root, file), *to = text_of("%s/.oxidicom/tmp/%s/0/%s/%s", root, host, run, name);
+    cr_assert_eq(link(from, to), 0, "%s", to);
+    free(from);
+    free(to);
+    free(host);
+}
+
+Test(store, on_nfs_writes_into_no_file_that_was_there_before) {
+    pretend_nfs();
+    store_t *store = store_new(root, "0", RUN, true);
+    cr_assert_eq(put(store, "A", "1.dcm", "kept"), 0);
+    cr_assert_eq(put(store, "A", "empty", ""), 0);
+    put_in_the_way("A/1.dcm", "d/3");
+    cr_assert_eq(put(store, "A", "2.dcm", "new"), 0, "under the next name");
+    put_in_the_way("A/empty", "f/5");
+    cr_assert_eq(put(store, "A", "3.dcm", "newer"), 0);
+    expect_content("A/1.dcm", "kept");
+    expect_content("A/empty", "");
+    expect_content("A/2.dcm", "new");
+    expect_content("A/3.dcm", "newer");
+    store_destroy(&store);
+}
+
+Test(store, on_nfs_spreads_temporary_files_over_folders_and_takes_them_away_at_its_end) {
+    pretend_nfs();
+    store_t *store = store_new(root, "0", RUN, true);
+    store_file_t files[2 * TEMPORARY_SPREAD];
+    for (size_t i = 0; i < 2 * TEMPORARY_SPREAD; i++) {
+        cr_assert_eq(store_begin(store, &files[i]), 0);
+        cr_expect_eq(files[i].name[1], '/');
+        cr_expect(i == 0 || files[i].name[0] != files[i - 1].name[0]);
+    }
+    for (size_t i = 0; i < 2 * TEMPORARY_SPREAD; i++)
+        store_discard(store, &files[i]);
+    store_destroy(&store);
+    char run[RUN_NAME_BYTES + 1], *host = host_folder();
+    run_name(RUN, run);
+    char *folder = text_of("%s/.oxidicom/tmp/%s/0/%s", root, host, run);
+    cr_expect_neq(access(folder, F_OK), 0);
+    free(folder);
+    free(host);
+}
+
+Test(store, on_nfs_goes_on_after_its_temporary_folders_were_removed) {
+    pretend_nfs();
+    store_t *store = store_new(root, "0", RUN, true);
+    cr_assert_eq(put(store, "A", "1.dcm", "x"), 0);
+    char *hidden = text_of("%s/.oxidicom", root);
+    remove_folder(hidden);
+    cr_expect_eq(put(store, "A", "2.dcm", "y"), 0);
+    expect_content("A/2.dcm", "y");
+    free(hidden);
+    store_destroy(&store);
+}
+
+/* --- what is closed when --- */
+
+static int traced_close(int descriptor) {
+    note("close", descriptor);
+    return close(descriptor);
+}
+
+Test(store, closes_a_file_that_fsync_has_looked_at_when_it_is_told_to) {
+    store_t *store = store_new(root, "0", RUN, true);
+    store_file_t file;
+    cr_assert_eq(store_begin(store, &file), 0);
+    store_calls.close = traced_close;
+    cr_assert_eq(store_commit(store, &file, "A", "1.dcm"), 0);
+    cr_expect_str_eq(trace, "");
+    store_close(&file);
+    cr_expect_str_eq(trace, "close /A/1.dcm\n");
+    store_close(&file);
+    cr_expect_str_eq(trace, "close /A/1.dcm\n", "once");
+    store_destroy(&store);
+}
+
+Test(store, closes_a_file_before_it_has_its_place_where_nothing_was_forced_to_the_disk) {
+    store_t *store = store_new(root, "0", RUN, false);
+    store_calls.close = traced_close;
+    store_calls.renameat = traced_rename;
+    cr_assert_eq(put(store, "A", "1.dcm", "x"), 0);
+    cr_expect_str_eq(trace, "close temporary\nrename to /A\n");
+    store_destroy(&store);
+}

@@ -1,0 +1,74 @@
+#include "writer/storage/folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/memory.h"
+#include "writer/storage/calls.h"
+#include "writer/storage/temporary.h"
+
+/* Whether a folder is durable only after an fsync. On NFS it is when the server has answered the change of it, and
+ * fsync does nothing but wait for whoever else changes it. */
+bool folder_needs_force(const base_t *base, bool durable) {
+    return durable && !base->is_nfs;
+}
+
+/* O_PATH asks an NFS server for nothing that its kernel knows already, but can't be forced to the disk. */
+static int open_known(const base_t *base, int from, const char *path, bool durable) {
+    return open_beneath(from, path, O_DIRECTORY | (folder_needs_force(base, durable) ? O_RDONLY : O_PATH), 0);
+}
+
+/* Goes from `folder`, which is closed, to `name` in it, making that where it is missing. Returns its descriptor, or
+ * -1 with errno. */
+static int enter(const base_t *base, int folder, const char *name, bool durable, bool is_durable) {
+    int next = -1;
+    bool made = mkdirat(folder, name, 0755) == 0;
+    /* A power loss must not take the folder's entry away from a file in it. One that was there already may have
+     * been made a moment ago by another writer, or by one that was killed before it got here. */
+    bool ok = made || errno == EEXIST;
+    if (ok && folder_needs_force(base, durable) && (made || !is_durable))
+        ok = calls_force(folder) == 0;
+    if (ok)
+        next = open_known(base, folder, name, durable);
+    int reason = errno;
+    close(folder);
+    errno = reason;
+    return next;
+}
+
+/* Opens the deepest folder of `path` that is there, the root where none is, and puts what is missing into `rest`.
+ * On NFS, since mkdir(2) asks the server also for a folder that everybody knows. */
+static int open_deepest(const base_t *base, char *path, bool durable, char **rest) {
+    for (char *end = path + strlen(path); end > path; end--) {
+        if (*end != '/')
+            continue;
+        *end = 0;
+        int deepest = open_known(base, base->root, path, durable);
+        *end = '/';
+        *rest = end + 1;
+        if (deepest >= 0 || errno != ENOENT)
+            return deepest;
+    }
+    *rest = path;
+    return open_known(base, base->root, ".", durable);
+}
+
+int folder_open(bases_t *bases, base_t *base, const char *folder, bool durable) {
+    bool is_durable = bases_is_durable(bases, base, folder);
+    if (is_durable || !folder_needs_force(base, durable)) {
+        int known = open_known(base, base->root, folder, durable);
+        if (known >= 0 || errno != ENOENT)
+            return known;
+    }
+    char *path = copy_text(folder), *rest = path;
+    int descriptor =
+        base->is_nfs ? open_deepest(base, path, durable, &rest) : open_known(base, base->root, ".", durable);
+    for (char *name; descriptor >= 0 && (name = strsep(&rest, "/"));)
+        descriptor = enter(base, descriptor, name, durable, is_durable);
+    free(path);
+    if (descriptor >= 0 && !is_durable)
+        bases_made_durable(bases, base, folder);
+    return descriptor;
+}
