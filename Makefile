@@ -20,6 +20,7 @@
 # make deb-check   does the same package come out of another folder? make rootfs-check: the same root file system?
 # make fresh       make demo, and the package built and installed, in a minimal Debian 12 and a minimal Debian 13
 # make vm-check    the package under systemd in a Debian 12 that boots, in QEMU: a quarter of an hour without KVM
+# make nfs-check   a receiver on NFS and what may happen to that, in user-mode Linux: minutes; make nfs-rates: its rates
 # make clean       remove build/
 # make help        this list
 
@@ -251,7 +252,7 @@ help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 include deploy/demo/rules.mk deploy/install.mk deploy/image/rules.mk tests/bench/rules.mk tests/environments/rules.mk \
-	tests/fuzz/rules.mk tests/vm/rules.mk
+	tests/fuzz/rules.mk tests/nfs/rules.mk tests/vm/rules.mk
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 

@@ -18,6 +18,7 @@ browser="chromium chromium-driver"
 demo="dcmtk nats-server"
 lint="git clang-format clang-tidy"
 vm="qemu-system-x86 mmdebstrap dcmtk e2fsprogs systemd"
+nfs="user-mode-linux nfs-kernel-server nfs-common rpcbind iproute2 kmod e2fsprogs python3 dcmtk"
 fuzz="clang libclang-rt-dev llvm"
 
 list=false ask=false
@@ -29,9 +30,9 @@ esac
 wanted=
 for set in "$@"; do
     case $set in
-    build | test | browser | demo | lint | fuzz | package | vm) wanted+=" ${!set}" ;;
+    build | test | browser | demo | lint | fuzz | package | vm | nfs) wanted+=" ${!set}" ;;
     *)
-        echo "deps.sh: unknown set \"$set\"; allowed are build, test, browser, demo, lint, fuzz, package and vm" >&2
+        echo "deps.sh: unknown set \"$set\"; allowed are build, test, browser, demo, lint, fuzz, package, vm and nfs" >&2
         exit 64
         ;;
     esac

@@ -1,0 +1,195 @@
+"""What runs in the machine: the NFS server and its mount, receivers on it, senders to them."""
+import collections
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+EXPORT, MOUNT, HOME, PORT = '/mnt/export', '/mnt/nfs', '/dev/shm/home', 11113
+PATIENCE_S = 300
+
+
+def sh(command, check=True):
+    return subprocess.run(command, shell=True, check=check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+
+
+def await_that(condition, what):
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > end:
+            raise RuntimeError(f'{what}: not within {PATIENCE_S} s')
+        time.sleep(0.05)
+
+
+# --- the server and the mount ---
+
+def export(options='rw'):
+    sh(f'exportfs -i -o {options},sync,no_root_squash,no_subtree_check,fsid=0 127.0.0.1:{EXPORT}')
+
+
+def serve(threads=8):
+    """With 0 the server is away: connections to it are refused."""
+    sh(f'rpc.nfsd {threads}')
+
+
+def mount(version, options='hard'):
+    source = '127.0.0.1:/' if version.startswith('4') else f'127.0.0.1:{EXPORT}'
+    sh(f'mount -t nfs -o vers={version},proto=tcp,{options} {source} {MOUNT}')
+
+
+def unmount():
+    sh(f'umount -f {MOUNT}')
+
+
+def delay(round_trip_ms):
+    """Of what goes to and comes from the server's port, and nothing else."""
+    sh('tc qdisc del dev lo root', check=False)
+    if round_trip_ms:
+        sh('tc qdisc add dev lo root handle 1: prio bands 4 priomap 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0')
+        sh(f'tc qdisc add dev lo parent 1:4 handle 40: netem delay {round_trip_ms / 2}ms limit 100000')
+        for side in ('dport', 'sport'):
+            sh(f'tc filter add dev lo protocol ip parent 1:0 prio 1 u32 match ip {side} 2049 0xffff flowid 1:4')
+
+
+def operations():
+    """Of the mount, since it was made: operation -> count."""
+    found, here = collections.Counter(), False
+    with open('/proc/self/mountstats') as file:
+        for line in file:
+            if line.startswith('device '):
+                here = f' mounted on {MOUNT} ' in line
+            elif here and (match := re.match(r'\s+([A-Z_0-9]+): (\d+) ', line)):
+                found[match[1]] = int(match[2])
+    return found
+
+
+class Counted:
+    """with Counted() as counted: what the mount was asked for meanwhile."""
+
+    def __enter__(self):
+        self.before, self.begin = operations(), time.monotonic()
+        return self
+
+    def __exit__(self, *_):
+        self.seconds = time.monotonic() - self.begin
+        self.each = operations() - self.before
+
+    @property
+    def all(self):
+        return sum(self.each.values())
+
+
+# --- receivers ---
+
+def await_port(process):
+    def answers():
+        if process.poll() is not None:
+            raise RuntimeError(f'the receiver has ended with {process.returncode}')
+        with contextlib.suppress(OSError):
+            socket.create_connection(('127.0.0.1', PORT), 1).close()
+            return True
+        return False
+    await_that(answers, 'the receiver listens')
+
+
+class Receiver:
+    def __enter__(self):
+        with open(self.log, 'w') as log:
+            self.process = subprocess.Popen(self.argv, env={**os.environ, **self.environment}, stdout=log, stderr=subprocess.STDOUT)
+        await_port(self.process)
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(PATIENCE_S)
+
+
+class Storescp(Receiver):
+    log, environment = '/run/storescp.log', {'TCP_NODELAY': '1'}
+
+    def __init__(self):
+        root = f'{MOUNT}/storescp'
+        sh(f'rm -rf {root}; mkdir {root}')
+        self.argv = ['storescp', '--fork', '-aet', 'ChRIS', '-od', root, '-pm', '+xa', '+B', '-pdu', '131072', str(PORT)]
+
+
+class Oxidicom(Receiver):
+    log, argv = '/run/oxidicom.log', ['build/bin/oxidicom']
+
+    def __init__(self, root='files', **more):
+        self.root = f'{EXPORT}/{root}'
+        sh(f'rm -rf {self.root} {HOME}; mkdir {self.root} {HOME} && mkdir {HOME}/run {HOME}/state {HOME}/queue')
+        self.environment = {'OXIDICOM_AMQP_ADDRESS': f'filesystem://{HOME}/queue', 'OXIDICOM_FILES_ROOT': f'{MOUNT}/{root}',
+                            'OXIDICOM_RUN_DIR': f'{HOME}/run', 'OXIDICOM_STATE_DIR': f'{HOME}/state', 'NO_COLOR': '1',
+                            'RUST_LOG': 'info', 'OXIDICOM_LISTENER_PORT': str(PORT), 'OXIDICOM_WRITERS': '1', **more}
+
+    def __enter__(self):
+        super().__enter__()
+        # Its first look below the files root is not an object's.
+        await_that(lambda: '"writer-' in self.ask('status', '--json'), 'a writer is there')
+        return self
+
+    def ask(self, *words):
+        # Without the files root, which the tool would wait for where the server is away.
+        return subprocess.run(['timeout', '-s', 'KILL', '10', *self.argv, *words], stdout=subprocess.PIPE, text=True,
+                              env={**os.environ, 'OXIDICOM_RUN_DIR': f'{HOME}/run'}).stdout
+
+    def temporary_files(self):
+        return sh(f'find {self.root}/.oxidicom/tmp -type f').split()
+
+
+# --- senders ---
+
+def send(associations, objects, size=20000, window=1):
+    """Each association has its own AE title and series. Returns objects a second."""
+    argv = ['build/bench/sender'] + [str(number) for number in (PORT, associations, objects, size, window, 131072)]
+    told = json.loads(subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    if told['ok'] != associations * objects:
+        raise RuntimeError(f'of {associations * objects} objects {told["ok"]} were taken')
+    return told['ok'] / told['seconds']
+
+
+def data_set(path):
+    """Behind the header of a Part 10 file (PS3.10 7.1)."""
+    with open(path, 'rb') as file:
+        content = file.read()
+    return content[144 + int.from_bytes(content[140:144], 'little'):]
+
+
+class Sender:
+    """storescu with files of /mnt/out/load; what it is answered, in order: [(file, status)]."""
+
+    def __init__(self, *files, title='NFS'):
+        self.process = subprocess.Popen(['storescu', '-v', '--no-halt', '-aet', title, '127.0.0.1', str(PORT), *files],
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def answers(self):
+        found, file = [], None
+        for line in self.process.communicate(timeout=PATIENCE_S)[0].splitlines():
+            if match := re.search(r'Sending file: (.*)', line):
+                file = match[1]
+            elif match := re.search(r'Received Store Response \((.*)\)', line):
+                found.append((file, match[1]))
+        return found
+
+    def taken(self):
+        return [file for file, status in self.answers() if status == 'Success']
+
+
+def series(first, count, slices):
+    """Files of so many series, the first slices of each."""
+    return [f'/mnt/out/load/{number}/{at:04}.dcm' for number in range(first, first + count) for at in range(1, slices + 1)]
+
+
+def missing(receiver, files):
+    """Which of them do not lie on the server as they were sent."""
+    stored = {}
+    for path in sh(f'find {receiver.root}/SERVICES -name "*.dcm"', check=False).split('\n'):
+        if path.endswith('.dcm'):
+            stored[data_set(path)] = path
+    return [file for file in files if data_set(file) not in stored]
