@@ -115,6 +115,17 @@ class Peer:
         argv += ['+B'] if bit_preserving else []
         return cls(argv + [str(port)], {'TCP_NODELAY': '1'} if nodelay else {}, folder, port, {})
 
+    @classmethod
+    def orthanc(cls):
+        """As Debian packages it, with room for as many associations; it answers when a file was forced to the disk."""
+        folder, port = make_folder(False), free_port()
+        with open(f'{folder}/orthanc.json', 'w') as file:
+            json.dump({'StorageDirectory': f'{folder}/files', 'IndexDirectory': f'{folder}/files', 'SyncStorageArea': True,
+                       'DicomAet': 'ChRIS', 'DicomPort': port, 'DicomAlwaysAllowStore': True, 'DicomThreadsCount': 64,
+                       'HttpServerEnabled': False, 'RemoteAccessAllowed': False, 'Plugins': []}, file)
+        environment = {'LD_PRELOAD': os.path.abspath('build/loopback.so'), 'TCP_NODELAY': '1'}
+        return cls(['Orthanc', f'{folder}/orthanc.json'], environment, folder, port, {})
+
     def __enter__(self):
         return self
 

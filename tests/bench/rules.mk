@@ -9,7 +9,7 @@ trace:
 	/usr/bin/python3 tests/bench/trace.py $(if $(VERBOSE),-v)
 
 bench: test-deps
-	+$(MAKE) $(JOBS) all $(B)/bench/sender $(B)/bench/bare_ring $(B)/demo/phantom $(B)/preload.so
+	+$(MAKE) $(JOBS) all $(B)/bench/sender $(B)/bench/bare_ring $(B)/demo/phantom $(B)/preload.so $(B)/loopback.so
 	/usr/bin/python3 tests/bench/bench.py $(if $(QUICK),--quick)
 
 .PHONY: bench trace

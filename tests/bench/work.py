@@ -136,7 +136,8 @@ class Loop(InFolder):
             os.rename(temporary, final)
             os.fsync(folder)
         os.close(folder)
-        return {'mb_s': objects * size / 1e6 / (time.monotonic() - begin)}
+        seconds = time.monotonic() - begin
+        return {'mb_s': objects * size / 1e6 / seconds, 'objects_s': objects / seconds}
 
 
 # --- collectors ---------------------------------------------------------------------------------------------
