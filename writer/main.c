@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/metrics.h"
+#include "common/open_beneath.h"
 #include "common/stage.h"
 #include "common/watch.h"
 #include "proto/figures.h"
@@ -299,6 +300,7 @@ static int start(stage_t *stage) {
     store_t *store = store_new(settings->files_root, settings->writer_id, stage->incarnation, settings->fsync);
     if (!store)
         return EX_CANTCREAT;
+    open_beneath_say();
     store_keep_free(store, (uint64_t)settings->min_free_bytes);
     self->quarantine = (quarantine_t){.store = store, .size_bytes = (uint64_t)settings->quarantine_size_bytes};
     self->environment = (object_environment_t){store, self->notifier, stage->id,

@@ -3,14 +3,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/open_beneath.h"
 #include "common/sandbox.h"
 #include "common/utf8.h"
 
@@ -81,8 +80,7 @@ static DIR *open_folder(const char *files_root, const char *folder) {
     int root = open(files_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)
         return NULL;
-    struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
-    int opened = (int)syscall(SYS_openat2, root, folder, &how, sizeof how);
+    int opened = open_beneath(root, folder, O_RDONLY | O_DIRECTORY, 0);
     int reason = errno;
     close(root);
     errno = reason;

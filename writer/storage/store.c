@@ -10,7 +10,6 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/metrics.h"
-#include "common/sandbox.h"
 #include "writer/storage/base.h"
 #include "writer/storage/folder.h"
 #include "writer/storage/leftovers.h"
@@ -53,9 +52,7 @@ store_t *store_new(const char *files_root, const char *id, uint64_t incarnation,
         store_sweep(self);
         return self;
     }
-    log_error(NULL, "can't use OXIDICOM_FILES_ROOT \"%s\": %s%s", files_root,
-              reason == ENOSYS ? "openat2(2), of Linux 5.6: " : "",
-              reason == ENOSYS ? sandbox_refused_by(reason) : strerror(reason));
+    log_error(NULL, "can't use OXIDICOM_FILES_ROOT \"%s\": %s", files_root, strerror(reason));
     if (may_pass(reason))
         return self; /* objects are answered A700 until it works */
     store_destroy(&self);

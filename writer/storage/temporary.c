@@ -5,13 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/host.h"
@@ -20,20 +18,6 @@
 
 /* How often a writer that starts tries to get its own folder before those who tidy up. */
 #define FOLDER_TRIES 10
-
-int open_beneath(int root, const char *path, int flags, unsigned mode) {
-    struct open_how how = {
-        .flags = (uint64_t)(flags | O_CLOEXEC),
-        .mode = mode,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
-    };
-    long descriptor;
-    do
-        descriptor = syscall(SYS_openat2, root, path, &how, sizeof how);
-    while (descriptor < 0 &&
-           (errno == EINTR || errno == EAGAIN)); /* EAGAIN: a folder above was renamed meanwhile */
-    return (int)descriptor;
-}
 
 /* Opens the folder `name` in `parent`, which is closed, making it where it is missing. Returns a descriptor, or -1
  * with errno. */

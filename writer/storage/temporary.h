@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/open_beneath.h"
+
 /* Below the files root; in it a folder for each HOST/ID/RUN. */
 #define TEMPORARY_FOLDERS ".oxidicom/tmp"
 #define RUN_NAME_BYTES    16 /* of the incarnation in hexadecimal */
@@ -13,10 +15,6 @@
 
 /* The longest that temporary_name makes. */
 #define TEMPORARY_NAME_BYTES 24
-
-/* Opens `path` relative to the folder `root` without ever leaving it, not even through a symbolic link
- * (openat2(2)). Returns a descriptor, or -1 with errno. */
-int open_beneath(int root, const char *path, int flags, unsigned mode);
 
 /* This host's folder; free it. It tells the pods of a cluster apart, which share the files root. */
 char *host_folder(void);
