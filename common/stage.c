@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <getopt.h>
-#include <malloc.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -16,6 +15,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/portability.h"
 #include "common/supervision.h"
 #include "common/version.h"
 #include "common/watch.h"
@@ -290,9 +290,7 @@ int stage_main(const stage_spec_t *spec, int argc, char **argv) {
     environment_wipe();
     /* By default glibc gives the top of the heap back to the kernel after each burst of messages and asks for it
      * again at the next, page by page, and maps each chunk of an object anew. */
-    mallopt(M_MMAP_THRESHOLD, HEAP_MAP_BYTES);
-    mallopt(M_TRIM_THRESHOLD, HEAP_KEEP_BYTES);
-    mallopt(M_TOP_PAD, HEAP_STEP_BYTES);
+    heap_tune(HEAP_MAP_BYTES, HEAP_KEEP_BYTES, HEAP_STEP_BYTES);
     metrics_start(spec->settings);
     status = start(&stage);
     if (status == 0) {

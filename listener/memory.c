@@ -1,8 +1,9 @@
 /* A burst scatters what it takes over the heap, and glibc returns by itself only what lies at the heap's end. */
 #include "listener/memory.h"
 
-#include <malloc.h>
 #include <stdlib.h>
+
+#include "common/portability.h"
 
 /* What glibc caches of freed blocks per thread: so many of each of these sizes (tcache of its malloc.c). */
 #define CACHED_BLOCKS  7
@@ -28,5 +29,5 @@ static void replace_cached_blocks(void) {
 
 void memory_give_back(void) {
     replace_cached_blocks();
-    malloc_trim(0);
+    heap_trim();
 }

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/memory.h"
+#include "common/portability.h"
 #include "common/telemetry/span.h"
 #include "writer/dicom/part10.h"
 
@@ -338,7 +339,7 @@ static object_state_t end_failed(object_t *self) {
         log_debug(&self->context, "its place is %s/%s", self->instance.series->folder, self->instance.file);
     else if (!read_instance(self, &refusal)) /* for the watchers of its series */
         log_debug(&self->context, "so far, %s", refusal.comment);
-    const char *name = strerrorname_np(reason);
+    const char *name = errno_name(reason);
     store_complain(self->environment->store, &self->context, step, reason);
     refusal_set(&refusal, is_misplaced(reason) ? STATUS_PROCESSING_FAILURE : STATUS_OUT_OF_RESOURCES,
                 "storage failed to %s the file: %s", step, name ? name : "unknown error");

@@ -8,7 +8,6 @@
  * Each association, a thread, sends OBJECTS of BYTES and waits for the answer to each. Prints one line of JSON as
  * the sender does, and the processor time of the three. */
 #include <fcntl.h>
-#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -26,6 +25,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "common/portability.h"
 #include "common/stage.h"
 #include "listener/custody/state.h"
 
@@ -268,9 +268,7 @@ int main(int argc, char **argv) {
     options.folder = argv[1];
     options.objects = (unsigned)strtoul(argv[3], NULL, 10);
     options.bytes = strtoul(argv[4], NULL, 10);
-    mallopt(M_MMAP_THRESHOLD, HEAP_MAP_BYTES);
-    mallopt(M_TRIM_THRESHOLD, HEAP_KEEP_BYTES);
-    mallopt(M_TOP_PAD, HEAP_STEP_BYTES);
+    heap_tune(HEAP_MAP_BYTES, HEAP_KEEP_BYTES, HEAP_STEP_BYTES);
     char *files = path("files");
     MUST(mkdir(files, 0755) == 0);
     free(files);

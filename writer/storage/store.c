@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/metrics.h"
+#include "common/portability.h"
 #include "writer/storage/base.h"
 #include "writer/storage/folder.h"
 #include "writer/storage/leftovers.h"
@@ -80,7 +81,7 @@ void store_keep_free(store_t *self, uint64_t bytes) {
 
 void store_complain(store_t *self, const log_context_t *object, const char *step, int reason) {
     char hint[64] = "";
-    const char *name = strerrorname_np(reason);
+    const char *name = errno_name(reason);
     metric_add(METRIC_STORAGE_FAILURES, name ? name : "unknown", 1);
     if (reason == ENOSPC && self->bases.root.min_free_bytes > 0)
         snprintf(hint, sizeof hint, " (OXIDICOM_MIN_FREE keeps %llu MiB)",
