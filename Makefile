@@ -43,10 +43,22 @@ SUITES := $(patsubst tests/%/,%,$(filter-out tests/support/ tests/preload/ tests
 
 CC ?= gcc
 CXX ?= g++
+# Of the machine that builds: what makes pages does not run what is built.
+CC_FOR_BUILD ?= cc
+# The one that belongs to the compiler, which may be for another machine.
+ifeq ($(origin AR),default)
+AR = $(or $(ARCHIVER),$(eval ARCHIVER := $(shell $(CC) -print-prog-name=ar))$(ARCHIVER))
+endif
+# Runs programs of another machine, for `make readme`: qemu-aarch64, say.
+EMULATOR ?=
 # CPPFLAGS, CFLAGS, CXXFLAGS and LDFLAGS from outside come behind these, so that they win.
 OUR_CPPFLAGS := -D_GNU_SOURCE -I. -isystem $(B)/gen -MD -MP
 # The same executables come out of any folder.
-OUR_CPPFLAGS += -ffile-prefix-map=$(CURDIR)=.
+OUR_CPPFLAGS += '-ffile-prefix-map=$(CURDIR)=.'
+# Where a pointer has four bytes, files and times have eight all the same.
+ifeq ($(shell echo __SIZEOF_POINTER__ | $(CC) $(CFLAGS) -E -P -),4)
+OUR_CPPFLAGS += -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
+endif
 # Warnings are errors for those who develop it, not for those who build it with a later compiler.
 WERROR ?=
 WARNINGS := -Wall -Wextra $(if $(WERROR),-Werror) -Wshadow -Wvla -Wformat=2 -Wundef -Wpointer-arith -Wwrite-strings
@@ -67,8 +79,9 @@ ifneq ($(SANITIZE)$(FUZZ),)
 SANITIZER := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else ifneq ($(TSAN),)
 SANITIZER := -fsanitize=thread
-else ifeq ($(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
-OUR_CPPFLAGS += -D_FORTIFY_SOURCE=3
+else ifeq ($(findstring _FORTIFY_SOURCE,$(CC) $(CPPFLAGS) $(CFLAGS) $(CXXFLAGS))$(filter -O0,$(CFLAGS) $(CXXFLAGS)),)
+# It needs optimization. Some compilers define it by themselves.
+OUR_CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 endif
 ifneq ($(TRACE),)
 # Functions of headers are part of the files that use them.
@@ -160,10 +173,11 @@ $(B)/obj/%.o: %.cc | $(GENERATED)
 	@mkdir -p $(@D)
 	@echo CXX $<; $(COMPILE_CXX) -c -o $@ $<
 
-# Linked in as it is, under a name that begins with _binary_.
-$(B)/obj/%.html.o: %.html
+# Linked in as it is, under a name that begins with _binary_. By the compiler, which knows the machine that it is for.
+$(B)/obj/%.html.o: %.html deploy/embed.s.in
 	@mkdir -p $(@D)
-	@echo EMBED $<; ld -r -b binary -z noexecstack -o $@ $<
+	@echo EMBED $<; sed 's|NAME|_binary_$(subst /,_,$(subst .,_,$<))|g; s|FILE|$<|' deploy/embed.s.in | \
+		$(CC) $(filter -m%,$(CFLAGS)) -x assembler -c -o $@ -
 
 $(B)/obj/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
@@ -238,10 +252,10 @@ lint:
 format:
 	clang-format -i $(SOURCES)
 
-readme: $(PROGRAMS)
-	$(B)/bin/oxidicom --settings | \
+readme: $(PROGRAMS) $(B)/man/settings-printer
+	$(B)/man/settings-printer | \
 		sed -i -e '/<!-- settings:/,/<!-- \/settings/{//!d}' -e '/<!-- settings:/r /dev/stdin' README.md
-	{ $(B)/bin/oxidicom-listener --conformance && $(B)/bin/oxidicom-writer --conformance; } | \
+	{ $(EMULATOR) $(B)/bin/oxidicom-listener --conformance && $(EMULATOR) $(B)/bin/oxidicom-writer --conformance; } | \
 		awk -f deploy/conformance.awk - deploy/CONFORMANCE.md >$(B)/CONFORMANCE.md
 	mv $(B)/CONFORMANCE.md deploy/CONFORMANCE.md
 
@@ -254,6 +268,6 @@ help:
 include deploy/demo/rules.mk deploy/install.mk deploy/image/rules.mk tests/bench/rules.mk tests/environments/rules.mk \
 	tests/fuzz/rules.mk tests/nfs/rules.mk tests/vm/rules.mk
 
--include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/demo -name '*.d' 2>/dev/null)
 
 .PHONY: all tests threaded-tests test check kill-loop deps test-deps lint format readme clean help

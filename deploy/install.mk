@@ -17,45 +17,56 @@ PAGES := $(patsubst deploy/man/%.in,$(B)/man/%,$(wildcard deploy/man/*.in))
 
 man: $(PAGES) $(B)/man/oxidicom.conf
 
-$(B)/man/oxidicom.conf.5: deploy/man/oxidicom.conf.5.in deploy/man/settings.awk $(B)/bin/oxidicom
+# Compiled for the machine that builds, of what needs no library.
+PRINTER := deploy/man/settings.c $(patsubst %,common/%.c,settings settings_table duration secret broker_schemes \
+	comma_list network utf8 memory)
+$(B)/man/settings-printer: $(PRINTER) $(wildcard common/*.h)
 	@mkdir -p $(@D)
-	@echo MAN $@; $(B)/bin/oxidicom --settings | awk -f deploy/man/settings.awk >$(B)/man/settings
+	@echo CC deploy/man/settings.c; $(CC_FOR_BUILD) -std=gnu11 -D_GNU_SOURCE -I. -o $@ $(PRINTER)
+
+$(B)/man/oxidicom.conf.5: deploy/man/oxidicom.conf.5.in deploy/man/settings.awk $(B)/man/settings-printer
+	@echo MAN $@; $(B)/man/settings-printer | awk -f deploy/man/settings.awk >$(B)/man/settings
 	@sed -e '/^@SETTINGS@$$/{r $(B)/man/settings' -e 'd}' -e 's/@VERSION@/$(VERSION)/' $< >$@
 
-$(B)/man/%.1: deploy/man/%.1.in $(B)/bin/%
-	@mkdir -p $(@D)
-	@echo MAN $@; $(B)/bin/$* --help | sed -n 's/^  \([A-Z][A-Z_]*\).*/\1/p' >$(B)/man/$*.variables
+$(B)/man/%.1: deploy/man/%.1.in $(B)/man/settings-printer
+	@echo MAN $@; $(B)/man/settings-printer $* >$(B)/man/$*.variables
 	@sed -e '/^@VARIABLES@$$/{r $(B)/man/$*.variables' -e 'd}' -e 's/@VERSION@/$(VERSION)/' $< >$@
 
-$(B)/man/oxidicom.conf: deploy/man/settings.awk $(B)/bin/oxidicom
-	@mkdir -p $(@D)
+$(B)/man/oxidicom.conf: deploy/man/settings.awk $(B)/man/settings-printer
 	@echo CONF $@; { echo '# Settings of oxidicom, see oxidicom.conf(5). What is commented out is the default.'; echo; \
-		$(B)/bin/oxidicom --settings | awk -v form=conf -f deploy/man/settings.awk; } >$@
+		$(B)/man/settings-printer | awk -v form=conf -f deploy/man/settings.awk; } >$@
 
 # --- install ----------------------------------------------------------------------------------------------------
 
 TO := $(DESTDIR)$(PREFIX)
 COMPLETIONS := $(TO)/share/bash-completion/completions
+# Where the files of deploy/ have our executables and the configuration, and where they are installed.
+PLACES = sed -e 's|/usr/local/bin|$(PREFIX)/bin|g' -e 's|/etc/oxidicom|$(SYSCONFDIR)/oxidicom|g'
+# FILES FOLDER: puts them there.
+INSTALL_TEXTS = for text in $(1); do $(PLACES) "$$text" >"$(2)/$${text\#\#*/}" && \
+	chmod 644 "$(2)/$${text\#\#*/}" || exit 1; done
 
 install: all man
-	install -d $(TO)/bin $(TO)/share/man/man1 $(TO)/share/man/man5 $(TO)/share/doc/oxidicom $(TO)/share/oxidicom \
-		$(COMPLETIONS) $(TO)/lib/sysusers.d $(TO)/lib/tmpfiles.d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/oxidicom
-	install -m 755 $(PROGRAMS) $(TO)/bin
-	install -m 644 $(filter %.1,$(PAGES)) $(TO)/share/man/man1
-	install -m 644 $(filter %.5,$(PAGES)) $(TO)/share/man/man5
-	install -m 644 README.md LICENSE $(TO)/share/doc/oxidicom
-	install -D -m 644 -t $(TO)/share/doc/oxidicom/proto proto/PROTOCOL.md
-	install -D -m 644 -t $(TO)/share/doc/oxidicom/deploy deploy/*.md
-	install -m 644 deploy/completion/oxidicom.bash $(COMPLETIONS)/oxidicom
-	for stage in $(STAGES); do ln -sf oxidicom $(COMPLETIONS)/oxidicom-$$stage; done
-	for unit in deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target; do \
-		sed 's|/usr/local/bin/|$(PREFIX)/bin/|' $$unit >$(DESTDIR)$(UNITDIR)/$${unit##*/} && \
-		chmod 644 $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; done
-	install -m 644 deploy/systemd/oxidicom.sysusers $(TO)/lib/sysusers.d/oxidicom.conf
-	install -m 644 deploy/systemd/oxidicom.tmpfiles $(TO)/lib/tmpfiles.d/oxidicom.conf
-	cp -r deploy/s6 deploy/supervisord $(TO)/share/oxidicom
-	[ -e $(DESTDIR)$(SYSCONFDIR)/oxidicom/oxidicom.conf ] || \
-		install -m 640 $(B)/man/oxidicom.conf $(DESTDIR)$(SYSCONFDIR)/oxidicom/oxidicom.conf
+	install -d "$(TO)/bin" "$(TO)/share/man/man1" "$(TO)/share/man/man5" "$(TO)/share/doc/oxidicom" \
+		"$(TO)/share/oxidicom" "$(COMPLETIONS)" "$(TO)/lib/sysusers.d" "$(TO)/lib/tmpfiles.d" "$(DESTDIR)$(UNITDIR)" \
+		"$(DESTDIR)$(SYSCONFDIR)/oxidicom"
+	install -m 755 $(PROGRAMS) "$(TO)/bin"
+	$(call INSTALL_TEXTS,$(filter %.1,$(PAGES)),$(TO)/share/man/man1)
+	$(call INSTALL_TEXTS,$(filter %.5,$(PAGES)),$(TO)/share/man/man5)
+	install -m 644 README.md LICENSE "$(TO)/share/doc/oxidicom"
+	install -D -m 644 -t "$(TO)/share/doc/oxidicom/proto" proto/PROTOCOL.md
+	install -D -m 644 -t "$(TO)/share/doc/oxidicom/deploy" deploy/*.md
+	install -m 644 deploy/completion/oxidicom.bash "$(COMPLETIONS)/oxidicom"
+	for stage in $(STAGES); do ln -sf oxidicom "$(COMPLETIONS)/oxidicom-$$stage"; done
+	$(call INSTALL_TEXTS,deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target,$(DESTDIR)$(UNITDIR))
+	install -m 644 deploy/systemd/oxidicom.sysusers "$(TO)/lib/sysusers.d/oxidicom.conf"
+	install -m 644 deploy/systemd/oxidicom.tmpfiles "$(TO)/lib/tmpfiles.d/oxidicom.conf"
+	cp -r deploy/s6 deploy/supervisord "$(TO)/share/oxidicom"
+	find "$(TO)/share/oxidicom" -type f \( -name run -o -name .site -o -name '*.conf' \) -exec $(PLACES) -i \
+		-e 's|^oxidicom-[a-z]*$$|$(PREFIX)/bin/&|' -e '/^command=/s|exec oxidicom-|exec $(PREFIX)/bin/oxidicom-|' {} +
+	chmod -R u=rwX,go=rX "$(TO)/share/oxidicom"
+	[ -e "$(DESTDIR)$(SYSCONFDIR)/oxidicom/oxidicom.conf" ] || \
+		install -m 640 $(B)/man/oxidicom.conf "$(DESTDIR)$(SYSCONFDIR)/oxidicom/oxidicom.conf"
 
 # --- packages ---------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 # finish.sh ROOT: makes the image out of a Debian root file system into which the executables were installed. Used by
 # the Containerfile and by rootfs.sh, so that both make the same.
 set -euo pipefail
+umask 022
 root=$1
 user=1001
 

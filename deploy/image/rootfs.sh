@@ -2,6 +2,7 @@
 # rootfs.sh TARGET DESTDIR: the image's root file system without a container engine, of this machine's release of
 # Debian. DESTDIR holds the installed executables (make install DESTDIR=…). Needs root and mmdebstrap.
 set -euo pipefail
+umask 022
 target=$1
 destdir=$2
 here=$(cd "$(dirname "$0")" && pwd)

@@ -50,6 +50,30 @@ Test(install, units_start_the_executables_where_they_were_installed, .timeout = 
     receiver_clear(&receiver);
 }
 
+Test(install, every_file_names_the_places_that_it_was_installed_for, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    install(&receiver, "PREFIX=/opt/oxi SYSCONFDIR=/opt/conf");
+    tree_shell(&receiver,
+               "cd \"$FOLDER/root\"; ! grep -rnIE '/usr/local|/etc/oxidicom' --exclude-dir=doc .; "
+               "grep -rhoIE '/opt/oxi/bin/oxidicom[a-z-]*' --exclude-dir=doc . | sort | uniq -c | "
+               "while read -r times program; do [ $times -ge 3 ]; test -x \"$FOLDER/root$program\"; done; "
+               "grep -q '^PATH=/opt/oxi/bin:' opt/oxi/share/oxidicom/s6/scan/.site; "
+               "[ $(grep -rlI /opt/conf/oxidicom/oxidicom.conf opt/oxi | wc -l) -ge 6 ]; "
+               "test -e opt/conf/oxidicom/oxidicom.conf");
+    receiver_clear(&receiver);
+}
+
+Test(install, a_narrow_umask_and_a_folder_with_a_space_change_nothing, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    install(&receiver, "");
+    tree_shell(&receiver, "umask 077; make -s SANITIZE= install DESTDIR=\"$FOLDER/a root\"; cd \"$FOLDER\"; "
+                          "modes() { (cd \"$1\" && find . -mindepth 1 -printf '%p %M\\n' | sort); }; "
+                          "diff <(modes root) <(modes 'a root')");
+    receiver_clear(&receiver);
+}
+
 Test(install, a_configuration_that_is_there_stays, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
