@@ -19,6 +19,7 @@
 # make rootfs      the container image's root file system, into build/rootfs
 # make deb-check   does the same package come out of another folder? make rootfs-check: the same root file system?
 # make fresh       make demo, and the package built and installed, in a minimal Debian 12 and a minimal Debian 13
+# make arm64-check cross-built for arm64, with the demo and those suites under emulation that can run there
 # make vm-check    the package under systemd in a Debian 12 that boots, in QEMU: a quarter of an hour without KVM
 # make nfs-check   a receiver on NFS and what may happen to that, in user-mode Linux: minutes; make nfs-rates: its rates
 # make clean       remove build/
