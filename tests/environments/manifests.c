@@ -34,54 +34,123 @@ static void expect_fine(const char *command) {
     free(said);
 }
 
-#define CHECK "build/bin/oxidicom --settings | build/tools/python tests/environments/manifests.py "
+#define CHECK    "build/bin/oxidicom --settings | build/tools/python tests/environments/manifests.py "
+#define TEMPLATE "build/tools/helm template oxidicom deploy/helm/oxidicom "
+/* Of Kubernetes, that the chart allows; kustomize has no way to leave out what an older one does not know. */
+#define OLDEST          "1.25"
+#define OLDEST_PLAIN    "1.27"
+#define OLDEST_SIDECARS "1.29"
+#define NEWEST          "1.33"
 
 Test(manifests, of_kustomize_are_valid_in_base_and_every_overlay, .timeout = 1200) {
     need("python");
     need("kustomize");
     expect_fine("for folder in deploy/kubernetes/base deploy/kubernetes/overlays/*; do "
-                "build/tools/kustomize $folder >$at/${folder##*/}.yaml; done; " CHECK "kubernetes $at/*.yaml");
+                "build/tools/kustomize $folder >$at/${folder##*/}.yaml; done; "
+                "[ $(ls $at/*.yaml | wc -l) -eq 6 ]; " CHECK "kubernetes " NEWEST " $at/*.yaml; " CHECK
+                "kubernetes " OLDEST_SIDECARS " $at/*.yaml; rm $at/sidecars.yaml $at/tls.yaml; " CHECK
+                "kubernetes " OLDEST_PLAIN " $at/*.yaml");
 }
 
-#define EVERYTHING "httpPort=9090,serviceMonitor.enabled=true,autoscaling.enabled=true,storage.create=true"
+#define EVERYTHING                                                                                                 \
+    "httpPort=9090,serviceMonitor.enabled=true,prometheusRule.enabled=true,autoscaling.enabled=true,"              \
+    "storage.create=true,service.port=104,service.type=LoadBalancer,service.externalTrafficPolicy=Cluster"
 
-Test(manifests, of_helm_are_valid_with_its_own_values_and_with_those_of_the_chris_chart, .timeout = 1200) {
+Test(manifests, of_helm_are_valid_with_its_own_values_and_every_documented_file, .timeout = 1200) {
     need("python");
     need("helm");
-    expect_fine("chart='build/tools/helm template chris deploy/helm/oxidicom --kube-version 1.33.0'; "
-                "build/tools/helm lint --quiet deploy/helm/oxidicom; $chart >$at/default.yaml; "
-                "$chart -f tests/environments/chris-values.yaml >$at/chris.yaml; "
-                "$chart --set " EVERYTHING " >$at/all.yaml; $chart --set form=sidecars >$at/sidecars.yaml; "
-                "$chart -f tests/environments/chris-values.yaml --set form=sidecars," EVERYTHING
-                " >$at/all-sidecars.yaml; " CHECK "kubernetes $at/*.yaml");
+    expect_fine(
+        "for release in " OLDEST " " NEWEST "; do chart='" TEMPLATE
+        "--kube-version '$release.0; $chart >$at/default.yaml; "
+        "for file in deploy/helm/*.yaml tests/environments/chris-values.yaml; do $chart -f $file "
+        ">$at/${file##*/}; $chart -f $file --set form=sidecars," EVERYTHING " >$at/all-${file##*/}; done; "
+        "$chart --set " EVERYTHING " >$at/all.yaml; $chart --set form=sidecars >$at/sidecars.yaml; "
+        "$chart --set form=sidecars,nativeSidecars=false,httpPort=9090,journal.enabled=false >$at/older.yaml; "
+        "grep -q PrometheusRule $at/all.yaml; [ $(ls $at/*.yaml | wc -l) -eq 12 ]; " CHECK
+        "kubernetes $release $at/*.yaml || exit 1; done");
+}
+
+Test(manifests, of_helm_have_nothing_that_a_strict_lint_finds, .timeout = 1200) {
+    need("helm");
+    expect_fine(
+        "for file in deploy/helm/oxidicom/values.yaml deploy/helm/*.yaml tests/environments/chris-values.yaml; do "
+        "build/tools/helm lint --strict deploy/helm/oxidicom -f $file || exit 1; done");
+}
+
+Test(manifests, of_the_example_beside_the_chris_chart_differ_from_its_own_only_as_the_text_says, .timeout = 1200) {
+    need("python");
+    need("helm");
+    expect_fine(TEMPLATE "-f deploy/helm/chris.yaml --kube-version " NEWEST ".0 >$at/ours; " CHECK
+                         "chris $at/ours tests/environments/chris-facts.yaml");
 }
 
 Test(manifests, of_helm_have_a_container_for_each_stage_and_writer_where_the_form_is_sidecars, .timeout = 1200) {
     need("helm");
     expect_fine(
-        "stages() { build/tools/helm template chris deploy/helm/oxidicom --kube-version 1.33.0 \"$@\" | "
-        "sed -n 's/^        - name: \\([a-z]*-*[0-9]*\\)$/\\1/p' | grep -v '^files$\\|^run$' | paste -sd ' '; }; "
+        "stages() { " TEMPLATE "--kube-version \"$@\" | "
+        "sed -n -e 's/^      \\(i*n*i*t*[Cc]ontainers\\):$/\\1/p' "
+        "-e 's/^        - name: \\([a-z]*-*[0-9]*\\)$/\\1/p' | grep -v '^files$\\|^run$' | paste -sd ' '; }; "
         "expect() { echo \"$1, not $2\"; [ \"$1\" = \"$2\" ]; }; "
-        "expect \"$(stages)\" oxidicom; "
-        "expect \"$(stages --set form=sidecars)\" 'listener writer-0 notifier'; "
-        "expect \"$(stages --set form=sidecars,config.writers=3,config.tokioThreads=2)\" "
-        "'listener writer-0 writer-1 writer-2 notifier'; "
-        "expect \"$(stages --set form=sidecars,config.tokioThreads=2)\" 'listener writer-0 writer-1 notifier'");
+        "expect \"$(stages 1.33.0)\" 'containers oxidicom'; "
+        "expect \"$(stages 1.33.0 --set form=sidecars)\" 'initContainers notifier writer-0 containers listener'; "
+        "expect \"$(stages 1.28.0 --set form=sidecars)\" 'containers listener writer-0 notifier'; "
+        "expect \"$(stages 1.33.0 --set form=sidecars,nativeSidecars=false)\" 'containers listener writer-0 "
+        "notifier'; "
+        "expect \"$(stages 1.33.0 --set form=sidecars,config.writers=3,config.tokioThreads=2)\" "
+        "'initContainers notifier writer-0 writer-1 writer-2 containers listener'; "
+        "expect \"$(stages 1.28.0 --set form=sidecars,config.tokioThreads=2)\" "
+        "'containers listener writer-0 writer-1 notifier'");
 }
 
 Test(manifests, of_helm_are_none_where_values_contradict_each_other, .timeout = 1200) {
     need("helm");
-    expect_fine("refuse() { if build/tools/helm template chris deploy/helm/oxidicom --kube-version 1.33.0 --set $1 "
-                ">$at/out 2>&1; then echo \"$1 is taken\"; exit 1; fi; grep -F \"$2\" $at/out; }; "
-                "refuse form=threads 'form is launcher or sidecars'; refuse serviceMonitor.enabled=true httpPort; "
-                "refuse autoscaling.enabled=true httpPort; refuse aet= 'aet is required'; "
-                "refuse config.threads=3 'config.threads is unknown'");
+    expect_fine(
+        "refuse() { if " TEMPLATE
+        "--kube-version 1.33.0 --set $1 >$at/out 2>&1; then echo \"$1 is taken\"; exit 1; fi; "
+        "grep -F \"$2\" $at/out || { cat $at/out; exit 1; }; }; "
+        "refuse form=threads form; refuse serviceMonitor.enabled=true httpPort; "
+        "refuse autoscaling.enabled=true httpPort; refuse prometheusRule.enabled=true httpPort; "
+        "refuse aet= 'aet is required'; refuse config.threads=3 threads; refuse replica=3 replica; "
+        "refuse service.port=0 service.port; refuse service.externalTrafficPolicy=local externalTrafficPolicy; "
+        "refuse httpPort=9090,autoscaling.enabled=true,replicas=7 'autoscaling.maxReplicas is 6; it must be at "
+        "least "
+        "replicas, 7'; "
+        "refuse httpPort=9090,autoscaling.enabled=true,journal.enabled=true 'journal.enabled must not be true'; "
+        "refuse tls.plain=false tls.secret; refuse nats.address=a:1,nats.secret=b nats.secret; "
+        "refuse image.repository=ghcr.io/fnndsc/oxidicom,image.tag=3.0.0 'is the Rust implementation'");
+}
+
+Test(manifests, of_helm_bind_no_port_that_needs_a_right_and_hand_secrets_to_their_stage_alone, .timeout = 1200) {
+    need("helm");
+    expect_fine(
+        "chart='" TEMPLATE "--kube-version 1.33.0'; "
+        "$chart --set service.port=104,service.type=NodePort,service.externalTrafficPolicy=Cluster >$at/out; "
+        "grep -A1 'name: dicom$' $at/out | grep -q 'port: 104'; ! grep 'containerPort: 104' $at/out; "
+        "grep -q 'externalTrafficPolicy: Cluster' $at/out; "
+        "$chart -f deploy/helm/tls.yaml --set stageEnv.writer[0].name=ONLY,stageEnv.writer[0].value=w,"
+        "extraVolumes[0].name=more,extraVolumeMounts.notifier[0].name=more,"
+        "extraVolumeMounts.notifier[0].mountPath=/more >$at/out; "
+        "[ $(grep -c 'name: ONLY' $at/out) -eq 1 ]; [ $(grep -c 'mountPath: /more' $at/out) -eq 1 ]; "
+        "! grep secretKeyRef $at/out; grep -q OXIDICOM_AMQP_ADDRESS_FILE $at/out");
+}
+
+/* Two installations in one namespace, or one beside the ChRIS chart's own receiver. */
+Test(manifests, of_helm_have_names_of_the_release_or_those_that_a_site_gives, .timeout = 1200) {
+    need("helm");
+    expect_fine("name() { build/tools/helm template \"$@\" --kube-version 1.33.0 | "
+                "sed -n '/^kind: StatefulSet/,/^spec/s/^  name: //p'; }; c=deploy/helm/oxidicom; "
+                "expect() { echo \"$1, not $2\"; [ \"$1\" = \"$2\" ]; }; "
+                "expect \"$(name oxidicom $c)\" oxidicom; expect \"$(name ward $c)\" ward-oxidicom; "
+                "expect \"$(name ward $c --set nameOverride=rx)\" ward-rx; "
+                "expect \"$(name ward $c -f deploy/helm/chris.yaml)\" chris-oxidicom; "
+                "expect \"$(name $(printf 'r%.0s' {1..50}) $c | wc -c)\" 48");
 }
 
 Test(manifests, of_helm_hand_on_every_value_of_the_chris_chart, .timeout = 1200) {
     need("helm");
     expect_fine(
-        "build/tools/helm template chris deploy/helm/oxidicom --kube-version 1.33.0 "
+        TEMPLATE
+        "--kube-version 1.33.0 "
         "-f tests/environments/chris-values.yaml | tr -s ' \\n' ' ' >$at/chris; "
         "while read -r line; do grep -qF -- \"$line\" $at/chris || { echo \"missing: $line\"; exit 1; }; done "
         "<tests/environments/chris-rendered");

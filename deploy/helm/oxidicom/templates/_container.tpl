@@ -5,21 +5,30 @@ it, know the broker's address, and the listener has no storage. */}}
 {{- define "oxidicom.container" -}}
 {{- $values := .root.Values }}
 {{- $hears := has .stage (list "launcher" "listener") }}
-{{- $tells := and $values.httpPort (has .stage (list "launcher" "notifier")) -}}
+{{- $tells := and $values.httpPort (has .stage (list "launcher" "notifier")) }}
+{{- $sidecar := and (include "oxidicom.native" .root) (ne .stage "listener") -}}
 - name: {{ if eq .stage "launcher" }}oxidicom{{ else if eq .stage "writer" }}writer-{{ .id }}{{ else }}{{ .stage }}{{ end }}
   image: "{{ $values.image.repository }}:{{ $values.image.tag | default .root.Chart.AppVersion }}"
   imagePullPolicy: {{ $values.image.pullPolicy }}
+  {{- if $sidecar }}
+  # Started before the listener, ended after it.
+  restartPolicy: Always
+  {{- end }}
   {{- if ne .stage "launcher" }}
   command: [oxidicom-{{ .stage }}]
   {{- end }}
   {{- if or $hears $tells }}
   ports:
-    {{- if $hears }}
+    {{- if and $hears $values.tls.plain }}
     - name: dicom
-      containerPort: {{ $values.service.port }}
+      containerPort: 11111
       {{- with $values.hostPort }}
       hostPort: {{ . }}
       {{- end }}
+    {{- end }}
+    {{- if and $hears $values.tls.secret }}
+    - name: dicom-tls
+      containerPort: 2762
     {{- end }}
     {{- if $tells }}
     - name: http
@@ -33,6 +42,7 @@ it, know the broker's address, and the listener has no storage. */}}
     readOnlyRootFilesystem: true
     capabilities: {drop: [ALL]}
   resources: {{- toYaml (eq .stage "launcher" | ternary $values.resources (get $values.sidecarResources .stage)) | nindent 4 }}
+  {{- if not $sidecar }}
   lifecycle:
     preStop:
       {{- if $hears }}
@@ -42,66 +52,24 @@ it, know the broker's address, and the listener has no storage. */}}
       # Until the listener, which holds the lock as long as it lives, has ended.
       exec: {command: [flock, /run/oxidicom/listener.lock, "true"]}
       {{- end }}
+  {{- end }}
   {{- if ne .stage "writer" }}
   {{- include "oxidicom.probes" . | nindent 2 }}
   {{- end }}
   volumeMounts:
-    - {name: run, mountPath: /run/oxidicom}
-    {{- if ne .stage "listener" }}
-    - {name: files, mountPath: /data}
-    {{- end }}
-    {{- if and $values.journal.enabled (has .stage (list "launcher" "notifier")) }}
-    - {name: state, mountPath: /state}
-    {{- end }}
-{{- end }}
-
-{{- define "oxidicom.environment" -}}
-{{- $values := .root.Values -}}
-- {name: OXIDICOM_FILES_ROOT, value: /data}
-- {name: OXIDICOM_RUN_DIR, value: /run/oxidicom}
-{{- if eq .stage "writer" }}
-- {name: OXIDICOM_WRITER_ID, value: {{ .id | toString | quote }}}
-{{- end }}
-{{- if has .stage (list "launcher" "listener") }}
-- {name: OXIDICOM_LISTENER_PORT, value: {{ $values.service.port | toString | quote }}}
-- {name: OXIDICOM_SCP_AET, value: {{ required "aet is required" $values.aet | quote }}}
-{{- end }}
-{{- if has .stage (list "launcher" "notifier") }}
-- name: OXIDICOM_AMQP_ADDRESS
-  valueFrom:
-    secretKeyRef: {name: {{ $values.broker.secret | quote }}, key: {{ $values.broker.key | quote }}}
-{{- with $values.nats.address }}
-- {name: OXIDICOM_NATS_ADDRESS, value: {{ . | quote }}}
-{{- end }}
-{{- if $values.journal.enabled }}
-- {name: OXIDICOM_STATE_DIR, value: /state}
-{{- end }}
-{{- with $values.httpPort }}
-- {name: OXIDICOM_HTTP_PORT, value: {{ . | toString | quote }}}
-- {name: OXIDICOM_HTTP_ADDRESS, value: 0.0.0.0}
-{{- end }}
-{{- end }}
-{{- $names := dict "listenerThreads" "OXIDICOM_LISTENER_THREADS" "tokioThreads" "TOKIO_WORKER_THREADS" "writers" "OXIDICOM_WRITERS" "logging" "RUST_LOG" "strictPduLength" "OXIDICOM_SCP_STRICT" "uncompressedOnly" "OXIDICOM_SCP_UNCOMPRESSED_ONLY" "maxPduLength" "OXIDICOM_SCP_MAX_PDU_LENGTH" "promiscuous" "OXIDICOM_SCP_PROMISCUOUS" }}
-{{- range $key, $value := $values.config }}
-{{- if not (kindIs "invalid" $value) }}
-- name: {{ required (printf "config.%s is unknown" $key) (get $names $key) }}
-  value: {{ if kindIs "float64" $value }}{{ int64 $value | toString | quote }}{{ else }}{{ $value | toString | quote }}{{ end }}
-{{- end }}
-{{- end }}
-{{- with $values.env }}
-{{ toYaml . }}
-{{- end }}
+    {{- include "oxidicom.mounts" . | nindent 4 }}
 {{- end }}
 
 {{/* The listener by itself has nothing to be asked at but its port; a writer has none at all: the notifier is asked whether
-there is one. */}}
+there is one. A container that hangs is killed, and its preStop, which may wait for the listener, is cut short. */}}
 {{- define "oxidicom.probes" -}}
+{{- $listens := dict "tcpSocket" (dict "port" (.root.Values.tls.plain | ternary "dicom" "dicom-tls")) | toJson -}}
 {{- if eq .stage "listener" -}}
 readinessProbe:
-  tcpSocket: {port: dicom}
+  {{- $listens | fromJson | toYaml | nindent 2 }}
   timeoutSeconds: 10
 livenessProbe:
-  tcpSocket: {port: dicom}
+  {{- $listens | fromJson | toYaml | nindent 2 }}
   timeoutSeconds: 10
   periodSeconds: 20
   failureThreshold: 6
@@ -112,6 +80,7 @@ startupProbe:
   timeoutSeconds: 10
   failureThreshold: 60
   periodSeconds: 2
+  {{- include "oxidicom.haste" . }}
 readinessProbe:
   httpGet: {path: /readyz, port: http}
   timeoutSeconds: 10
@@ -121,21 +90,36 @@ livenessProbe:
   timeoutSeconds: 10
   periodSeconds: 20
   failureThreshold: 6
+  {{- include "oxidicom.haste" . }}
 {{- else -}}
+{{- if eq .stage "launcher" }}
 startupProbe:
   exec: {command: [oxidicom, status, --stages]}
   timeoutSeconds: 10
   failureThreshold: 60
   periodSeconds: 2
-readinessProbe:
-  exec: {command: [oxidicom, status, --stages]}
-  timeoutSeconds: 10
-{{- if eq .stage "launcher" }}
 livenessProbe:
-  tcpSocket: {port: dicom}
+  {{- $listens | fromJson | toYaml | nindent 2 }}
   timeoutSeconds: 10
   periodSeconds: 20
   failureThreshold: 6
+{{- else if not (include "oxidicom.native" .root) }}
+startupProbe:
+  exec: {command: [oxidicom, status, --stages]}
+  timeoutSeconds: 10
+  failureThreshold: 60
+  periodSeconds: 2
+  {{- include "oxidicom.haste" . }}
 {{- end }}
+readinessProbe:
+  exec: {command: [oxidicom, status, --stages]}
+  timeoutSeconds: 10
+{{- end }}
+{{- end }}
+
+{{/* Of a notifier that hangs: the listener lives, and with it the lock that the preStop waits for. */}}
+{{- define "oxidicom.haste" -}}
+{{- if eq .stage "notifier" }}
+  terminationGracePeriodSeconds: 5
 {{- end }}
 {{- end }}
