@@ -41,7 +41,7 @@ $(B)/man/oxidicom.conf: deploy/man/settings.awk $(B)/man/settings-printer
 TO := $(DESTDIR)$(PREFIX)
 COMPLETIONS := $(TO)/share/bash-completion/completions
 # Where the files of deploy/ have our executables and the configuration, and where they are installed.
-PLACES = sed -e 's|/usr/local/bin|$(PREFIX)/bin|g' -e 's|/etc/oxidicom|$(SYSCONFDIR)/oxidicom|g'
+PLACES = sed -e 's|/usr/local/|$(PREFIX)/|g' -e 's|/etc/oxidicom|$(SYSCONFDIR)/oxidicom|g'
 # FILES FOLDER: puts them there.
 INSTALL_TEXTS = for text in $(1); do $(PLACES) "$$text" >"$(2)/$${text\#\#*/}" && \
 	chmod 644 "$(2)/$${text\#\#*/}" || exit 1; done
@@ -63,7 +63,7 @@ install: all man
 	install -m 644 deploy/systemd/oxidicom.tmpfiles "$(TO)/lib/tmpfiles.d/oxidicom.conf"
 	cp -r deploy/s6 deploy/supervisord "$(TO)/share/oxidicom"
 	find "$(TO)/share/oxidicom" -type f \( -name run -o -name .site -o -name '*.conf' \) -exec $(PLACES) -i \
-		-e 's|^oxidicom-[a-z]*$$|$(PREFIX)/bin/&|' -e '/^command=/s|exec oxidicom-|exec $(PREFIX)/bin/oxidicom-|' {} +
+		-e 's|^oxidicom-[a-z]*$$|$(PREFIX)/bin/&|' {} +
 	chmod -R u=rwX,go=rX "$(TO)/share/oxidicom"
 	[ -e "$(DESTDIR)$(SYSCONFDIR)/oxidicom/oxidicom.conf" ] || \
 		install -m 640 $(B)/man/oxidicom.conf "$(DESTDIR)$(SYSCONFDIR)/oxidicom/oxidicom.conf"

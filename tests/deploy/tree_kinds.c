@@ -75,28 +75,31 @@ const tree_t S6_TREE = {"s6", start_s6, scale_s6, 0};
 /* --- supervisord ------------------------------------------------------------------------------------------------
  */
 
-static void set_numprocs(const receiver_t *receiver, int writers) {
-    char *line = text_of("sed -i 's/^numprocs=.*/numprocs=%d/' \"$FOLDER/oxidicom.conf\"", writers);
-    tree_shell(receiver, line);
-    free(line);
-}
-
 static void start_supervisord(receiver_t *receiver, int writers) {
     tree_shell(
         receiver,
-        "cp deploy/supervisord/*.conf \"$FOLDER\"; mkdir \"$FOLDER/logs\"; cd \"$FOLDER\"; "
-        "sed -i -e '/^user=/d' -e \"s|/etc/oxidicom/|$FOLDER/none/|g\" -e \"s|/var/log/oxidicom|$FOLDER/logs|\" "
-        "-e \"s|/run/|$FOLDER/|\" -e \"s|exec oxidicom|exec $BIN/oxidicom|\" *.conf; "
-        "grep -q \"exec $BIN/oxidicom-writer\" oxidicom.conf");
-    set_numprocs(receiver, writers);
-    char *conf = text_of("%s/supervisord.conf", receiver->folder);
+        "cp -r deploy/supervisord \"$FOLDER/tree\"; mkdir \"$FOLDER/logs\"; cd \"$FOLDER/tree\"; "
+        "sed -i -e \"s|/var/log/oxidicom|$FOLDER/logs|\" -e \"s|/usr/local/share/oxidicom/supervisord|$PWD|\" "
+        "-e \"s|/run/oxidicom-|$FOLDER/|\" *.conf; "
+        "sed -i -e 's|^user=.*|user=|' -e \"s|^settings=.*|settings=$FOLDER/none|\" -e \"s|^PATH=|PATH=$BIN:|\" "
+        "run; "
+        "grep -q \"^PATH=$BIN:\" run; grep -q \"command=$PWD/run oxidicom-writer 0\" *.conf");
+    for (int i = 1; i < writers; i++) {
+        char *line = text_of("cd \"$FOLDER/tree\"; sed 's/-0\\]/-%d]/; s/ 0$/ %d/' oxidicom-writer-0.conf "
+                             ">oxidicom-writer-%d.conf",
+                             i, i, i);
+        tree_shell(receiver, line);
+        free(line);
+    }
+    char *conf = text_of("%s/tree/supervisord.conf", receiver->folder);
     start_supervisor(receiver, (const char *const[]){"supervisord", "-n", "-c", conf, NULL});
     free(conf);
 }
 
 static void scale_supervisord(receiver_t *receiver, int writers) {
-    set_numprocs(receiver, writers);
-    tree_shell(receiver, "cd \"$FOLDER\"; supervisorctl -c supervisord.conf update");
+    char *line = text_of("cd \"$FOLDER/tree\"; ./scale . %d -c supervisord.conf", writers);
+    tree_shell(receiver, line);
+    free(line);
 }
 
 const tree_t SUPERVISORD_TREE = {"supervisord", start_supervisord, scale_supervisord, 0};

@@ -82,6 +82,7 @@ Test(trees, a_stage_that_is_killed_comes_back_under_supervisord, .timeout = PATI
 static void scales(const tree_t *tree) {
     receiver_t receiver;
     start(tree, &receiver, 1);
+    pid_t first = tree_stage(&receiver, "writer-0");
     tree->scale(&receiver, 3);
     for (int i = 0; i < 3; i++) {
         char *id = text_of("writer-%d", i);
@@ -93,7 +94,7 @@ static void scales(const tree_t *tree) {
     tree_await_gone(&receiver, "writer-1");
     tree_await_gone(&receiver, "writer-2");
     store(&receiver, 2);
-    cr_assert_neq(tree_stage(&receiver, "writer-0"), 0);
+    cr_assert_eq(tree_stage(&receiver, "writer-0"), first, "one that stays is started again");
     cr_assert_eq(tree_stage(&receiver, "writer-1"), 0, "it came back");
     cr_assert_eq(receiver_files(&receiver), 2);
     cr_assert_eq(stop(&receiver), tree->status);
@@ -154,8 +155,19 @@ static void expect_before(const receiver_t *receiver, const char *earlier, const
     free(second);
 }
 
-/* An association is open and an object under way when TERM comes. */
-static void drains(const tree_t *tree) {
+/* Whoever has started the supervisor tells it, or its own tool. */
+static void by_term(const receiver_t *receiver) {
+    kill(receiver->launcher, SIGTERM);
+}
+
+static void by_supervisorctl(const receiver_t *receiver) {
+    tree_shell(receiver,
+               "cd \"$FOLDER/tree\"; { supervisorctl -c supervisord.conf stop oxidicom-listener oxidicom-writer-0 "
+               "oxidicom-writer-1 oxidicom-notifier; supervisorctl -c supervisord.conf shutdown; } >said 2>&1 &");
+}
+
+/* An association is open and an object under way when the end comes. */
+static void drains(const tree_t *tree, void (*end)(const receiver_t *receiver)) {
     receiver_t receiver;
     start(tree, &receiver, 2);
     (void)tree_await_stage(&receiver, "writer-1", 0);
@@ -167,7 +179,7 @@ static void drains(const tree_t *tree) {
     cr_assert(scu_p_data(&scu, 1, 3, command.at, command.size));
     cr_assert(scu_p_data(&scu, 1, 0, set.at, set.size / 2));
 
-    kill(receiver.launcher, SIGTERM);
+    end(&receiver);
     tree_expect_said(&receiver, "listener: told to end");
     cr_assert_not(tree_has_said(&receiver, "writer-0: told to end"));
     cr_assert_not(tree_has_said(&receiver, "notifier: told to end"));
@@ -192,13 +204,50 @@ static void drains(const tree_t *tree) {
 }
 
 Test(trees, term_drains_from_left_to_right_under_the_launcher, .timeout = PATIENCE_S) {
-    drains(&LAUNCHER_TREE);
+    drains(&LAUNCHER_TREE, by_term);
 }
 
 Test(trees, term_drains_from_left_to_right_under_s6, .timeout = PATIENCE_S) {
-    drains(&S6_TREE);
+    drains(&S6_TREE, by_term);
 }
 
 Test(trees, term_drains_from_left_to_right_under_supervisord, .timeout = PATIENCE_S) {
-    drains(&SUPERVISORD_TREE);
+    drains(&SUPERVISORD_TREE, by_term);
+}
+
+Test(trees, supervisorctl_stop_in_the_documented_order_drains_as_term_does, .timeout = PATIENCE_S) {
+    drains(&SUPERVISORD_TREE, by_supervisorctl);
+}
+
+/* --- supervisord alone -------------------------------------------------------------------------------------------
+ */
+
+static bool has_exited(void *receiver) {
+    return tree_try_shell(receiver, "cd \"$FOLDER/tree\"; { supervisorctl -c supervisord.conf status "
+                                    "oxidicom-listener || true; } | grep EXITED") == 0;
+}
+
+Test(supervisord, does_not_repeat_a_start_that_a_bad_setting_has_ended, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    setenv("OXIDICOM_SCP_MAX_PDU_LENGTH", "short", 1);
+    SUPERVISORD_TREE.start(&receiver, 1);
+    cr_assert(await(has_exited, &receiver, PATIENCE_MS), "it is started again and again");
+    tree_shell(&receiver,
+               "cat \"$FOLDER/logs/oxidicom-listener.log\"; "
+               "[ $(grep -c 'OXIDICOM_SCP_MAX_PDU_LENGTH is' \"$FOLDER/logs/oxidicom-listener.log\") -eq 1 ]");
+    cr_assert_eq(stop(&receiver), SUPERVISORD_TREE.status);
+    receiver_clear(&receiver);
+}
+
+Test(supervisord, makes_the_run_folder_where_no_systemd_has, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    tree_shell(&receiver, "[ ! -e \"$OXIDICOM_RUN_DIR\" ]");
+    SUPERVISORD_TREE.start(&receiver, 1);
+    (void)tree_await_stage(&receiver, "notifier", 0);
+    (void)tree_await_stage(&receiver, "writer-0", 0);
+    tree_shell(&receiver, "[ $(stat -c %a \"$OXIDICOM_RUN_DIR\") = 700 ]");
+    cr_assert_eq(stop(&receiver), SUPERVISORD_TREE.status);
+    receiver_clear(&receiver);
 }
