@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/supervision.h"
 
 /* In a drain, the kinds of stages are told to end at once so long after OXIDICOM_DRAIN_TIMEOUT: the listener has
@@ -180,12 +181,23 @@ static void add_writer(supervisor_t *supervisor) {
         add(supervisor, KIND_WRITER, number);
 }
 
+/* One that had died has left its socket, by which `oxidicom status` would count it among those that are missing. */
+static void remove_socket(const child_t *child) {
+    const char *run_dir = getenv("OXIDICOM_RUN_DIR");
+    char *path = run_dir ? format_text("%s/%s.sock", run_dir, child->name) : NULL;
+    if (path && unlink(path) != 0 && errno != ENOENT)
+        log_warn(NULL, "can't remove %s: %s", path, strerror(errno));
+    free(path);
+}
+
 static void remove_gone(supervisor_t *supervisor) {
     child_t *child, *following;
     for (child = TAILQ_FIRST(&supervisor->children); child; child = following) {
         following = TAILQ_NEXT(child, next);
         if (child->state != CHILD_GONE)
             continue;
+        if (child->kind == KIND_WRITER)
+            remove_socket(child);
         TAILQ_REMOVE(&supervisor->children, child, next);
         child_destroy(&child);
     }

@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/limits.h"
 #include "tests/launcher/launcher.h"
@@ -66,6 +68,11 @@ Test(writers, ttou_never_removes_the_last_one) {
     receiver_clear(&receiver);
 }
 
+static bool is_gone(void *path) {
+    return access(path, F_OK) != 0;
+}
+
+/* With the socket that it has left: `oxidicom status` forgets it. */
 Test(writers, one_that_waits_for_its_restart_is_removed_at_once_and_its_number_is_free) {
     receiver_t receiver;
     prepare_scripts(&receiver);
@@ -76,8 +83,15 @@ Test(writers, one_that_waits_for_its_restart_is_removed_at_once_and_its_number_i
         let_go(&receiver);
         expect_logged_times(&receiver, "writer-1 ended with status 1", deaths);
     }
+    char *run = text_of("%s/run", receiver.folder), *socket = text_of("%s/writer-1.sock", run);
+    cr_assert_eq(mkdir(run, 0700), 0);
+    FILE *left = fopen(socket, "w");
+    cr_assert(left && fclose(left) == 0);
     kill(receiver.launcher, SIGTTOU);
     expect_logged(&receiver, "writer-1 is removed");
+    cr_expect(await(is_gone, socket, PATIENCE_MS), "status would name it still");
+    free(socket);
+    free(run);
     /* Not before: nothing is missing any more. */
     expect_logged(&receiver, "all stages are ready");
     write_stage(&receiver, "writer", OBEDIENT);
