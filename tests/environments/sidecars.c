@@ -142,3 +142,32 @@ Test(sidecars, with_what_each_needs_receive_a_series_and_end_after_the_listener,
     queue_destroy(&queue);
     pod_clear(&pod);
 }
+
+static bool livez_answers(void *port) {
+    char *url = text_of("http://127.0.0.1:%d/livez", *(int *)port);
+    int status =
+        process_run(NULL, NULL, (const char *const[]){"curl", "-sf", "-o", "/dev/null", url, NULL}, PATIENCE_MS);
+    free(url);
+    return status == 0;
+}
+
+/* A native sidecar is started before the stages that `oxidicom status --stages` asks for. */
+Test(sidecars, the_notifier_alone_passes_the_probe_of_its_start_and_not_that_of_the_ring, .timeout = PATIENCE_S) {
+    pod_t pod;
+    pod_prepare(&pod);
+    int port = free_port();
+    char *number = text_of("%d", port);
+    pid_t notifier =
+        pod_start(&pod,
+                  &(given_t){.files = true,
+                             .state = true,
+                             .names_and_values = {"OXIDICOM_AMQP_ADDRESS", pod.amqp, "OXIDICOM_STATE_DIR", "/state",
+                                                  "OXIDICOM_HTTP_PORT", number}},
+                  (const char *const[]){PROGRAMS "/oxidicom-notifier", NULL});
+    cr_expect(await(livez_answers, &port, PATIENCE_MS), "it would be killed before the others are started");
+    cr_expect_not(probe_answers(&pod));
+    kill(notifier, SIGTERM);
+    expect_end(notifier, "the notifier");
+    free(number);
+    pod_clear(&pod);
+}
