@@ -48,7 +48,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Broker and NATS. */}}
+{{/* Broker, NATS and CUBE. */}}
 {{- define "oxidicom.outside" -}}
 {{- with .Values.broker }}
 {{- if .asFile }}
@@ -78,6 +78,17 @@
 {{- end }}
 {{- if .tlsSecret }}
 - {name: OXIDICOM_NATS_CA, value: /secrets/nats-tls/ca.crt}
+{{- end }}
+{{- end }}
+{{- with .Values.cube }}
+{{- if .url }}
+- {name: OXIDICOM_CUBE_URL, value: {{ .url | quote }}}
+{{- $secret := .secret }}
+{{- range $key, $name := dict "user" "OXIDICOM_CUBE_USER" "password" "OXIDICOM_CUBE_PASSWORD" "token" "OXIDICOM_CUBE_TOKEN" }}
+- name: {{ $name }}
+  valueFrom:
+    secretKeyRef: {name: {{ $secret | quote }}, key: {{ $key }}, optional: true}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
