@@ -22,7 +22,7 @@ if [ ! -e "$folder/made" ]; then
     rm -rf --one-file-system "$folder"
     mkdir -p "$folder"
     # What is linked with is the target's, what is run to build is this machine's.
-    ours="gcc,libc6-dev,make,pkgconf,git,procps,crossbuild-essential-arm64,protobuf-c-compiler,protobuf-compiler,qemu-user,dcmtk,nats-server"
+    ours="gcc,libc6-dev,make,pkgconf,git,procps,crossbuild-essential-arm64,protobuf-c-compiler,protobuf-compiler,qemu-user,dcmtk,nats-server,openssl"
     theirs=$(deploy/deps.sh --list build | grep -E '^lib.*-dev$|-dev$' | sed 's/$/:arm64/' | paste -sd,)
     mmdebstrap --quiet --variant=minbase --architectures="$(dpkg --print-architecture),arm64" \
         --include="$ours,$theirs,libcriterion-dev:arm64" trixie "$root"
