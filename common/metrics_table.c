@@ -160,6 +160,28 @@ const metric_info_t METRICS[METRICS_COUNT] = {
     [METRIC_STORAGE_SILENT] = {GAUGE("oxidicom_storage_silent_seconds",
                                      "How long storage has left the notifier's question unanswered; 0 below 5 s."),
                                .unit = "seconds", .stages = FOR_NOTIFIER},
+    [METRIC_OLDEST_UNCONFIRMED] = {GAUGE(
+                                       "oxidicom_oldest_unconfirmed_seconds",
+                                       "How long the oldest series that the broker has waits to be in CUBE; absent "
+                                       "where CUBE is not asked."),
+                                   .unit = "seconds", .stages = FOR_NOTIFIER},
+    [METRIC_INQUIRIES] = {COUNTER("oxidicom_inquiries", "Series that CUBE was asked for, by what came of it."),
+                          LABEL("outcome", 3), VALUES("confirmed", "short", "lost"), .stages = FOR_NOTIFIER},
+    [METRIC_RESENDS] = {COUNTER("oxidicom_resends",
+                                "Registrations sent again because CUBE did not have the series."),
+                        .stages = FOR_NOTIFIER},
+    [METRIC_CUBE_CONNECTED] = {GAUGE("oxidicom_cube_connected",
+                                     "1 while CUBE answers as it should; absent where it is not asked."),
+                               .stages = FOR_NOTIFIER},
+    [METRIC_QUEUE_WAITING] = {GAUGE("oxidicom_queue_waiting_tasks",
+                                    "Tasks in CUBE's queue; absent where CUBE is not asked, or nothing is known of "
+                                    "the queue."),
+                              .stages = FOR_NOTIFIER},
+    [METRIC_QUEUE_STILL] = {GAUGE(
+                                "oxidicom_queue_still_seconds",
+                                "How long CUBE's worker has taken no task of those that wait; 0 below 60 s; absent "
+                                "where CUBE is not asked."),
+                            .unit = "seconds", .stages = FOR_NOTIFIER},
     [METRIC_BROKER_CONNECTED] = {GAUGE("oxidicom_broker_connected",
                                        "1 while the broker of the Celery queue is there."),
                                  .stages = FOR_NOTIFIER},

@@ -103,7 +103,9 @@ static void print_source(FILE *out, const setting_t *setting, const source_t *so
         return;
     }
     fprintf(out, "%s is \"", source->variable);
-    if (setting->secret)
+    if (setting->hidden)
+        fputs("***", out);
+    else if (setting->secret)
         print_secret(out, source->value);
     else
         fputs(source->value, out);

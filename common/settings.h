@@ -33,6 +33,9 @@ typedef struct settings {
     char *nats_credentials, *nats_ca; /* absolute paths, or NULL */
     int64_t progress_interval_ms;
     int64_t done_delay_ms;
+    char *cube_url;                                         /* http://… or https://…; NULL: CUBE is not asked */
+    char *cube_user, *cube_password, *cube_token, *cube_ca; /* or NULL */
+    int64_t cube_patience_ms;
     int64_t dev_sleep_ms;
     char *root_subject;
     char *scp_aet;

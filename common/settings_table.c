@@ -91,6 +91,24 @@ static bool are_named_titles(const char *text) {
     return true;
 }
 
+/* Where a path can be put behind it. A password has settings of its own, which nobody prints. */
+static bool is_cube_url(const char *text) {
+    const char *host = strncmp(text, "http://", 7) == 0    ? text + 7
+                       : strncmp(text, "https://", 8) == 0 ? text + 8
+                                                           : NULL;
+    return host && *host && *host != '/' && !strpbrk(host, "@?# \"<>\\") && !has_control_characters(host);
+}
+
+/* It is put into a line of a header as it is. */
+static bool is_cube_token(const char *text) {
+    return !strchr(text, ' ') && !has_control_characters(text);
+}
+
+/* HTTP's Basic authentication ends it there (RFC 7617 2). */
+static bool is_cube_user(const char *text) {
+    return !strchr(text, ':') && !has_control_characters(text);
+}
+
 static bool is_log_format(const char *text) {
     return strcmp(text, "text") == 0 || strcmp(text, "json") == 0;
 }
@@ -166,8 +184,28 @@ const setting_t SETTINGS[] = {
      .most = 86400000, .help = "Least time between two counts of one series."},
     {DURATION("OXIDICOM_DONE_DELAY", done_delay_ms), .stages = FOR_NOTIFIER, .default_value = "1s", .most = 3600000,
      .help =
-         "From the broker's confirm of a series until its done is said: CUBE's worker has it by then, if it is not "
-         "busy. A series that is not registered is done at once."},
+         "From the broker's confirm of a series until its done is said, where CUBE is not asked or can't be: its "
+         "worker has it by then, if it is not busy. A series that is not registered is done at once."},
+    {TEXT("OXIDICOM_CUBE_URL", cube_url), .stages = FOR_NOTIFIER, .secret = true, .empty_is_unset = true,
+     CHECKED(is_cube_url, "http://host:port/api/v1/ or https://host:port/api/v1/, without user and password"),
+     .help = "CUBE's API, which is asked whether a registered series is there: only then its done is said; unset: "
+             "it is not asked."},
+    {TEXT("OXIDICOM_CUBE_USER", cube_user), .stages = FOR_NOTIFIER, .secret = true, .hidden = true,
+     .empty_is_unset = true, CHECKED(is_cube_user, "a text without `:` and control characters"),
+     .help = "Who asks CUBE: a member of its group pacs_users, who may read."},
+    {TEXT("OXIDICOM_CUBE_PASSWORD", cube_password), .stages = FOR_NOTIFIER, .secret = true, .hidden = true,
+     .empty_is_unset = true, .help = "That user's password."},
+    {TEXT("OXIDICOM_CUBE_TOKEN", cube_token), .stages = FOR_NOTIFIER, .secret = true, .hidden = true,
+     .empty_is_unset = true, CHECKED(is_cube_token, "a text without spaces and control characters"),
+     .help = "That user's token (CUBE's auth-token/), in place of user and password."},
+    {TEXT("OXIDICOM_CUBE_CA", cube_ca), .stages = FOR_NOTIFIER, .empty_is_unset = true, ABSOLUTE_PATH,
+     .help =
+         "PEM file with the CAs that may have issued the certificate of an https:// CUBE; unset: those that the "
+         "system trusts."},
+    {DURATION("OXIDICOM_CUBE_PATIENCE", cube_patience_ms), .stages = FOR_NOTIFIER, .default_value = "2m",
+     RANGE(1000, 86400000),
+     .help = "How long CUBE's worker, while it takes tasks, may take to register a series; then it is sent again, "
+             "three times at most."},
     {TEXT("OXIDICOM_ROOT_SUBJECT", root_subject), .stages = FOR_NOTIFIER, .default_value = "oxidicom",
      CHECKED(is_subject, "a NATS subject without spaces, wildcards and empty parts"),
      .help = "First part of the subject of progress messages."},

@@ -48,8 +48,9 @@ static void allow_broker(sandbox_t *sandbox, const char *address, const char *fi
 
 /* Read with each new connection. */
 static void allow_certificates(sandbox_t *sandbox, const settings_t *settings) {
-    const char *const files[] = {settings->broker_tls_ca, settings->broker_tls_certificate,
-                                 settings->broker_tls_key, settings->nats_ca, settings->nats_credentials};
+    const char *const files[] = {settings->broker_tls_ca,    settings->broker_tls_certificate,
+                                 settings->broker_tls_key,   settings->nats_ca,
+                                 settings->nats_credentials, settings->cube_ca};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         sandbox_allow_file(sandbox, files[i]);
     sandbox_allow(sandbox, X509_get_default_cert_area(), SANDBOX_READ);

@@ -36,9 +36,10 @@ static void beat_figures(notifier_t *notifier) {
     try_journal(notifier);
     metric_set(METRIC_JOURNALING, NULL, atomic_load(&notifier->health.journal_writable));
     gauges_measure(&notifier->gauges,
-                   &(gauges_sources_t){&notifier->journal, notifier->registrar, notifier->storage,
-                                       notifier->publisher, &notifier->broker_state, &notifier->nats_state,
-                                       notifier->stage->settings.nats_address != NULL},
+                   &(gauges_sources_t){&notifier->journal, notifier->registrar, notifier->inquiries,
+                                       notifier->storage, notifier->publisher, &notifier->broker_state,
+                                       &notifier->nats_state, &notifier->cube_state,
+                                       notifier->stage->settings.nats_address != NULL, notifier->cube != NULL},
                    clock_ms());
     board_on_figures(notifier->board, figures_take(notifier->figures), clock_ms());
     live_beat(&notifier->live, clock_ms());
@@ -119,6 +120,19 @@ static int on_broker(zloop_t *loop, zsock_t *socket, void *argument) {
     return stage->ended ? -1 : 0;
 }
 
+/* What CUBE has answered. */
+static int on_cube(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
+    (void)loop;
+    (void)item;
+    stage_t *stage = argument;
+    notifier_t *notifier = stage->self;
+    inquiries_on_cube(notifier->inquiries);
+    registrar_pump(notifier->registrar);
+    dones_pump(notifier->dones);
+    end_if_drained(stage);
+    return stage->ended ? -1 : 0;
+}
+
 /* What storage has answered (adoption.h needs a journal without an open transaction). */
 static int on_storage(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     (void)loop;
@@ -147,6 +161,7 @@ static void on_beat(stage_t *stage) {
     storage_say(notifier->storage);
     adoption_beat(&notifier->adoption, notifier->storage, &notifier->journal);
     registrar_on_broker(notifier->registrar);
+    inquiries_beat(notifier->inquiries);
     dones_pump(notifier->dones);
     expiry_beat(&notifier->expiry, &notifier->journal, stage->settings.journal_keep_ms);
     beat_figures(notifier);
@@ -191,13 +206,21 @@ static int start(stage_t *stage) {
     notifier->owed = owed_new();
     link_state_init(&notifier->broker_state);
     link_state_init(&notifier->nats_state);
+    link_state_init(&notifier->cube_state);
+    queue_state_init(&notifier->queue_state);
+    if (stage->settings.cube_url && !(notifier->cube = cube_new(&stage->settings, &notifier->cube_state)))
+        return EXIT_SETTINGS;
     notifier->publisher = publisher_new(&stage->settings, &notifier->nats_state);
     notifier->progress =
         progress_new(stage->settings.root_subject, stage->settings.progress_interval_ms,
                      (progress_sink_t){publisher_publish, publisher_publish_done, notifier->publisher});
-    notifier->broker = broker_new(&stage->settings, &notifier->broker_state);
+    notifier->broker =
+        broker_new(&stage->settings, &notifier->broker_state, notifier->cube ? &notifier->queue_state : NULL);
     notifier->dones = dones_new(&notifier->journal, notifier->progress, stage->settings.done_delay_ms);
-    notifier->registrar = registrar_new(&notifier->journal, notifier->storage, notifier->broker, &stage->settings);
+    notifier->inquiries = inquiries_new(&notifier->journal, &stage->settings, notifier->cube, &notifier->cube_state,
+                                        &notifier->queue_state);
+    notifier->registrar = registrar_new(&notifier->journal, notifier->storage, notifier->broker,
+                                        notifier->inquiries, &stage->settings);
     notifier->query =
         query_new(&(query_sources_t){stage, &notifier->journal, notifier->registrar, notifier->storage,
                                      notifier->publisher, &notifier->broker_state, &notifier->nats_state});
@@ -216,6 +239,10 @@ static int start(stage_t *stage) {
     zmq_pollitem_t answers = {.fd = storage_descriptor(notifier->storage), .events = ZMQ_POLLIN};
     int failed = zloop_poller(stage->loop, &answers, on_storage, stage) |
                  zloop_reader(stage->loop, zactor_sock(notifier->broker), on_broker, stage);
+    if (notifier->cube) {
+        zmq_pollitem_t answers_of_cube = {.fd = cube_descriptor(notifier->cube), .events = ZMQ_POLLIN};
+        failed |= zloop_poller(stage->loop, &answers_of_cube, on_cube, stage);
+    }
     if (publisher_socket(notifier->publisher))
         failed |= zloop_reader(stage->loop, publisher_socket(notifier->publisher), on_publisher, stage);
     return failed ? EX_OSERR : 0;
@@ -242,6 +269,8 @@ static void destroy(stage_t *stage) {
     live_clear(&notifier->live);
     query_destroy(&notifier->query);
     registrar_destroy(&notifier->registrar);
+    inquiries_destroy(&notifier->inquiries);
+    cube_destroy(&notifier->cube);
     bool broker_ended = broker_destroy(&notifier->broker);
     end_progress(notifier);
     owed_destroy(&notifier->owed);

@@ -8,7 +8,9 @@
 #include "common/link_state.h"
 #include "common/log.h"
 #include "common/stage.h"
+#include "notifier/broker/inquiries.h"
 #include "notifier/broker/registrar.h"
+#include "notifier/cube/cube.h"
 #include "notifier/drain.h"
 #include "notifier/http/health.h"
 #include "notifier/http/http.h"
@@ -44,7 +46,10 @@ typedef struct notifier {
     int progress_timer; /* -1: none */
     dones_t *dones;
     zactor_t *broker;
-    link_state_t broker_state, nats_state;
+    link_state_t broker_state, nats_state, cube_state;
+    queue_state_t queue_state;
+    cube_t *cube; /* NULL: it is not asked */
+    inquiries_t *inquiries;
     storage_t *storage;
     registrar_t *registrar;
     query_t *query;

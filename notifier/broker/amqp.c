@@ -17,6 +17,8 @@
 /* Declaring the queue has a channel of its own: a queue that exists with other properties closes it. */
 #define DECLARE_CHANNEL 1
 #define PUBLISH_CHANNEL 2
+/* Looking at it, too: a queue that is gone closes it. */
+#define LOOK_CHANNEL 3
 /* What RabbitMQ proposes, too. */
 #define FRAME_MAX_BYTES 131072
 #define HEARTBEAT_S     30
@@ -152,6 +154,16 @@ static int log_in(amqp_t *self, failure_t *failure) {
     return check_reply(reply, "login", failure);
 }
 
+static bool is_channel_closed(amqp_rpc_reply_t reply) {
+    return reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION && reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD;
+}
+
+static int accept_close(amqp_t *self, amqp_channel_t channel, failure_t *failure) {
+    amqp_channel_close_ok_t closed = {0};
+    int status = amqp_send_method(self->connection, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &closed);
+    return status == AMQP_STATUS_OK ? 0 : failure_set(failure, "%s", amqp_error_string2(status));
+}
+
 /* Declares the queue as Celery does. One that is there with other properties, or that this user may not declare, is
  * used as it is: a message that finds no queue comes back. */
 static int declare_queue(amqp_t *self, failure_t *failure) {
@@ -164,12 +176,10 @@ static int declare_queue(amqp_t *self, failure_t *failure) {
     if (check_reply(reply, "queue", failure) == 0)
         return check_reply(amqp_channel_close(self->connection, DECLARE_CHANNEL, AMQP_REPLY_SUCCESS), "channel",
                            failure);
-    if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION || reply.reply.id != AMQP_CHANNEL_CLOSE_METHOD)
+    if (!is_channel_closed(reply))
         return -1;
     log_info(NULL, "the queue is used as it is: %s", failure->text);
-    amqp_channel_close_ok_t closed = {0};
-    int status = amqp_send_method(self->connection, DECLARE_CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &closed);
-    return status == AMQP_STATUS_OK ? 0 : failure_set(failure, "%s", amqp_error_string2(status));
+    return accept_close(self, DECLARE_CHANNEL, failure);
 }
 
 static int open_channel(amqp_t *self, failure_t *failure) {
@@ -368,4 +378,34 @@ static int service(void *transport, failure_t *failure) {
     }
 }
 
-const transport_t TRANSPORT_AMQP = {create, connect_to, descriptor, send_message, service, disconnect, destroy};
+/* --- the queue ----------------------------------------------------------------------------------------- */
+
+/* A passive declaration tells how many messages wait and for how many consumers, and needs no right. A queue that
+ * is gone closes the channel. */
+static int declare_passively(amqp_t *self, failure_t *failure) {
+    amqp_channel_open(self->connection, LOOK_CHANNEL);
+    if (check_reply(amqp_get_rpc_reply(self->connection), "channel", failure) != 0)
+        return -1;
+    amqp_queue_declare_ok_t *queue = amqp_queue_declare(
+        self->connection, LOOK_CHANNEL, amqp_cstring_bytes(self->queue), 1, 0, 0, 0, amqp_empty_table);
+    amqp_rpc_reply_t reply = amqp_get_rpc_reply(self->connection);
+    if (is_channel_closed(reply)) {
+        self->results.looked(self->results.self, -1, -1);
+        return accept_close(self, LOOK_CHANNEL, failure);
+    }
+    if (check_reply(reply, "queue", failure) != 0)
+        return -1;
+    self->results.looked(self->results.self, queue->message_count, queue->consumer_count);
+    return check_reply(amqp_channel_close(self->connection, LOOK_CHANNEL, AMQP_REPLY_SUCCESS), "channel", failure);
+}
+
+/* Confirms that come meanwhile, rabbitmq-c keeps for `service`. */
+static int look(void *transport, failure_t *failure) {
+    amqp_t *self = transport;
+    int status = declare_passively(self, failure);
+    self->healthy = self->healthy && status == 0;
+    return status;
+}
+
+const transport_t TRANSPORT_AMQP = {create,  connect_to, descriptor, send_message,
+                                    service, look,       disconnect, destroy};

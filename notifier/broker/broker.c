@@ -40,6 +40,8 @@ typedef struct broker {
     zsock_t *pipe; /* to the loop */
     const settings_t *settings;
     link_state_t *state;
+    queue_state_t *queue; /* NULL: nobody wants to know */
+    int64_t look_at_ms;
     celery_sender_t sender;
     destination_t *destinations;
     size_t destinations_count, current;
@@ -134,6 +136,7 @@ static void try_to_connect(broker_t *broker) {
             broker->connected = true;
             broker->connected_ms = clock_ms();
             broker->last_tag = 0;
+            broker->look_at_ms = clock_ms();
             log_info(NULL, "connected to the broker");
             link_state_up(broker->state);
             say(broker->pipe, BROKER_CONNECTED, NULL);
@@ -196,6 +199,10 @@ static void on_blocked(void *self, const char *why) {
     say(broker->pipe, why ? BROKER_BLOCKED : BROKER_UNBLOCKED, NULL);
 }
 
+static void on_looked(void *self, int64_t waiting, int64_t consumers) {
+    queue_state_looked(((broker_t *)self)->queue, clock_ms(), waiting, consumers);
+}
+
 static void send_message(broker_t *broker, registration_t *registration) {
     failure_t failure = {0};
     celery_message_t message;
@@ -240,9 +247,21 @@ static void service(broker_t *broker) {
         disconnect(broker, &(failure_t){.text = "the broker did not confirm in time"});
 }
 
+/* A broker that takes nothing answers nothing, either. */
+static void look(broker_t *broker) {
+    failure_t failure = {0};
+    destination_t *destination = current(broker);
+    if (!broker->queue || broker->blocked || clock_ms() < broker->look_at_ms)
+        return;
+    broker->look_at_ms = clock_ms() + queue_look_interval_ms(broker->settings->cube_patience_ms);
+    if (destination->transport->look(destination->connection, &failure) != 0)
+        disconnect(broker, &failure);
+}
+
 static long wait_ms(const broker_t *broker) {
+    int64_t look_ms = broker->queue ? broker->look_at_ms - clock_ms() : BROKER_SERVICE_MS;
     if (broker->connected)
-        return BROKER_SERVICE_MS;
+        return look_ms >= BROKER_SERVICE_MS ? BROKER_SERVICE_MS : look_ms > 0 ? (long)look_ms : 0;
     int64_t left = broker->retry_at_ms - clock_ms();
     return left > 0 ? (long)left : 0;
 }
@@ -258,6 +277,8 @@ static void run(broker_t *broker) {
         if (zmq_poll(items, descriptor >= 0 ? 2 : 1, wait_ms(broker)) < 0 && errno != EINTR)
             return;
         if (broker->connected)
+            look(broker);
+        if (broker->connected)
             service(broker);
         if (items[0].revents & ZMQ_POLLIN)
             on_pipe(broker);
@@ -269,7 +290,7 @@ static void make_destinations(broker_t *broker) {
     char *addresses = copy_text(broker->settings->broker_address), *rest = addresses;
     broker->destinations = must(calloc(strlen(addresses) + 1, sizeof *broker->destinations));
     for (char *address; (address = strsep(&rest, ";"));) {
-        transport_results_t results = {broker, on_settled, on_returned, on_blocked};
+        transport_results_t results = {broker, on_settled, on_returned, on_blocked, on_looked};
         int scheme = broker_scheme_of(address);
         assert(scheme >= 0); /* the settings have seen to it */
         broker->destinations[broker->destinations_count++] = (destination_t){
@@ -294,11 +315,12 @@ static void clear(broker_t *broker) {
 typedef struct start {
     settings_t *settings;
     link_state_t *state;
+    queue_state_t *queue;
 } start_t;
 
 static void broker_thread(zsock_t *pipe, void *argument) {
     const start_t *start = argument; /* read before the signal */
-    broker_t broker = {.pipe = pipe, .settings = start->settings, .state = start->state};
+    broker_t broker = {.pipe = pipe, .settings = start->settings, .state = start->state, .queue = start->queue};
     TAILQ_INIT(&broker.sent);
     celery_sender_init(&broker.sender);
     make_destinations(&broker);
@@ -310,8 +332,8 @@ static void broker_thread(zsock_t *pipe, void *argument) {
 
 /* --- for the loop -------------------------------------------------------------------------------------- */
 
-zactor_t *broker_new(settings_t *settings, link_state_t *state) {
-    start_t start = {settings, state};
+zactor_t *broker_new(settings_t *settings, link_state_t *state, queue_state_t *queue) {
+    start_t start = {settings, state, queue};
     zactor_t *broker = zactor_new(broker_thread, &start);
     assert(broker);
     return broker;

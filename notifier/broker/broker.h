@@ -8,6 +8,7 @@
 
 #include "common/link_state.h"
 #include "common/settings.h"
+#include "notifier/broker/queue_state.h"
 #include "notifier/cube/registration.h"
 
 /* What the thread says to the loop, one at a time over its pipe. */
@@ -20,9 +21,10 @@ typedef enum broker_event {
     BROKER_ENDED,        /* the thread's last word, for broker_destroy */
 } broker_event_t;
 
-/* Starts the thread, which reads the settings and writes the state until its end; the address is one that the
- * settings accepted. Readable when broker_receive has something. */
-zactor_t *broker_new(settings_t *settings, link_state_t *state);
+/* Starts the thread, which reads the settings and writes the state until its end, and what it sees of the queue
+ * where `queue` is given; the address is one that the settings accepted. Readable when broker_receive has
+ * something. */
+zactor_t *broker_new(settings_t *settings, link_state_t *state, queue_state_t *queue);
 /* Ends the thread without waiting for confirmations. What it still has is freed. Returns false after logging it
  * where the thread does not end, since the folder of a filesystem:// broker lies in storage that is away, for
  * instance: it goes on to use settings and state until the process ends. */

@@ -1,6 +1,7 @@
 /* kombu's filesystem transport: a folder whose files are the messages of a queue. The receiver takes every file
  * whose name holds `.{queue}.msg`, in the order of the names, so one appears under such a name only when it is
  * whole. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -113,5 +114,24 @@ static int service(void *transport, failure_t *failure) {
     return 0;
 }
 
+/* Counts the messages that the receiver has not taken. */
+static int look(void *transport, failure_t *failure) {
+    (void)failure;
+    filesystem_t *self = transport;
+    char *end = format_text(".%s.msg", self->queue);
+    int again = openat(self->descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = again >= 0 ? fdopendir(again) : NULL;
+    int64_t waiting = listing ? 0 : -1;
+    for (struct dirent *entry; listing && (entry = readdir(listing));)
+        waiting += strstr(entry->d_name, end) != NULL;
+    if (listing)
+        closedir(listing);
+    else if (again >= 0)
+        close(again);
+    free(end);
+    self->results.looked(self->results.self, waiting, -1);
+    return 0;
+}
+
 const transport_t TRANSPORT_FILESYSTEM = {create,  connect_to, descriptor, send_message,
-                                          service, disconnect, destroy};
+                                          service, look,       disconnect, destroy};

@@ -7,6 +7,8 @@
 
 /* CUBE makes it before it takes anything. */
 #define ROOT "SERVICES/PACS/"
+/* In place of the time from which on CUBE knows a folder: CUBE is asked. */
+#define ONCE_CUBE_SAYS INT64_MAX
 
 /* The end of the next folder above a series' folder, after `at`; NULL: there is none. */
 static const char *next_end(const char *folder, const char *at) {
@@ -29,17 +31,40 @@ order_t order_new_folder(journal_t *journal, const char *folder, char **new_fold
         /* Further in the future where the clock was set back; nobody should wait for that. */
         if (since > now && since <= now + ORDER_PAUSE_MS)
             return ORDER_FRESH;
+        if (since == ONCE_CUBE_SAYS)
+            return ORDER_ASKED;
         free(*new_folder);
     }
     *new_folder = NULL;
     return ORDER_KNOWN;
 }
 
-void order_learn(journal_t *journal, const char *folder) {
+void order_learn(journal_t *journal, const char *folder, bool asked) {
     int64_t now = journal_now();
     for (const char *end = NULL; (end = next_end(folder, end));) {
         char *part = up_to(folder, end);
-        journal_run(journal, SQL_KNOWN_LEARN, VALUES(TEXT(part), NUMBER(now + ORDER_PAUSE_MS), NUMBER(now)));
+        journal_run(journal, SQL_KNOWN_LEARN,
+                    VALUES(TEXT(part), NUMBER(asked ? ONCE_CUBE_SAYS : now + ORDER_PAUSE_MS), NUMBER(now)));
         free(part);
     }
+}
+
+void order_release(journal_t *journal, const char *folder) {
+    for (const char *end = NULL; (end = next_end(folder, end));) {
+        char *part = up_to(folder, end);
+        journal_run(journal, SQL_KNOWN_RELEASE, VALUES(TEXT(part), NUMBER(journal_now())));
+        free(part);
+    }
+}
+
+void order_forget(journal_t *journal, const char *folder) {
+    for (const char *end = NULL; (end = next_end(folder, end));) {
+        char *part = up_to(folder, end);
+        journal_run(journal, SQL_KNOWN_FORGET, VALUES(TEXT(part)));
+        free(part);
+    }
+}
+
+void order_release_all(journal_t *journal, int64_t until) {
+    journal_run(journal, SQL_KNOWN_RELEASE_ALL, VALUES(NUMBER(journal_now() + ORDER_PAUSE_MS), NUMBER(until)));
 }

@@ -1,9 +1,11 @@
 /* In which order CUBE survives registrations. Its task makes the rows of a PACS and of folders without a
  * transaction: two at once below a folder that it does not know yet lose one of the two series. So the first below
- * such a folder goes alone, and the others follow when CUBE has had time for it. Owns what the journal remembers of
- * that; who is under way, the registrar knows. */
+ * such a folder goes alone, and the others follow when CUBE has it, or has had time for it. Owns what the journal
+ * remembers of that; who is under way, the registrar knows. */
 #ifndef NOTIFIER_BROKER_ORDER_H
 #define NOTIFIER_BROKER_ORDER_H
+
+#include <stdbool.h>
 
 #include "notifier/journal/journal.h"
 
@@ -14,6 +16,7 @@ typedef enum order {
     ORDER_KNOWN, /* CUBE knows all folders */
     ORDER_NEW,   /* there is one below which nothing was registered */
     ORDER_FRESH, /* there is one below which the first was registered a moment ago */
+    ORDER_ASKED, /* the same, and CUBE is asked for that first one */
 } order_t;
 
 /* What CUBE knows of the PACS, the patient and the study of a series' folder. `new_folder`, to be freed: the
@@ -21,7 +24,15 @@ typedef enum order {
  * same. NULL: it knows them all. */
 order_t order_new_folder(journal_t *journal, const char *folder, char **new_folder);
 
-/* The broker has confirmed a series of this folder. */
-void order_learn(journal_t *journal, const char *folder);
+/* The broker has confirmed a series of this folder. `asked`: CUBE is asked for it, and the others below a folder
+ * that is new follow when order_release says so. */
+void order_learn(journal_t *journal, const char *folder, bool asked);
+/* CUBE has that series, or nobody waits for it any longer. */
+void order_release(journal_t *journal, const char *folder);
+/* CUBE does not have that series: it, or another one, is the first again. */
+void order_forget(journal_t *journal, const char *folder);
+/* Nobody waits any longer for an answer of CUBE to what was learned up to `until`, in milliseconds since 1970: the
+ * others follow as if it had not been asked. */
+void order_release_all(journal_t *journal, int64_t until);
 
 #endif

@@ -29,6 +29,8 @@ typedef struct redis {
     redisReader *reader;
     size_t unread_bytes; /* given to the reader since its last answer */
     uint64_t answers;    /* to messages and their bindings */
+    uint64_t unanswered; /* commands */
+    uint64_t look;       /* which of them asks for the queue's length, from 1; 0: none */
 } redis_t;
 
 static void destroy(void *transport) {
@@ -236,7 +238,7 @@ static int connect_to(void *transport, failure_t *failure) {
                                                    address->tls ? &address->trust : NULL, deadline_ms, failure);
     self->reader = new_reader();
     self->unread_bytes = 0;
-    self->answers = 0;
+    self->answers = self->unanswered = self->look = 0;
     if (self->stream && log_in(self, deadline_ms, failure) == 0 &&
         select_database(self, deadline_ms, failure) == 0 && bind_queue(self, deadline_ms, failure) == 0)
         return 0;
@@ -267,7 +269,23 @@ static int send_message(void *transport, const celery_message_t *message, uint64
     if (status == 0)
         status = send_command(self, 3, push, deadline_ms, failure);
     free(envelope);
+    self->unanswered += COMMANDS_PER_MESSAGE;
     return status;
+}
+
+static int look(void *transport, failure_t *failure) {
+    redis_t *self = transport;
+    const char *length[] = {"LLEN", self->list};
+    if (self->look)
+        return 0;
+    self->look = ++self->unanswered;
+    return send_command(self, 2, length, clock_ms() + BROKER_CONFIRM_TIMEOUT_MS, failure);
+}
+
+/* One who may only push is told nothing. */
+static void on_length(redis_t *self, const redisReply *answer) {
+    bool told = answer->type == REDIS_REPLY_INTEGER && answer->integer >= 0;
+    self->results.looked(self->results.self, told ? answer->integer : -1, -1);
 }
 
 /* Answers to a binding and to a push alternate. A connection on which Redis takes nothing is given up, so that what
@@ -299,11 +317,18 @@ static int service(void *transport, failure_t *failure) {
             return -1;
         if (!answer)
             return 0;
-        int status = on_answer(self, answer, failure);
+        int status = 0;
+        bool is_look = self->look > 0 && --self->look == 0;
+        self->unanswered--;
+        if (is_look)
+            on_length(self, answer);
+        else
+            status = on_answer(self, answer, failure);
         freeReplyObject(answer);
         if (status != 0)
             return -1;
     }
 }
 
-const transport_t TRANSPORT_REDIS = {create, connect_to, descriptor, send_message, service, disconnect, destroy};
+const transport_t TRANSPORT_REDIS = {create,  connect_to, descriptor, send_message,
+                                     service, look,       disconnect, destroy};

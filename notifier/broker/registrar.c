@@ -40,6 +40,7 @@ struct registrar {
     journal_t *journal;
     storage_t *storage;
     zactor_t *broker;
+    inquiries_t *inquiries;
     const settings_t *settings;
     char *span_name; /* owned */
     bool connected, blocked;
@@ -49,11 +50,13 @@ struct registrar {
     bool waiting; /* something was passed over whose turn comes */
 };
 
-registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, const settings_t *settings) {
+registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, inquiries_t *inquiries,
+                           const settings_t *settings) {
     registrar_t *registrar = must(calloc(1, sizeof *registrar));
     registrar->journal = journal;
     registrar->storage = storage;
     registrar->broker = broker;
+    registrar->inquiries = inquiries;
     registrar->settings = settings;
     registrar->span_name = format_text("send %s", settings->queue_name);
     TAILQ_INIT(&registrar->under_way);
@@ -138,6 +141,7 @@ static registration_t *read_due(registrar_t *registrar, int64_t reception) {
         registration->began_at = row.began_at;
         registration->attempts = row.attempts;
         registration->number = row.number;
+        registration->resent = journal_number(registrar->journal, SQL_INQUIRY_RESENT, VALUES(NUMBER(reception)), 0);
         if (row.traceparent)
             (void)traceparent_read(&registration->parent, row.traceparent);
     }
@@ -162,11 +166,12 @@ static void choose(registrar_t *registrar, int64_t reception) {
     char *new_folder = NULL;
     if (find_under_way(registrar, reception))
         return;
-    bool fresh = order_new_folder(registrar->journal, registrar->walk.folder, &new_folder) == ORDER_FRESH;
-    if (fresh || (new_folder && is_begun(registrar, new_folder))) {
+    order_t order = order_new_folder(registrar->journal, registrar->walk.folder, &new_folder);
+    bool follows = order == ORDER_FRESH || order == ORDER_ASKED;
+    if (follows || (new_folder && is_begun(registrar, new_folder))) {
         due_walk_pass_over(&registrar->walk, new_folder);
         free(new_folder);
-        registrar->waiting = true;
+        registrar->waiting = registrar->waiting || order != ORDER_ASKED; /* CUBE may need any time */
         return;
     }
     merge_older(registrar, reception);
@@ -278,13 +283,12 @@ static int64_t retry_at(int64_t attempts) {
 
 static void record(registrar_t *registrar, const registration_t *settled) {
     journal_t *journal = registrar->journal;
-    int64_t id = settled->reception, attempts = settled->attempts + 1, now = journal_now();
+    int64_t id = settled->reception, attempts = settled->attempts + 1, now = journal_now(), done;
     switch (settled->outcome) {
     case OUTCOME_CONFIRMED:
+        done = inquiries_on_registered(registrar->inquiries, id, settled->series->folder);
         journal_run(journal, SQL_DUE_REGISTERED,
-                    VALUES(NUMBER(id), NUMBER(now), TEXT(settled->task_id), NUMBER(settled->ndicom),
-                           NUMBER(now + registrar->settings->done_delay_ms)));
-        order_learn(journal, settled->series->folder);
+                    VALUES(NUMBER(id), NUMBER(now), TEXT(settled->task_id), NUMBER(settled->ndicom), NUMBER(done)));
         break;
     case OUTCOME_IMPOSSIBLE:
         refuse(journal, id, settled->why);

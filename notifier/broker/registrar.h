@@ -6,6 +6,7 @@
 
 #include <czmq.h>
 
+#include "notifier/broker/inquiries.h"
 #include "notifier/journal/journal.h"
 #include "notifier/journal/storage.h"
 
@@ -15,7 +16,8 @@
 typedef struct registrar registrar_t;
 
 /* All must outlive it; `broker` as of broker_new. */
-registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, const settings_t *settings);
+registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, inquiries_t *inquiries,
+                           const settings_t *settings);
 void registrar_destroy(registrar_t **self_p);
 
 /* Storage has counted the files of one, which is taken; `late` as of storage_answer_t. What follows is done by

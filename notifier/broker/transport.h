@@ -27,6 +27,9 @@ typedef struct transport_results {
     /* The broker takes nothing for a while (`why`: its alarm), or takes messages again (NULL). Until then nothing
      * is settled, and the connection is well. */
     void (*blocked)(void *self, const char *why);
+    /* So many messages wait in the queue (-1: the broker does not let us see it), for so many consumers (-1: it
+     * does not know). */
+    void (*looked)(void *self, int64_t waiting, int64_t consumers);
 } transport_results_t;
 
 typedef struct transport {
@@ -43,6 +46,8 @@ typedef struct transport {
     /* Handles what has arrived, and keeps the connection alive. Called at least every BROKER_SERVICE_MS. -1: as of
      * send. */
     int (*service)(void *self, failure_t *failure);
+    /* Looks at the queue; what is there is told later, or from within. -1: as of send. */
+    int (*look)(void *self, failure_t *failure);
     /* Closes the connection. */
     void (*disconnect)(void *self);
     /* Frees a transport that is not connected. */

@@ -138,9 +138,12 @@ void registration_set_task_id(registration_t *registration) {
     const Ring__Series *series = registration->series;
     uuid_t id;
     /* When it began tells receptions of two journals with the same number apart. */
-    char *name = format_text("%s\n%s\n%lld\n%lld\n%lld", series->series_instance_uid, series->folder,
+    char again[32] = "";
+    if (registration->resent > 0)
+        snprintf(again, sizeof again, "\n%lld", (long long)registration->resent);
+    char *name = format_text("%s\n%s\n%lld\n%lld\n%lld%s", series->series_instance_uid, series->folder,
                              (long long)registration->ndicom, (long long)registration->number,
-                             (long long)registration->began_at);
+                             (long long)registration->began_at, again);
     uuid_generate_sha1(id, namespace, name, strlen(name));
     uuid_unparse_lower(id, registration->task_id);
     free(name);

@@ -24,6 +24,7 @@ typedef struct registration {
     int64_t reception, began_at; /* row of the journal */
     int64_t number;              /* of the reception in the journal that it began in */
     int64_t attempts;            /* rejected before */
+    int64_t resent;              /* though the broker had it: CUBE lacked it */
     Ring__Series *series;        /* owned */
     outcome_t outcome;
     char *why;      /* owned; NULL where confirmed */
@@ -46,7 +47,8 @@ char *registration_problem(const Ring__Series *series);
  * gone or empty makes the registration impossible, one that can't be read rejected. */
 bool registration_count_files(registration_t *registration, const char *files_root);
 
-/* A UUID (version 5) of series, folder, count and reception: a task that is sent again has the same. */
+/* A UUID (version 5) of series, folder, count and reception: a task that is sent again has the same, but where CUBE
+ * lacks what the broker had. */
 void registration_set_task_id(registration_t *registration);
 
 /* The task's keyword arguments, in CUBE's order, absent ones null; texts longer than CUBE's columns are cut, with a

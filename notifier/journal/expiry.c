@@ -16,6 +16,8 @@ void expiry_beat(expiry_t *expiry, journal_t *journal, int64_t keep_ms) {
     journal_run(journal, SQL_ASSOCIATION_EXPIRE, VALUES(NUMBER(old)));
     journal_run(journal, SQL_LISTENER_EXPIRE, VALUES(NUMBER(old)));
     int receptions = journal_run(journal, SQL_RECEPTION_EXPIRE, VALUES(NUMBER(old)));
+    /* CUBE was asked for a series that is not here any more. */
+    journal_run(journal, SQL_KNOWN_RELEASE_ALL, VALUES(NUMBER(0), NUMBER(old)));
     journal_run(journal, SQL_KNOWN_EXPIRE, VALUES(NUMBER(KNOWN_FOLDERS_MAX)));
     bool committed = journal_commit(journal) == 0;
     if (committed && (events > 0 || receptions > 0))

@@ -69,9 +69,31 @@ const char *const JOURNAL_MIGRATIONS[] = {
     "CREATE INDEX error_reception ON error (reception);"
     "CREATE TRIGGER reception_gone AFTER DELETE ON reception BEGIN"
     " DELETE FROM error WHERE reception = old.id; END;",
+    /* Version 8.
+     *   inquiry  registrations that the broker has confirmed since `since` and CUBE is asked for:
+     *            waiting → confirmed | short (CUBE has fewer files, `has`) | lost (after so many that were
+     * `resent`) ticket    the task's number among those that the broker has confirmed clock     of worker_clock.h, when
+     * CUBE was asked last left_at   the same, when the task had left the broker's queue for sure; NULL: it may be
+     * there known    with the latest `since` there is: once CUBE says that it has the first series below */
+    "CREATE TABLE inquiry (reception INTEGER PRIMARY KEY, state TEXT NOT NULL DEFAULT 'waiting',"
+    "  since INTEGER NOT NULL, asked INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL, ticket INTEGER NOT NULL,"
+    "  clock INTEGER NOT NULL DEFAULT 0, left_at INTEGER, resent INTEGER NOT NULL DEFAULT 0, has INTEGER,"
+    "  CHECK (state IN ('waiting', 'confirmed', 'short', 'lost')));"
+    "CREATE INDEX inquiry_next ON inquiry (next_at) WHERE state = 'waiting';"
+    "CREATE INDEX inquiry_queued ON inquiry (ticket) WHERE state = 'waiting' AND left_at IS NULL;"
+    "CREATE INDEX inquiry_since ON inquiry (since) WHERE state = 'waiting';"
+    "CREATE INDEX inquiry_missing ON inquiry (state) WHERE state IN ('short', 'lost');"
+    "CREATE INDEX known_asked ON known (since) WHERE since = 9223372036854775807;"
+    "CREATE TRIGGER reception_unasked AFTER DELETE ON reception BEGIN"
+    " DELETE FROM inquiry WHERE reception = old.id; END;",
 };
 
 const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;
+
+/* What has become of a reception that was registered, where CUBE was asked. */
+#define STATE_AT_CUBE(reception)                                                                                   \
+    "ifnull((SELECT inquiry.state FROM inquiry WHERE inquiry.reception = " reception ".id AND " reception          \
+    ".state = 'registered' AND inquiry.state <> 'waiting'), " reception ".state)"
 
 /* What reception_row_t (rows.h) holds. */
 #define RECEPTION_COLUMNS                                                                                          \
@@ -83,14 +105,16 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
  * title ?3 (empty: any), that began, ended or were settled at ?4 or later, ?5 rows at most; ?6: with the folder;
  * ?7: clock_ms. */
 #define RECEPTION_PAGE(AND_WHERE)                                                                                  \
-    "SELECT id, series_uid, calling_ae, state, files, errors, began_at, ended_at, settled_at,"                     \
-    " (SELECT count(*) FROM sending WHERE reception = page.id),"                                                   \
-    " state = 'due' AND EXISTS (SELECT 1 FROM reception WHERE state = 'receiving'"                                 \
-    "  AND calling_ae = page.calling_ae AND series_uid = page.series_uid),"                                        \
-    " attempts, max(0, retry_ms - ?7), task_id, ndicom, why, iif(?6, folder, NULL)"                                \
-    " FROM reception AS page"                                                                                      \
-    " WHERE id < ?1 AND id >= ?2 AND (?3 = '' OR calling_ae = ?3)"                                                 \
-    " AND max(began_at, ifnull(ended_at, 0), ifnull(settled_at, 0)) >= ?4" AND_WHERE " ORDER BY id DESC LIMIT ?5"
+    "SELECT id, series_uid, calling_ae, " STATE_AT_CUBE(                                                           \
+        "page") ", files, errors, began_at, ended_at, settled_at,"                                                 \
+                " (SELECT count(*) FROM sending WHERE reception = page.id),"                                       \
+                " state = 'due' AND EXISTS (SELECT 1 FROM reception WHERE state = 'receiving'"                     \
+                "  AND calling_ae = page.calling_ae AND series_uid = page.series_uid),"                            \
+                " attempts, max(0, retry_ms - ?7), task_id, ndicom, why, iif(?6, folder, NULL)"                    \
+                " FROM reception AS page"                                                                          \
+                " WHERE id < ?1 AND id >= ?2 AND (?3 = '' OR calling_ae = ?3)"                                     \
+                " AND max(began_at, ifnull(ended_at, 0), ifnull(settled_at, 0)) >= ?4" AND_WHERE                   \
+                " ORDER BY id DESC LIMIT ?5"
 
 /* The series of a due registration is not being received again, and no later one of the same folder is due, which
  * it will be merged into. */
@@ -158,6 +182,13 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_DONES_FIND] = "SELECT " RECEPTION_COLUMNS " FROM reception INDEXED BY reception_done"
                        " WHERE done >= ?1 AND done <= ?2 ORDER BY done LIMIT ?3",
     [SQL_DONE_TAKEN] = "UPDATE reception SET done = NULL WHERE id = ?1",
+    [SQL_DONE_DUE] = "UPDATE reception SET done = ?2 WHERE id = ?1 AND done = 0",
+    /* So long after the broker's confirm. Those that CUBE was asked for have state 'registered' and done 0. */
+    [SQL_DONES_FALL_BACK] = "UPDATE reception SET done = max(1, ifnull(settled_at, 0) + ?1)"
+                            " WHERE done = 0 AND state = 'registered'",
+    [SQL_DONES_FALL_BACK_UNASKED] =
+        "UPDATE reception SET done = max(1, ifnull(settled_at, 0) + ?1) WHERE done = 0 AND state = 'registered'"
+        " AND id IN (SELECT reception FROM inquiry WHERE state = 'waiting' AND since <= ?2 AND asked = 0)",
 
     /* The oldest after ?1, and the next after the folder ?1, that may be sent: its time (?2, clock_ms of this run)
      * has come. By folder, all that wait for one folder are passed over in one step. */
@@ -177,7 +208,7 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_DUE_TAKE_SERIES] = "UPDATE reception SET series = (SELECT series FROM reception WHERE id = ?2),"
                             " done = ifnull(done, (SELECT done FROM reception WHERE id = ?2)) WHERE id = ?1",
     [SQL_DUE_REGISTERED] = "UPDATE reception SET state = 'registered', settled_at = ?2, task_id = ?3, ndicom = ?4, "
-                           "why = NULL, done = iif(done = 0, ?5, NULL) WHERE id = ?1",
+                           "why = NULL, done = iif(done = 0, ?5, done) WHERE id = ?1",
     [SQL_DUE_REFUSED] = "UPDATE reception SET state = 'refused', settled_at = ?2, why = ?3,"
                         " done = iif(done = 0, ?2, NULL) WHERE id = ?1",
     [SQL_DUE_REJECTED] = "UPDATE reception SET attempts = ?2, retry_ms = ?3, why = ?4 WHERE id = ?1",
@@ -185,9 +216,46 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_KNOWN_FIND] = "SELECT since FROM known WHERE folder = ?1",
     [SQL_KNOWN_LEARN] = "INSERT INTO known (folder, since, used_at) VALUES (?1, ?2, ?3)"
                         " ON CONFLICT (folder) DO UPDATE SET used_at = excluded.used_at",
+    [SQL_KNOWN_RELEASE] = "UPDATE known SET since = ?2 WHERE folder = ?1 AND since = 9223372036854775807",
+    [SQL_KNOWN_RELEASE_ALL] = "UPDATE known SET since = ?1 WHERE since = 9223372036854775807 AND used_at <= ?2",
+    [SQL_KNOWN_FORGET] = "DELETE FROM known WHERE folder = ?1 AND since = 9223372036854775807",
+
+    [SQL_INQUIRY_BEGIN] =
+        "INSERT INTO inquiry (reception, since, next_at, ticket, clock) VALUES (?1, ?2, ?3, ?4, ?5)"
+        " ON CONFLICT (reception) DO UPDATE SET state = 'waiting', since = ?2, asked = 0, next_at = ?3, ticket = "
+        "?4,"
+        " clock = ?5, left_at = NULL",
+    /* inquiry_last_t (rows.h). */
+    [SQL_INQUIRY_LAST] = "SELECT ifnull(max(ticket), 0), ifnull(max(clock), 0) FROM inquiry",
+    /* inquiry_row_t (rows.h), of those whose time (?1, and not later than ?2: the clock may have been set back) has
+     * come. */
+    [SQL_INQUIRY_FIND] = "SELECT reception.id, asked, ifnull(left_at, -1), resent, ndicom, series"
+                         " FROM inquiry JOIN reception ON reception.id = inquiry.reception"
+                         " WHERE inquiry.state = 'waiting' AND reception.state = 'registered'"
+                         " AND (next_at <= ?1 OR next_at > ?2) ORDER BY next_at LIMIT ?3",
+    [SQL_INQUIRY_LEFT_QUEUE] = "UPDATE inquiry SET left_at = ?2, next_at = min(next_at, ?3)"
+                               " WHERE state = 'waiting' AND left_at IS NULL AND ticket <= ?1",
+    [SQL_INQUIRY_ASKED] = "UPDATE inquiry SET asked = asked + 1, next_at = ?2, clock = ?3 WHERE reception = ?1",
+    [SQL_INQUIRY_PUT_OFF] = "UPDATE inquiry SET next_at = ?2 WHERE reception = ?1",
+    [SQL_INQUIRY_END] =
+        "UPDATE inquiry SET state = ?2, has = ?3, asked = asked + 1 WHERE reception = ?1 AND state = 'waiting'",
+    /* What was lost or short before of the same folder. */
+    [SQL_INQUIRY_SUPERSEDE] =
+        "UPDATE inquiry SET state = 'confirmed' WHERE state IN ('short', 'lost') AND reception IN"
+        " (SELECT older.id FROM reception AS older JOIN reception AS newer USING (calling_ae, series_uid, folder)"
+        "  WHERE newer.id = ?1 AND older.id < ?1)",
+    [SQL_INQUIRY_RESEND] = "UPDATE inquiry SET resent = resent + 1 WHERE reception = ?1",
+    [SQL_INQUIRY_RESENT] = "SELECT resent FROM inquiry WHERE reception = ?1",
+    [SQL_INQUIRY_OLDEST] =
+        "SELECT since FROM inquiry JOIN reception ON reception.id = inquiry.reception"
+        " WHERE inquiry.state = 'waiting' AND reception.state = 'registered' ORDER BY since LIMIT 1",
+    [SQL_INQUIRY_UNANSWERED] =
+        "SELECT 1 FROM inquiry WHERE state = 'waiting' AND since <= ?1 AND asked = 0 LIMIT 1",
+    [SQL_DUE_AGAIN] =
+        "UPDATE reception SET state = 'due', settled_at = NULL, retry_ms = ?2, why = ?3 WHERE id = ?1",
 
     /* Ring__StateCount. */
-    [SQL_STATUS_STATES] = "SELECT state, count(*) FROM reception GROUP BY state LIMIT ?1",
+    [SQL_STATUS_STATES] = "SELECT " STATE_AT_CUBE("reception") ", count(*) FROM reception GROUP BY 1 LIMIT ?1",
     [SQL_STATUS_OLDEST_DUE] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE state = 'due' ORDER BY id LIMIT 1",
     [SQL_RECEPTION_LAST] = "SELECT max(id) FROM reception",
     [SQL_PAGE_IN_RANGE] = RECEPTION_PAGE(" AND ?8 = ''"),

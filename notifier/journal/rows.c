@@ -73,6 +73,30 @@ void *rows_next_message(journal_t *journal, sqlite3_stmt *statement, const Proto
     return message;
 }
 
+bool rows_next_inquiry(journal_t *journal, sqlite3_stmt *statement, inquiry_row_t *row) {
+    if (row->series)
+        ring__series__free_unpacked(row->series, NULL);
+    *row = (inquiry_row_t){0};
+    if (!journal_row(journal, statement))
+        return false;
+    row->reception = sqlite3_column_int64(statement, 0);
+    row->asked = sqlite3_column_int64(statement, 1);
+    row->left_ms = sqlite3_column_int64(statement, 2);
+    row->resent = sqlite3_column_int64(statement, 3);
+    row->ndicom = sqlite3_column_int64(statement, 4);
+    const void *series = sqlite3_column_blob(statement, 5);
+    row->series = series ? ring__series__unpack(NULL, (size_t)sqlite3_column_bytes(statement, 5), series) : NULL;
+    return true;
+}
+
+bool rows_next_ticket(journal_t *journal, sqlite3_stmt *statement, int64_t *ticket, int64_t *clock) {
+    if (!journal_row(journal, statement))
+        return false;
+    *ticket = sqlite3_column_int64(statement, 0);
+    *clock = sqlite3_column_int64(statement, 1);
+    return true;
+}
+
 char *rows_next_text(journal_t *journal, sqlite3_stmt *statement) {
     return journal_row(journal, statement) ? text_at(statement, 0) : NULL;
 }

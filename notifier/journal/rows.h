@@ -30,6 +30,17 @@ Ring__Series *rows_series(const reception_row_t *row);
 /* A message of the ring, of which the columns are the fields, in order; free it. NULL: no more. */
 void *rows_next_message(journal_t *journal, sqlite3_stmt *statement, const ProtobufCMessageDescriptor *descriptor);
 
+/* A registration that CUBE is to be asked for. Begins as zeros; the next step frees what it owns. */
+typedef struct inquiry_row {
+    int64_t reception, asked, left_ms /* of worker_clock.h's clock; -1: it may be in the queue */, resent, ndicom;
+    Ring__Series *series; /* NULL: it can't be read */
+} inquiry_row_t;
+
+bool rows_next_inquiry(journal_t *journal, sqlite3_stmt *statement, inquiry_row_t *row);
+
+/* The last ticket and the clock of worker_clock.h that the journal knows. */
+bool rows_next_ticket(journal_t *journal, sqlite3_stmt *statement, int64_t *ticket, int64_t *clock);
+
 /* The number of a reception and its folder; free that. */
 bool rows_next_folder(journal_t *journal, sqlite3_stmt *statement, int64_t *number, char **folder);
 

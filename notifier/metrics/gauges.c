@@ -9,7 +9,7 @@
 #define JOURNAL_COUNT_PAUSE 100
 
 static void count_states(journal_t *journal) {
-    static const char *const always[] = {"receiving", "due", "registered", "refused"};
+    static const char *const always[] = {"receiving", "due", "registered", "refused", "confirmed", "short", "lost"};
     metric_forget(METRIC_JOURNAL_RECEPTIONS);
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         metric_set(METRIC_JOURNAL_RECEPTIONS, always[i], 0);
@@ -59,6 +59,19 @@ static void measure_progress(gauges_t *gauges, publisher_t *publisher) {
     gauges->dropped = dropped;
 }
 
+static void measure_cube(const gauges_sources_t *sources) {
+    int64_t waiting, still_ms, since, now = journal_now();
+    if (!sources->asks_cube)
+        return;
+    measure_connection(METRIC_CUBE_CONNECTED, sources->cube);
+    if (inquiries_queue(sources->inquiries, &waiting, &still_ms))
+        metric_set(METRIC_QUEUE_WAITING, NULL, waiting);
+    metric_set(METRIC_QUEUE_STILL, NULL, still_ms * 1000);
+    since = journal_number(sources->journal, SQL_INQUIRY_OLDEST, NULL, 0, now);
+    (void)!journal_commit(sources->journal); /* of nothing; a failure was logged */
+    metric_set(METRIC_OLDEST_UNCONFIRMED, NULL, now > since ? (now - since) * 1000 : 0);
+}
+
 void gauges_measure(gauges_t *gauges, const gauges_sources_t *sources, int64_t now_ms) {
     if (now_ms < gauges->next_ms)
         return;
@@ -67,6 +80,7 @@ void gauges_measure(gauges_t *gauges, const gauges_sources_t *sources, int64_t n
     measure_connection(METRIC_BROKER_CONNECTED, sources->broker);
     if (sources->has_nats)
         measure_connection(METRIC_NATS_CONNECTED, sources->nats);
+    measure_cube(sources);
     measure_progress(gauges, sources->publisher);
     metric_set(METRIC_REGISTRATIONS_UNDER_WAY, NULL, (int64_t)registrar_with_broker(sources->registrar));
     metric_set(METRIC_STORAGE_SILENT, NULL, storage_silent_ms(sources->storage) * 1000);

@@ -16,10 +16,11 @@ typedef struct gauges {
 typedef struct gauges_sources {
     journal_t *journal;
     const registrar_t *registrar;
+    const inquiries_t *inquiries;
     storage_t *storage;
     publisher_t *publisher;
-    link_state_t *broker, *nats;
-    bool has_nats;
+    link_state_t *broker, *nats, *cube;
+    bool has_nats, asks_cube;
 } gauges_sources_t;
 
 /* Outside of a transaction. */

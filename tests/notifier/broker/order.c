@@ -38,7 +38,7 @@ static void let_time_pass(void) {
 
 Test(order, the_topmost_folder_below_which_nothing_was_registered_is_new) {
     expect_order("SERVICES/PACS/A/p/s/1", ORDER_NEW, "SERVICES/PACS/A");
-    order_learn(&rig.journal, "SERVICES/PACS/A/p/s/1");
+    order_learn(&rig.journal, "SERVICES/PACS/A/p/s/1", false);
     let_time_pass();
     expect_order("SERVICES/PACS/A/p/s/2", ORDER_KNOWN, "");
     expect_order("SERVICES/PACS/A/p/t/1", ORDER_NEW, "SERVICES/PACS/A/p/t");
@@ -51,7 +51,7 @@ Test(order, the_topmost_folder_below_which_nothing_was_registered_is_new) {
 static bool is_fresh_once(void) {
     for (int i = 0; i < 100; i++) {
         char *folder = text_of("SERVICES/PACS/A/p/%d/1", i), *new_folder;
-        order_learn(&rig.journal, folder);
+        order_learn(&rig.journal, folder, false);
         order_t order = order_new_folder(&rig.journal, folder, &new_folder);
         free(new_folder);
         free(folder);
@@ -62,7 +62,7 @@ static bool is_fresh_once(void) {
 }
 
 Test(order, what_cube_has_had_no_time_for_is_fresh_also_after_a_restart) {
-    order_learn(&rig.journal, "SERVICES/PACS/A/p/s/1");
+    order_learn(&rig.journal, "SERVICES/PACS/A/p/s/1", false);
     let_time_pass();
     cr_expect(is_fresh_once());
     expect_order("SERVICES/PACS/A/p/s/2", ORDER_KNOWN, "");
@@ -73,7 +73,7 @@ Test(order, what_cube_has_had_no_time_for_is_fresh_also_after_a_restart) {
 }
 
 Test(order, a_clock_that_was_set_back_keeps_nobody_waiting) {
-    order_learn(&rig.journal, "SERVICES/PACS/A/p/s/1");
+    order_learn(&rig.journal, "SERVICES/PACS/A/p/s/1", false);
     cr_assert_eq(journal_commit(&rig.journal), 0);
     rig_query(&rig, "UPDATE known SET since = since + 3600000");
     expect_order("SERVICES/PACS/A/p/s/2", ORDER_KNOWN, "");
@@ -81,7 +81,7 @@ Test(order, a_clock_that_was_set_back_keeps_nobody_waiting) {
 }
 
 Test(order, only_so_many_folders_are_remembered_and_those_used_last) {
-    order_learn(&rig.journal, "SERVICES/PACS/A/p/s/1");
+    order_learn(&rig.journal, "SERVICES/PACS/A/p/s/1", false);
     cr_assert_eq(journal_commit(&rig.journal), 0);
     rig_query(&rig, "INSERT INTO known WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
                     " WHERE i < 100007) SELECT 'SERVICES/PACS/B/' || i, 0, i FROM n");
