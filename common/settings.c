@@ -124,14 +124,14 @@ static int complain(FILE *out, const setting_t *setting, const source_t *source)
     return EXIT_SETTINGS;
 }
 
-/* Reads the file that `variable` and _FILE name, if they do. */
-static int read_secret_file(source_t *source, FILE *complaints) {
+/* Reads the file that `variable` and _FILE name, if they do. `value`: of the variable itself, NULL: it is unset. */
+static int read_secret_file(source_t *source, const char *value, FILE *complaints) {
     char *file_variable;
     const char *why;
     file_variable = format_text("%s_FILE", source->variable);
     int status = 0;
     source->path = getenv(file_variable);
-    if (source->path && getenv(source->variable)) {
+    if (source->path && value) {
         fprintf(complaints, "%s and %s are both set; allowed is one of them\n", source->variable, file_variable);
         status = EXIT_SETTINGS;
     } else if (source->path && !(source->value = secret_read(source->path, &why))) {
@@ -150,7 +150,7 @@ static int find_under(source_t *source, const setting_t *setting, const char *va
     if (value && !*value && setting->empty_is_unset)
         value = NULL;
     if (variable && setting->secret) {
-        int status = read_secret_file(source, complaints);
+        int status = read_secret_file(source, value, complaints);
         if (status != 0 || source->value)
             return status;
     }

@@ -126,7 +126,14 @@ static int on_cube(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     (void)item;
     stage_t *stage = argument;
     notifier_t *notifier = stage->self;
-    inquiries_on_cube(notifier->inquiries);
+    for (cube_answer_t answer; cube_receive(notifier->cube, &answer);) {
+        if (answer.question.number < 0)
+            audits_on_answer(notifier->audits, &answer);
+        else
+            inquiries_on_answer(notifier->inquiries, &answer);
+        cube_question_clear(&answer.question);
+    }
+    inquiries_beat(notifier->inquiries);
     registrar_pump(notifier->registrar);
     dones_pump(notifier->dones);
     end_if_drained(stage);
@@ -221,14 +228,16 @@ static int start(stage_t *stage) {
                                         &notifier->queue_state);
     notifier->registrar = registrar_new(&notifier->journal, notifier->storage, notifier->broker,
                                         notifier->inquiries, &stage->settings);
-    notifier->query =
-        query_new(&(query_sources_t){stage, &notifier->journal, notifier->registrar, notifier->storage,
-                                     notifier->publisher, &notifier->broker_state, &notifier->nats_state});
+    notifier->query = query_new(&(query_sources_t){
+        stage, &notifier->journal, notifier->registrar, notifier->inquiries, notifier->storage, notifier->publisher,
+        &notifier->broker_state, &notifier->nats_state, &notifier->cube_state});
+    notifier->audits = audits_new(stage->settings.run_dir, notifier->cube, &notifier->cube_state);
     notifier->board = board_new();
     notifier->health.board = notifier->board;
     notifier->health.storage = notifier->storage;
     notifier->health.broker = &notifier->broker_state;
     notifier->health.nats = stage->settings.nats_address ? &notifier->nats_state : NULL;
+    notifier->health.cube = notifier->cube ? &notifier->cube_state : NULL;
     notifier->health.journal_writable = true; /* it was opened */
     health_beat(&notifier->health);
     live_init(&notifier->live, &(view_sources_t){&stage->settings, &notifier->health, &notifier->journal});
@@ -268,6 +277,7 @@ static void destroy(stage_t *stage) {
     otlp_export_end(notifier->otlp_export);
     live_clear(&notifier->live);
     query_destroy(&notifier->query);
+    audits_destroy(&notifier->audits);
     registrar_destroy(&notifier->registrar);
     inquiries_destroy(&notifier->inquiries);
     cube_destroy(&notifier->cube);

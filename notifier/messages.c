@@ -108,6 +108,11 @@ static void on_register(void *self, const Ring__Envelope *envelope, zmq_msg_t *d
     query_on_register(((notifier_t *)self)->query, envelope->register_);
 }
 
+static void on_audit(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    audits_on_audit(((notifier_t *)self)->audits, envelope->audit);
+}
+
 static ring_handler_fn *const HANDLERS[] = {
     [RING__ENVELOPE__BODY_ALIVE] = on_alive,
     [RING__ENVELOPE__BODY_STORED] = on_stored,
@@ -119,6 +124,7 @@ static ring_handler_fn *const HANDLERS[] = {
     [RING__ENVELOPE__BODY_SERIES_QUERY] = on_series_query,
     [RING__ENVELOPE__BODY_RESEND] = on_resend,
     [RING__ENVELOPE__BODY_REGISTER] = on_register,
+    [RING__ENVELOPE__BODY_AUDIT] = on_audit,
 };
 
 void messages_start(notifier_t *notifier) {

@@ -25,6 +25,7 @@
 #include "notifier/metrics/gauges.h"
 #include "notifier/metrics/otlp_export.h"
 #include "notifier/metrics/traced.h"
+#include "notifier/operator/audits.h"
 #include "notifier/operator/query.h"
 #include "notifier/progress/progress.h"
 #include "notifier/progress/publisher.h"
@@ -53,6 +54,7 @@ typedef struct notifier {
     storage_t *storage;
     registrar_t *registrar;
     query_t *query;
+    audits_t *audits;
     adoption_t adoption;
     expiry_t expiry;
     figures_t *figures;

@@ -147,7 +147,7 @@ Ring__Answer *ask_notifier(ask_t *ask, const Ring__Envelope *question) {
                 run_dir_reaches(ask->run_dir, "notifier") ? "does not answer" : "does not run");
     else if (*answer->error)
         fprintf(stderr, "oxidicom: the notifier says: %s\n", answer->error);
-    else if (answer->series || answer->registrations)
+    else if (answer->series || answer->registrations || answer->audited)
         return answer;
     else
         fputs("oxidicom: the notifier answers something else; is it of another release?\n", stderr);

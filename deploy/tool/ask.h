@@ -49,8 +49,8 @@ void ask_status(ask_t *ask, question_t *questions, size_t count);
  * ring__answer__free_unpacked. */
 Ring__Answer *ask_stage(ask_t *ask, const char *stage, const Ring__Envelope *envelope);
 
-/* Asks the notifier for series or registrations. NULL after saying on stderr what went wrong: no answer, or one
- * that is an error. */
+/* Asks the notifier for series, registrations or an audit. NULL after saying on stderr what went wrong: no answer,
+ * or one that is an error. */
 Ring__Answer *ask_notifier(ask_t *ask, const Ring__Envelope *question);
 
 #endif

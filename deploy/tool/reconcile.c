@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/memory.h"
 #include "deploy/tool/outcome.h"
-#include "deploy/tool/place.h"
+#include "deploy/tool/survey.h"
 #include "deploy/tool/tool.h"
 
 typedef struct reconcile {
@@ -105,80 +105,6 @@ static bool on_series(reconcile_t *self, const json_t *line) {
 
 /* --- the survey ---------------------------------------------------------------------------------------- */
 
-/* In the new process. Does not return. */
-static void become_survey(const options_t *options, int out) {
-    char folder[PATH_MAX], path[PATH_MAX + 32], since[32];
-    const char **argv = calloc(options->names_count + 5, sizeof *argv);
-    size_t count = 0;
-    if (!argv || !place_own_folder(folder) || dup2(out, STDOUT_FILENO) < 0)
-        _exit(EX_OSERR);
-    snprintf(path, sizeof path, "%s/oxidicom-writer", folder);
-    argv[count++] = path;
-    argv[count++] = "--survey";
-    if (options->since >= 0) {
-        snprintf(since, sizeof since, "%lld", (long long)options->since);
-        argv[count++] = "--since";
-        argv[count++] = since;
-    }
-    for (size_t i = 0; i < options->names_count; i++)
-        argv[count++] = options->names[i];
-    execv(path, (char **)(uintptr_t)argv);
-    fprintf(stderr, "oxidicom reconcile: can't run %s: %s\n", path, strerror(errno));
-    _exit(EX_UNAVAILABLE);
-}
-
-/* Where the survey's lines come from. */
-typedef struct lines {
-    int descriptor;
-    char *bytes; /* `count` of them were read; before `at` stand lines that were taken */
-    size_t count, at, room;
-} lines_t;
-
-/* Returns the process; -1 with errno. */
-static pid_t start_survey(const options_t *options, lines_t *lines) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return -1;
-    pid_t survey = fork();
-    if (survey == 0)
-        become_survey(options, ends[1]);
-    close(ends[1]);
-    *lines = (lines_t){.descriptor = ends[0]};
-    return survey;
-}
-
-/* Reads more before the deadline. Returns read()'s result, or -1 with ETIMEDOUT. */
-static ssize_t read_more(lines_t *lines, int64_t deadline_ms) {
-    int64_t left_ms = deadline_ms - clock_ms();
-    struct pollfd polled = {.fd = lines->descriptor, .events = POLLIN};
-    int ready = poll(&polled, 1, left_ms > 0 ? (int)left_ms : 0);
-    if (ready == 0)
-        errno = ETIMEDOUT;
-    if (ready <= 0)
-        return -1;
-    if (lines->count == lines->room)
-        lines->bytes = must(realloc(lines->bytes, lines->room = lines->room ? 2 * lines->room : 4096));
-    memmove(lines->bytes, lines->bytes + lines->at, lines->count - lines->at);
-    lines->count -= lines->at;
-    lines->at = 0;
-    ssize_t got = read(lines->descriptor, lines->bytes + lines->count, lines->room - lines->count);
-    lines->count += got > 0 ? (size_t)got : 0;
-    return got;
-}
-
-/* The next line, valid until the one after it. NULL: there is none, and `*got` is what the last read returned. */
-static char *next_line(lines_t *lines, int64_t deadline_ms, ssize_t *got) {
-    char *end;
-    while (
-        !(end = lines->count > lines->at ? memchr(lines->bytes + lines->at, '\n', lines->count - lines->at) : NULL))
-        if ((*got = read_more(lines, deadline_ms)) <= 0)
-            return NULL;
-    char *line = lines->bytes + lines->at;
-    *end = 0;
-    lines->at = (size_t)(end + 1 - lines->bytes);
-    return line;
-}
-
 /* Returns false where it is of no use to go on. */
 static bool on_line(reconcile_t *self, const char *text) {
     json_t *line = json_loads(text, 0, NULL);
@@ -214,10 +140,10 @@ static void judge_end(reconcile_t *self, pid_t survey) {
 }
 
 /* Each line renews the deadline. */
-static void read_lines(reconcile_t *self, pid_t survey, lines_t *lines) {
+static void read_lines(reconcile_t *self, pid_t survey, survey_lines_t *lines) {
     ssize_t got = 0;
     bool go_on = true;
-    for (char *line; go_on && (line = next_line(lines, self->ask->deadline_ms, &got));) {
+    for (char *line; go_on && (line = survey_next_line(lines, self->ask->deadline_ms, &got));) {
         ask_renew(self->ask);
         go_on = on_line(self, line);
     }
@@ -244,18 +170,16 @@ static void report_missing(reconcile_t *self) {
 
 int reconcile_command(const options_t *options, ask_t *ask) {
     reconcile_t self = {.options = options, .ask = ask, .outcomes = outcomes_new(options->show_phi)};
-    lines_t lines = {.descriptor = -1};
+    survey_lines_t lines = {.descriptor = -1};
     self.found = must(calloc(options->names_count + 1, sizeof *self.found));
-    pid_t survey = start_survey(options, &lines);
+    pid_t survey = survey_start("reconcile", options, &lines);
     if (survey > 0) {
         read_lines(&self, survey, &lines);
     } else {
         fprintf(stderr, "oxidicom reconcile: can't survey storage: %s\n", strerror(errno));
         self.status = EX_OSERR;
     }
-    if (lines.descriptor >= 0)
-        close(lines.descriptor);
-    free(lines.bytes);
+    survey_close(&lines);
     report_missing(&self);
     if (self.status == TOOL_FINE && (self.unreadable || self.counts[RING__OUTCOME__OUTCOME_REFUSED]))
         self.status = TOOL_LACKING;

@@ -24,7 +24,7 @@ const char *reception_details(const Ring__Reception *r) {
         return "nobody sends it any more; waits for quiet";
     if (has_state(r, "receiving"))
         return cell("%" PRIu64 " associations send it", r->associations);
-    if (has_state(r, "registered"))
+    if (has_state(r, "registered") || has_state(r, "confirmed"))
         return cell("%" PRId64 " files, task %s", r->ndicom, r->task_id);
     if (!has_state(r, "due"))
         return cell("%s", r->why);

@@ -35,7 +35,8 @@ static bool are_stages_well(const status_t *s) {
 }
 
 static bool is_all_well(const status_t *s) {
-    return are_stages_well(s) && !is_absent(of_notifier(s)->broker) && !is_absent(of_notifier(s)->nats);
+    return are_stages_well(s) && !is_absent(of_notifier(s)->broker) && !is_absent(of_notifier(s)->nats) &&
+           !(of_notifier(s)->cube && is_absent(of_notifier(s)->cube)) && !of_notifier(s)->queue_still_ms;
 }
 
 static const char *state_of(const question_t *asked) {
@@ -186,6 +187,16 @@ static void print_notifier(table_t *table, const Ring__NotifierStatus *n) {
     print_journal(table, n->journal);
     print_connection(table, "broker", n->broker);
     print_connection(table, "NATS", n->nats);
+    if (n->cube)
+        print_connection(table, "CUBE", n->cube);
+    if (n->queue_still_ms)
+        table_add(table, "queue",
+                  cell("%llu tasks wait: CUBE's worker has taken none for %llu s",
+                       (unsigned long long)n->queue_waiting, (unsigned long long)n->queue_still_ms / 1000),
+                  NULL);
+    else if (n->queue_known)
+        table_add(table, "queue", cell("%llu tasks wait for CUBE's worker", (unsigned long long)n->queue_waiting),
+                  NULL);
     if (n->storage_silent_ms)
         table_add(table, "storage",
                   cell("has not answered for %llu s: registrations wait",
@@ -233,6 +244,7 @@ static void print_json(const status_t *s, json_t *stages) {
     json_object_set_new(json, "journal", n ? journal_json(n->journal) : json_null());
     json_object_set_new(json, "broker", n ? connection_json(n->broker) : json_null());
     json_object_set_new(json, "nats", n ? connection_json(n->nats) : json_null());
+    json_object_set_new(json, "cube", n && n->cube ? connection_json(n->cube) : json_null());
     json_print(json, stdout);
 }
 

@@ -14,7 +14,7 @@
 
 /* How long it waits for an answer, unless told otherwise, and at most. Storage may take longer than a stage. */
 #define TOOL_TIMEOUT_MS      2000
-#define STORAGE_TIMEOUT_MS   60000
+#define LONG_TIMEOUT_MS      60000 /* storage is looked through, CUBE asked for a hundred series */
 #define TOOL_TIMEOUT_MOST_MS (10 * 60 * 1000)
 
 /* Options, as bits of those that a command knows. */
@@ -28,6 +28,8 @@ enum {
     OPTION_SHOW_PHI = 64,
     OPTION_STAGES = 128,
     OPTION_ONCE = 256,
+    OPTION_RESEND = 512,
+    OPTION_STORAGE = 1024,
 };
 
 typedef struct command {
@@ -40,8 +42,9 @@ typedef struct command {
 
 static const command_t COMMANDS[] = {
     {"status", status_command, OPTION_STAGES, 0, 0,
-     "oxidicom status: stages, queues, journal, broker and NATS of an oxidicom that runs.\n\n"
-     "  --stages        broker and NATS may be away: for probes, since no restart of this brings those back\n"},
+     "oxidicom status: stages, queues, journal, broker, NATS and CUBE of an oxidicom that runs.\n\n"
+     "  --stages        broker, NATS and CUBE may be away: for probes, since no restart of this brings those "
+     "back\n"},
     {"top", top_command, OPTION_ONCE, 0, 0,
      "oxidicom top: stages, rates, queues, associations, series and refusals, drawn anew each second until "
      "Control-C.\n"
@@ -69,6 +72,17 @@ static const command_t COMMANDS[] = {
      "  --dry-run       only say what would be done\n"
      "  --force         also those that the journal knows as registered\n"
      "  --show-phi      the folder, too, which names the patient\n"},
+    {"audit", audit_command, OPTION_SINCE | OPTION_RESEND | OPTION_STORAGE | OPTION_SHOW_PHI, 0, 0,
+     "oxidicom audit: asks CUBE for every series that was registered, and says what it lacks. Needs "
+     "OXIDICOM_CUBE_URL.\n\n"
+     "  confirmed       CUBE has it with all its files\n"
+     "  short           with fewer: delete it in CUBE, then have it sent again\n"
+     "  lost            CUBE does not have it\n"
+     "  unknown here    it lies in storage, and the journal does not know it (--storage): oxidicom reconcile\n\n"
+     "  --since SINCE   what came since a date (2026-05-01, with T12:30 if need be) or for a duration (2h)\n"
+     "  --resend        registers what is lost once more\n"
+     "  --storage       also what lies in $OXIDICOM_FILES_ROOT/SERVICES/PACS, and counts the files there\n"
+     "  --show-phi      the folder, too, which names the patient\n"},
 };
 
 static const command_t *find_command(const char *name) {
@@ -87,13 +101,17 @@ static bool is_known_to(const command_t *command, int option) {
            (command->options & (unsigned)option) != 0;
 }
 
+static int64_t timeout_of(const command_t *command) {
+    return command->run == reconcile_command || command->run == audit_command ? LONG_TIMEOUT_MS : TOOL_TIMEOUT_MS;
+}
+
 static void print_help(const command_t *command) {
     fputs(command->help, stdout);
     if (is_known_to(command, 'j'))
         puts("\n  --json          for machines");
-    puts("  --timeout TIME  how long to wait at most, from the start or the last answer on (2s; 60s for "
-         "reconcile)\n"
-         "  --help\n\n"
+    printf("  --timeout TIME  how long to wait at most, from the start or the last answer on (%s)\n",
+           timeout_of(command) == TOOL_TIMEOUT_MS ? "2s" : "60s");
+    puts("  --help\n\n"
          "Exit status: 0 all is well; 1 something is missing, was not found or was not done; 64 a bad argument;\n"
          "69 nothing runs, or it does not answer; 78 a setting is bad.\n\n"
          "OXIDICOM_RUN_DIR says where it runs; without it, the folders are tried that `oxidicom` uses by default.");
@@ -132,6 +150,8 @@ static int take_option(const command_t *command, options_t *options, int option,
         return -1;
     default:
         options->all |= option == OPTION_ALL;
+        options->resend |= option == OPTION_RESEND;
+        options->storage |= option == OPTION_STORAGE;
         options->dry_run |= option == OPTION_DRY_RUN;
         options->force |= option == OPTION_FORCE;
         options->once |= option == OPTION_ONCE;
@@ -155,6 +175,8 @@ static int read_options(const command_t *command, options_t *options, int argc, 
                                           {"show-phi", no_argument, NULL, OPTION_SHOW_PHI},
                                           {"stages", no_argument, NULL, OPTION_STAGES},
                                           {"once", no_argument, NULL, OPTION_ONCE},
+                                          {"resend", no_argument, NULL, OPTION_RESEND},
+                                          {"storage", no_argument, NULL, OPTION_STORAGE},
                                           {0}};
     for (int option, at; (option = getopt_long(argc, argv, "", known, &at)) != -1;) {
         if (option == '?')
@@ -182,8 +204,7 @@ static int read_options(const command_t *command, options_t *options, int argc, 
 int tool_main(int argc, char **argv) {
     int64_t begin_ms = clock_ms();
     const command_t *command = find_command(argv[0]);
-    options_t options = {.since = -1};
-    options.timeout_ms = command->run == reconcile_command ? STORAGE_TIMEOUT_MS : TOOL_TIMEOUT_MS;
+    options_t options = {.timeout_ms = timeout_of(command), .since = -1};
     int status = read_options(command, &options, argc, argv);
     if (status < 0 && command->run == reconcile_command && options.since < 0 && options.names_count == 0) {
         fputs("oxidicom reconcile: name series, or --since; --help tells what is allowed\n", stderr);

@@ -20,11 +20,12 @@ enum {
     "  top                      the same each second, with rates, associations, series and refusals\n"             \
     "  series [UID|AE|SINCE]    what became of series\n"                                                           \
     "  resend UID\u2026              register series once more\n"                                                  \
-    "  reconcile --since SINCE  register series that lie in storage and that the journal does not know\n"
+    "  reconcile --since SINCE  register series that lie in storage and that the journal does not know\n"          \
+    "  audit [--since SINCE]    compare the journal, and storage, with CUBE\n"
 
 /* What the command line says. */
 typedef struct options {
-    bool json, show_phi, all, dry_run, force, stages, once;
+    bool json, show_phi, all, dry_run, force, stages, once, resend, storage;
     int64_t timeout_ms;
     const char *uid, *ae; /* NULL: any */
     int64_t since;        /* milliseconds since 1970; -1: not given */
@@ -43,6 +44,7 @@ int top_command(const options_t *options, ask_t *ask);
 int series_command(const options_t *options, ask_t *ask);
 int resend_command(const options_t *options, ask_t *ask);
 int reconcile_command(const options_t *options, ask_t *ask);
+int audit_command(const options_t *options, ask_t *ask);
 
 /* --- shared by series.c and top.c --- */
 

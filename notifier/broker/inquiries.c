@@ -44,7 +44,7 @@ struct inquiries {
     queue_state_t *queue;
     worker_clock_t clock;
     int64_t left; /* the last ticket that was seen to have left the queue */
-    under_way_t under_way[CUBE_QUESTIONS_MAX];
+    under_way_t under_way[INQUIRIES_UNDER_WAY_MAX];
     size_t count;
     bool away, refused; /* what CUBE has said last, or nothing yet */
     int64_t failures;   /* in a row */
@@ -221,17 +221,9 @@ static under_way_t take_under_way(inquiries_t *inquiries, int64_t reception) {
     return item;
 }
 
-/* Where the commit fails, nothing has changed, and CUBE is asked again. */
-void inquiries_on_cube(inquiries_t *inquiries) {
-    if (!inquiries->cube)
-        return;
-    for (cube_answer_t answer; cube_receive(inquiries->cube, &answer);) {
-        under_way_t item = take_under_way(inquiries, answer.question.number);
-        on_answer(inquiries, &item, &answer);
-        cube_question_clear(&answer.question);
-    }
-    (void)!journal_commit(inquiries->journal);
-    inquiries_beat(inquiries);
+void inquiries_on_answer(inquiries_t *inquiries, const cube_answer_t *answer) {
+    under_way_t item = take_under_way(inquiries, answer->question.number);
+    on_answer(inquiries, &item, answer);
 }
 
 /* --- what CUBE is asked ---------------------------------------------------------------------------------- */
@@ -263,13 +255,14 @@ static void ask_what_is_due(inquiries_t *inquiries) {
     int64_t now = journal_now();
     if (inquiries->count == 0 && clock_ms() >= inquiries->again_ms)
         try_cube(inquiries);
-    if (inquiries->away || inquiries->count == CUBE_QUESTIONS_MAX)
+    if (inquiries->away || inquiries->count == INQUIRIES_UNDER_WAY_MAX)
         return;
     inquiry_row_t row = {0};
-    sqlite3_stmt *rows = journal_query(
-        journal, SQL_INQUIRY_FIND, VALUES(NUMBER(now), NUMBER(now + ASK_QUEUED_MS), NUMBER(CUBE_QUESTIONS_MAX)));
+    sqlite3_stmt *rows =
+        journal_query(journal, SQL_INQUIRY_FIND,
+                      VALUES(NUMBER(now), NUMBER(now + ASK_QUEUED_MS), NUMBER(INQUIRIES_UNDER_WAY_MAX)));
     while (rows_next_inquiry(journal, rows, &row))
-        if (row.series && inquiries->count < CUBE_QUESTIONS_MAX && !is_under_way(inquiries, row.reception))
+        if (row.series && inquiries->count < INQUIRIES_UNDER_WAY_MAX && !is_under_way(inquiries, row.reception))
             ask(inquiries, &row);
 }
 

@@ -18,6 +18,8 @@
 
 /* A registration that CUBE does not have is sent again so often. */
 #define RESENDS_MAX 3
+/* Questions that are with CUBE's thread at once. */
+#define INQUIRIES_UNDER_WAY_MAX 16
 /* A queue that has stood still for so long is complained about. */
 #define QUEUE_STILL_MS 60000
 
@@ -33,10 +35,11 @@ void inquiries_destroy(inquiries_t **self_p);
  * milliseconds since 1970; 0: that depends on what CUBE says. */
 int64_t inquiries_on_registered(inquiries_t *inquiries, int64_t reception, const char *folder);
 
-/* Hears what CUBE has said, and journals it. What became due, done or free to be sent is for the registrar and for
- * dones_pump. */
-void inquiries_on_cube(inquiries_t *inquiries);
-/* Asks what it is time for. Call it several times a second. */
+/* Hears what CUBE has answered to a question of its own: one whose number is 0 or above. The texts stay the
+ * caller's. In the open transaction; where that fails, nothing has changed, and CUBE is asked again. */
+void inquiries_on_answer(inquiries_t *inquiries, const cube_answer_t *answer);
+/* Commits what it has heard, and asks what it is time for. What became due, done or free to be sent is for the
+ * registrar and for dones_pump. Call it several times a second. */
 void inquiries_beat(inquiries_t *inquiries);
 
 /* What is known of CUBE's queue; false: nothing. `still_ms`: for how long it has stood still, if at least

@@ -10,7 +10,7 @@
 #include "common/settings.h"
 
 /* Questions that are with the thread at once, at most: callers see to it. */
-#define CUBE_QUESTIONS_MAX 16
+#define CUBE_QUESTIONS_MAX 20
 
 typedef struct cube cube_t;
 

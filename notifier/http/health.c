@@ -26,7 +26,7 @@ typedef struct check {
     int64_t since; /* milliseconds since 1970; 0: not known */
 } check_t;
 
-#define CHECKS_MAX 6
+#define CHECKS_MAX 7
 
 static check_t checked(const char *name, bool passed, readiness_t without, const char *why) {
     check_t check = {.name = name, .passed = passed, .without = without};
@@ -70,6 +70,8 @@ static size_t check_all(health_t *health, int64_t now_ms, check_t checks[CHECKS_
     checks[count++] = check_connection("broker", health->broker);
     if (health->nats)
         checks[count++] = check_connection("NATS", health->nats);
+    if (health->cube)
+        checks[count++] = check_connection("CUBE", health->cube);
     return count;
 }
 

@@ -17,6 +17,7 @@ typedef struct health {
     storage_t *storage; /* NULL: nobody asks it */
     link_state_t *broker;
     link_state_t *nats;           /* NULL: none is configured */
+    link_state_t *cube;           /* NULL: it is not asked */
     _Atomic int64_t loop_ms;      /* when the loop last came round (clock_ms) */
     atomic_bool journal_writable; /* the last transaction of events was committed */
 } health_t;

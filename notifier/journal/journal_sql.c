@@ -72,9 +72,9 @@ const char *const JOURNAL_MIGRATIONS[] = {
     /* Version 8.
      *   inquiry  registrations that the broker has confirmed since `since` and CUBE is asked for:
      *            waiting → confirmed | short (CUBE has fewer files, `has`) | lost (after so many that were
-     * `resent`) ticket    the task's number among those that the broker has confirmed clock     of worker_clock.h, when
-     * CUBE was asked last left_at   the same, when the task had left the broker's queue for sure; NULL: it may be
-     * there known    with the latest `since` there is: once CUBE says that it has the first series below */
+     * `resent`) ticket    the task's number among those that the broker has confirmed clock     of worker_clock.h,
+     * when CUBE was asked last left_at   the same, when the task had left the broker's queue for sure; NULL: it may
+     * be there known    with the latest `since` there is: once CUBE says that it has the first series below */
     "CREATE TABLE inquiry (reception INTEGER PRIMARY KEY, state TEXT NOT NULL DEFAULT 'waiting',"
     "  since INTEGER NOT NULL, asked INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL, ticket INTEGER NOT NULL,"
     "  clock INTEGER NOT NULL DEFAULT 0, left_at INTEGER, resent INTEGER NOT NULL DEFAULT 0, has INTEGER,"
@@ -95,6 +95,11 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
     "ifnull((SELECT inquiry.state FROM inquiry WHERE inquiry.reception = " reception ".id AND " reception          \
     ".state = 'registered' AND inquiry.state <> 'waiting'), " reception ".state)"
 
+#define WHY_AT_CUBE(reception)                                                                                     \
+    "ifnull((SELECT CASE inquiry.state WHEN 'short' THEN 'CUBE has ' || has || ' of ' || " reception               \
+    ".ndicom || ' files' WHEN 'lost' THEN 'CUBE does not have it' END FROM inquiry"                                \
+    " WHERE inquiry.reception = " reception ".id AND " reception ".state = 'registered'), " reception ".why)"
+
 /* What reception_row_t (rows.h) holds. */
 #define RECEPTION_COLUMNS                                                                                          \
     "id, coalesce(adopted_id, id), adopted_from, calling_ae, series_uid, state = 'receiving',"                     \
@@ -110,11 +115,12 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
                 " (SELECT count(*) FROM sending WHERE reception = page.id),"                                       \
                 " state = 'due' AND EXISTS (SELECT 1 FROM reception WHERE state = 'receiving'"                     \
                 "  AND calling_ae = page.calling_ae AND series_uid = page.series_uid),"                            \
-                " attempts, max(0, retry_ms - ?7), task_id, ndicom, why, iif(?6, folder, NULL)"                    \
-                " FROM reception AS page"                                                                          \
-                " WHERE id < ?1 AND id >= ?2 AND (?3 = '' OR calling_ae = ?3)"                                     \
-                " AND max(began_at, ifnull(ended_at, 0), ifnull(settled_at, 0)) >= ?4" AND_WHERE                   \
-                " ORDER BY id DESC LIMIT ?5"
+                " attempts, max(0, retry_ms - ?7), task_id, ndicom, " WHY_AT_CUBE(                                 \
+                    "page") ", iif(?6, folder, NULL)"                                                              \
+                            " FROM reception AS page"                                                              \
+                            " WHERE id < ?1 AND id >= ?2 AND (?3 = '' OR calling_ae = ?3)"                         \
+                            " AND max(began_at, ifnull(ended_at, 0), ifnull(settled_at, 0)) >= ?4" AND_WHERE       \
+                            " ORDER BY id DESC LIMIT ?5"
 
 /* The series of a due registration is not being received again, and no later one of the same folder is due, which
  * it will be merged into. */
@@ -233,7 +239,7 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
                          " FROM inquiry JOIN reception ON reception.id = inquiry.reception"
                          " WHERE inquiry.state = 'waiting' AND reception.state = 'registered'"
                          " AND (next_at <= ?1 OR next_at > ?2) ORDER BY next_at LIMIT ?3",
-    [SQL_INQUIRY_LEFT_QUEUE] = "UPDATE inquiry SET left_at = ?2, next_at = min(next_at, ?3)"
+    [SQL_INQUIRY_LEFT_QUEUE] = "UPDATE inquiry SET left_at = ?2, next_at = min(next_at, ?3), asked = min(asked, 1)"
                                " WHERE state = 'waiting' AND left_at IS NULL AND ticket <= ?1",
     [SQL_INQUIRY_ASKED] = "UPDATE inquiry SET asked = asked + 1, next_at = ?2, clock = ?3 WHERE reception = ?1",
     [SQL_INQUIRY_PUT_OFF] = "UPDATE inquiry SET next_at = ?2 WHERE reception = ?1",

@@ -127,6 +127,11 @@ void query_on_status(query_t *query, const Ring__StatusQuery *message) {
     status->journal = journal_status(sources->journal);
     status->broker = connection_status(sources->broker, true);
     status->nats = connection_status(sources->nats, sources->stage->settings.nats_address != NULL);
+    status->cube = connection_status(sources->cube, sources->stage->settings.cube_url != NULL);
+    int64_t waiting, still_ms;
+    status->queue_known = inquiries_queue(sources->inquiries, &waiting, &still_ms);
+    status->queue_waiting = status->queue_known ? (uint64_t)waiting : 0;
+    status->queue_still_ms = status->queue_known ? (uint64_t)still_ms : 0;
     status->registrations_under_way = registrar_with_broker(sources->registrar);
     status->storage_silent_ms = (uint64_t)storage_silent_ms(sources->storage);
     publisher_count(sources->publisher, &status->progress_waiting, &status->progress_dropped);

@@ -23,9 +23,10 @@ typedef struct query_sources {
     const stage_t *stage;
     journal_t *journal;
     const registrar_t *registrar;
+    const inquiries_t *inquiries;
     storage_t *storage;
     publisher_t *publisher;
-    link_state_t *broker, *nats;
+    link_state_t *broker, *nats, *cube;
 } query_sources_t;
 
 query_t *query_new(const query_sources_t *sources);

@@ -317,3 +317,32 @@ Test(settings, of_the_listener_alone_are_named_in_the_conformance_statement) {
     }
     free(statement);
 }
+
+static void expect_hidden(const char *variable, const char *value, const char *secret) {
+    int status;
+    environment((const char *const[]){variable, value, NULL});
+    char *complaint = complaint_of(FOR_NOTIFIER, &status);
+    cr_expect_eq(status, EXIT_SETTINGS, "%s is taken", variable);
+    cr_expect_not_null(strstr(complaint, variable), "%s", complaint);
+    cr_expect_null(strstr(complaint, secret), "%s", complaint);
+    free(complaint);
+}
+
+Test(settings, of_cube_that_are_bad_are_complained_about_without_what_is_secret) {
+    expect_hidden("OXIDICOM_CUBE_URL", "http://me:pass@chris:8000/api/v1/", "pass");
+    expect_hidden("OXIDICOM_CUBE_URL", "chris:8000", "pass");
+    expect_hidden("OXIDICOM_CUBE_TOKEN", "to ken", "to ken");
+    expect_hidden("OXIDICOM_CUBE_TOKEN", "to\r\nken", "ken");
+    expect_hidden("OXIDICOM_CUBE_USER", "me:pass", "me");
+    expect_hidden("OXIDICOM_CUBE_PATIENCE", "1ms", "pass");
+}
+
+Test(settings, of_cube_that_are_empty_are_unset) {
+    environment((const char *const[]){"OXIDICOM_CUBE_URL", "", "OXIDICOM_CUBE_USER", "", "OXIDICOM_CUBE_PASSWORD",
+                                      "", "OXIDICOM_CUBE_TOKEN", "", NULL});
+    settings_t s;
+    read_all(&s);
+    cr_expect(!s.cube_url && !s.cube_user && !s.cube_password && !s.cube_token);
+    cr_expect_eq(s.cube_patience_ms, 120000);
+    settings_clear(&s);
+}

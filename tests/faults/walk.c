@@ -117,7 +117,7 @@ static void remove_and_add_a_writer(receiver_t *receiver) {
 /* Whether the tool gets its answer is not asked: it, or whom it asks, may be the one that dies. */
 static void ask_as_operator(const receiver_t *receiver) {
     static const char *const questions[][2] = {
-        {"status", NULL}, {"series", NULL}, {"resend", SERIES}, {"reconcile", SERIES}};
+        {"status", NULL}, {"series", NULL}, {"resend", SERIES}, {"reconcile", SERIES}, {"audit", NULL}};
     char *tool = text_of("%s/oxidicom", binaries()), *library = text_of("%s/../preload.so", binaries());
     char *faults = text_of("%s/faults", receiver->folder), *log = text_of("%s/tool", receiver->folder);
     const char *const environment[] = {"LD_PRELOAD", library, "OXIDICOM_TEST_FAULTS", faults, NULL};
