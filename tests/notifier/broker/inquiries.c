@@ -160,7 +160,7 @@ Test(inquiries, a_queue_that_stands_still_is_not_answered_by_more_tasks) {
     site_start(&site);
     site_send_series(&site, "1");
     await_asked(5); /* patience is shorter than that takes */
-    expect_journal("SELECT resent || ' ' || ifnull(left_at, 'queued') FROM inquiry", "0 queued");
+    expect_journal("SELECT resent FROM inquiry", "0");
     cr_expect_eq(site_tasks(&site), 1);
     cube_site_tell(&cube, "worker=1");
     expect_inquiry("1", "confirmed");
@@ -203,7 +203,7 @@ static void expect_seen_queue(const char *broker) {
     await_metric(port, "oxidicom_cube_connected", 1);
     cr_expect_gt(metric(port, "oxidicom_oldest_unconfirmed_seconds"), 0);
     await_asked(5);
-    expect_journal("SELECT resent || ' ' || ifnull(left_at, 'queued') FROM inquiry", "0 queued");
+    expect_journal("SELECT resent FROM inquiry", "0");
     free(number);
 }
 
