@@ -121,6 +121,7 @@ static bool add(audit_t *audit, const candidate_t *candidate) {
     audit->batch[audit->batch_count++] =
         (candidate_t){copy_text(candidate->series_uid), copy_text(candidate->calling_ae),
                       copy_text(candidate->folder), candidate->files, candidate->known};
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the batch owns them */
     return audit->batch_count < BATCH_SERIES || flush(audit);
 }
 

@@ -95,10 +95,11 @@ int64_t inquiries_on_registered(inquiries_t *inquiries, int64_t reception, const
     int64_t now = journal_now();
     bool waits = inquiries->cube && !inquiries->away;
     order_learn(inquiries->journal, folder, waits);
+    inquiries->clock.tickets += inquiries->cube != NULL;
     if (inquiries->cube)
         journal_run(inquiries->journal, SQL_INQUIRY_BEGIN,
                     VALUES(NUMBER(reception), NUMBER(now), NUMBER(now + first_pause_ms()),
-                           NUMBER(++inquiries->clock.tickets), NUMBER(inquiries->clock.ran_ms)));
+                           NUMBER(inquiries->clock.tickets), NUMBER(inquiries->clock.ran_ms)));
     return waits ? 0 : now + inquiries->settings->done_delay_ms;
 }
 
