@@ -88,7 +88,7 @@ static void expect_errors(const char *subject, const char *error) {
 Test(inquiries, done_is_said_when_cube_has_the_series_and_not_before) {
     site_start(&site);
     site_send_series(&site, "1");
-    await_asked(2);
+    await_asked(5); /* later than it is said without CUBE */
     cr_expect_eq(tap_summary_of(tap, DONE_OF("1")).dones, 0);
     cube_site_tell(&cube, "worker=1");
     expect_inquiry("1", "confirmed");
