@@ -72,12 +72,11 @@ Test(build, takes_flags_of_the_environment_without_a_warning, .timeout = PATIENC
     check("export CC='gcc -D_FORTIFY_SOURCE=1'; " COMPILE);
 }
 
-Test(build, makes_the_same_of_a_folder_whose_name_has_a_space, .timeout = PATIENCE_S) {
+Test(build, takes_a_folder_whose_name_has_a_space, .timeout = PATIENCE_S) {
     check("mkdir \"$FOLDER/a tree\"; git ls-files -z | tar -c --null -T - | tar -x -C \"$FOLDER/a tree\"; "
           "cd \"$FOLDER/a tree\"; make -s SANITIZE= TSAN= man build/obj/common/duration.o "
-          "build/obj/notifier/http/page.html.o; "
-          "cmp build/obj/common/duration.o \"$OLDPWD/build/obj/common/duration.o\"; "
-          "cmp build/obj/notifier/http/page.html.o \"$OLDPWD/build/obj/notifier/http/page.html.o\"");
+          "build/obj/notifier/http/page.html.o; ! strings build/obj/common/duration.o | grep 'a tree'; "
+          "[ $(ls build/man/*.[15] | wc -l) -eq 5 ]");
 }
 
 Test(build, gives_files_and_times_eight_bytes_where_pointers_have_four, .timeout = PATIENCE_S) {
