@@ -88,7 +88,7 @@ const metric_info_t METRICS[METRICS_COUNT] = {
     [METRIC_C_STORE_TIME] = {HISTOGRAM("oxidicom_c_store_seconds",
                                        "From the command of a C-STORE to its response."),
                              .stages = FOR_LISTENER},
-    [METRIC_OBJECTS_HELD] = {GAUGE("oxidicom_objects_held", "Objects begun and not yet acknowledged by the ring."),
+    [METRIC_OBJECTS_HELD] = {GAUGE("oxidicom_objects_held", "Objects begun and not yet answered by the ring."),
                              .stages = FOR_LISTENER},
     [METRIC_ENDS_HELD] = {GAUGE("oxidicom_association_ends_held",
                                 "Ends of associations not yet acknowledged by the notifier."),
@@ -104,7 +104,7 @@ const metric_info_t METRICS[METRICS_COUNT] = {
                                      "Writers that disappeared without having been told to end."),
                              .stages = FOR_LISTENER},
     [METRIC_WRITER_OBJECTS] = {GAUGE("oxidicom_writer_outstanding_objects",
-                                     "Objects given to a writer and not acknowledged: its queue."),
+                                     "Objects given to a writer and not answered: its queue."),
                                LABEL("writer", WRITERS_MAX), .stages = FOR_LISTENER},
     [METRIC_WRITER_BYTES] = {GAUGE("oxidicom_writer_outstanding_bytes", "Bytes of these objects."), .unit = "bytes",
                              LABEL("writer", WRITERS_MAX), .stages = FOR_LISTENER},
@@ -131,9 +131,10 @@ const metric_info_t METRICS[METRICS_COUNT] = {
                              .stages = FOR_WRITER, .by_stage = true},
 
     /* --- notifier --------------------------------------------------------------------------------------- */
-    [METRIC_EVENTS] = {COUNTER("oxidicom_events",
-                               "Events of the ring that came to the journal, repeated ones among them."),
-                       LABEL("event", 3), VALUES("stored", "refused", "association_ended"), .stages = FOR_NOTIFIER},
+    [METRIC_EVENTS] =
+        {COUNTER("oxidicom_events",
+                 "Objects and ends of associations that the notifier was told of, repeated ones among them."),
+         LABEL("event", 3), VALUES("stored", "refused", "association_ended"), .stages = FOR_NOTIFIER},
     [METRIC_JOURNAL_COMMIT_TIME] = {HISTOGRAM("oxidicom_journal_commit_seconds",
                                               "Commit of one transaction of events, forced to disk."),
                                     .stages = FOR_NOTIFIER},

@@ -50,6 +50,16 @@ static void on_credit(void *self, const Ring__Envelope *envelope, zmq_msg_t *dat
     custody_on_credit(&((listener_t *)self)->custody, envelope->credit);
 }
 
+static void on_written(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    custody_on_written(&((listener_t *)self)->custody, envelope->written);
+}
+
+static void on_opened(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+    (void)data;
+    custody_on_opened(&((listener_t *)self)->custody, envelope->opened);
+}
+
 static void on_acknowledged(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
     (void)data;
     custody_on_acknowledged(&((listener_t *)self)->custody, envelope->acknowledged);
@@ -65,6 +75,8 @@ static ring_handler_fn *const HANDLERS[] = {
     [RING__ENVELOPE__BODY_ALIVE] = on_alive,
     [RING__ENVELOPE__BODY_LEAVING] = on_leaving,
     [RING__ENVELOPE__BODY_CREDIT] = on_credit,
+    [RING__ENVELOPE__BODY_WRITTEN] = on_written,
+    [RING__ENVELOPE__BODY_OPENED] = on_opened,
     [RING__ENVELOPE__BODY_ACKNOWLEDGED] = on_acknowledged,
     [RING__ENVELOPE__BODY_STATUS_QUERY] = on_status_query,
 };

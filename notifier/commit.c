@@ -42,10 +42,12 @@ void commit_renew_grace(notifier_t *notifier) {
     await_grace(notifier);
 }
 
-/* The listener sends what was not acknowledged again to a new notifier. One whose journal has failed (a full disk,
- * say) becomes such a one after a pause, so that the objects that wait get another chance before their deadline. */
+/* The listener has what waits for its series sent again for a new notifier. One whose journal has failed (a full
+ * disk, say) becomes such a one after a pause, so that the objects that wait get another chance before their
+ * deadline. */
 static void ask_again_later(notifier_t *notifier) {
     owed_drop(notifier->owed);
+    reception_load(&notifier->journal);
     if (notifier->resend_at_ms)
         return;
     notifier->resend_at_ms =
@@ -81,9 +83,9 @@ void commit_batch(notifier_t *notifier) {
     query_settle(notifier->query, committed);
     if (!committed) {
         ask_again_later(notifier);
-    } else if (events) {
+    } else {
         owed_tell(notifier->owed, notifier->listener, notifier->progress, clock_ms());
-        notifier->failed_commits = 0;
+        notifier->failed_commits = events ? 0 : notifier->failed_commits;
     }
     arm_progress(notifier);
     if (notifier->strangers && notifier->current_listener)
@@ -94,8 +96,18 @@ void commit_batch(notifier_t *notifier) {
         dones_pump(notifier->dones);
 }
 
+/* The files of receptions that an earlier process has left open are counted by the thread for storage. */
+static void count_left_open(notifier_t *notifier) {
+    int64_t reception;
+    for (char *folder; (folder = reception_next_uncounted(&notifier->journal, &reception)); free(folder))
+        storage_list(notifier->storage, reception, folder);
+}
+
 void commit_quiet_series(notifier_t *notifier) {
-    if (reception_end_quiet(&notifier->journal, notifier->owed))
+    count_left_open(notifier);
+    bool any = reception_end_overdue(&notifier->journal, notifier->owed);
+    any |= reception_end_quiet(&notifier->journal, notifier->owed);
+    if (any)
         commit_batch(notifier);
     else
         (void)!journal_commit(&notifier->journal); /* of nothing */

@@ -1,5 +1,5 @@
-/* oxidicom-notifier: events of the ring into the journal; from there acknowledgements to the listener, progress to
- * NATS, registrations to the broker. */
+/* oxidicom-notifier: series that come in into the journal; from there the word that they are open to the listener,
+ * progress to NATS, registrations to the broker. */
 #include <sysexits.h>
 
 #include "common/clock.h"
@@ -10,6 +10,7 @@
 #include "common/watch.h"
 #include "notifier/broker/broker.h"
 #include "notifier/confine.h"
+#include "notifier/journal/reception.h"
 #include "notifier/libraries.h"
 #include "notifier/notifier.h"
 #include "proto/reply.h"
@@ -147,7 +148,10 @@ static int on_storage(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     stage_t *stage = argument;
     notifier_t *notifier = stage->self;
     for (storage_answer_t answer; storage_receive(notifier->storage, &answer);) {
-        if (answer.registration)
+        if (answer.names) {
+            heard_counted(notifier->journal.heard, answer.reception, answer.names, answer.names_count);
+            free(answer.names);
+        } else if (answer.registration)
             registrar_on_counted(notifier->registrar, answer.registration, answer.late);
         else if (adoption_on_looked(&notifier->adoption, notifier->storage, &notifier->journal, notifier->owed,
                                     answer.left))
@@ -162,6 +166,7 @@ static void on_beat(stage_t *stage) {
     notifier_t *notifier = stage->self;
     commit_ask_again(notifier);
     Ring__Alive alive = alive_of(stage, RING__STAGE__STAGE_NOTIFIER);
+    alive.journal = notifier->journal.id;
     /* A full queue means that the listener is not there to hear it. */
     (void)!ring_send(notifier->listener, &RING_ENVELOPE(ALIVE, alive, &alive));
     commit_quiet_series(notifier);
@@ -210,7 +215,8 @@ static int start(stage_t *stage) {
     notifier->figures = figures_new(stage, RING__STAGE__STAGE_NOTIFIER, &notifier->inbox);
     if (!notifier->listener || !notifier->figures)
         return EXIT_SETTINGS;
-    notifier->owed = owed_new();
+    notifier->owed = owed_new(notifier->journal.id);
+    reception_load(&notifier->journal);
     link_state_init(&notifier->broker_state);
     link_state_init(&notifier->nats_state);
     link_state_init(&notifier->cube_state);
@@ -308,7 +314,7 @@ static void destroy(stage_t *stage) {
 int main(int argc, char **argv) {
     static const stage_spec_t spec = {
         .name = "notifier",
-        .summary = "journals what was stored, and tells NATS and CUBE.",
+        .summary = "journals which series come in, and tells NATS and CUBE.",
         .settings = FOR_NOTIFIER,
         .print_libraries = notifier_print_libraries,
         .confine = confine,

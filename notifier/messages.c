@@ -22,10 +22,11 @@ static void on_stored(void *self, const Ring__Envelope *envelope, zmq_msg_t *dat
         complain(notifier, "Stored");
         return;
     }
-    log_context_t context = context_of(stored->object);
-    metric_add(METRIC_EVENTS, "stored", 1);
-    log_debug(&context, "stored by writer %s, attempt %u", stored->writer, stored->attempt);
-    notifier->strangers |= stored->object->listener != notifier->current_listener;
+    log_context_t context = {.association = stored->association};
+    metric_add(METRIC_EVENTS, "stored", stored->n_objects);
+    log_debug(&context, "%zu objects from %llu on were stored by %s", stored->n_objects,
+              (unsigned long long)stored->objects[0]->object, stored->writer);
+    notifier->strangers |= stored->listener != notifier->current_listener;
     traced_say_stored(stored);
     if (reception_on_stored(&notifier->journal, notifier->owed, stored))
         traced_on_stored(notifier->traced, stored);
@@ -55,7 +56,7 @@ static void on_association_ended(void *self, const Ring__Envelope *envelope, zmq
     log_context_t context = {.association = ended->association};
     metric_add(METRIC_EVENTS, "association_ended", 1);
     log_debug(&context, "ended");
-    reception_on_association_ended(&notifier->journal, notifier->owed, ended->listener, ended->association);
+    reception_on_association_ended(&notifier->journal, notifier->owed, ended);
 }
 
 static void on_association_traced(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {

@@ -8,7 +8,7 @@
 #include "proto/ring.pb-c.h"
 
 /* In every envelope. */
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 
 /* A PUSH socket connected to the inbox named `id` ("listener", "writer-0", …), which need not exist yet.
  * `queue_messages`: what it holds for an absent or slow peer before ring_send fails; 0: no limit, for a sender

@@ -303,9 +303,10 @@ static int start(stage_t *stage) {
     open_beneath_say();
     store_keep_free(store, (uint64_t)settings->min_free_bytes);
     self->quarantine = (quarantine_t){.store = store, .size_bytes = (uint64_t)settings->quarantine_size_bytes};
-    self->environment = (object_environment_t){store, self->notifier, stage->id,
-                                               self->quarantine.size_bytes > 0 ? &self->quarantine : NULL,
-                                               start_pool(self, (size_t)settings->writer_operations)};
+    report_t *report = report_new(stage->loop, self->listener, self->notifier, stage->id);
+    self->environment =
+        (object_environment_t){store, report, self->quarantine.size_bytes > 0 ? &self->quarantine : NULL,
+                               start_pool(self, (size_t)settings->writer_operations)};
     self->objects = objects_new(&self->environment, self->listener);
     objects_renew(self->objects, stage->incarnation);
     self->beat_ms = clock_ms();
@@ -336,6 +337,7 @@ static void destroy(stage_t *stage) {
     if (self->figures)
         figures_send(self->figures, NULL); /* what was counted since the last beat */
     objects_destroy(&self->objects);
+    report_destroy(&self->environment.report);
     stop_storage(self);
     if (self->monitor)
         watch_end(stage->loop, self->monitor);

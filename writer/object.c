@@ -1,4 +1,4 @@
-/* Owns the bytes of the head until it can be read, the file's deposit and the events; knows nothing of other
+/* Owns the bytes of the head until it can be read, and the file's deposit; knows nothing of other
  * objects, chunks or attempts but its own. */
 #include "writer/object.h"
 
@@ -110,12 +110,6 @@ uint64_t object_take_credit(object_t *self) {
 
 /* --- events ----------------------------------------------------------------------------------------- */
 
-/* An event that gets lost is no loss: the listener, unacknowledged, sends the object again or answers A700. */
-static void say(const object_t *self, const Ring__Envelope *event) {
-    if (ring_send(self->environment->notifier, event) != 0)
-        log_warn(&self->context, "can't send its event to the notifier: %s", strerror(errno));
-}
-
 /* What this stage did for the object, to be said as spans by the notifier; NULL: it is not traced. */
 static Ring__WriterSpans *spans_of(const object_t *self, Ring__WriterSpans *spans) {
     if (!self->began_ns)
@@ -128,42 +122,24 @@ static Ring__WriterSpans *spans_of(const object_t *self, Ring__WriterSpans *span
     return spans;
 }
 
-static void say_stored(object_t *self, uint64_t bytes) {
-    Ring__Stored stored = RING__STORED__INIT;
+static report_object_t report_of(const object_t *self, Ring__WriterSpans *spans) {
+    return (report_object_t){&self->id, self->attempt, self->header, self->instance.series, spans_of(self, spans)};
+}
+
+static void say_stored(const object_t *self, uint64_t bytes) {
     Ring__WriterSpans spans;
-    stored.object = &self->id;
-    stored.attempt = self->attempt;
-    stored.calling_ae = self->header->calling_ae;
-    stored.series = self->instance.series;
-    stored.file = self->instance.file;
-    stored.bytes = bytes;
-    stored.writer = (char *)self->environment->writer_id;
-    stored.traceparent = self->header->traceparent;
-    stored.span = self->header->span;
-    stored.spans = spans_of(self, &spans);
-    say(self, &RING_ENVELOPE(STORED, stored, &stored));
-    log_debug(&self->context, "stored %llu bytes as %s/%s", (unsigned long long)bytes, stored.series->folder,
-              stored.file);
+    report_object_t object = report_of(self, &spans);
+    report_stored(self->environment->report, &object, self->instance.file, bytes);
+    log_debug(&self->context, "stored %llu bytes as %s/%s", (unsigned long long)bytes,
+              self->instance.series->folder, self->instance.file);
 }
 
 static void refuse(object_t *self, const refusal_t *refusal) {
     store_discard(self->environment->store, &self->kept);
-    const Ring__Series *series = self->instance.series;
-    Ring__Refused refused = RING__REFUSED__INIT;
     Ring__WriterSpans spans;
-    refused.object = &self->id;
-    refused.attempt = self->attempt;
-    refused.calling_ae = self->header->calling_ae;
-    refused.series_instance_uid = series ? series->series_instance_uid : (char *)"";
-    refused.status = refusal->status;
-    refused.offending_element = refusal->offending_element;
-    refused.error_comment = (char *)refusal->comment;
-    refused.reason = (char *)refusal->comment;
-    refused.writer = (char *)self->environment->writer_id;
-    refused.traceparent = self->header->traceparent;
-    refused.span = self->header->span;
-    refused.spans = spans_of(self, &spans);
-    say(self, &RING_ENVELOPE(REFUSED, refused, &refused));
+    report_object_t object = report_of(self, &spans);
+    report_refused(self->environment->report, &object, refusal->status, refusal->offending_element,
+                   refusal->comment);
     self->state = OBJECT_REFUSED;
 }
 

@@ -1,4 +1,4 @@
-/* One object on its way from the first chunk to its file and its event. */
+/* One object on its way from the first chunk to its file and its report. */
 #ifndef WRITER_OBJECT_H
 #define WRITER_OBJECT_H
 
@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "proto/ring.h"
 #include "writer/dicom/instance.h"
+#include "writer/report.h"
 #include "writer/storage/deposit.h"
 #include "writer/storage/quarantine.h"
 #include "writer/storage/store.h"
@@ -17,8 +18,7 @@
 /* What objects need of the stage. */
 typedef struct object_environment {
     store_t *store;
-    zsock_t *notifier;        /* outbox */
-    const char *writer_id;    /* for events: "writer-0" */
+    report_t *report;
     quarantine_t *quarantine; /* NULL: none */
     pool_t *pool;             /* NULL: none */
 } object_environment_t;
@@ -27,7 +27,7 @@ typedef enum object_state {
     OBJECT_HEAD,   /* its head is not known yet: what came is in memory, or in a file that has no place yet */
     OBJECT_FILE,   /* its bytes go to its file, or storage completes that */
     OBJECT_KEPT,   /* it will be refused; until then its bytes are gathered for the quarantine */
-    OBJECT_STORED, /* ended: the event is said */
+    OBJECT_STORED, /* ended: it is reported */
     OBJECT_REFUSED,
     OBJECT_DROPPED, /* ended in silence: it is somebody else's by now */
 } object_state_t;
@@ -55,7 +55,7 @@ bool object_goes_on_at(const object_t *self, uint64_t offset);
 bool object_is_whole(const object_t *self);
 
 /* Takes the next bytes of the data set, and with them the message where storage needs it; `last`: they are the
- * last. On OBJECT_STORED and OBJECT_REFUSED the event has gone to the notifier; on these and OBJECT_DROPPED nothing
+ * last. On OBJECT_STORED and OBJECT_REFUSED it is reported; on these and OBJECT_DROPPED nothing
  * but the final file is left of it, and the caller destroys the object. */
 object_state_t object_take(object_t *self, zmq_msg_t *data, bool last, bool credit_wanted);
 

@@ -157,13 +157,12 @@ static void give_credit(objects_t *self, const object_t *object, uint64_t taken,
         log_warn(context, "can't give credit to the listener: %s", strerror(errno));
 }
 
-/* What its last step means for the listener, and for the table. One that is stored may have been written in the
- * same step: the listener need not keep its bytes until that is acknowledged. */
+/* What its last step means for the listener, and for the table. */
 static void settle(objects_t *self, object_t *object, object_state_t state) {
     const Ring__ObjectId *id = object_id(object);
     object_key_t key = {id->association, id->object};
     bool has_ended = object_state_is_end(state);
-    uint64_t credit = !has_ended || state == OBJECT_STORED ? object_take_credit(object) : 0;
+    uint64_t credit = has_ended ? 0 : object_take_credit(object);
     if (credit)
         give_credit(self, object, credit, &(log_context_t){.association = key.association, .object = key.object});
     if (has_ended)

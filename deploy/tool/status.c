@@ -158,8 +158,8 @@ static void print_listener(table_t *table, const Ring__ListenerStatus *l) {
                    (unsigned long long)l->associations_most, (unsigned long long)l->associations_waiting),
               NULL);
     table_add(table, "objects",
-              cell("%llu not acknowledged, %llu ends of associations",
-                   (unsigned long long)l->objects_unacknowledged, (unsigned long long)l->ends_unacknowledged),
+              cell("%llu not answered, %llu ends of associations", (unsigned long long)l->objects_unacknowledged,
+                   (unsigned long long)l->ends_unacknowledged),
               NULL);
     table_add(table, "buffer", cell("%s of %s held", cell_bytes(l->bytes_held), cell_bytes(l->bytes_most)), NULL);
 }

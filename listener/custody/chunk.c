@@ -1,7 +1,6 @@
 #include <stdlib.h>
 
 #include "common/memory.h"
-#include "listener/custody/custody.h"
 #include "listener/custody/private.h"
 
 /* A chunk begins this small and grows, so that a small object does not take a whole one from the budget. */
@@ -16,17 +15,6 @@ budget_t *budget_new(void) {
 void budget_drop(budget_t *budget) {
     if (budget && atomic_fetch_sub(&budget->holders, 1) == 1)
         free(budget);
-}
-
-share_t *share_new(uint64_t association) {
-    share_t *share = must(calloc(1, sizeof *share));
-    *share = (share_t){.association = association, .holders = 1};
-    return share;
-}
-
-void share_drop(share_t *share) {
-    if (share && --share->holders == 0)
-        free(share);
 }
 
 /* Only while nobody else holds it. */

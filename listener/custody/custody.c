@@ -28,6 +28,7 @@ int custody_start(custody_t *custody, stage_t *stage) {
     TAILQ_INIT(&custody->writers);
     TAILQ_INIT(&custody->objects);
     TAILQ_INIT(&custody->answered);
+    TAILQ_INIT(&custody->shares);
     TAILQ_INIT(&custody->ended);
     custody->by_number = zhashx_new();
     zhashx_set_key_hasher(custody->by_number, hash_number);
@@ -38,6 +39,13 @@ int custody_start(custody_t *custody, stage_t *stage) {
     return custody->notifier ? 0 : EXIT_SETTINGS;
 }
 
+static void forget_ended(custody_t *custody, ended_t *ended) {
+    TAILQ_REMOVE(&custody->ended, ended, next);
+    custody->ended_count--;
+    free(ended->answered);
+    free(ended);
+}
+
 void custody_clear(custody_t *custody) {
     for (object_t *object; (object = TAILQ_FIRST(&custody->objects));) {
         dispatch_withdraw(object);
@@ -45,10 +53,8 @@ void custody_clear(custody_t *custody) {
     }
     for (object_t *object; (object = custody_take_answered(custody));)
         object_forget(object);
-    for (ended_t *ended; (ended = TAILQ_FIRST(&custody->ended));) {
-        TAILQ_REMOVE(&custody->ended, ended, next);
-        free(ended);
-    }
+    for (ended_t *ended; (ended = TAILQ_FIRST(&custody->ended));)
+        forget_ended(custody, ended); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
     writers_clear(custody);
     zhashx_destroy(&custody->by_number);
     zsock_destroy(&custody->notifier);
@@ -122,29 +128,27 @@ size_t custody_room(custody_t *custody, const share_t *share, object_t *object) 
 
 static void say_ended(custody_t *custody, ended_t *ended, int64_t now_ms) {
     Ring__AssociationEnded message = RING__ASSOCIATION_ENDED__INIT;
+    Ring__Answered **answered = must(calloc(ended->answered_count + 1, sizeof *answered));
+    for (size_t i = 0; i < ended->answered_count; i++)
+        answered[i] = &ended->answered[i];
     message.listener = custody->stage->incarnation;
     message.association = ended->association;
+    message.answered = answered;
+    message.n_answered = ended->answered_count;
+    message.refused = ended->refused;
     if (ring_send(custody->notifier, &RING_ENVELOPE(ASSOCIATION_ENDED, association_ended, &message)) == 0)
         ended->said_ms = now_ms;
+    free(answered);
 }
 
-void custody_association_ended(custody_t *custody, uint64_t association) {
+void custody_association_ended(custody_t *custody, const share_t *share) {
     ended_t *ended = must(calloc(1, sizeof *ended));
-    ended->association = association;
+    ended->association = share->association;
+    ended->answered = series_answered(share, &ended->answered_count);
+    ended->refused = share->refused;
     TAILQ_INSERT_TAIL(&custody->ended, ended, next);
     custody->ended_count++;
     say_ended(custody, ended, clock_ms());
-}
-
-static void forget_ended(custody_t *custody, uint64_t association) {
-    ended_t *ended;
-    TAILQ_FOREACH(ended, &custody->ended, next)
-    if (ended->association == association) {
-        TAILQ_REMOVE(&custody->ended, ended, next);
-        custody->ended_count--;
-        free(ended);
-        return;
-    }
 }
 
 void custody_association_traced(custody_t *custody, Ring__AssociationTraced *message) {
@@ -170,24 +174,93 @@ void custody_on_credit(custody_t *custody, const Ring__Credit *credit) {
     dispatch_credit(object, credit->taken);
 }
 
+static void succeed(object_t *object) {
+    series_count(object->share, object->token);
+    dispatch_answer(object, (response_t){STATUS_SUCCESS, 0, NULL});
+}
+
+/* Whether nobody may have told the notifier that runs of the object's series: what its writer said may have been
+ * lost with the one before, and a series that was open is not said again. */
+static bool may_never_open(const object_t *object) {
+    return object->notifier != object->custody->notifier_incarnation ||
+           (object->share->forgot && object->attempt == 1);
+}
+
+/* An earlier attempt's counts for nothing: the writer of the newest may be at the same file. */
+void custody_on_written(custody_t *custody, const Ring__Written *written) {
+    if (!written->object || written->object->listener != custody->stage->incarnation)
+        return;
+    object_t *object = find_object(custody, written->object->object);
+    if (!object || !object->writer || written->attempt != object->attempt || object->written)
+        return;
+    if (written->status != STATUS_SUCCESS) {
+        object->share->refused++;
+        dispatch_answer(
+            object, (response_t){(uint16_t)written->status, written->offending_element, written->error_comment});
+        return;
+    }
+    if (!object->complete)
+        return; /* no writer can have it whole */
+    dispatch_written(object, written->token);
+    if (series_is_open(object->share, object->token))
+        succeed(object);
+    else if (object->whole && may_never_open(object))
+        dispatch_redeliver(object, "the notifier may not know of its series");
+}
+
+static void answer_what_is_open(custody_t *custody) {
+    object_t *object, *following;
+    for (object = TAILQ_FIRST(&custody->objects); object; object = following) {
+        following = TAILQ_NEXT(object, next);
+        if (object->written && series_is_open(object->share, object->token))
+            succeed(object);
+    }
+}
+
+/* A notifier with another journal may say so before its first Alive is heard. */
+void custody_on_opened(custody_t *custody, const Ring__Opened *opened) {
+    if (opened->listener != custody->stage->incarnation)
+        return;
+    for (size_t i = 0; i < opened->n_openings; i++) {
+        share_t *share = share_find(custody, opened->openings[i]->association);
+        if (share)
+            series_open(share, opened->openings[i]->token, opened->journal);
+    }
+    answer_what_is_open(custody);
+}
+
 void custody_on_acknowledged(custody_t *custody, const Ring__Acknowledged *acknowledged) {
     if (acknowledged->listener != custody->stage->incarnation)
         return;
-    for (size_t i = 0; i < acknowledged->n_objects; i++) {
-        const Ring__ObjectAck *ack = acknowledged->objects[i];
-        object_t *object = find_object(custody, ack->object);
-        if (object)
-            dispatch_answer(object,
-                            (response_t){(uint16_t)ack->status, ack->offending_element, ack->error_comment});
-    }
+    ended_t *ended, *following;
     for (size_t i = 0; i < acknowledged->n_associations; i++)
-        forget_ended(custody, acknowledged->associations[i]);
+        for (ended = TAILQ_FIRST(&custody->ended); ended; ended = following) {
+            following = TAILQ_NEXT(ended, next);
+            if (ended->association == acknowledged->associations[i])
+                forget_ended(custody, ended);
+        }
 }
 
-/* What an earlier notifier had not acknowledged it may not have journaled: everything is sent again. */
+static bool is_gone(const custody_t *custody, uint64_t notifier) {
+    for (size_t i = 0; i < NOTIFIERS_GONE_MAX; i++)
+        if (notifier && custody->notifiers_gone[i] == notifier)
+            return true;
+    return false;
+}
+
+/* An earlier notifier may have died with what a writer has said of a series: objects that wait for theirs are sent
+ * again. What is open stays so, unless its journal is gone, too. */
 static void on_notifier_alive(custody_t *custody, const Ring__Alive *alive) {
+    if (is_gone(custody, alive->incarnation))
+        return;
+    if (custody->journal != alive->journal) {
+        custody->journal = alive->journal;
+        answer_what_is_open(custody);
+    }
     if (custody->notifier_incarnation == alive->incarnation)
         return;
+    custody->notifiers_gone[custody->notifiers_gone_next] = custody->notifier_incarnation;
+    custody->notifiers_gone_next = (custody->notifiers_gone_next + 1) % NOTIFIERS_GONE_MAX;
     custody->notifier_incarnation = alive->incarnation;
     log_info(NULL, "the notifier is there, release %s", alive->release);
     custody_beat(custody);
@@ -197,8 +270,8 @@ static void on_notifier_alive(custody_t *custody, const Ring__Alive *alive) {
     /* Also when it is the first that this listener hears of: one before it may have died with an event. */
     object_t *object;
     TAILQ_FOREACH(object, &custody->objects, next)
-    /* One that can't be sent again may be acknowledged yet: its event is perhaps still on its way. */
-    if (object->whole)
+    /* One that can't be sent again may go on yet: what its writer has said is perhaps still on its way. */
+    if (object->written && object->whole)
         dispatch_redeliver(object, "the notifier was replaced");
 }
 
@@ -234,9 +307,12 @@ static void give_up_if_overdue(object_t *object, int64_t now_ms) {
     } else if (silence == SILENCE_UNKNOWN) {
         from = "its writers, which are stopped or hang, perhaps in storage,";
         comment = "a writer or its storage did not answer in time";
+    } else if (object->written) {
+        from = "the journal";
+        comment = "the journal did not answer in time";
     } else if (object->writer) {
-        from = "storage and journal";
-        comment = "storage or journal did not answer in time";
+        from = "storage";
+        comment = "storage did not answer in time";
     }
     log_warn(&object->context, "no answer from %s within OXIDICOM_STORE_TIMEOUT: A700", from);
     dispatch_cancel(object);

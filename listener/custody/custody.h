@@ -1,5 +1,6 @@
-/* Custody of objects: from the first byte of a data set until the ring has acknowledged it or it has been given up.
- * Owns the chunks, the budget, the writers and what is unacknowledged; knows nothing of TCP and associations. */
+/* Custody of objects: from the first byte of a data set until its file is durable and its series open in the
+ * journal, or it has been given up. Owns the chunks, the budget, the writers and what is unanswered; knows nothing
+ * of TCP and associations. */
 #ifndef LISTENER_CUSTODY_CUSTODY_H
 #define LISTENER_CUSTODY_CUSTODY_H
 
@@ -13,7 +14,7 @@ int custody_start(custody_t *custody, stage_t *stage);
 void custody_clear(custody_t *custody);
 
 /* Of a new association; let go of it with share_drop. */
-share_t *share_new(uint64_t association);
+share_t *share_new(custody_t *custody, uint64_t association);
 void share_drop(share_t *share);
 
 /* Takes a new object; the texts of `header` are copied. It belongs to the custody until object_abandon, or until it
@@ -38,12 +39,12 @@ void object_forget(object_t *object);
 size_t custody_room(custody_t *custody, const share_t *share, object_t *object);
 
 /* The association has no unanswered object and will have none: says so until the notifier acknowledges it. */
-void custody_association_ended(custody_t *custody, uint64_t association);
+void custody_association_ended(custody_t *custody, const share_t *share);
 
 /* Tells the notifier of an association's span; `message` lacks only the listener. */
 void custody_association_traced(custody_t *custody, Ring__AssociationTraced *message);
 
-/* Nothing is unacknowledged. */
+/* No object is unanswered, and no end of an association unacknowledged. */
 bool custody_idle(const custody_t *custody);
 
 /* To be called often: gives up what waited too long, looks after silent writers, repeats what may have got lost. */
@@ -57,6 +58,8 @@ void writers_release(custody_t *custody);
 void custody_on_alive(custody_t *custody, const Ring__Alive *alive);
 void writers_on_leaving(custody_t *custody, const Ring__Leaving *leaving);
 void custody_on_credit(custody_t *custody, const Ring__Credit *credit);
+void custody_on_written(custody_t *custody, const Ring__Written *written);
+void custody_on_opened(custody_t *custody, const Ring__Opened *opened);
 void custody_on_acknowledged(custody_t *custody, const Ring__Acknowledged *acknowledged);
 
 #endif

@@ -115,6 +115,17 @@ void dispatch_credit(object_t *object, uint64_t taken) {
         dispatch_pump(object);
 }
 
+void dispatch_written(object_t *object, uint64_t token) {
+    uint64_t before = awaited(object);
+    object->written = true;
+    object->token = token;
+    object->taken = object->sent;
+    object->progress_ms = clock_ms();
+    if (object->streaming)
+        chunk_free_until(object, object->taken);
+    go_on(object->custody, object->writer, before - awaited(object));
+}
+
 void dispatch_stream(object_t *object) {
     object->streaming = true;
     /* Credit may have been asked for long ago; a chunk that grows slowly would hold its memory for as long. */
@@ -144,6 +155,8 @@ void dispatch_assign(object_t *object) {
     object->writer = writer;
     object->attempt++;
     object->sent = object->taken = object->asked = 0;
+    object->written = false;
+    object->notifier = object->custody->notifier_incarnation;
     object->unsent = TAILQ_FIRST(&object->chunks);
     if (object->unsent == object->filling)
         object->unsent = NULL;

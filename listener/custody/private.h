@@ -1,4 +1,5 @@
-/* Private to this folder: chunk.c <- dispatch.c <- object.c, writers.c <- custody.c, each calls those before it. */
+/* Private to this folder: series.c, chunk.c <- dispatch.c <- object.c, writers.c <- custody.c, each calls those
+ * before it. */
 #ifndef LISTENER_CUSTODY_PRIVATE_H
 #define LISTENER_CUSTODY_PRIVATE_H
 
@@ -30,6 +31,18 @@ void chunk_drop(void *bytes, void *chunk);
 void chunk_free_until(object_t *object, uint64_t offset);
 void chunk_free_all(object_t *object);
 
+/* --- series.c: which series of an association are open, and how many of their objects are answered --- */
+
+share_t *share_find(custody_t *custody, uint64_t association);
+/* In the journal that the notifier has. */
+bool series_is_open(const share_t *share, uint64_t token);
+/* It is open in this journal, which may be another than the one that the notifier is known to have. */
+void series_open(share_t *share, uint64_t token, uint64_t journal);
+/* An object of it is answered with Success. */
+void series_count(share_t *share, uint64_t token);
+/* What was counted; free it. */
+Ring__Answered *series_answered(const share_t *share, size_t *count);
+
 /* --- dispatch.c: which writer, which attempt, whose turn --- */
 
 /* Sends what its window and its writer's allow. */
@@ -40,6 +53,8 @@ void dispatch_assign(object_t *object);
 void dispatch_redeliver(object_t *object, const char *why);
 /* So much of the attempt is with its writer. */
 void dispatch_credit(object_t *object, uint64_t taken);
+/* Its file is durable: its bytes are awaited no more, but it stays with its writer. */
+void dispatch_written(object_t *object, uint64_t token);
 /* Frees what is credited, and from now on always. */
 void dispatch_stream(object_t *object);
 /* Its writer is to forget the attempt. */

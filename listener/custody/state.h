@@ -16,7 +16,7 @@
 #define RECEIVE_BYTES (128 * 1024)
 /* Sent to a writer and not yet credited, per object that is too large to retain. */
 #define OBJECT_WINDOW_BYTES (2 * 1024 * 1024)
-/* Sent to a writer and not yet credited or acknowledged, of all its objects; beyond that the associations take
+/* Sent to a writer and neither credited nor written, of all its objects; beyond that the associations take
  * turns, a chunk each. Enough to keep storage busy, and little enough that nobody waits long behind another's
  * objects. */
 #define WRITER_WINDOW_BYTES (4 * 1024 * 1024)
@@ -27,9 +27,14 @@
 /* Once half of the buffer is used, only an object up to this size, so that several large ones at once do not fill
  * it. */
 #define RETAIN_CROWDED_BYTES (4 * 1024 * 1024)
+/* Series of one association of which the listener knows that they are open; beyond that it forgets them, and has
+ * the next object of each sent again. */
+#define SERIES_KNOWN_MAX 16384
 /* An ended association is said again to the notifier until it is acknowledged. */
 #define END_REPEAT_MS        1000
 #define WRITER_RELEASE_BYTES 32
+/* Earlier notifiers that the listener remembers as gone. */
+#define NOTIFIERS_GONE_MAX 16
 
 /* How much the chunks hold. ZeroMQ's thread may drop the last of them after the custody has ended, so the budget is
  * freed by whoever lets go of it last: the custody and each chunk hold it. */
@@ -38,10 +43,23 @@ typedef struct budget {
     atomic_size_t holders;
 } budget_t;
 
-/* What one association holds of the buffer. It and each of its objects hold it. */
+/* A series that an association sends; the token is a writer's. */
+typedef struct series {
+    uint64_t token;
+    uint64_t answered; /* with Success */
+    uint64_t journal;  /* in which it is open for this association, while that was the notifier's; 0: none */
+    uint64_t other;    /* one that was not: perhaps it is by now */
+} series_t;
+
+/* What one association holds of the buffer, and what is known of its series. It and each of its objects hold it. */
 typedef struct share {
+    TAILQ_ENTRY(share) next;
+    struct custody *custody;
     uint64_t association;
     size_t held_bytes, holders;
+    zhashx_t *series; /* by token; NULL: none yet */
+    bool forgot;      /* some of them */
+    uint64_t refused; /* objects, by writers */
 } share_t;
 
 /* Why a writer says nothing. */
@@ -64,7 +82,7 @@ typedef struct writer {
     bool leaving;
     bool lost;                  /* is being forgotten */
     bool kept_by_storage;       /* has said so: that is why it is silent */
-    uint64_t outstanding_bytes; /* of unacknowledged objects */
+    uint64_t outstanding_bytes; /* of unanswered objects */
     size_t outstanding_objects;
     uint64_t awaited_bytes; /* of all its objects: it has been asked what became of them, and has not said */
     uint64_t served;        /* association whose turn was last */
@@ -84,11 +102,14 @@ typedef struct object {
     struct chunk *filling;          /* the last one, while it still grows; only then it is not sent */
     struct chunk *unsent;           /* first full chunk not yet sent in this attempt */
     uint64_t received, sent, taken; /* bytes */
-    uint64_t asked;                 /* up to here credit or an acknowledgement will come, whatever the peer does */
+    uint64_t asked;                 /* up to here credit or Written will come, whatever the peer does */
     bool streaming;                 /* too large to keep whole: what is credited is freed */
     bool whole;                     /* nothing of it has been freed: it can be sent again */
     bool complete;                  /* all of it was received */
     bool failed;                    /* its answer is known before it was complete: the rest is thrown away */
+    bool written;                   /* its file is durable; it waits for its series to be open */
+    uint64_t token;                 /* of its series, once it is written */
+    uint64_t notifier;              /* incarnation that was there when this attempt began; 0: none */
     response_t response;            /* once it is answered or failed; comment owned */
     int64_t progress_ms;            /* when it last came nearer to its end */
 } object_t;
@@ -98,12 +119,19 @@ typedef struct ended {
     TAILQ_ENTRY(ended) next;
     uint64_t association;
     int64_t said_ms;
+    Ring__Answered *answered; /* owned */
+    size_t answered_count;
+    uint64_t refused;
 } ended_t;
 
 typedef struct custody {
     stage_t *stage;
-    zsock_t *notifier;             /* outbox */
-    uint64_t notifier_incarnation; /* 0: not heard of */
+    zsock_t *notifier;                           /* outbox */
+    uint64_t notifier_incarnation;               /* 0: not heard of */
+    uint64_t notifiers_gone[NOTIFIERS_GONE_MAX]; /* earlier ones, of which something may be on its way yet */
+    size_t notifiers_gone_next;
+    uint64_t journal; /* as the notifier names it */
+    TAILQ_HEAD(share_list, share) shares;
     TAILQ_HEAD(writer_list, writer) writers;
     bool writers_changed;                    /* one came, leaves or is gone, since somebody has set it to false */
     TAILQ_HEAD(object_list, object) objects; /* in order of their begin */

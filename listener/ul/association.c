@@ -161,7 +161,7 @@ association_t *association_new(site_t *site, int fd, uint64_t number, const stru
     a->peer = must(strdup(peer));
     a->site = site;
     a->context.association = number;
-    a->share = share_new(number);
+    a->share = share_new(site->custody, number);
     a->address = *address;
     tracing_begin(a);
     TAILQ_INIT(&a->unanswered);

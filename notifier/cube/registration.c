@@ -97,14 +97,23 @@ static bool is_dicom_name(const char *name) {
     return length > 4 && strcmp(name + length - 4, ".dcm") == 0;
 }
 
-/* Counts and closes the listing. Returns 0 or an errno value. */
-static int count_names(DIR *listing, int64_t *count) {
+int registration_list_files(const char *files_root, const char *folder, void (*take)(void *, const char *),
+                            void *argument) {
+    DIR *listing = open_folder(files_root, folder);
+    if (!listing)
+        return errno;
     errno = 0;
-    for (struct dirent *entry; (entry = readdir(listing));)
-        *count += is_dicom_name(entry->d_name);
+    for (struct dirent *entry; (entry = readdir(listing)); errno = 0)
+        if (is_dicom_name(entry->d_name))
+            take(argument, entry->d_name);
     int reason = errno;
     closedir(listing);
     return reason;
+}
+
+static void count_name(void *count, const char *name) {
+    (void)name;
+    ++*(int64_t *)count;
 }
 
 /* An unmounted volume looks like an empty one; then nothing of SERVICES is there either. */
@@ -117,8 +126,8 @@ static bool storage_there(const char *files_root) {
 
 bool registration_count_files(registration_t *registration, const char *files_root) {
     registration->ndicom = 0;
-    DIR *listing = open_folder(files_root, registration->series->folder);
-    int reason = listing ? count_names(listing, &registration->ndicom) : errno;
+    int reason =
+        registration_list_files(files_root, registration->series->folder, count_name, &registration->ndicom);
     if ((reason == ENOENT || reason == ENOTDIR) && storage_there(files_root))
         registration_fail(registration, OUTCOME_IMPOSSIBLE, "its folder is not there");
     else if (reason != 0)

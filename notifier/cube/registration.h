@@ -47,6 +47,10 @@ char *registration_problem(const Ring__Series *series);
  * gone or empty makes the registration impossible, one that can't be read rejected. */
 bool registration_count_files(registration_t *registration, const char *files_root);
 
+/* Calls `take` for the name of each `.dcm` file in the folder. Returns 0 or an errno value. */
+int registration_list_files(const char *files_root, const char *folder, void (*take)(void *, const char *),
+                            void *argument);
+
 /* A UUID (version 5) of series, folder, count and reception: a task that is sent again has the same, but where CUBE
  * lacks what the broker had. */
 void registration_set_task_id(registration_t *registration);

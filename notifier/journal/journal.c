@@ -110,7 +110,20 @@ static bool migrate(journal_t *journal) {
     return false;
 }
 
+/* Its id, and what the statements need. */
 static bool prepare(journal_t *journal) {
+    sqlite3_stmt *identity = NULL;
+    if (sqlite3_create_function_v2(journal->db, "counted", 3, SQLITE_UTF8, journal->heard, heard_sql_counted, NULL,
+                                   NULL, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(journal->db, "SELECT id FROM identity", -1, &identity, NULL) == SQLITE_OK &&
+        sqlite3_step(identity) == SQLITE_ROW)
+        journal->id = (uint64_t)sqlite3_column_int64(identity, 0);
+    sqlite3_finalize(identity);
+    if (!journal->id) {
+        note_damage(journal);
+        log_error(NULL, "journal: it has no identity: %s", sqlite3_errmsg(journal->db));
+        return false;
+    }
     for (int i = 0; i < SQL_COUNT; i++)
         if (sqlite3_prepare_v3(journal->db, JOURNAL_SQL[i], -1, SQLITE_PREPARE_PERSISTENT, &journal->statements[i],
                                NULL) != SQLITE_OK) {
@@ -183,8 +196,9 @@ bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use
 }
 
 int journal_open(journal_t *journal, const settings_t *settings) {
-    *journal =
-        (journal_t){.series_quiet_ms = settings->series_quiet_ms, .says_progress = settings->nats_address != NULL};
+    *journal = (journal_t){.series_quiet_ms = settings->series_quiet_ms,
+                           .says_progress = settings->nats_address != NULL,
+                           .heard = heard_new()};
     bool network;
     char *folder = journal_folder(settings, &network);
     if (!folder)
@@ -221,17 +235,9 @@ bool journal_is_there(const journal_t *journal) {
     return sqlite3_file_control(journal->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved;
 }
 
-void journal_forget_joined(journal_t *journal) {
-    for (size_t i = 0; i < journal->joined_count; i++) {
-        free(journal->joined[i].calling_ae);
-        free(journal->joined[i].series_uid);
-    }
-    journal->joined_count = journal->joined_next = 0;
-}
-
 void journal_close(journal_t *journal) {
-    journal_forget_joined(journal);
     close_file(journal);
+    heard_destroy(&journal->heard);
     free(journal->path);
     *journal = (journal_t){0};
 }
@@ -241,7 +247,7 @@ void journal_close(journal_t *journal) {
 static void break_transaction(journal_t *journal) {
     note_damage(journal);
     if (!journal->broken && log_seldom(&journal->complained, NULL))
-        log_error(NULL, "journal: %s (%d); nothing of this batch is acknowledged", sqlite3_errmsg(journal->db),
+        log_error(NULL, "journal: %s (%d); nothing of this batch is committed", sqlite3_errmsg(journal->db),
                   sqlite3_extended_errcode(journal->db));
     journal->broken = true;
 }
@@ -273,8 +279,8 @@ int journal_commit(journal_t *journal) {
     if (!journal->broken && !step_to_end(journal, SQL_COMMIT))
         break_transaction(journal);
     int status = journal->broken ? -1 : 0;
-    if (status != 0)
-        journal_forget_joined(journal);
+    if (status != 0 && journal->heard)
+        heard_forget(journal->heard);
     /* Some failures (a full disk, for one) have rolled back already; then there is nothing to do. */
     if (journal->broken && !sqlite3_get_autocommit(journal->db) &&
         sqlite3_exec(journal->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)

@@ -14,20 +14,11 @@
 
 #include "common/log.h"
 #include "common/settings.h"
+#include "notifier/journal/heard.h"
 #include "notifier/journal/journal_sql.h"
 
-/* Associations whose series the notifier need not look up in the journal for each object. */
-#define JOINED_MAX 64
 /* A journal up to this size is checked at start: in seconds, even from a slow disk. */
 #define JOURNAL_CHECK_MAX_BYTES (256LL * 1024 * 1024)
-
-/* An association that is known to send to an open reception which has a file: reception.c need not look it up for
- * each of its objects. */
-typedef struct joined {
-    uint64_t listener, association;
-    char *calling_ae, *series_uid; /* owned */
-    int64_t reception;
-} joined_t;
 
 typedef struct journal {
     sqlite3 *db;
@@ -41,8 +32,8 @@ typedef struct journal {
     bool says_progress;      /* to NATS; else no done is owed */
     int64_t give_up_at_ms;   /* of one that was left behind: no statement goes on after this clock_ms */
     log_limit_t complained;
-    joined_t joined[JOINED_MAX];
-    size_t joined_count, joined_next;
+    uint64_t id;    /* which journal this is: another one that takes its place has another */
+    heard_t *heard; /* owned; forgotten by a commit that fails. NULL in one that was left behind */
 } journal_t;
 
 /* Opens the journal where journal_folder has it, made if it is not there; on what may be a network file system with
@@ -86,9 +77,6 @@ sqlite3_stmt *journal_query(journal_t *journal, sql_t sql, const value_t *values
 bool journal_row(journal_t *journal, sqlite3_stmt *statement);
 /* The first column of the only row; `absent` where there is none or the transaction broke. */
 int64_t journal_number(journal_t *journal, sql_t sql, const value_t *values, size_t count, int64_t absent);
-
-/* What is in `joined` holds no more. Called by a commit that fails, too. */
-void journal_forget_joined(journal_t *journal);
 
 /* Milliseconds since 1970, for rows that people read. */
 int64_t journal_now(void);

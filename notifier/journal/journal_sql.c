@@ -86,6 +86,12 @@ const char *const JOURNAL_MIGRATIONS[] = {
     "CREATE INDEX known_asked ON known (since) WHERE since = 9223372036854775807;"
     "CREATE TRIGGER reception_unasked AFTER DELETE ON reception BEGIN"
     " DELETE FROM inquiry WHERE reception = old.id; END;",
+    /* Version 9: what is journaled is series, no longer objects. The files of an open reception are counted in
+     * memory (heard.h); `files` has what was counted when it was last written. identity  which journal this is: a
+     * listener that hears of another one takes nothing of it for open */
+    "DROP TABLE event; DROP TABLE file;"
+    "CREATE TABLE identity (id INTEGER PRIMARY KEY);"
+    "INSERT INTO identity (id) VALUES (random() | 1);",
 };
 
 const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;
@@ -103,15 +109,15 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
 /* What reception_row_t (rows.h) holds. */
 #define RECEPTION_COLUMNS                                                                                          \
     "id, coalesce(adopted_id, id), adopted_from, calling_ae, series_uid, state = 'receiving',"                     \
-    " quiet_at IS NOT NULL, folder, files, elsewhere, errors, began_at, ended_at, attempts, traceparent, series,"  \
-    " ifnull(done = 0, 0)"
+    " quiet_at IS NOT NULL, folder, counted(id, 'files', files), counted(id, 'elsewhere', elsewhere), errors,"     \
+    " began_at, ended_at, attempts, traceparent, series, ifnull(done = 0, 0)"
 
 /* A page of receptions, as Ring__Reception has their fields, newest first: below number ?1, from ?2 on, of the AE
  * title ?3 (empty: any), that began, ended or were settled at ?4 or later, ?5 rows at most; ?6: with the folder;
  * ?7: clock_ms. */
 #define RECEPTION_PAGE(AND_WHERE)                                                                                  \
     "SELECT id, series_uid, calling_ae, " STATE_AT_CUBE(                                                           \
-        "page") ", files, errors, began_at, ended_at, settled_at,"                                                 \
+        "page") ", counted(id, 'files', files), errors, began_at, ended_at, settled_at,"                           \
                 " (SELECT count(*) FROM sending WHERE reception = page.id),"                                       \
                 " state = 'due' AND EXISTS (SELECT 1 FROM reception WHERE state = 'receiving'"                     \
                 "  AND calling_ae = page.calling_ae AND series_uid = page.series_uid),"                            \
@@ -134,13 +140,6 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
 
-    /* Ring__ObjectAck. */
-    [SQL_EVENT_FIND] =
-        "SELECT object, status, offending_element, error_comment FROM event WHERE listener = ?1 AND object = ?2",
-    [SQL_EVENT_ADD] =
-        "INSERT INTO event (listener, object, reception, status, offending_element, error_comment, seen_at)"
-        " VALUES (?1, ?2, nullif(?3, 0), ?4, ?5, ?6, ?7)",
-
     [SQL_LISTENER_ADD] = "INSERT OR IGNORE INTO listener (incarnation, seen_at) VALUES (?1, ?2)",
     [SQL_LISTENERS_CLOSE_OTHERS] =
         "UPDATE listener SET closed_at = ?2 WHERE incarnation <> ?1 AND closed_at IS NULL",
@@ -158,8 +157,8 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_RECEPTION_BEGIN] = "INSERT INTO reception (calling_ae, series_uid, began_at, traceparent, done)"
                             " VALUES (?1, ?2, ?3, nullif(?4, ''), iif(?5, 0, NULL))",
     [SQL_RECEPTION_SET_FIRST] = "UPDATE reception SET folder = ?2, series = ?3 WHERE id = ?1",
-    [SQL_RECEPTION_ADD_FILE] = "UPDATE reception SET files = files + 1, elsewhere = elsewhere + (folder <> ?2) "
-                               "WHERE id = ?1 RETURNING files",
+    [SQL_RECEPTION_SET_COUNTS] = "UPDATE reception SET files = ?2, elsewhere = max(elsewhere, ?3) WHERE id = ?1",
+    [SQL_RECEPTION_FIND_ALL_OPEN] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE state = 'receiving'",
     [SQL_RECEPTION_ADD_ERROR] = "UPDATE reception SET errors = errors + 1 WHERE id = ?1 RETURNING errors",
     [SQL_RECEPTION_FIND_ABANDONED] =
         "SELECT id FROM reception WHERE state = 'receiving' AND quiet_at IS NULL"
@@ -173,8 +172,6 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_RECEPTION_SETTLE] = "UPDATE reception SET state = iif(?2 IS NULL, 'due', 'refused'), why = ?2,"
                              " ended_at = ?3, settled_at = iif(?2 IS NULL, NULL, ?3),"
                              " done = iif(done = 0 AND ?2 IS NOT NULL, ?3, done) WHERE id = ?1",
-    [SQL_FILE_ADD] = "INSERT OR IGNORE INTO file (reception, folder, name) VALUES (?1, ?2, ?3)",
-    [SQL_FILES_FORGET] = "DELETE FROM file WHERE reception = ?1",
 
     /* Of a reception whose done is said; in characters. */
     [SQL_ERROR_ADD] = "INSERT INTO error (reception, text) SELECT id, substr(?2, 1, ?3) FROM reception"
@@ -279,12 +276,10 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     /* Of no listener: it closes nothing and expires by itself. */
     [SQL_JOURNAL_TRY] = "INSERT OR REPLACE INTO listener (incarnation, seen_at, closed_at) VALUES (0, ?1, ?1)",
 
-    /* Rows of events are numbered as they came, so the oldest come first and a slice is found without a search. */
-    [SQL_EVENT_EXPIRE] =
-        "DELETE FROM event WHERE seen_at < ?1 AND id IN (SELECT id FROM event ORDER BY id LIMIT ?2)",
     [SQL_ASSOCIATION_EXPIRE] = "DELETE FROM ended WHERE ended_at < ?1",
     [SQL_LISTENER_EXPIRE] = "DELETE FROM listener WHERE closed_at < ?1",
-    [SQL_RECEPTION_EXPIRE] = "DELETE FROM reception WHERE settled_at < ?1",
+    [SQL_RECEPTION_EXPIRE] =
+        "DELETE FROM reception WHERE id IN (SELECT id FROM reception WHERE settled_at < ?1 LIMIT ?2)",
     [SQL_DONES_CANCEL] = "UPDATE reception SET done = NULL WHERE done IS NOT NULL",
     [SQL_ERRORS_CANCEL] = "DELETE FROM error",
     [SQL_KNOWN_EXPIRE] = "DELETE FROM known WHERE folder IN (SELECT folder FROM known ORDER BY used_at"

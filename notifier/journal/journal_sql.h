@@ -8,8 +8,6 @@ typedef enum sql {
     /* events */
     SQL_BEGIN,
     SQL_COMMIT,
-    SQL_EVENT_FIND,
-    SQL_EVENT_ADD,
     /* associations and listeners */
     SQL_LISTENER_ADD,
     SQL_LISTENERS_CLOSE_OTHERS,
@@ -23,7 +21,8 @@ typedef enum sql {
     SQL_RECEPTION_FIND_OPEN,
     SQL_RECEPTION_BEGIN,
     SQL_RECEPTION_SET_FIRST,
-    SQL_RECEPTION_ADD_FILE,
+    SQL_RECEPTION_SET_COUNTS,
+    SQL_RECEPTION_FIND_ALL_OPEN,
     SQL_RECEPTION_ADD_ERROR,
     SQL_RECEPTION_FIND_ABANDONED,
     SQL_RECEPTION_QUIET,
@@ -31,8 +30,6 @@ typedef enum sql {
     SQL_RECEPTION_FIND_QUIET,
     SQL_RECEPTION_READ,
     SQL_RECEPTION_SETTLE,
-    SQL_FILE_ADD,
-    SQL_FILES_FORGET,
     /* what is said at the end */
     SQL_ERROR_ADD,
     SQL_ERRORS_READ,
@@ -87,7 +84,6 @@ typedef enum sql {
     /* for those who ask whether it takes anything */
     SQL_JOURNAL_TRY,
     /* housekeeping */
-    SQL_EVENT_EXPIRE,
     SQL_ASSOCIATION_EXPIRE,
     SQL_LISTENER_EXPIRE,
     SQL_RECEPTION_EXPIRE,

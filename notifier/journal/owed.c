@@ -5,10 +5,10 @@
 #include "common/memory.h"
 #include "common/telemetry/span.h"
 
-typedef struct owed_object {
+typedef struct owed_opening {
     uint64_t listener;
-    Ring__ObjectAck ack; /* comment owned */
-} owed_object_t;
+    Ring__Opening opening;
+} owed_opening_t;
 
 typedef struct owed_end {
     uint64_t listener, association;
@@ -27,18 +27,20 @@ typedef struct journaled {
 } journaled_t;
 
 struct owed {
-    owed_object_t *objects;
+    uint64_t journal;
+    owed_opening_t *openings;
     owed_end_t *ends;
     owed_message_t *messages;
     journaled_t *journaled;
     size_t journaled_count;
-    size_t objects_count, ends_count, messages_count;
+    size_t openings_count, ends_count, messages_count;
     bool late, end;
     log_limit_t complained;
 };
 
-owed_t *owed_new(void) {
+owed_t *owed_new(uint64_t journal) {
     owed_t *owed = must(calloc(1, sizeof *owed));
+    owed->journal = journal;
     return owed;
 }
 
@@ -47,7 +49,7 @@ void owed_destroy(owed_t **self_p) {
     if (!owed)
         return;
     owed_drop(owed);
-    free(owed->objects);
+    free(owed->openings);
     free(owed->ends);
     free(owed->messages);
     free(owed->journaled);
@@ -55,16 +57,13 @@ void owed_destroy(owed_t **self_p) {
     *self_p = NULL;
 }
 
-void owed_acknowledge_object(owed_t *owed, const Ring__ObjectId *object, uint32_t status,
-                             uint32_t offending_element, const char *error_comment) {
-    owed->objects = grown(owed->objects, owed->objects_count, sizeof *owed->objects);
-    owed_object_t *item = &owed->objects[owed->objects_count++];
-    item->listener = object->listener;
-    ring__object_ack__init(&item->ack);
-    item->ack.object = object->object;
-    item->ack.status = status;
-    item->ack.offending_element = offending_element;
-    item->ack.error_comment = copy_text(error_comment);
+void owed_open(owed_t *owed, uint64_t listener, uint64_t association, uint64_t token) {
+    owed->openings = grown(owed->openings, owed->openings_count, sizeof *owed->openings);
+    owed_opening_t *item = &owed->openings[owed->openings_count++];
+    item->listener = listener;
+    ring__opening__init(&item->opening);
+    item->opening.association = association;
+    item->opening.token = token;
 }
 
 void owed_acknowledge_end(owed_t *owed, uint64_t listener, uint64_t association) {
@@ -115,50 +114,43 @@ void owed_end(owed_t *owed, int64_t reception, const char *calling_ae, const cha
     owe_message(owed, message, calling_ae, series_uid);
 }
 
-/* Moves what is owed to this listener into the message. The arrays of `message` have room for all. */
-static void collect(owed_t *owed, uint64_t listener, Ring__Acknowledged *message) {
-    message->listener = listener;
-    message->n_objects = message->n_associations = 0;
-    for (size_t i = 0; i < owed->objects_count; i++)
-        if (owed->objects[i].listener == listener)
-            message->objects[message->n_objects++] = &owed->objects[i].ack;
-    for (size_t i = 0; i < owed->ends_count; i++)
-        if (owed->ends[i].listener == listener)
-            message->associations[message->n_associations++] = owed->ends[i].association;
+/* A queue that is full for want of a listener: the next one has another incarnation and waits for none of it. */
+static void tell(owed_t *owed, zsock_t *outbox, const Ring__Envelope *envelope) {
+    if (ring_send(outbox, envelope) != 0 && log_seldom(&owed->complained, NULL))
+        log_warn(NULL, "the listener does not take what it waits for: %s", strerror(errno));
 }
 
-static void send_acknowledged(owed_t *owed, zsock_t *outbox, Ring__Acknowledged *message) {
-    /* A queue that is full for want of a listener: the next one has another incarnation and waits for none of it.
-     */
-    if (ring_send(outbox, &RING_ENVELOPE(ACKNOWLEDGED, acknowledged, message)) != 0 &&
-        log_seldom(&owed->complained, NULL))
-        log_warn(NULL, "the listener takes no acknowledgements: %s", strerror(errno));
+/* Of those that are owed to the listener of the first, which are then no longer. */
+static void send_opened(owed_t *owed, zsock_t *outbox) {
+    Ring__Opened message = RING__OPENED__INIT;
+    message.listener = owed->openings[0].listener;
+    message.journal = owed->journal;
+    message.openings = must(calloc(owed->openings_count, sizeof *message.openings));
+    for (size_t i = 0; i < owed->openings_count; i++)
+        if (owed->openings[i].listener == message.listener)
+            message.openings[message.n_openings++] = &owed->openings[i].opening;
+    tell(owed, outbox, &RING_ENVELOPE(OPENED, opened, &message));
+    free(message.openings);
+    size_t left = 0;
+    for (size_t i = 0; i < owed->openings_count; i++)
+        if (owed->openings[i].listener != message.listener)
+            owed->openings[left++] = owed->openings[i];
+    owed->openings_count = left;
 }
 
-/* Listeners of objects and of ends, without repetition: nearly always one. */
-static void acknowledge(owed_t *owed, zsock_t *outbox) {
-    if (owed->objects_count + owed->ends_count == 0)
-        return;
+static void send_ends(owed_t *owed, zsock_t *outbox) {
     Ring__Acknowledged message = RING__ACKNOWLEDGED__INIT;
-    message.objects = must(calloc(owed->objects_count + 1, sizeof *message.objects));
-    message.associations = must(calloc(owed->ends_count + 1, sizeof *message.associations));
-    uint64_t *told = must(calloc(owed->objects_count + owed->ends_count + 1, sizeof *told));
-    size_t told_count = 0;
-    for (size_t i = 0; i < owed->objects_count + owed->ends_count; i++) {
-        uint64_t listener =
-            i < owed->objects_count ? owed->objects[i].listener : owed->ends[i - owed->objects_count].listener;
-        bool known = false;
-        for (size_t k = 0; k < told_count && !known; k++)
-            known = told[k] == listener;
-        if (known)
-            continue;
-        told[told_count++] = listener;
-        collect(owed, listener, &message);
-        send_acknowledged(owed, outbox, &message);
-    }
-    free(told);
+    message.listener = owed->ends[0].listener;
+    message.associations = must(calloc(owed->ends_count, sizeof *message.associations));
+    size_t left = 0;
+    for (size_t i = 0; i < owed->ends_count; i++)
+        if (owed->ends[i].listener == message.listener)
+            message.associations[message.n_associations++] = owed->ends[i].association;
+        else
+            owed->ends[left++] = owed->ends[i];
+    owed->ends_count = left;
+    tell(owed, outbox, &RING_ENVELOPE(ACKNOWLEDGED, acknowledged, &message));
     free(message.associations);
-    free(message.objects);
 }
 
 static void say(const owed_message_t *owed, progress_t *progress, int64_t now_ms) {
@@ -177,7 +169,10 @@ static void say(const owed_message_t *owed, progress_t *progress, int64_t now_ms
 
 void owed_tell(owed_t *owed, zsock_t *listener, progress_t *progress, int64_t now_ms) {
     int64_t committed_ns = owed->journaled_count ? clock_wall_ns() : 0;
-    acknowledge(owed, listener);
+    while (owed->openings_count > 0)
+        send_opened(owed, listener);
+    while (owed->ends_count > 0)
+        send_ends(owed, listener);
     for (size_t i = 0; i < owed->journaled_count; i++)
         span_say(&owed->journaled[i].object, "journal", owed->journaled[i].began_ns, committed_ns);
     for (size_t i = 0; i < owed->messages_count; i++)
@@ -186,13 +181,11 @@ void owed_tell(owed_t *owed, zsock_t *listener, progress_t *progress, int64_t no
 }
 
 void owed_drop(owed_t *owed) {
-    for (size_t i = 0; i < owed->objects_count; i++)
-        free(owed->objects[i].ack.error_comment);
     for (size_t i = 0; i < owed->messages_count; i++) {
         free(owed->messages[i].calling_ae);
         free(owed->messages[i].series_uid);
         free(owed->messages[i].text);
     }
-    owed->objects_count = owed->ends_count = owed->messages_count = owed->journaled_count = 0;
+    owed->openings_count = owed->ends_count = owed->messages_count = owed->journaled_count = 0;
     owed->late = owed->end = false;
 }

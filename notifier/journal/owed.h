@@ -1,5 +1,6 @@
-/* What one transaction of the journal owes the world once it is committed: acknowledgements for the listener, and
- * progress messages, in order. Where the commit fails, nothing is owed and the batch is thrown away. */
+/* What one transaction of the journal owes the world once it is committed: which series are open and which
+ * associations have ended, for the listener; and progress messages, in order. Where the commit fails, nothing is
+ * owed and the batch is thrown away. */
 #ifndef NOTIFIER_JOURNAL_OWED_H
 #define NOTIFIER_JOURNAL_OWED_H
 
@@ -12,15 +13,16 @@
 
 typedef struct owed owed_t;
 
-owed_t *owed_new(void);
+/* `journal`: its id. */
+owed_t *owed_new(uint64_t journal);
 void owed_destroy(owed_t **self_p);
 
 /* All texts are copied. */
-void owed_acknowledge_object(owed_t *owed, const Ring__ObjectId *object, uint32_t status,
-                             uint32_t offending_element, const char *error_comment);
+void owed_open(owed_t *owed, uint64_t listener, uint64_t association, uint64_t token);
 void owed_acknowledge_end(owed_t *owed, uint64_t listener, uint64_t association);
 
-/* An object with a span of its own (span.h) is journaled: its `journal` span lasts from now to the commit. */
+/* An object with a span of its own (span.h) has opened a series: its `journal` span lasts from now to the commit.
+ */
 void owed_trace(owed_t *owed, const char *traceparent, uint64_t span);
 
 /* An event came after the end of its association. */
@@ -35,7 +37,8 @@ void owed_end(owed_t *owed, int64_t reception, const char *calling_ae, const cha
 /* Whether a reception is over: its done may be due. */
 bool owed_has_end(const owed_t *owed);
 
-/* Says everything that is owed, acknowledgements first, one Acknowledged per listener, and empties the owed. */
+/* Says everything that is owed, first to the listeners, one Opened and one Acknowledged to each, and empties the
+ * owed. */
 void owed_tell(owed_t *owed, zsock_t *listener, progress_t *progress, int64_t now_ms);
 /* Throws away what is owed. */
 void owed_drop(owed_t *owed);

@@ -1,5 +1,6 @@
 #include "notifier/journal/reception.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "notifier/cube/registration.h"
@@ -7,92 +8,60 @@
 
 bool reception_stored_usable(const Ring__Stored *stored) {
     const Ring__Series *series = stored->series;
-    return stored->object && stored->object->listener && series && *series->series_instance_uid &&
-           *series->folder && *stored->file;
+    for (size_t i = 0; i < stored->n_objects; i++)
+        if (!*stored->objects[i]->file)
+            return false;
+    return stored->listener && stored->token && stored->n_objects && series && *series->series_instance_uid &&
+           *series->folder;
 }
 
 bool reception_refused_usable(const Ring__Refused *refused) {
     return refused->object && refused->object->listener && refused->status != 0;
 }
 
-/* --- events -------------------------------------------------------------------------------------------- */
-
-/* Acknowledges an object that the journal knows already. */
-static bool acknowledge_known(journal_t *journal, owed_t *owed, const Ring__ObjectId *id) {
-    bool known = false;
-    sqlite3_stmt *rows = journal_query(journal, SQL_EVENT_FIND, VALUES(NUMBER(id->listener), NUMBER(id->object)));
-    for (Ring__ObjectAck *ack; (ack = rows_next_message(journal, rows, &ring__object_ack__descriptor));) {
-        known = true;
-        owed_acknowledge_object(owed, id, ack->status, ack->offending_element, ack->error_comment);
-        ring__object_ack__free_unpacked(ack, NULL);
-    }
-    return known;
-}
-
-/* Journals the event itself; `reception` 0: it belongs to none. */
-static void add_event(journal_t *journal, owed_t *owed, const Ring__ObjectId *id, int64_t reception,
-                      uint32_t status, uint32_t offending_element, const char *error_comment) {
-    journal_run(journal, SQL_EVENT_ADD,
-                VALUES(NUMBER(id->listener), NUMBER(id->object), NUMBER(reception), NUMBER(status),
-                       NUMBER(offending_element), TEXT(error_comment), NUMBER(journal_now())));
-    owed_acknowledge_object(owed, id, status, offending_element, error_comment);
-}
-
 /* --- who sends what ------------------------------------------------------------------------------------ */
 
-/* The reception of an association's series where that is known without the journal; 0: it is not. */
-static int64_t find_joined(const journal_t *journal, const Ring__Stored *stored) {
-    for (size_t i = 0; i < journal->joined_count; i++) {
-        const joined_t *joined = &journal->joined[i];
-        if (joined->association == stored->object->association && joined->listener == stored->object->listener &&
-            strcmp(joined->series_uid, stored->series->series_instance_uid) == 0 &&
-            strcmp(joined->calling_ae, stored->calling_ae) == 0)
-            return joined->reception;
-    }
-    return 0;
+typedef struct sender {
+    uint64_t listener, association;
+    const char *calling_ae, *series_uid, *traceparent;
+} sender_t;
+
+static bool is_over(journal_t *journal, uint64_t listener, uint64_t association) {
+    return journal_number(journal, SQL_ASSOCIATION_IS_OVER, VALUES(NUMBER(listener), NUMBER(association)), 0) != 0;
 }
 
-/* Takes the place of the one that has been there for longest where there is no room. */
-static void remember_joined(journal_t *journal, const Ring__Stored *stored, int64_t reception) {
-    joined_t *joined = &journal->joined[journal->joined_next];
-    if (journal->joined_count == JOINED_MAX) {
-        free(joined->calling_ae);
-        free(joined->series_uid);
-    } else {
-        journal->joined_count++;
-    }
-    journal->joined_next = (journal->joined_next + 1) % JOINED_MAX;
-    *joined = (joined_t){stored->object->listener, stored->object->association, copy_text(stored->calling_ae),
-                         copy_text(stored->series->series_instance_uid), reception};
-}
-
-/* The open reception of the series, begun if there is none, with the event's association among its senders unless
- * that has ended. `has_first`: a file of it has been stored. 0: the transaction broke. */
-static int64_t join(journal_t *journal, owed_t *owed, const Ring__ObjectId *id, const char *calling_ae,
-                    const char *series_uid, const char *traceparent, bool *has_first) {
-    int64_t reception = 0, now = journal_now();
+/* The open reception of the series, begun if there is none, with the association among its senders unless that has
+ * ended: then what it has said is `late`. `folder`: of the reception, NULL where no file of it has been stored;
+ * free it. 0: the transaction broke. */
+static int64_t join(journal_t *journal, owed_t *owed, const sender_t *sender, char **folder, bool *late) {
+    int64_t reception = 0, files = 0, now = journal_now();
     bool quiet = false;
-    *has_first = false;
+    *folder = NULL;
     reception_row_t row = {0};
     sqlite3_stmt *rows =
-        journal_query(journal, SQL_RECEPTION_FIND_OPEN, VALUES(TEXT(calling_ae), TEXT(series_uid)));
+        journal_query(journal, SQL_RECEPTION_FIND_OPEN, VALUES(TEXT(sender->calling_ae), TEXT(sender->series_uid)));
     while (rows_next_reception(journal, rows, &row)) {
         reception = row.id;
-        *has_first = row.folder != NULL;
+        free(*folder);
+        *folder = row.folder ? copy_text(row.folder) : NULL;
         quiet = row.quiet;
+        files = row.files;
     }
     if (quiet)
         journal_run(journal, SQL_RECEPTION_STIR, VALUES(NUMBER(reception)));
     if (!reception && journal_run(journal, SQL_RECEPTION_BEGIN,
-                                  VALUES(TEXT(calling_ae), TEXT(series_uid), NUMBER(now), TEXT(traceparent),
-                                         NUMBER(journal->says_progress))) == 1)
+                                  VALUES(TEXT(sender->calling_ae), TEXT(sender->series_uid), NUMBER(now),
+                                         TEXT(sender->traceparent), NUMBER(journal->says_progress))) == 1)
         reception = sqlite3_last_insert_rowid(journal->db);
-    journal_run(journal, SQL_LISTENER_ADD, VALUES(NUMBER(id->listener), NUMBER(now)));
-    if (journal_number(journal, SQL_ASSOCIATION_IS_OVER, VALUES(NUMBER(id->listener), NUMBER(id->association)), 0))
+    if (reception)
+        heard_open(journal->heard, reception, files);
+    journal_run(journal, SQL_LISTENER_ADD, VALUES(NUMBER(sender->listener), NUMBER(now)));
+    *late = is_over(journal, sender->listener, sender->association);
+    if (*late)
         owed_mark_late(owed);
     else
         journal_run(journal, SQL_SENDING_ADD,
-                    VALUES(NUMBER(reception), NUMBER(id->listener), NUMBER(id->association)));
+                    VALUES(NUMBER(reception), NUMBER(sender->listener), NUMBER(sender->association)));
     return reception;
 }
 
@@ -106,36 +75,73 @@ static void set_first(journal_t *journal, int64_t reception, const Ring__Series 
     free(packed);
 }
 
-/* The same with a file in it. */
-static int64_t join_with_file(journal_t *journal, owed_t *owed, const Ring__Stored *stored) {
-    bool has_first;
-    int64_t reception = find_joined(journal, stored);
-    if (reception)
-        return reception;
-    reception = join(journal, owed, stored->object, stored->calling_ae, stored->series->series_instance_uid,
-                     stored->traceparent, &has_first);
-    if (!has_first)
+static void end_association(journal_t *journal, owed_t *owed, uint64_t listener, uint64_t association);
+
+/* --- stored -------------------------------------------------------------------------------------------- */
+
+static void count_files(journal_t *journal, owed_t *owed, int64_t reception, const Ring__Stored *stored,
+                        bool elsewhere) {
+    bool any = false;
+    for (size_t i = 0; i < stored->n_objects; i++)
+        any |= heard_file(journal->heard, reception, stored->series->folder, stored->objects[i]->file, elsewhere);
+    if (any)
+        owed_count(owed, reception, stored->calling_ae, stored->series->series_instance_uid,
+                   (uint32_t)heard_files(journal->heard, reception));
+}
+
+static void write_counts(journal_t *journal, int64_t reception) {
+    journal_run(journal, SQL_RECEPTION_SET_COUNTS,
+                VALUES(NUMBER(reception), NUMBER(heard_files(journal->heard, reception)),
+                       NUMBER(heard_elsewhere(journal->heard, reception))));
+}
+
+/* The association's promise goes to the journal: what it stores in this folder will be registered. One that has
+ * ended can promise nothing any more. */
+static void open_series(journal_t *journal, owed_t *owed, const Ring__Stored *stored,
+                        const heard_series_t *series) {
+    sender_t sender = {stored->listener, stored->association, stored->calling_ae,
+                       stored->series->series_instance_uid, stored->traceparent};
+    char *folder;
+    bool late;
+    for (size_t i = 0; i < stored->n_objects; i++)
+        owed_trace(owed, stored->traceparent, stored->objects[i]->span);
+    int64_t reception = join(journal, owed, &sender, &folder, &late);
+    if (!folder)
         set_first(journal, reception, stored->series);
-    if (reception && !owed_has_late(owed))
-        remember_joined(journal, stored, reception);
-    return reception;
+    bool elsewhere = folder && strcmp(folder, stored->series->folder) != 0;
+    count_files(journal, owed, reception, stored, elsewhere);
+    write_counts(journal, reception);
+    free(folder);
+    if (late)
+        return;
+    owed_open(owed, stored->listener, stored->association, stored->token);
+    heard_join(journal->heard, series, reception, elsewhere);
 }
 
 bool reception_on_stored(journal_t *journal, owed_t *owed, const Ring__Stored *stored) {
-    const Ring__Series *series = stored->series;
-    if (acknowledge_known(journal, owed, stored->object))
-        return false;
-    owed_trace(owed, stored->traceparent, stored->span);
-    int64_t reception = join_with_file(journal, owed, stored);
-    if (journal_run(journal, SQL_FILE_ADD, VALUES(NUMBER(reception), TEXT(series->folder), TEXT(stored->file))) ==
-        1) {
-        int64_t files =
-            journal_number(journal, SQL_RECEPTION_ADD_FILE, VALUES(NUMBER(reception), TEXT(series->folder)), 0);
-        owed_count(owed, reception, stored->calling_ae, series->series_instance_uid, (uint32_t)files);
+    heard_series_t series = {stored->listener, stored->association, stored->token};
+    bool fresh = false, again = false, elsewhere;
+    for (size_t i = 0; i < stored->n_objects; i++) {
+        fresh |= heard_stored(journal->heard, &series, stored->objects[i]->object);
+        again |= stored->objects[i]->attempt > 1;
     }
-    add_event(journal, owed, stored->object, reception, 0, 0, "");
-    return true;
+    /* Of an association that is over, this is what an earlier attempt had to say. */
+    if (!fresh && heard_is_over(journal->heard, stored->listener, stored->association))
+        return false;
+    int64_t reception = heard_reception(journal->heard, &series, &elsewhere);
+    if (!reception)
+        open_series(journal, owed, stored, &series);
+    else
+        count_files(journal, owed, reception, stored, elsewhere);
+    /* The listener may wait to hear that it is open: of what it had sent again, or has forgotten. */
+    if (reception && again)
+        owed_open(owed, stored->listener, stored->association, stored->token);
+    if (heard_all(journal->heard, stored->listener, stored->association))
+        end_association(journal, owed, stored->listener, stored->association);
+    return fresh;
 }
+
+/* --- refused ------------------------------------------------------------------------------------------- */
 
 /* What the LONK error says: the writer's reason, else at least something. */
 static const char *reason_of(const Ring__Refused *refused) {
@@ -143,22 +149,25 @@ static const char *reason_of(const Ring__Refused *refused) {
 }
 
 bool reception_on_refused(journal_t *journal, owed_t *owed, const Ring__Refused *refused) {
-    int64_t reception = 0;
-    bool has_first;
-    if (acknowledge_known(journal, owed, refused->object))
+    const Ring__ObjectId *id = refused->object;
+    char *folder;
+    bool late;
+    if (!heard_refused(journal->heard, &(heard_series_t){id->listener, id->association, 0}, id->object))
         return false;
     owed_trace(owed, refused->traceparent, refused->span);
     /* Without a series there is nothing that could end or be registered. */
     if (!*refused->series_instance_uid) {
         owed_error(owed, refused->calling_ae, reason_of(refused));
     } else {
-        reception = join(journal, owed, refused->object, refused->calling_ae, refused->series_instance_uid,
-                         refused->traceparent, &has_first);
+        sender_t sender = {id->listener, id->association, refused->calling_ae, refused->series_instance_uid,
+                           refused->traceparent};
+        int64_t reception = join(journal, owed, &sender, &folder, &late);
+        free(folder);
         if (journal_number(journal, SQL_RECEPTION_ADD_ERROR, VALUES(NUMBER(reception)), 0) <= DONES_ERRORS_MAX)
             dones_add_error(journal, reception, "%s", reason_of(refused));
     }
-    add_event(journal, owed, refused->object, reception, refused->status, refused->offending_element,
-              refused->error_comment);
+    if (heard_all(journal->heard, id->listener, id->association))
+        end_association(journal, owed, id->listener, id->association);
     return true;
 }
 
@@ -190,13 +199,14 @@ static void settle(journal_t *journal, owed_t *owed, const reception_row_t *endi
     owed_end(owed, ending->id, ending->calling_ae, ending->series_uid, (uint32_t)ending->files);
     log_info(NULL, "series %s was received: %lld files, %lld errors", ending->series_uid, (long long)ending->files,
              (long long)ending->errors);
+    if (heard_knows(journal->heard, ending->id))
+        write_counts(journal, ending->id);
     journal_run(journal, SQL_RECEPTION_SETTLE, VALUES(NUMBER(ending->id), TEXT(why), NUMBER(journal_now())));
-    journal_run(journal, SQL_FILES_FORGET, VALUES(NUMBER(ending->id)));
+    heard_close(journal->heard, ending->id);
     free(why);
 }
 
 static void end_reception(journal_t *journal, owed_t *owed, int64_t reception) {
-    journal_forget_joined(journal);
     reception_row_t row = {0};
     sqlite3_stmt *rows = journal_query(journal, SQL_RECEPTION_READ, VALUES(NUMBER(reception)));
     while (rows_next_reception(journal, rows, &row))
@@ -215,8 +225,8 @@ static void end_if_over(journal_t *journal, owed_t *owed, int64_t reception) {
         end_reception(journal, owed, reception);
 }
 
-void reception_on_association_ended(journal_t *journal, owed_t *owed, uint64_t listener, uint64_t association) {
-    journal_forget_joined(journal);
+static void end_association(journal_t *journal, owed_t *owed, uint64_t listener, uint64_t association) {
+    heard_over(journal->heard, listener, association, clock_ms());
     journal_run(journal, SQL_ASSOCIATION_END, VALUES(NUMBER(listener), NUMBER(association), NUMBER(journal_now())));
     int64_t reception;
     sqlite3_stmt *rows = journal_query(journal, SQL_SENDING_END, VALUES(NUMBER(listener), NUMBER(association)));
@@ -225,8 +235,48 @@ void reception_on_association_ended(journal_t *journal, owed_t *owed, uint64_t l
     owed_acknowledge_end(owed, listener, association);
 }
 
+/* What writers have said of its last objects may come after its end: without it the last counts would be wrong. */
+void reception_on_association_ended(journal_t *journal, owed_t *owed, const Ring__AssociationEnded *ended) {
+    if (heard_end(journal->heard, ended, clock_ms()) || is_over(journal, ended->listener, ended->association))
+        end_association(journal, owed, ended->listener, ended->association);
+}
+
+bool reception_end_overdue(journal_t *journal, owed_t *owed) {
+    bool any = false;
+    for (uint64_t listener, association; heard_next_overdue(journal->heard, clock_ms(), &listener, &association);
+         any = true) {
+        log_context_t context = {.association = association};
+        log_info(&context, "ended, and not all of its objects were heard of: counts may be too low");
+        end_association(journal, owed, listener, association);
+    }
+    heard_beat(journal->heard, clock_ms());
+    return any;
+}
+
+void reception_load(journal_t *journal) {
+    reception_row_t row = {0};
+    sqlite3_stmt *rows = journal_query(journal, SQL_RECEPTION_FIND_ALL_OPEN, NULL, 0);
+    while (rows_next_reception(journal, rows, &row))
+        heard_open(journal->heard, row.id, row.files);
+    (void)!journal_commit(journal); /* of nothing */
+}
+
+char *reception_next_uncounted(journal_t *journal, int64_t *reception) {
+    char *folder = NULL;
+    reception_row_t row = {0};
+    while (!folder && (*reception = heard_next_uncounted(journal->heard)) != 0) {
+        sqlite3_stmt *rows = journal_query(journal, SQL_RECEPTION_READ, VALUES(NUMBER(*reception)));
+        while (rows_next_reception(journal, rows, &row)) {
+            free(folder);
+            folder = row.folder ? copy_text(row.folder) : NULL;
+        }
+    }
+    (void)!journal_commit(journal); /* of nothing */
+    return folder;
+}
+
 void reception_close_other_listeners(journal_t *journal, owed_t *owed, uint64_t listener) {
-    journal_forget_joined(journal);
+    heard_others_over(journal->heard, listener, clock_ms());
     journal_run(journal, SQL_LISTENERS_CLOSE_OTHERS, VALUES(NUMBER(listener), NUMBER(journal_now())));
     int64_t reception;
     sqlite3_stmt *rows = journal_query(journal, SQL_SENDING_END_OTHERS, VALUES(NUMBER(listener)));

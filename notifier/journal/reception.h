@@ -1,7 +1,7 @@
 /* Receptions: what came of one series from one calling AE, until every association that sent it has ended and
- * nothing more has come for OXIDICOM_SERIES_QUIET. All of
- * it is in the journal; these functions read and write the open transaction and note in the batch what is owed
- * after its commit. A failure breaks the transaction (journal.h), so none of them returns one. */
+ * nothing more has come for OXIDICOM_SERIES_QUIET. Who sends it to which folder is in the journal, its files are
+ * counted in memory (heard.h); these functions read and write the open transaction and note in the batch what is
+ * owed after its commit. A failure breaks the transaction (journal.h), so none of them returns one. */
 #ifndef NOTIFIER_JOURNAL_RECEPTION_H
 #define NOTIFIER_JOURNAL_RECEPTION_H
 
@@ -11,13 +11,16 @@
 #include "notifier/journal/owed.h"
 #include "notifier/journal/rows.h"
 
-/* A file was stored, or an object was not. An object that is known already is only acknowledged again, with the
- * status that was said first; then they return false. The message must be complete, see reception_stored_usable. */
+/* Files were stored, or an object was not. Return false where all of that was heard before. The message must be
+ * complete, see reception_stored_usable. */
 bool reception_on_stored(journal_t *journal, owed_t *owed, const Ring__Stored *stored);
 bool reception_on_refused(journal_t *journal, owed_t *owed, const Ring__Refused *refused);
 
-/* No more objects of this association will come. */
-void reception_on_association_ended(journal_t *journal, owed_t *owed, uint64_t listener, uint64_t association);
+/* No more objects of this association will come. It ends once everything was heard that writers have said of them,
+ * or HEARD_END_WAIT_MS later by reception_end_overdue. */
+void reception_on_association_ended(journal_t *journal, owed_t *owed, const Ring__AssociationEnded *ended);
+/* Returns whether any has ended. Call it now and then. */
+bool reception_end_overdue(journal_t *journal, owed_t *owed);
 
 /* All associations of other listeners than `listener` have ended, and later events of theirs are late ones. */
 void reception_close_other_listeners(journal_t *journal, owed_t *owed, uint64_t listener);
@@ -28,6 +31,13 @@ void reception_end_abandoned(journal_t *journal, owed_t *owed);
 
 /* Ends the receptions whose quiet has lasted long enough; returns whether there were any. Call it now and then. */
 bool reception_end_quiet(journal_t *journal, owed_t *owed);
+
+/* Receptions that an earlier process, or a transaction that failed, has left open: their files are counted in
+ * storage.
+ */
+void reception_load(journal_t *journal);
+/* The folder of one that is to be counted, asked for once (heard_counted takes the answer); free it. NULL: none. */
+char *reception_next_uncounted(journal_t *journal, int64_t *reception);
 
 /* Why what was received can't be registered; free it. NULL: it can. No patient's data in it. */
 char *reception_problem(const reception_row_t *row);

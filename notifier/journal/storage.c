@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/sandbox.h"
+#include "notifier/journal/heard.h"
 #include "notifier/journal/journal_file.h"
 
 /* Silent storage is mentioned again after this; the end of the process waits so long for the thread that asks it.
@@ -27,7 +28,11 @@
 /* A question, and later its answer. */
 typedef struct item {
     TAILQ_ENTRY(item) next;
-    registration_t *registration; /* to be counted; NULL: a look for journals */
+    registration_t *registration; /* to be counted */
+    char *folder;                 /* owned; to be listed. Without both: a look for journals */
+    int64_t reception;
+    uint64_t *names; /* owned */
+    size_t names_count;
     int64_t asked_ms;
     bool late;
     char *own; /* of a look */
@@ -61,6 +66,8 @@ struct storage {
 static void item_destroy(item_t *item) {
     registration_destroy(&item->registration);
     left_behind_release(&item->left, false);
+    free(item->folder);
+    free(item->names);
     free(item->own);
     free(item);
 }
@@ -102,9 +109,24 @@ static void note_silence(storage_t *storage) {
         storage->silence_ended_ms = now_ms;
 }
 
+static void add_name(void *argument, const char *name) {
+    item_t *item = argument;
+    item->names = grown(item->names, item->names_count, sizeof *item->names);
+    item->names[item->names_count++] = heard_name(item->folder, name);
+}
+
+/* What can't be read is counted as nothing: it is for progress only. */
+static void list(const storage_t *storage, item_t *item) {
+    (void)registration_list_files(storage->files_root, item->folder, add_name, item);
+    if (!item->names)
+        item->names = must(malloc(sizeof *item->names));
+}
+
 static void work_on(storage_t *storage, item_t *item) {
     if (item->registration) {
         registration_count_files(item->registration, storage->files_root);
+    } else if (item->folder) {
+        list(storage, item);
     } else {
         left_behind_release(&item->left, item->taken_over);
         item->left = left_behind_next(&storage->walk, storage->files_root, item->own);
@@ -230,6 +252,10 @@ void storage_count(storage_t *storage, registration_t **registration_p) {
     *registration_p = NULL;
 }
 
+void storage_list(storage_t *storage, int64_t reception, const char *folder) {
+    ask(storage, &(item_t){.reception = reception, .folder = copy_text(folder)});
+}
+
 void storage_look(storage_t *storage, const char *own, left_behind_t **before_p, bool taken_over) {
     char *copy = must(strdup(own));
     ask(storage, &(item_t){.own = copy, .left = before_p ? *before_p : NULL, .taken_over = taken_over});
@@ -248,7 +274,13 @@ bool storage_receive(storage_t *storage, storage_answer_t *answer) {
     pthread_mutex_unlock(&storage->lock);
     if (!item)
         return false;
-    *answer = (storage_answer_t){.registration = item->registration, .late = item->late, .left = item->left};
+    *answer = (storage_answer_t){.names = item->names,
+                                 .names_count = item->names_count,
+                                 .reception = item->reception,
+                                 .registration = item->registration,
+                                 .late = item->late,
+                                 .left = item->left};
+    item->names = NULL;
     item->registration = NULL;
     item->left = NULL;
     item_destroy(item);

@@ -30,12 +30,18 @@ int storage_descriptor(const storage_t *storage);
 
 /* Counts the files of a registration (registration_count_files). Takes it; it comes back. */
 void storage_count(storage_t *storage, registration_t **registration_p);
+/* Lists the names of the `.dcm` files in the folder of a reception (heard_name). */
+void storage_list(storage_t *storage, int64_t reception, const char *folder);
 /* Looks for a journal that was left behind (left_behind.h), after it has released the one that it found before, if
  * that is given; takes that. `own`: the path of our own journal. */
 void storage_look(storage_t *storage, const char *own, left_behind_t **before_p, bool taken_over);
 
-/* One answer: to storage_count where `registration` is set, else to storage_look. */
+/* One answer: to storage_count where `registration` is set, to storage_list where `names` is, else to storage_look.
+ */
 typedef struct storage_answer {
+    uint64_t *names; /* the receiver's now, to be freed; not NULL though there may be none */
+    size_t names_count;
+    int64_t reception;
     registration_t *registration; /* the receiver's now */
     bool late;                    /* storage was silent for STORAGE_SILENCE_MS between question and answer */
     left_behind_t *left;          /* the receiver's, to be given back by storage_look; NULL: no further one */

@@ -76,11 +76,12 @@ void traced_on_association(traced_t *self, const Ring__AssociationTraced *messag
 }
 
 void traced_on_stored(traced_t *self, const Ring__Stored *stored) {
-    open_association_t *open = find(self, stored->object->listener, stored->object->association);
+    open_association_t *open = find(self, stored->listener, stored->association);
     if (!open)
         return;
-    open->stored++;
-    open->bytes += (int64_t)stored->bytes;
+    open->stored += (int64_t)stored->n_objects;
+    for (size_t i = 0; i < stored->n_objects; i++)
+        open->bytes += (int64_t)stored->objects[i]->bytes;
 }
 
 void traced_on_refused(traced_t *self, const Ring__Refused *refused) {
@@ -108,8 +109,11 @@ static void say_writer(const Ring__WriterSpans *times, const trace_context_t *pa
 
 void traced_say_stored(const Ring__Stored *stored) {
     trace_context_t parent;
-    if (stored->spans && trace_of_object(&parent, stored->traceparent, stored->span))
-        say_writer(stored->spans, &parent, stored->writer, stored->attempt, NULL);
+    for (size_t i = 0; i < stored->n_objects; i++) {
+        const Ring__StoredObject *object = stored->objects[i];
+        if (object->spans && trace_of_object(&parent, stored->traceparent, object->span))
+            say_writer(object->spans, &parent, stored->writer, object->attempt, NULL);
+    }
 }
 
 void traced_say_refused(const Ring__Refused *refused) {

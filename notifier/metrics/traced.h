@@ -12,11 +12,11 @@ traced_t *traced_new(void);
 void traced_destroy(traced_t **self_p);
 
 void traced_on_association(traced_t *self, const Ring__AssociationTraced *message);
-/* An object of it was stored or refused. */
+/* Objects of it were stored, or one was refused. */
 void traced_on_stored(traced_t *self, const Ring__Stored *stored);
 void traced_on_refused(traced_t *self, const Ring__Refused *refused);
-/* Says what a writer did in this attempt, where the object has a span of its own; also of an event that the journal
- * knows already. */
+/* Says what a writer did in this attempt, where the object has a span of its own; also of an event that was heard
+ * before. */
 void traced_say_stored(const Ring__Stored *stored);
 void traced_say_refused(const Ring__Refused *refused);
 /* Listeners other than this one are dead, since `died_ns` at the latest: says the spans of what they left open. */

@@ -8,9 +8,10 @@ What survives a cut: whatever a finished fsync of that very file or folder cover
 each sector of each write, each change of a file's size and each entry of a folder on its own, as no file system
 promises more. Even cuts keep nothing that was not forced, or all of it; the others a random part.
 
-After each cut the tree below FOLDER (the record's own) is built again and the journal opened with SQLite. For each
-object acknowledged with 0000 before the cut its file must be complete under its final name, and the journal must know
-its event and its series. No file that survives under a final name may be incomplete, acknowledged or not.
+After each cut the tree below FOLDER (the record's own) is built again and the journal opened with SQLite. An object may
+have been answered 0000 once a writer has said that it is written, and the notifier that its series is open: its file
+must be complete under its final name, and the journal must know that its association sends this folder, or that the
+folder is to be registered. No file that survives under a final name may be incomplete, answered or not.
 
 Prints the figures; ends with 1 where a promise was broken."""
 import os
@@ -138,17 +139,19 @@ def find_journal(tree):
     return None
 
 
-def events_of(journal):
-    """{(listener, object)} with status 0000 whose series is known."""
+def series_of(journal):
+    """What will be registered: {(folder, listener, association)} of those who send still, {folder} of the rest."""
     if not journal:
-        return set()
+        return set(), set()
     database = sqlite3.connect(journal)
     try:
         if database.execute("PRAGMA integrity_check").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("integrity_check")
-        rows = database.execute("SELECT listener, object FROM event JOIN reception ON reception = reception.id"
-                                " WHERE status = 0 AND state IN ('receiving', 'due', 'registered', 'merged')")
-        return {(str(listener), str(number)) for listener, number in rows}
+        sending = database.execute("SELECT folder, listener, association FROM sending JOIN reception"
+                                   " ON reception = reception.id WHERE state = 'receiving'")
+        over = database.execute("SELECT folder FROM reception WHERE state IN ('due', 'registered', 'merged')")
+        return ({(folder, str(listener % 2**64), str(association)) for folder, listener, association in sending},
+                {folder for folder, in over})
     finally:
         database.close()
 
@@ -164,32 +167,40 @@ def complete_files(folder):
     return files
 
 
-def faults_of(tree, before, files):
+def names_told(entries):
+    """{(listener, object): path}. A writer that was killed may not have come to tell the last."""
+    return {(words[1], words[2]): words[3] for _, words, _ in entries if words[0] == "stored"}
+
+
+def promises_of(entries, names):
+    """{(listener, object): association} that may have been answered 0000."""
+    opened = {tuple(words[1:4]) for _, words, _ in entries if words[0] == "opened"}
+    return {(words[1], words[2]): words[3] for _, words, _ in entries
+            if words[0] == "written" and (words[1], words[3], words[4]) in opened and (words[1], words[2]) in names}
+
+
+def faults_of(tree, before, files, names):
     """What of the promises before the cut the tree does not keep."""
-    stored, acknowledged = {}, set()
-    for _, words, _ in before:
-        if words[0] == "stored":
-            stored[(words[1], words[2])] = words[3]
-        elif words[0] == "acknowledged" and words[3] == "0":
-            acknowledged.add((words[1], words[2]))
+    promised = promises_of(before, names)
     faults = []
     try:
-        events = events_of(find_journal(tree))
+        sending, over = series_of(find_journal(tree))
     except sqlite3.DatabaseError as error:
-        events = set()
+        sending, over = set(), set()
         if "no such table" not in str(error):  # cut off before there was anything to promise
             faults.append(f"the journal can't be read: {error}")
     survived = complete_files(tree)
-    for key in sorted(acknowledged):
-        if survived.get(stored[key]) != files[stored[key]]:
+    for key, association in sorted(promised.items()):
+        folder = os.path.dirname(names[key])
+        if survived.get(names[key]) != files[names[key]]:
             faults.append(f"object {key[1]}: its file is missing or incomplete")
-        if key not in events:
-            faults.append(f"object {key[1]}: the journal does not know it")
+        if folder not in over and (folder, key[0], association) not in sending:
+            faults.append(f"object {key[1]}: the journal does not know its series")
     faults += [f"{path} is incomplete" for path, content in survived.items() if content != files.get(path)]
-    return faults, len(acknowledged)
+    return faults, len(promised)
 
 
-def cut_after(entries, folder, files, keep):
+def cut_after(entries, folder, files, names, keep):
     """What is broken, and how much was promised, where the power fails after these entries."""
     top, root = (str(os.stat(os.path.join(folder, name)).st_ino) for name in ("", "root"))
     nodes = replay(entries, top)
@@ -197,7 +208,7 @@ def cut_after(entries, folder, files, keep):
     nodes[top].changes.insert(0, (-1, ("root", nodes.setdefault(root, Node(True)))))
     with tempfile.TemporaryDirectory(prefix="power-cut-") as tree:
         build(nodes[top], tree, keep, is_wanted)
-        return faults_of(tree, entries, files)
+        return faults_of(tree, entries, files, names)
 
 
 def summary(entries):
@@ -211,12 +222,13 @@ def main():
     record, folder, cuts, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     chance = random.Random(seed)
     entries, files = read_record(record), complete_files(folder)
+    names = names_told(entries)
     promised = broken = 0
     for cut in range(cuts):
         at = len(entries) if cut == 0 else chance.randrange(1, len(entries) + 1)
         share = [0.0, 1.0][cut // 2 % 2] if cut % 2 == 0 else chance.random()
-        faults, acknowledged = cut_after(entries[:at], folder, files, lambda: chance.random() < share)
-        promised += acknowledged
+        faults, kept = cut_after(entries[:at], folder, files, names, lambda: chance.random() < share)
+        promised += kept
         broken += bool(faults)
         if faults and broken <= 5:
             print(f"cut {cut} after {at} of {len(entries)} entries, share {share:.2f}: "

@@ -1,4 +1,5 @@
-/* A listener's inbox: signs of life, credit and acknowledgements over objects in custody. Input: message heads. */
+/* A listener's inbox: signs of life, credit, and what became of objects and series, over objects in custody. Input:
+ * message heads. */
 #include "common/clock.h"
 #include "common/log.h"
 #include "listener/custody/custody.h"
@@ -34,7 +35,7 @@ static void set_up(void) {
 static void begin_objects(custody_t *custody) {
     static const uint8_t bytes[CHUNK_BYTES + 100];
     static const size_t sizes[OBJECTS] = {1000, 1000, sizeof bytes, 0};
-    share_t *share = share_new(1);
+    share_t *share = share_new(custody, 1), *other = share_new(custody, 2);
     for (size_t i = 0; i < OBJECTS; i++) {
         Ring__ObjectHeader header = RING__OBJECT_HEADER__INIT;
         object_t *object = object_begin(custody, share, &header, &stage);
@@ -43,7 +44,8 @@ static void begin_objects(custody_t *custody) {
             object_finish(object);
     }
     share_drop(share);
-    custody_association_ended(custody, 2);
+    custody_association_ended(custody, other);
+    share_drop(other);
 }
 
 static void handle(custody_t *custody, const Ring__Envelope *envelope) {
@@ -56,6 +58,12 @@ static void handle(custody_t *custody, const Ring__Envelope *envelope) {
         break;
     case RING__ENVELOPE__BODY_CREDIT:
         custody_on_credit(custody, envelope->credit);
+        break;
+    case RING__ENVELOPE__BODY_WRITTEN:
+        custody_on_written(custody, envelope->written);
+        break;
+    case RING__ENVELOPE__BODY_OPENED:
+        custody_on_opened(custody, envelope->opened);
         break;
     case RING__ENVELOPE__BODY_ACKNOWLEDGED:
         custody_on_acknowledged(custody, envelope->acknowledged);

@@ -10,7 +10,7 @@
 
 static struct {
     journal_t journal;
-    zsock_t *listener; /* connected to nobody: acknowledgements are dropped */
+    zsock_t *listener; /* connected to nobody: what it is told is dropped */
     celery_sender_t sender;
 } bench;
 
@@ -56,8 +56,7 @@ static void handle(owed_t *owed, const Ring__Envelope *envelope) {
     } else if (envelope->body_case == RING__ENVELOPE__BODY_REFUSED && reception_refused_usable(envelope->refused)) {
         reception_on_refused(&bench.journal, owed, envelope->refused);
     } else if (envelope->body_case == RING__ENVELOPE__BODY_ASSOCIATION_ENDED) {
-        reception_on_association_ended(&bench.journal, owed, envelope->association_ended->listener,
-                                       envelope->association_ended->association);
+        reception_on_association_ended(&bench.journal, owed, envelope->association_ended);
     } else if (envelope->body_case == RING__ENVELOPE__BODY_ALIVE && envelope->alive->incarnation) {
         reception_close_other_listeners(&bench.journal, owed, envelope->alive->incarnation);
     }
@@ -84,7 +83,7 @@ static bool on_lonk_done(void *self, const lonk_final_t *final) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!bench.journal.db)
         set_up();
-    owed_t *owed = owed_new();
+    owed_t *owed = owed_new(1);
     progress_t *progress = progress_new("oxidicom", 0, (progress_sink_t){on_lonk, on_lonk_done, NULL});
     reader_t input = reader_over(data, size), head;
     while (part_next(&input, &head)) {
@@ -99,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     CHECK(!bench.journal.broken);
     bench.journal.broken = true; /* so that it rolls back */
     CHECK(journal_commit(&bench.journal) == (began ? -1 : 0));
+    heard_forget(bench.journal.heard);
     bench.journal.broken = false;
     owed_tell(owed, bench.listener, progress, 0);
     owed_destroy(&owed);

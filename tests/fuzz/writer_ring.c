@@ -23,7 +23,8 @@ static void set_up(void) {
     bench.notifier = zsock_new(ZMQ_PUSH);
     store_t *store = store_new(scratch_folder(), "0", 1, false);
     CHECK(store);
-    bench.environment = (object_environment_t){store, bench.notifier, "writer-0", NULL, NULL};
+    report_t *report = report_new(NULL, bench.listener, bench.notifier, "writer-0");
+    bench.environment = (object_environment_t){store, report, NULL, NULL};
 }
 
 static void handle(objects_t *objects, const Ring__Envelope *envelope, reader_t data) {

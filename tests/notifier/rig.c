@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <sys/stat.h>
 
+#include "notifier/cube/registration.h"
 #include "notifier/journal/reception.h"
 #include "notifier/progress/lonk.h"
 #include "tests/support/process.h"
@@ -41,9 +42,33 @@ static void say_dones(rig_t *rig) {
     dones_pump(rig->dones);
 }
 
+typedef struct names {
+    const char *folder;
+    uint64_t at[10000];
+    size_t count;
+} names_t;
+
+static void take_name(void *argument, const char *name) {
+    names_t *names = argument;
+    cr_assert_lt(names->count, sizeof names->at / sizeof *names->at);
+    names->at[names->count++] = heard_name(names->folder, name);
+}
+
+void rig_count_left_open(rig_t *rig) {
+    static names_t names;
+    int64_t reception;
+    for (char *folder; (folder = reception_next_uncounted(&rig->journal, &reception)); free(folder)) {
+        names = (names_t){.folder = folder};
+        cr_assert_eq(registration_list_files(rig->settings.files_root, folder, take_name, &names), 0);
+        heard_counted(rig->journal.heard, reception, names.at, names.count);
+    }
+}
+
 static void open_all(rig_t *rig) {
     cr_assert_eq(journal_open(&rig->journal, &rig->settings), 0);
-    rig->owed = owed_new();
+    reception_load(&rig->journal);
+    rig_count_left_open(rig);
+    rig->owed = owed_new(rig->journal.id);
     rig->progress = progress_new("oxidicom", 0, (progress_sink_t){write_down, write_down_done, rig});
     rig->dones = dones_new(&rig->journal, rig->progress, RIG_DONE_DELAY_MS);
 }
@@ -63,15 +88,15 @@ void rig_set_up(rig_t *rig) {
     cr_assert_eq(mkdir(rig->settings.files_root, 0700), 0);
     rig->said_file = open_memstream(&rig->said, &rig->said_size);
     zsys_handler_set(NULL);
-    rig->acknowledgements = zsock_new_pull("@inproc://acknowledgements");
-    rig->listener = zsock_new_push(">inproc://acknowledgements");
+    rig->told = zsock_new_pull("@inproc://told");
+    rig->listener = zsock_new_push(">inproc://told");
     open_all(rig);
 }
 
 void rig_tear_down(rig_t *rig) {
     close_all(rig);
     zsock_destroy(&rig->listener);
-    zsock_destroy(&rig->acknowledgements);
+    zsock_destroy(&rig->told);
     fclose(rig->said_file);
     free(rig->said);
     free(rig->settings.state_dir);
@@ -81,6 +106,8 @@ void rig_tear_down(rig_t *rig) {
 }
 
 void rig_beat(rig_t *rig) {
+    rig_count_left_open(rig);
+    reception_end_overdue(&rig->journal, rig->owed);
     reception_end_quiet(&rig->journal, rig->owed);
     cr_assert_eq(rig_commit(rig), 0);
 }
@@ -91,17 +118,48 @@ void rig_restart(rig_t *rig) {
     open_all(rig);
 }
 
+static void write_file(rig_t *rig, const Ring__Stored *stored) {
+    char *path = text_of("%s/%s/%s", rig->settings.files_root, stored->series->folder, stored->objects[0]->file);
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        mkdir(path, 0700);
+        *slash = '/';
+    }
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file, "%s", path);
+    fclose(file);
+    free(path);
+}
+
 void rig_event(rig_t *rig, const event_t *event) {
     event_message_t message;
     event_fill(&message, event);
-    if (event->status)
+    if (event->status) {
         reception_on_refused(&rig->journal, rig->owed, &message.refused);
-    else
-        reception_on_stored(&rig->journal, rig->owed, &message.stored);
+        return;
+    }
+    write_file(rig, &message.stored);
+    reception_on_stored(&rig->journal, rig->owed, &message.stored);
+}
+
+void rig_end_of(rig_t *rig, const event_t *event, uint64_t answered, uint64_t refused) {
+    Ring__Answered series = RING__ANSWERED__INIT, *all[] = {&series};
+    Ring__AssociationEnded ended = RING__ASSOCIATION_ENDED__INIT;
+    series.token = event_token(event);
+    series.objects = answered;
+    ended.listener = event->listener ? event->listener : 1;
+    ended.association = event->association ? event->association : 1;
+    ended.answered = all;
+    ended.n_answered = 1;
+    ended.refused = refused;
+    reception_on_association_ended(&rig->journal, rig->owed, &ended);
 }
 
 void rig_end(rig_t *rig, uint64_t listener, uint64_t association) {
-    reception_on_association_ended(&rig->journal, rig->owed, listener, association);
+    Ring__AssociationEnded ended = RING__ASSOCIATION_ENDED__INIT;
+    ended.listener = listener;
+    ended.association = association;
+    reception_on_association_ended(&rig->journal, rig->owed, &ended);
 }
 
 int rig_commit(rig_t *rig) {
@@ -136,32 +194,45 @@ const char *rig_said(rig_t *rig) {
     return said;
 }
 
-static void describe(const Ring__Acknowledged *a, char *out, size_t size) {
+static FILE *describe(char *out, size_t size, const char *what, uint64_t listener) {
     FILE *file = fmemopen(out, size, "w");
-    if (a->listener != 1)
-        fprintf(file, "@%llu ", (unsigned long long)a->listener);
-    fputs("objects", file);
-    for (size_t i = 0; i < a->n_objects; i++)
-        fprintf(file, " %llu:%04X", (unsigned long long)a->objects[i]->object, a->objects[i]->status);
-    fputs(" ends", file);
-    for (size_t i = 0; i < a->n_associations; i++)
-        fprintf(file, " %llu", (unsigned long long)a->associations[i]);
-    fclose(file);
+    if (listener != 1)
+        fprintf(file, "@%llu ", (unsigned long long)listener);
+    fputs(what, file);
+    return file;
 }
 
-const char *rig_acknowledged(rig_t *rig) {
-    static char text[4096];
+const char *rig_told(rig_t *rig) {
+    static char text[65536];
     text[0] = 0;
-    if (!(zsock_events(rig->acknowledgements) & ZMQ_POLLIN))
+    if (!(zsock_events(rig->told) & ZMQ_POLLIN))
         return text;
-    zframe_t *frame = zframe_recv(rig->acknowledgements);
+    zframe_t *frame = zframe_recv(rig->told);
     Ring__Envelope *envelope = ring_unpack(zframe_data(frame), zframe_size(frame));
     cr_assert_not_null(envelope);
-    cr_assert_eq(envelope->body_case, RING__ENVELOPE__BODY_ACKNOWLEDGED);
-    describe(envelope->acknowledged, text, sizeof text);
+    FILE *file;
+    if (envelope->body_case == RING__ENVELOPE__BODY_OPENED) {
+        const Ring__Opened *opened = envelope->opened;
+        cr_expect_eq(opened->journal, rig->journal.id);
+        file = describe(text, sizeof text, "opened", opened->listener);
+        for (size_t i = 0; i < opened->n_openings; i++)
+            fprintf(file, " %llu", (unsigned long long)opened->openings[i]->association);
+    } else {
+        cr_assert_eq(envelope->body_case, RING__ENVELOPE__BODY_ACKNOWLEDGED);
+        const Ring__Acknowledged *ended = envelope->acknowledged;
+        file = describe(text, sizeof text, "ended", ended->listener);
+        for (size_t i = 0; i < ended->n_associations; i++)
+            fprintf(file, " %llu", (unsigned long long)ended->associations[i]);
+    }
+    fclose(file);
     ring__envelope__free_unpacked(envelope, NULL);
     zframe_destroy(&frame);
     return text;
+}
+
+void rig_forget_told(rig_t *rig) {
+    while (*rig_told(rig))
+        ;
 }
 
 const char *rig_query(rig_t *rig, const char *sql) {
@@ -182,8 +253,8 @@ void rig_expect_said(rig_t *rig, const char *wanted) {
     cr_expect_str_eq(rig_said(rig), wanted);
 }
 
-void rig_expect_acknowledged(rig_t *rig, const char *wanted) {
-    cr_expect_str_eq(rig_acknowledged(rig), wanted);
+void rig_expect_told(rig_t *rig, const char *wanted) {
+    cr_expect_str_eq(rig_told(rig), wanted);
 }
 
 void rig_expect_states(rig_t *rig, const char *wanted) {

@@ -237,7 +237,7 @@ Test(silent_storage, has_files_counted_again_that_may_not_have_been_all) {
     site_start(&site);
     site_send_event(&site, EVENT(.association = 1, .object = 1, .file = "1.dcm"));
     site_send_end(&site, 1, 1);
-    cr_assert(site_await_acknowledged(&site, "ended:1"));
+    cr_assert(site_await_told(&site, "ended:1"));
     expect_that_somebody_waits();
     cr_expect(await(is_called_silent, &silent_s, PATIENCE_MS), "%f s", silent_s);
     site_expect_state(&site, SERIES, "due");

@@ -105,7 +105,7 @@ void site_send_alive(site_t *site, uint64_t listener) {
 }
 
 static void write_file(site_t *site, const Ring__Stored *stored) {
-    char *path = text_of("%s/%s/%s", site->root, stored->series->folder, stored->file);
+    char *path = text_of("%s/%s/%s", site->root, stored->series->folder, stored->objects[0]->file);
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
         mkdir(path, 0700);
@@ -128,6 +128,18 @@ void site_send_event(site_t *site, const event_t *event) {
     cr_assert_eq(ring_send(site->notifier_inbox, &RING_ENVELOPE(STORED, stored, &message.stored)), 0);
 }
 
+void site_send_last(site_t *site, const event_t *event) {
+    event_t again = *event;
+    char *item = text_of("opened:%llu", (unsigned long long)(event->association ? event->association : 1));
+    int before = site_told(site, item);
+    again.attempt = 2;
+    site_send_event(site, &again);
+    for (int64_t end = clock_ms() + PATIENCE_MS; site_told(site, item) == before && clock_ms() < end;)
+        site_listen(site, 5);
+    cr_assert_gt(site_told(site, item), before, "%s is not told", item);
+    free(item);
+}
+
 void site_send_end(site_t *site, uint64_t listener, uint64_t association) {
     Ring__AssociationEnded ended = RING__ASSOCIATION_ENDED__INIT;
     ended.listener = listener;
@@ -142,21 +154,25 @@ void site_send_series(site_t *site, const char *series) {
     site_send_event(site, EVENT(.object = number, .association = number, .series = series, .folder = folder));
     site_send_end(site, 1, number);
     snprintf(item, sizeof item, "ended:%llu", (unsigned long long)number);
-    cr_assert(site_await_acknowledged(site, item));
+    cr_assert(site_await_told(site, item));
 }
 
 /* --- what the notifier says ------------------------------------------------------------------------------ */
 
-static void note(site_t *site, const Ring__Acknowledged *a) {
-    size_t at = strlen(site->acknowledged);
-    for (size_t i = 0; i < a->n_objects && at < sizeof site->acknowledged; i++)
-        at += (size_t)snprintf(site->acknowledged + at, sizeof site->acknowledged - at, " %llu:%04X",
-                               (unsigned long long)a->objects[i]->object, a->objects[i]->status);
-    for (size_t i = 0; i < a->n_associations; i++)
-        at += (size_t)snprintf(site->acknowledged + at, sizeof site->acknowledged - at, " ended:%llu",
-                               (unsigned long long)a->associations[i]);
-    cr_assert_lt(at + 1, sizeof site->acknowledged);
-    strcat(site->acknowledged, " ");
+static void note(site_t *site, const char *what, uint64_t association) {
+    size_t at = strlen(site->told);
+    at += (size_t)snprintf(site->told + at, sizeof site->told - at, " %s:%llu ", what,
+                           (unsigned long long)association);
+    cr_assert_lt(at, sizeof site->told);
+}
+
+static void note_all(site_t *site, const Ring__Envelope *envelope) {
+    if (envelope->body_case == RING__ENVELOPE__BODY_OPENED)
+        for (size_t i = 0; i < envelope->opened->n_openings; i++)
+            note(site, "opened", envelope->opened->openings[i]->association);
+    if (envelope->body_case == RING__ENVELOPE__BODY_ACKNOWLEDGED)
+        for (size_t i = 0; i < envelope->acknowledged->n_associations; i++)
+            note(site, "ended", envelope->acknowledged->associations[i]);
 }
 
 void site_listen(site_t *site, int64_t ms) {
@@ -164,23 +180,30 @@ void site_listen(site_t *site, int64_t ms) {
     for (int64_t end = clock_ms() + ms; clock_ms() < end && zpoller_wait(poller, (int)ms);) {
         zframe_t *frame = zframe_recv(site->inbox);
         Ring__Envelope *envelope = ring_unpack(zframe_data(frame), zframe_size(frame));
-        if (envelope->body_case == RING__ENVELOPE__BODY_ALIVE)
+        if (envelope->body_case == RING__ENVELOPE__BODY_ALIVE) {
             site->notifier_incarnation = envelope->alive->incarnation;
-        if (envelope->body_case == RING__ENVELOPE__BODY_ACKNOWLEDGED)
-            note(site, envelope->acknowledged);
+            site->journal = envelope->alive->journal;
+        }
+        note_all(site, envelope);
         ring__envelope__free_unpacked(envelope, NULL);
         zframe_destroy(&frame);
     }
     zpoller_destroy(&poller);
 }
 
-bool site_await_acknowledged(site_t *site, const char *item) {
-    char *wanted = text_of(" %s ", item);
-    for (int64_t end = clock_ms() + PATIENCE_MS; !strstr(site->acknowledged, wanted) && clock_ms() < end;)
+bool site_await_told(site_t *site, const char *item) {
+    for (int64_t end = clock_ms() + PATIENCE_MS; !site_told(site, item) && clock_ms() < end;)
         site_listen(site, 5);
-    bool found = strstr(site->acknowledged, wanted) != NULL;
+    return site_told(site, item) > 0;
+}
+
+int site_told(const site_t *site, const char *item) {
+    char *wanted = text_of(" %s ", item);
+    int count = 0;
+    for (const char *at = site->told; (at = strstr(at, wanted)); at++)
+        count++;
     free(wanted);
-    return found;
+    return count;
 }
 
 typedef struct wanted {

@@ -18,8 +18,9 @@ typedef struct site {
     pid_t notifier;
     zsock_t *inbox; /* the listener's */
     zsock_t *notifier_inbox;
-    uint64_t notifier_incarnation;  /* of the last Alive that was read */
-    char acknowledged[1024 * 1024]; /* " 1:0000 2:C000 ended:1" so far */
+    uint64_t notifier_incarnation; /* of the last Alive that was read */
+    uint64_t journal;              /* of the same */
+    char told[1024 * 1024];        /* " opened:1 ended:1 ", with associations, so far */
 } site_t;
 
 /* Makes the folders and the listener's inbox; starts nothing. */
@@ -36,6 +37,8 @@ int site_terminate(site_t *site, int64_t ms);
 void site_send_alive(site_t *site, uint64_t listener);
 /* Writes the file that a stored event speaks of, then says the event. */
 void site_send_event(site_t *site, const event_t *event);
+/* The same, as a second attempt, and waits until its series is told to be open: then all before it was heard. */
+void site_send_last(site_t *site, const event_t *event);
 void site_send_end(site_t *site, uint64_t listener, uint64_t association);
 /* A series of one file and one association, both with the next number, and waits until its end is acknowledged. */
 void site_send_series(site_t *site, const char *series);
@@ -43,8 +46,10 @@ void site_send_series(site_t *site, const char *series);
 void site_expect_state(site_t *site, const char *series, const char *state);
 #define EVENT(...) (&(event_t){__VA_ARGS__})
 
-/* Waits until `item` ("1:0000", "ended:1") has been acknowledged, 5 s at most. */
-bool site_await_acknowledged(site_t *site, const char *item);
+/* Waits until `item` ("opened:1", "ended:1") was told. */
+bool site_await_told(site_t *site, const char *item);
+/* How often it was told so far. */
+int site_told(const site_t *site, const char *item);
 /* Reads what the notifier says for `ms`. */
 void site_listen(site_t *site, int64_t ms);
 /* Waits until the log has the text. */

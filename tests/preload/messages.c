@@ -33,11 +33,17 @@ static Ring__Envelope *read_head(zmq_msg_t *head, const char *what, char call[40
 static void record_promises(const Ring__Envelope *envelope) {
     if (envelope->body_case == RING__ENVELOPE__BODY_STORED) {
         const Ring__Stored *s = envelope->stored;
-        record_promise("stored %lu %lu %s/%s", s->object->listener, s->object->object, s->series->folder, s->file);
-    } else if (envelope->body_case == RING__ENVELOPE__BODY_ACKNOWLEDGED) {
-        const Ring__Acknowledged *a = envelope->acknowledged;
-        for (size_t i = 0; i < a->n_objects; i++)
-            record_promise("acknowledged %lu %lu %u", a->listener, a->objects[i]->object, a->objects[i]->status);
+        for (size_t i = 0; i < s->n_objects; i++)
+            record_promise("stored %lu %lu %s/%s", s->listener, s->objects[i]->object, s->series->folder,
+                           s->objects[i]->file);
+    } else if (envelope->body_case == RING__ENVELOPE__BODY_WRITTEN && envelope->written->status == 0) {
+        const Ring__Written *w = envelope->written;
+        record_promise("written %lu %lu %lu %lu", w->object->listener, w->object->object, w->object->association,
+                       w->token);
+    } else if (envelope->body_case == RING__ENVELOPE__BODY_OPENED) {
+        const Ring__Opened *o = envelope->opened;
+        for (size_t i = 0; i < o->n_openings; i++)
+            record_promise("opened %lu %lu %lu", o->listener, o->openings[i]->association, o->openings[i]->token);
     }
 }
 

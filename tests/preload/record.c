@@ -5,8 +5,9 @@
  *     write INODE OFFSET SIZE        followed by SIZE bytes and a newline
  *     truncate INODE SIZE
  *     sync INODE POSITION            the file or folder was forced to the disk, with all that stands before
- * POSITION stored LISTENER OBJECT PATH    a writer is about to say so acknowledged LISTENER OBJECT STATUS     the
- * notifier is about to say so
+ * POSITION stored LISTENER OBJECT PATH                    a writer is about to tell the notifier written LISTENER
+ * OBJECT ASSOCIATION TOKEN      a writer is about to tell the listener opened LISTENER ASSOCIATION TOKEN the
+ * notifier is about to tell the listener
  *
  * A change stands here after it has happened, a sync after its end, a promise before it is given. So whatever order
  * two processes have, the record never calls a change durable that was not, nor a promise later than it was. */

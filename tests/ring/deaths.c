@@ -11,16 +11,24 @@ static void kill_stage(const receiver_t *receiver, const char *stage, int number
 typedef struct replaced {
     const receiver_t *receiver;
     const char *stage;
+    int number;
     pid_t killed;
 } replaced_t;
+
+/* One that was killed before may not have been started again: no object waits for that. */
+static bool is_there(void *argument) {
+    replaced_t *r = argument;
+    r->killed = receiver_stage(r->receiver, r->stage, r->number);
+    return r->killed > 0;
+}
 
 static bool is_gone(void *argument) {
     return kill(((replaced_t *)argument)->killed, 0) != 0;
 }
 
 static void kill_stage(const receiver_t *receiver, const char *stage, int number) {
-    replaced_t r = {receiver, stage, receiver_stage(receiver, stage, number)};
-    cr_assert_gt(r.killed, 0);
+    replaced_t r = {receiver, stage, number, 0};
+    cr_assert(await(is_there, &r, PATIENCE_MS));
     kill(r.killed, SIGKILL);
     cr_assert(await(is_gone, &r, PATIENCE_MS));
 }

@@ -56,8 +56,10 @@ Test(objects, in_progress_at_the_same_time_do_not_mix) {
     send_chunk((sent_t){.object = 1}, a, 390, a->size - 390, true);
     expect_stored(1, 1, expect_file(a));
     send_chunk((sent_t){.object = 2}, b, 100, b->size - 100, true);
+    expect_written(2, 1, 0);
+    report_flush(rig.environment.report);
     Ring__Envelope *event = received(rig.notifier);
-    cr_expect_str_eq(event->stored->file, "0002-1.2.826.0.1.3680043.9.9999.4.1.dcm");
+    cr_expect_str_eq(event->stored->objects[0]->file, "0002-1.2.826.0.1.3680043.9.9999.4.1.dcm");
     ring__envelope__free_unpacked(event, NULL);
     free(a);
     free(b);
@@ -78,8 +80,77 @@ Test(objects, give_credit_where_it_is_wanted_and_not_after_the_last_chunk) {
         cr_expect_eq(message->credit->object->object, 1);
         ring__envelope__free_unpacked(message, NULL);
     }
+    expect_written(1, 1, 0);
     expect_silence(rig.listener);
     free(set);
+}
+
+/* --- what is said of them --- */
+
+static size_t objects_in_next_event(void) {
+    Ring__Envelope *event = received(rig.notifier);
+    cr_assert_eq(event->body_case, RING__ENVELOPE__BODY_STORED);
+    size_t count = event->stored->n_objects;
+    ring__envelope__free_unpacked(event, NULL);
+    return count;
+}
+
+Test(objects, are_told_to_the_notifier_at_once_where_their_series_is_new_and_gathered_then) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    send_whole((sent_t){.object = 1}, set);
+    cr_expect_eq(objects_in_next_event(), 1);
+    for (uint64_t i = 2; i <= 1 + REPORT_GATHER_OBJECTS; i++)
+        send_whole((sent_t){.object = i}, set);
+    cr_expect_eq(objects_in_next_event(), REPORT_GATHER_OBJECTS);
+    for (uint64_t i = 1; i <= 1 + REPORT_GATHER_OBJECTS; i++)
+        expect_written(i, 1, 0); /* each at once */
+    send_whole((sent_t){.object = 100}, set);
+    send_whole((sent_t){.object = 101, .attempt = 2}, set);
+    cr_expect_eq(objects_in_next_event(), 2, "one that was sent again may be waiting for its series");
+    free(set);
+}
+
+static int on_event(zloop_t *loop, zsock_t *socket, void *unused) {
+    (void)loop;
+    (void)socket;
+    (void)unused;
+    return -1;
+}
+
+Test(objects, are_gathered_for_a_moment_only) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    zloop_t *loop = zloop_new();
+    report_destroy(&rig.environment.report);
+    rig.environment.report = report_new(loop, rig.to_listener, rig.to_notifier, "writer-0");
+    send_whole((sent_t){.object = 1}, set);
+    cr_expect_eq(objects_in_next_event(), 1);
+    send_whole((sent_t){.object = 2}, set);
+    send_whole((sent_t){.object = 3}, set);
+    cr_assert_eq(zloop_reader(loop, rig.notifier, on_event, NULL), 0);
+    cr_assert_eq(zloop_start(loop), -1);
+    cr_expect_eq(objects_in_next_event(), 2);
+    report_destroy(&rig.environment.report);
+    zloop_destroy(&loop);
+    rig.environment.report = report_new(NULL, rig.to_listener, rig.to_notifier, "writer-0");
+    free(set);
+}
+
+Test(objects, of_another_series_or_association_are_told_at_once) {
+    data_set_t *set = typical(EXPLICIT_VR), *other = typical_but(EXPLICIT_VR, 0x0020000E, "1.2.3.9");
+    send_whole((sent_t){.object = 1}, set);
+    cr_expect_eq(objects_in_next_event(), 1);
+    send_whole((sent_t){.object = 2}, other);
+    cr_expect_eq(objects_in_next_event(), 1);
+    send_whole((sent_t){.object = 3, .association = 2}, set);
+    cr_expect_eq(objects_in_next_event(), 1);
+    send_whole((sent_t){.object = 4}, set);
+    send_whole((sent_t){.object = 5}, other);
+    expect_silence_for_now(rig.notifier);
+    report_flush(rig.environment.report);
+    cr_expect_eq(objects_in_next_event(), 1);
+    cr_expect_eq(objects_in_next_event(), 1);
+    free(set);
+    free(other);
 }
 
 /* --- objects that are not --- */
@@ -221,7 +292,7 @@ Test(objects, whose_event_finds_no_room_are_stored_all_the_same) {
     data_set_t *set = typical(EXPLICIT_VR);
     zsock_destroy(&rig.notifier); /* nobody takes the events any more, and only some are queued */
     for (uint64_t i = 1; i <= 30; i++)
-        send_whole((sent_t){.object = i}, set);
+        send_whole((sent_t){.object = i, .attempt = 2}, set);
     expect_file(set);
     cr_expect_eq(objects_open(rig.objects), 0);
     free(set);

@@ -28,15 +28,17 @@ void rig_init(void) {
     cr_assert_eq(mkdir(rig.root, 0755), 0);
     rig.listener = inbox("listener");
     rig.notifier = inbox("notifier");
-    rig.to_listener = ring_outbox_new(rig.folder, "listener", 10);
+    rig.to_listener = ring_outbox_new(rig.folder, "listener", 1000);
     rig.to_notifier = ring_outbox_new(rig.folder, "notifier", 10);
     rig.environment =
-        (object_environment_t){store_new(rig.root, "0", 1, true), rig.to_notifier, "writer-0", NULL, NULL};
+        (object_environment_t){store_new(rig.root, "0", 1, true),
+                               report_new(NULL, rig.to_listener, rig.to_notifier, "writer-0"), NULL, NULL};
     rig.objects = objects_new(&rig.environment, rig.to_listener);
 }
 
 void rig_fini(void) {
     objects_destroy(&rig.objects);
+    report_destroy(&rig.environment.report);
     store_destroy(&rig.environment.store);
     zsock_destroy(&rig.to_listener);
     zsock_destroy(&rig.to_notifier);
@@ -53,7 +55,7 @@ void rig_fini(void) {
 void send_bytes(sent_t which, const uint8_t *bytes, uint64_t offset, size_t size, bool last) {
     Ring__ObjectId id = RING__OBJECT_ID__INIT;
     id.listener = which.listener ? which.listener : LISTENER;
-    id.association = 1;
+    id.association = which.association ? which.association : 1;
     id.object = which.object ? which.object : 1;
     Ring__ObjectHeader header = RING__OBJECT_HEADER__INIT;
     header.calling_ae = (char *)"RAWSCU";
@@ -102,6 +104,11 @@ Ring__Envelope *received(zsock_t *socket) {
 }
 
 void expect_silence(zsock_t *socket) {
+    report_flush(rig.environment.report);
+    expect_silence_for_now(socket);
+}
+
+void expect_silence_for_now(zsock_t *socket) {
     zsock_set_rcvtimeo(socket, 50);
     zframe_t *frame = zframe_recv(socket);
     cr_expect_null(frame);
@@ -109,26 +116,52 @@ void expect_silence(zsock_t *socket) {
     zsock_set_rcvtimeo(socket, 5000);
 }
 
+void expect_written(uint64_t object, uint32_t attempt, uint32_t status) {
+    Ring__Envelope *event = received(rig.listener);
+    cr_assert_eq(event->body_case, RING__ENVELOPE__BODY_WRITTEN);
+    const Ring__Written *written = event->written;
+    cr_expect_eq(written->object->listener, LISTENER);
+    cr_expect_eq(written->object->association, 1);
+    cr_expect_eq(written->object->object, object);
+    cr_expect_eq(written->attempt, attempt);
+    cr_expect_eq(written->status, status);
+    cr_expect_eq(written->token != 0, status == 0);
+    ring__envelope__free_unpacked(event, NULL);
+}
+
 /* The event that the object was stored, with its attempt. */
 void expect_stored(uint64_t object, uint32_t attempt, size_t bytes) {
+    expect_written(object, attempt, 0);
+    report_flush(rig.environment.report);
     Ring__Envelope *event = received(rig.notifier);
     cr_assert_eq(event->body_case, RING__ENVELOPE__BODY_STORED);
     const Ring__Stored *stored = event->stored;
-    cr_expect_eq(stored->object->listener, LISTENER);
-    cr_expect_eq(stored->object->association, 1);
-    cr_expect_eq(stored->object->object, object);
-    cr_expect_eq(stored->attempt, attempt);
+    cr_expect_eq(stored->listener, LISTENER);
+    cr_expect_eq(stored->association, 1);
+    cr_expect_neq(stored->token, 0);
+    cr_assert_eq(stored->n_objects, 1);
+    cr_expect_eq(stored->objects[0]->object, object);
+    cr_expect_eq(stored->objects[0]->attempt, attempt);
     cr_expect_str_eq(stored->calling_ae, "RAWSCU");
     cr_expect_str_eq(stored->series->series_instance_uid, SERIES_UID);
     cr_expect_str_eq(stored->series->folder, FOLDER);
     cr_expect_str_eq(stored->series->pacs_name, "RAWSCU");
-    cr_expect_str_eq(stored->file, FILE_NAME);
-    cr_expect_eq(stored->bytes, bytes);
+    cr_expect_str_eq(stored->objects[0]->file, FILE_NAME);
+    cr_expect_eq(stored->objects[0]->bytes, bytes);
     cr_expect_str_eq(stored->writer, "writer-0");
     ring__envelope__free_unpacked(event, NULL);
 }
 
 void expect_refused(uint32_t status, uint32_t element, const char *series) {
+    Ring__Envelope *answer = received(rig.listener);
+    while (answer->body_case == RING__ENVELOPE__BODY_CREDIT) { /* for what came before */
+        ring__envelope__free_unpacked(answer, NULL);
+        answer = received(rig.listener);
+    }
+    cr_assert_eq(answer->body_case, RING__ENVELOPE__BODY_WRITTEN);
+    cr_expect_eq(answer->written->status, status);
+    cr_expect_eq(answer->written->offending_element, element);
+    ring__envelope__free_unpacked(answer, NULL);
     Ring__Envelope *event = received(rig.notifier);
     cr_assert_eq(event->body_case, RING__ENVELOPE__BODY_REFUSED);
     const Ring__Refused *refused = event->refused;

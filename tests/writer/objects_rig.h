@@ -25,7 +25,7 @@ void rig_fini(void);
 /* --- what the listener does --- */
 
 typedef struct sent {
-    uint64_t listener, object;
+    uint64_t listener, association, object;
     uint32_t attempt;
     bool credit_wanted, headless;
     char *sop_class;
@@ -41,8 +41,12 @@ void send_whole(sent_t which, const data_set_t *set);
 
 /* Free it with ring__envelope__free_unpacked. */
 Ring__Envelope *received(zsock_t *socket);
+/* Nothing comes, also of what was gathered; and without a look at that. */
 void expect_silence(zsock_t *socket);
-/* The event that the object was stored, with its attempt. */
+void expect_silence_for_now(zsock_t *socket);
+/* What the listener is told of the object. */
+void expect_written(uint64_t object, uint32_t attempt, uint32_t status);
+/* The same, and the event that the object was stored, with its attempt. */
 void expect_stored(uint64_t object, uint32_t attempt, size_t bytes);
 void expect_refused(uint32_t status, uint32_t element, const char *series);
 /* The stored file: a Part 10 header and the data set, bit for bit. Returns its size. */

@@ -171,8 +171,12 @@ Test(writer, takes_more_messages_than_one_turn_handles_though_none_comes_after_t
     for (uint64_t object = 1; object <= count; object++)
         send_chunk(object, set, 0, set->size, true);
     kill(rig.writer, SIGCONT);
-    for (uint64_t object = 1; object <= count; object++)
-        expect_event(RING__ENVELOPE__BODY_STORED);
+    for (uint64_t stored = 0; stored < count;) {
+        Ring__Envelope *event = next_event();
+        cr_assert_eq(event->body_case, RING__ENVELOPE__BODY_STORED);
+        stored += event->stored->n_objects;
+        ring__envelope__free_unpacked(event, NULL);
+    }
     free(set);
 }
 
@@ -305,7 +309,7 @@ Test(writer, ignores_chunks_for_one_that_had_its_inbox_before) {
     send_chunk(2, set, 0, set->size, true);
     Ring__Envelope *event = next_event();
     cr_expect_eq(event->body_case, RING__ENVELOPE__BODY_STORED);
-    cr_expect_eq(event->stored->object->object, 2);
+    cr_expect_eq(event->stored->objects[0]->object, 2);
     ring__envelope__free_unpacked(event, NULL);
     free(set);
 }

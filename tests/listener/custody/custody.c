@@ -21,34 +21,12 @@ static void tear_down(void) {
 
 TestSuite(custody, .init = set_up, .fini = tear_down);
 
-/* A whole object of the rig's association. */
-static void send_object(size_t size) {
-    object_t *object = rig_begin(rig);
-    rig_append(object, size);
-    object_finish(object);
-}
-
 /* Takes what a writer was sent of an object that has not ended. */
 static void take(int inbox) {
     bool ended;
     uint32_t attempt;
     rig_take_object(rig->inboxes[inbox], 3000, &ended, &attempt); /* until nothing comes any more */
     cr_assert_not(ended);
-}
-
-/* A writer is sent an object to its end. */
-static void expect_object(int inbox, size_t size, uint32_t attempt) {
-    bool ended;
-    uint32_t last_attempt;
-    cr_assert_eq(rig_take_object(rig->inboxes[inbox], PATIENCE_MS, &ended, &last_attempt), size);
-    cr_assert(ended);
-    cr_assert_eq(last_attempt, attempt);
-}
-
-static void expect_body(int inbox, Ring__Envelope__BodyCase body) {
-    Ring__Envelope *e = rig_next(rig->inboxes[inbox], 500, NULL);
-    cr_assert(e && e->body_case == body);
-    ring__envelope__free_unpacked(e, NULL);
 }
 
 /* The writer of this incarnation says that it leaves. */
@@ -58,25 +36,10 @@ static void leave(uint64_t incarnation) {
     writers_on_leaving(&rig->custody, &leaving);
 }
 
-Test(custody, answers_an_object_only_when_it_is_acknowledged) {
-    rig_writer_alive(rig, "writer-a", 1);
-    send_object(20000);
-    expect_object(0, 20000, 1);
-    rig_take_answers(rig);
-    cr_assert_eq(rig->answers, 0);
-    rig_acknowledge(rig, 1, STATUS_SUCCESS);
-    rig_take_answers(rig);
-    cr_assert_eq(rig->answers, 1);
-    cr_assert(custody_idle(&rig->custody));
-    rig_acknowledge(rig, 1, STATUS_SUCCESS);
-    rig_take_answers(rig);
-    cr_assert_eq(rig->answers, 1, "a second acknowledgement is nothing new");
-}
-
 Test(custody, sends_an_empty_last_chunk_when_the_data_set_ends_with_a_full_one) {
     rig_writer_alive(rig, "writer-a", 1);
-    send_object(2 * CHUNK_BYTES);
-    expect_object(0, 2 * CHUNK_BYTES, 1);
+    rig_send_object(rig, 2 * CHUNK_BYTES);
+    rig_expect_object(rig, 0, 2 * CHUNK_BYTES, 1);
 }
 
 Test(custody, sends_an_object_to_another_writer_when_its_own_is_replaced) {
@@ -87,7 +50,7 @@ Test(custody, sends_an_object_to_another_writer_when_its_own_is_replaced) {
     rig_writer_alive(rig, "writer-b", 2);
     writers_lost(&rig->custody, object->writer, "killed by the test");
     object_finish(object);
-    expect_object(1, 300000, 2);
+    rig_expect_object(rig, 1, 300000, 2);
     rig_take_answers(rig);
     cr_assert_eq(rig->answers, 0);
 }
@@ -110,9 +73,9 @@ Test(custody, takes_no_more_writers_than_a_launcher_can_start) {
 }
 
 Test(custody, keeps_objects_for_a_writer_that_appears_later) {
-    send_object(1000);
+    rig_send_object(rig, 1000);
     rig_writer_alive(rig, "writer-b", 2);
-    expect_object(1, 1000, 2);
+    rig_expect_object(rig, 1, 1000, 2);
 }
 
 Test(custody, gives_objects_to_the_writer_with_the_least_outstanding) {
@@ -129,49 +92,28 @@ Test(custody, gives_objects_to_the_writer_with_the_least_outstanding) {
 
 Test(custody, gives_a_leaving_writer_nothing_new_and_releases_it_when_it_is_done) {
     rig_writer_alive(rig, "writer-a", 1);
-    send_object(10);
+    rig_send_object(rig, 10);
     rig_writer_alive(rig, "writer-b", 2);
     leave(1);
     cr_assert_str_eq(rig_begin(rig)->writer->id, "writer-b");
-    expect_body(0, RING__ENVELOPE__BODY_CHUNK);
+    rig_expect_body(rig, 0, RING__ENVELOPE__BODY_CHUNK);
     cr_assert_null(rig_next(rig->inboxes[0], 100, NULL), "not before its object is acknowledged");
-    rig_acknowledge(rig, 1, STATUS_SUCCESS);
+    rig_finish(rig, 1, STATUS_SUCCESS);
     Ring__Envelope *e = rig_next(rig->inboxes[0], 500, NULL);
     cr_assert_eq(e->body_case, RING__ENVELOPE__BODY_RELEASED);
     cr_assert_eq(e->released->incarnation, 1);
     ring__envelope__free_unpacked(e, NULL);
 }
 
-Test(custody, sends_everything_again_when_the_notifier_was_replaced) {
-    rig_writer_alive(rig, "writer-a", 1);
-    rig_alive(rig, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
-    send_object(500);
-    expect_object(0, 500, 1);
-    rig_alive(rig, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
-    cr_assert_null(rig_next(rig->inboxes[0], 100, NULL));
-    rig_alive(rig, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
-    expect_body(0, RING__ENVELOPE__BODY_CANCEL);
-    expect_object(0, 500, 2);
-}
-
-Test(custody, sends_everything_again_when_the_notifier_was_replaced_before_this_listener_heard_of_one) {
-    rig_writer_alive(rig, "writer-a", 1);
-    send_object(500);
-    expect_object(0, 500, 1);
-    rig_alive(rig, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
-    expect_body(0, RING__ENVELOPE__BODY_CANCEL);
-    expect_object(0, 500, 2);
-}
-
 Test(custody, cancels_the_old_attempt_at_a_writer_that_lives_when_another_gets_the_next) {
     rig_writer_alive(rig, "writer-a", 1);
-    rig_alive(rig, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
+    rig_notifier_alive(rig, 10, JOURNAL);
     object_t *object = rig_begin(rig);
     rig_append(object, CHUNK_BYTES);
     take(0);
     rig_writer_alive(rig, "writer-b", 2);
     leave(1);
-    rig_alive(rig, RING__STAGE__STAGE_NOTIFIER, "notifier", 11);
+    dispatch_redeliver(object, "the test wants it");
     cr_assert_str_eq(object->writer->id, "writer-b");
     Ring__Envelope *e = rig_next(rig->inboxes[0], 500, NULL);
     cr_assert_not_null(e, "it keeps what it has for ever");
@@ -186,7 +128,7 @@ Test(custody, cancels_the_old_attempt_at_a_writer_that_lives_when_another_gets_t
 Test(custody, takes_each_message_twice) {
     for (int i = 0; i < 2; i++) {
         rig_writer_alive(rig, "writer-a", 1);
-        rig_alive(rig, RING__STAGE__STAGE_NOTIFIER, "notifier", 10);
+        rig_notifier_alive(rig, 10, JOURNAL);
     }
     object_t *object = rig_begin(rig);
     rig_append(object, CREDIT_BYTES);
@@ -198,7 +140,7 @@ Test(custody, takes_each_message_twice) {
     for (int i = 0; i < 2; i++)
         leave(1);
     for (int i = 0; i < 2; i++)
-        rig_acknowledge(rig, 1, STATUS_SUCCESS);
+        rig_finish(rig, 1, STATUS_SUCCESS);
     rig_take_answers(rig);
     cr_assert_eq(rig->answers, 1);
     cr_assert_eq(rig->last.status, STATUS_SUCCESS);
@@ -232,7 +174,7 @@ Test(custody, keeps_to_the_newest_attempt_whatever_credits_and_writers_of_earlie
     rig_writer_alive(rig, "writer-a", 1);
     cr_assert_str_eq(object->writer->id, "writer-b");
     object_finish(object);
-    rig_acknowledge(rig, 1, STATUS_SUCCESS);
+    rig_finish(rig, 1, STATUS_SUCCESS);
     rig_take_answers(rig);
     cr_assert_eq(rig->answers, 1);
 }
@@ -251,20 +193,24 @@ Test(custody, does_not_release_a_writer_that_it_takes_for_gone) {
     }
 }
 
-Test(custody, takes_the_acknowledgement_of_an_object_that_was_just_given_to_another_writer) {
+/* The newest attempt may be at the same file, and its event is the one that the notifier will hear of. */
+Test(custody, takes_no_word_of_an_earlier_attempt_of_an_object_that_was_given_to_another_writer) {
     rig_writer_alive(rig, "writer-a", 1);
     rig_writer_alive(rig, "writer-b", 2);
+    rig_opened(rig, JOURNAL, 3, TOKEN);
     object_t *object = rig_begin(rig);
     rig_append(object, 100);
     object_finish(object);
     writers_lost(&rig->custody, object->writer, "thought dead by the test");
-    rig_acknowledge(rig, 1, STATUS_SUCCESS); /* of what the dead one had stored before */
-    rig_take_answers(rig);
-    cr_assert_eq(rig->answers, 1);
-    rig_acknowledge(rig, 1, STATUS_OUT_OF_RESOURCES);
-    rig_take_answers(rig);
+    rig_written_attempt(rig, 1, 1, STATUS_SUCCESS); /* of what the dead one had stored before */
+    cr_assert_eq(rig->answers, 0);
+    rig_written_attempt(rig, 1, 1, STATUS_OUT_OF_RESOURCES);
+    cr_assert_eq(rig->answers, 0);
+    rig_written_attempt(rig, 1, 2, STATUS_SUCCESS);
     cr_assert_eq(rig->answers, 1);
     cr_assert_eq(rig->last.status, STATUS_SUCCESS);
+    rig_written_attempt(rig, 1, 2, STATUS_OUT_OF_RESOURCES);
+    cr_assert_eq(rig->answers, 1);
 }
 
 Test(custody, frees_a_large_object_as_it_is_credited_and_never_holds_more_than_its_window) {
@@ -300,7 +246,7 @@ Test(custody, answers_a700_for_a_large_object_whose_writer_is_gone) {
     object_t *object = rig_begin(rig);
     rig_append(object, CHUNK_BYTES);
     dispatch_stream(object);
-    expect_body(0, RING__ENVELOPE__BODY_CHUNK);
+    rig_expect_body(rig, 0, RING__ENVELOPE__BODY_CHUNK);
     rig_credit(rig, object, CHUNK_BYTES);
     rig_writer_alive(rig, "writer-a", 2);
     rig_take_answers(rig);
@@ -321,7 +267,7 @@ static bool held_by_the_test_alone(void *budget) {
 
 Test(custody, may_end_while_zeromq_still_holds_chunks_for_a_writer_that_is_not_there) {
     rig_writer_alive(rig, "writer-absent", 3);
-    send_object(1000);
+    rig_send_object(rig, 1000);
     budget_t *budget = rig->custody.budget;
     budget->holders++;
     cr_assert_eq(budget->holders, 3, "the custody, the chunk and the test");
@@ -348,7 +294,7 @@ Test(custody, stops_taking_bytes_when_the_buffer_is_used_up_and_goes_on_when_the
 
 Test(custody, answers_a700_when_nothing_stores_the_object_in_time) {
     int64_t before = clock_ms(); /* its time begins then, or later */
-    send_object(100);
+    rig_send_object(rig, 100);
     custody_tick(&rig->custody, before + 59000);
     rig_take_answers(rig);
     cr_assert_eq(rig->answers, 0);
@@ -424,8 +370,20 @@ Test(custody, takes_no_word_of_a_writer_that_storage_keeps_for_a_sign_of_life) {
     cr_expect_not(TAILQ_FIRST(&rig->custody.writers)->kept_by_storage);
 }
 
-Test(custody, names_storage_or_journal_where_the_writer_lives) {
-    cr_expect_str_eq(comment_of_waiting(true, 0, false), "storage or journal did not answer in time");
+Test(custody, names_storage_where_the_writer_lives) {
+    cr_expect_str_eq(comment_of_waiting(true, 0, false), "storage did not answer in time");
+}
+
+Test(custody, names_the_journal_where_the_object_is_written) {
+    rig_writer_alive(rig, "writer-a", 1);
+    rig_send_object(rig, 100);
+    rig_written(rig, 1, STATUS_SUCCESS);
+    int64_t late = clock_ms() + 61000;
+    TAILQ_FIRST(&rig->custody.writers)->alive_ms = late;
+    custody_tick(&rig->custody, late);
+    rig_take_answers(rig);
+    cr_expect_eq(rig->last.status, STATUS_OUT_OF_RESOURCES);
+    cr_expect_str_eq(rig->comment, "the journal did not answer in time");
 }
 
 Test(custody, says_that_no_writer_was_there_where_none_was) {
@@ -439,7 +397,7 @@ Test(custody, keeps_answers_until_they_are_asked_for) {
     object_t *answered = rig_begin(rig), *behind = rig_begin(rig);
     rig_append(answered, CHUNK_BYTES);
     dispatch_stream(answered);
-    expect_body(0, RING__ENVELOPE__BODY_CHUNK);
+    rig_expect_body(rig, 0, RING__ENVELOPE__BODY_CHUNK);
     rig_credit(rig, answered, CHUNK_BYTES);
     object_finish(answered);
     rig_append(behind, 100);
@@ -459,41 +417,6 @@ Test(custody, takes_a_silent_writer_for_gone) {
     cr_assert_not_null(object->writer);
     custody_tick(&rig->custody, clock_ms() + WRITER_SILENCE_MS + 1);
     cr_assert_null(object->writer);
-    rig_take_answers(rig);
-    cr_assert_eq(rig->answers, 0);
-}
-
-Test(custody, repeats_the_end_of_an_association_until_it_is_acknowledged) {
-    custody_association_ended(&rig->custody, 5);
-    int64_t now = clock_ms();
-    custody_tick(&rig->custody, now + END_REPEAT_MS + 1);
-    for (int i = 0; i < 2; i++) {
-        Ring__Envelope *e = rig_next(rig->notifier, PATIENCE_MS, NULL);
-        cr_assert_not_null(e);
-        cr_assert_eq(e->body_case, RING__ENVELOPE__BODY_ASSOCIATION_ENDED);
-        cr_assert_eq(e->association_ended->association, 5);
-        ring__envelope__free_unpacked(e, NULL);
-    }
-    uint64_t ends[] = {5};
-    Ring__Acknowledged message = RING__ACKNOWLEDGED__INIT;
-    message.listener = 7;
-    message.associations = ends;
-    message.n_associations = 1;
-    custody_on_acknowledged(&rig->custody, &message);
-    cr_assert(custody_idle(&rig->custody));
-}
-
-Test(custody, ignores_what_is_meant_for_an_earlier_listener) {
-    rig_writer_alive(rig, "writer-a", 1);
-    send_object(10);
-    rig->stage.incarnation = 8;
-    Ring__ObjectAck ack = RING__OBJECT_ACK__INIT, *acks[] = {&ack};
-    ack.object = 1;
-    Ring__Acknowledged message = RING__ACKNOWLEDGED__INIT;
-    message.listener = 7;
-    message.objects = acks;
-    message.n_objects = 1;
-    custody_on_acknowledged(&rig->custody, &message);
     rig_take_answers(rig);
     cr_assert_eq(rig->answers, 0);
 }

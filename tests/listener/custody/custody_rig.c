@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/process.h"
+
 void rig_take_answers(rig_t *rig) {
-    for (object_t *object; (object = custody_take_answered(&rig->custody)); object_forget(object)) {
+    for (object_t *object; !rig->leaves_answers && (object = custody_take_answered(&rig->custody));
+         object_forget(object)) {
         cr_assert_eq(object->owner, rig);
         rig->answers++;
         rig->last = object->response;
@@ -36,7 +39,8 @@ rig_t *rig_new(void) {
     rig->inboxes[0] = bind_inbox(rig, "writer-a");
     rig->inboxes[1] = bind_inbox(rig, "writer-b");
     rig->notifier = bind_inbox(rig, "notifier");
-    rig->share = share_new(3);
+    rig->custody.journal = JOURNAL;
+    rig->share = share_new(&rig->custody, 3);
     return rig;
 }
 
@@ -117,16 +121,71 @@ size_t rig_take_object(zsock_t *inbox, int ms, bool *ended, uint32_t *attempt) {
     return total;
 }
 
-void rig_acknowledge(rig_t *rig, uint64_t object, uint32_t status) {
-    Ring__ObjectAck ack = RING__OBJECT_ACK__INIT, *acks[] = {&ack};
-    ack.object = object;
-    ack.status = status;
-    Ring__Acknowledged message = RING__ACKNOWLEDGED__INIT;
-    message.listener = rig->stage.incarnation;
-    message.objects = acks;
-    message.n_objects = 1;
-    custody_on_acknowledged(&rig->custody, &message);
+void rig_send_object(rig_t *rig, size_t size) {
+    object_t *object = rig_begin(rig);
+    rig_append(object, size);
+    object_finish(object);
+}
+
+void rig_expect_object(rig_t *rig, int writer, size_t size, uint32_t attempt) {
+    bool ended;
+    uint32_t last_attempt;
+    cr_assert_eq(rig_take_object(rig->inboxes[writer], PATIENCE_MS, &ended, &last_attempt), size);
+    cr_assert(ended);
+    cr_assert_eq(last_attempt, attempt);
+}
+
+void rig_expect_body(rig_t *rig, int writer, Ring__Envelope__BodyCase body) {
+    Ring__Envelope *e = rig_next(rig->inboxes[writer], PATIENCE_MS, NULL);
+    cr_assert(e && e->body_case == body);
+    ring__envelope__free_unpacked(e, NULL);
+}
+
+void rig_written_attempt(rig_t *rig, uint64_t object, uint32_t attempt, uint32_t status) {
+    Ring__ObjectId id = RING__OBJECT_ID__INIT;
+    id.listener = rig->stage.incarnation;
+    id.object = object;
+    Ring__Written message = RING__WRITTEN__INIT;
+    message.object = &id;
+    message.attempt = attempt;
+    message.status = status;
+    message.token = status ? 0 : TOKEN;
+    custody_on_written(&rig->custody, &message);
     rig_take_answers(rig);
+}
+
+void rig_written(rig_t *rig, uint64_t object, uint32_t status) {
+    const object_t *known = zhashx_lookup(rig->custody.by_number, &object);
+    rig_written_attempt(rig, object, known ? known->attempt : 1, status);
+}
+
+void rig_opened(rig_t *rig, uint64_t journal, uint64_t association, uint64_t token) {
+    Ring__Opening opening = RING__OPENING__INIT, *openings[] = {&opening};
+    opening.association = association;
+    opening.token = token;
+    Ring__Opened message = RING__OPENED__INIT;
+    message.listener = rig->stage.incarnation;
+    message.journal = journal;
+    message.openings = openings;
+    message.n_openings = 1;
+    custody_on_opened(&rig->custody, &message);
+    rig_take_answers(rig);
+}
+
+void rig_finish(rig_t *rig, uint64_t object, uint32_t status) {
+    const object_t *known = zhashx_lookup(rig->custody.by_number, &object);
+    uint64_t association = known ? known->share->association : rig->share->association;
+    rig_written(rig, object, status);
+    rig_opened(rig, JOURNAL, association, TOKEN);
+}
+
+void rig_notifier_alive(rig_t *rig, uint64_t incarnation, uint64_t journal) {
+    Ring__Alive alive = RING__ALIVE__INIT;
+    alive.stage = RING__STAGE__STAGE_NOTIFIER;
+    alive.id = (char[]){"notifier"};
+    alive.incarnation = incarnation;
+    alive.journal = journal;
+    custody_on_alive(&rig->custody, &alive);
 }
 
 void rig_credit(rig_t *rig, const object_t *object, uint64_t taken) {

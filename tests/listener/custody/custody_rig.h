@@ -11,7 +11,8 @@ typedef struct rig {
     custody_t custody;
     zsock_t *inboxes[2]; /* of writer-a and writer-b */
     zsock_t *notifier;
-    share_t *share; /* of the association that objects are begun on */
+    share_t *share;      /* of the association that objects are begun on */
+    bool leaves_answers; /* to somebody else */
     int answers;
     response_t last;
     char comment[65]; /* of the last, whose own is gone */
@@ -31,10 +32,25 @@ void rig_append(object_t *object, size_t size);
 Ring__Envelope *rig_next(zsock_t *inbox, int ms, size_t *bytes);
 /* Takes chunks until the last of an object, or until none comes within `ms`; returns the bytes and the attempt. */
 size_t rig_take_object(zsock_t *inbox, int ms, bool *ended, uint32_t *attempt);
+/* A whole object of the rig's association. */
+void rig_send_object(rig_t *rig, size_t size);
+/* A writer (0 or 1) is sent an object to its end; the next message to it is one of these. */
+void rig_expect_object(rig_t *rig, int writer, size_t size, uint32_t attempt);
+void rig_expect_body(rig_t *rig, int writer, Ring__Envelope__BodyCase body);
 /* Counts what has been answered, as an association would. */
 void rig_take_answers(rig_t *rig);
-/* What the ring answers. */
-void rig_acknowledge(rig_t *rig, uint64_t object, uint32_t status);
+/* What a writer says of the object's newest attempt; its series is TOKEN. */
+#define TOKEN 4711
+void rig_written(rig_t *rig, uint64_t object, uint32_t status);
+/* The same of an attempt. */
+void rig_written_attempt(rig_t *rig, uint64_t object, uint32_t attempt, uint32_t status);
+/* What the notifier says: the series is open for the association in this journal. */
+#define JOURNAL 21
+void rig_opened(rig_t *rig, uint64_t journal, uint64_t association, uint64_t token);
+/* All that the ring answers. */
+void rig_finish(rig_t *rig, uint64_t object, uint32_t status);
+/* The notifier, with a journal, says that it lives. */
+void rig_notifier_alive(rig_t *rig, uint64_t incarnation, uint64_t journal);
 void rig_credit(rig_t *rig, const object_t *object, uint64_t taken);
 
 #endif

@@ -14,13 +14,13 @@ typedef struct pair {
 static pair_t pair_new(void) {
     rig_t *rig = rig_new();
     rig_writer_alive(rig, "writer-a", 1);
-    return (pair_t){rig, share_new(1), share_new(2)};
+    return (pair_t){rig, share_new(&rig->custody, 1), share_new(&rig->custody, 2)};
 }
 
 static void pair_free(pair_t *pair) {
-    rig_free(pair->rig);
     share_drop(pair->greedy);
     share_drop(pair->modest);
+    rig_free(pair->rig);
 }
 
 static object_t *send_object(const pair_t *pair, share_t *share, size_t size) {
@@ -61,8 +61,8 @@ Test(fairness, the_association_that_came_last_is_next_when_the_writer_has_room) 
     object_t *modest = send_object(&pair, pair.modest, CHUNK_BYTES),
              *another = send_object(&pair, pair.modest, CHUNK_BYTES);
     cr_expect_not(is_sent(modest));
-    rig_acknowledge(pair.rig, first->context.object, 0);
-    rig_acknowledge(pair.rig, second->context.object, 0);
+    rig_finish(pair.rig, first->context.object, 0);
+    rig_finish(pair.rig, second->context.object, 0);
     cr_expect(is_sent(modest), "they take turns");
     cr_expect_not(is_sent(another));
     pair_free(&pair);
@@ -78,8 +78,8 @@ Test(fairness, all_is_sent_in_the_end) {
     for (object_t *object; (object = TAILQ_FIRST(&custody->objects));) {
         while (object && !is_sent(object))
             object = TAILQ_NEXT(object, next);
-        cr_assert_not_null(object, "there is always one that can be acknowledged");
-        rig_acknowledge(pair.rig, object->context.object, 0);
+        cr_assert_not_null(object, "there is always one that can be finished");
+        rig_finish(pair.rig, object->context.object, 0);
     }
     cr_expect_eq(pair.rig->answers, 120);
     cr_expect_eq(pair.greedy->held_bytes + pair.modest->held_bytes, 0);
@@ -96,7 +96,7 @@ Test(fairness, those_that_wait_for_a_writer_that_dies_go_to_another) {
     cr_expect_leq(writer->awaited_bytes, WRITER_WINDOW_BYTES);
     cr_expect_eq(modest->writer, writer);
     while (!is_sent(modest))
-        rig_acknowledge(pair.rig, TAILQ_FIRST(&pair.rig->custody.objects)->context.object, 0);
+        rig_finish(pair.rig, TAILQ_FIRST(&pair.rig->custody.objects)->context.object, 0);
     pair_free(&pair);
 }
 

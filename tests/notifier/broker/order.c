@@ -199,17 +199,15 @@ TestSuite(order_of_registrations, .init = site_up, .fini = site_down, .timeout =
 
 /* Series of these folders, which all become due at once. */
 static void send_folders(const char *const *folders) {
-    char item[32];
+    uint64_t association = site.last_series + 1;
     for (uint64_t i = 0; folders[i]; i++) {
         char *series = text_of("1.%d", (int)i), *folder = text_of("SERVICES/PACS/%s", folders[i]);
-        site_send_event(&site,
-                        EVENT(.object = ++site.last_series, .association = 1, .series = series, .folder = folder));
+        site_send_last(&site, EVENT(.object = ++site.last_series, .association = association, .series = series,
+                                    .folder = folder));
         free(series);
         free(folder);
     }
-    snprintf(item, sizeof item, "%llu:0000", (unsigned long long)site.last_series);
-    cr_assert(site_await_acknowledged(&site, item));
-    site_send_end(&site, 1, 1);
+    site_send_end(&site, 1, association);
 }
 
 static void expect_all_registered(const char *count) {
@@ -258,7 +256,7 @@ Test(order_of_registrations, what_shares_only_known_folders_does_not_wait) {
 Test(order_of_registrations, told_to_end_it_sends_what_waits_for_its_turn) {
     site_start(&site);
     send_folders((const char *const[]){"RAWSCU/p/s/1", "RAWSCU/p/s/2", NULL});
-    cr_assert(site_await_acknowledged(&site, "ended:1"));
+    cr_assert(site_await_told(&site, "ended:1"));
     cr_expect_eq(site_terminate(&site, PATIENCE_MS), 0);
     cr_expect_eq(site_tasks(&site), 2);
 }

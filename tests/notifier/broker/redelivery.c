@@ -25,7 +25,6 @@ static const event_t SENT[] = {
 
 static void expect_one_reception_of_five_files(void) {
     cr_expect_str_eq(rig_query(&rig, "SELECT group_concat(state || files || errors) FROM reception"), "due51");
-    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM event"), "6");
     cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM sending"), "0");
 }
 
@@ -39,9 +38,8 @@ Test(redelivery, each_message_twice_in_one_transaction_counts_once) {
         rig_end(&rig, 1, association);
     }
     rig_expect_said(&rig, "count 1\ncount 2\ncount 3\ncount 4\ncount 5\n");
-    rig_expect_acknowledged(&rig,
-                            "objects 1:0000 1:0000 2:0000 2:0000 3:0000 3:0000 4:C000 4:C000 5:0000 5:0000 6:0000"
-                            " 6:0000 ends 1 1 2 2");
+    rig_expect_told(&rig, "opened 1 2");
+    rig_expect_told(&rig, "ended 1 1 2 2");
     expect_one_reception_of_five_files();
     rig_confirm(&rig);
     cr_expect_str_eq(rig_said(&rig), "error: StudyDate is missing\ndone\n");
@@ -52,6 +50,8 @@ Test(redelivery, each_message_again_after_a_restart_counts_once) {
         rig_event(&rig, &SENT[i]);
         cr_assert_eq(rig_commit(&rig), 0);
         rig_restart(&rig);
+        if (SENT[i].status)
+            continue; /* the listener has it from the writer, and sends such an object no more */
         rig_event(&rig, &SENT[i]);
         cr_assert_eq(rig_commit(&rig), 0);
     }
@@ -88,12 +88,12 @@ Test(redelivery, of_everything_from_a_writer_thought_dead_after_the_end_changes_
     rig_end(&rig, 1, 2);
     cr_assert_eq(rig_commit(&rig), 0);
     rig_said(&rig);
-    rig_acknowledged(&rig);
+    rig_forget_told(&rig);
     for (size_t i = SENT_COUNT; i-- > 0;)
         rig_event(&rig, &SENT[i]);
     rig_end(&rig, 1, 2);
     rig_expect_said(&rig, "");
-    rig_expect_acknowledged(&rig, "objects 6:0000 5:0000 4:C000 3:0000 2:0000 1:0000 ends 2");
+    rig_expect_told(&rig, "ended 2");
     expect_one_reception_of_five_files();
 }
 
@@ -101,7 +101,7 @@ Test(redelivery, the_ends_before_the_events_make_late_receptions_and_lose_nothin
     rig_end(&rig, 1, 1);
     rig_end(&rig, 1, 2);
     cr_assert_eq(rig_commit(&rig), 0);
-    rig_acknowledged(&rig);
+    rig_forget_told(&rig);
     for (size_t i = 0; i < SENT_COUNT; i++)
         rig_event(&rig, &SENT[i]);
     rig_expect_said(&rig, "count 1\ncount 2\ncount 3\ncount 4\ncount 5\n");
@@ -111,10 +111,10 @@ Test(redelivery, the_ends_before_the_events_make_late_receptions_and_lose_nothin
 Test(redelivery, a_refusal_that_follows_the_success_of_another_attempt_does_not_undo_it) {
     rig_event(&rig, EVENT(.object = 1));
     cr_assert_eq(rig_commit(&rig), 0);
-    rig_acknowledged(&rig);
+    rig_forget_told(&rig);
     rig_event(&rig, EVENT(.object = 1, .status = 0xA700, .reason = "the disk is full"));
     rig_end(&rig, 1, 1);
     rig_expect_said(&rig, "count 1\n");
-    rig_expect_acknowledged(&rig, "objects 1:0000 ends 1");
+    rig_expect_told(&rig, "ended 1");
     rig_expect_states(&rig, "due");
 }

@@ -43,13 +43,13 @@ TestSuite(adoption, .init = set_up, .fini = tear_down, .timeout = PATIENCE_S);
 /* Moves the rig's journal to where the vanished host had it, and begins a new one. */
 static void vanish(void) {
     char *own = text_of("%s/" JOURNAL_FILE_NAME, rig.settings.state_dir);
+    rig_forget_told(&rig);
     sqlite3_exec(rig.journal.db, "PRAGMA journal_mode = TRUNCATE", NULL, NULL, NULL);
     journal_close(&rig.journal);
     cr_assert_eq(mkdir(folder, 0700), 0);
     cr_assert_eq(rename(own, path), 0);
     cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
     rig_said(&rig);
-    rig_acknowledged(&rig);
     free(own);
 }
 

@@ -16,8 +16,11 @@ static char *path;
 static void set_up(void) {
     rig_set_up(&rig);
     path = text_of("%s/" JOURNAL_FILE_NAME, rig.settings.state_dir);
-    for (uint64_t i = 1; i <= 2000; i++)
-        rig_event(&rig, EVENT(.object = i));
+    char series[32];
+    for (uint64_t i = 1; i <= 200; i++) {
+        snprintf(series, sizeof series, "1.%d", (int)i);
+        rig_event(&rig, EVENT(.object = i, .series = series));
+    }
     cr_assert_eq(rig_commit(&rig), 0);
 }
 
@@ -59,11 +62,11 @@ static void overwrite(long from, long to) {
 static void expect_new(void) {
     cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
     cr_expect_eq(aside("Z"), 1);
-    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM event"), "0");
+    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM reception"), "0");
     rig_event(&rig, EVENT(.object = 1));
     cr_expect_eq(rig_commit(&rig), 0);
     rig_restart(&rig);
-    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM event"), "1");
+    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM reception"), "1");
     cr_expect_eq(aside("Z"), 1);
 }
 
@@ -109,7 +112,7 @@ Test(damage, an_empty_file_becomes_a_journal) {
     cr_assert_eq(truncate(path, 0), 0);
     cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
     cr_expect_eq(aside("Z"), 0);
-    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM event"), "0");
+    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM reception"), "0");
 }
 
 Test(damage, a_journal_too_large_to_be_looked_through_is_used) {
@@ -125,7 +128,7 @@ static void spoil_the_schema(void) {
     cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
     cr_assert_eq(sqlite3_exec(db,
                               "PRAGMA writable_schema = ON;"
-                              "UPDATE sqlite_schema SET sql = 'spoiled' WHERE name = 'event';"
+                              "UPDATE sqlite_schema SET sql = 'spoiled' WHERE name = 'reception';"
                               "PRAGMA schema_version = 4711",
                               NULL, NULL, NULL),
                  SQLITE_OK);
@@ -135,7 +138,7 @@ static void spoil_the_schema(void) {
 Test(damage, found_while_it_runs_loses_the_journal_and_the_next_start_begins_a_new_one) {
     spoil_the_schema();
     rig_said(&rig);
-    rig_acknowledged(&rig);
+    rig_forget_told(&rig);
     rig_event(&rig, EVENT(.object = 5000));
     cr_expect_neq(rig_commit(&rig), 0);
     cr_expect(rig.journal.lost);
@@ -143,7 +146,7 @@ Test(damage, found_while_it_runs_loses_the_journal_and_the_next_start_begins_a_n
     /* Nothing is promised any more. */
     rig_event(&rig, EVENT(.object = 5001));
     cr_expect_neq(rig_commit(&rig), 0);
-    cr_expect_str_eq(rig_acknowledged(&rig), "");
+    rig_expect_told(&rig, "");
     journal_close(&rig.journal);
     expect_new();
 }

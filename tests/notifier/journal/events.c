@@ -1,5 +1,7 @@
 #include "tests/notifier/journal/events.h"
 
+#include "common/hash.h"
+
 /* Messages hold texts that they may free; these are never freed. */
 static char *text(const char *given, const char *otherwise) {
     return (char *)(uintptr_t)(given ? given : otherwise);
@@ -26,6 +28,12 @@ Ring__Series series_example(void) {
     return series;
 }
 
+uint64_t event_token(const event_t *event) {
+    uint64_t hash = hash_text(HASH_BEGIN, event->calling_ae ? event->calling_ae : AE);
+    hash = hash_text(hash, event->series ? event->series : SERIES);
+    return hash_end(hash_text(hash, event->folder ? event->folder : FOLDER));
+}
+
 void event_fill(event_message_t *m, const event_t *event) {
     ring__object_id__init(&m->id);
     m->id.listener = event->listener ? event->listener : 1;
@@ -35,15 +43,22 @@ void event_fill(event_message_t *m, const event_t *event) {
     m->series.series_instance_uid = text(event->series, SERIES);
     m->series.folder = text(event->folder, FOLDER);
     snprintf(m->file, sizeof m->file, "%04llu-1.2.3.dcm", (unsigned long long)m->id.object);
+    ring__stored_object__init(&m->object);
+    m->object.object = m->id.object;
+    m->object.attempt = event->attempt ? event->attempt : 1;
+    m->object.file = text(event->file, m->file);
+    m->objects[0] = &m->object;
     ring__stored__init(&m->stored);
-    m->stored.object = &m->id;
-    m->stored.attempt = 1;
+    m->stored.listener = m->id.listener;
+    m->stored.association = m->id.association;
+    m->stored.token = event_token(event);
     m->stored.calling_ae = text(event->calling_ae, AE);
     m->stored.series = &m->series;
-    m->stored.file = text(event->file, m->file);
+    m->stored.objects = m->objects;
+    m->stored.n_objects = 1;
     ring__refused__init(&m->refused);
     m->refused.object = &m->id;
-    m->refused.attempt = 1;
+    m->refused.attempt = m->object.attempt;
     m->refused.calling_ae = text(event->calling_ae, AE);
     m->refused.series_instance_uid = text(event->series, SERIES);
     m->refused.status = event->status;

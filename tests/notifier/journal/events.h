@@ -19,6 +19,7 @@ typedef struct event {
     const char *folder;                     /* FOLDER */
     const char *file;                       /* named after the object */
     uint32_t status;                        /* refused with it; 0: stored */
+    uint32_t attempt;                       /* 1 */
     const char *reason;
 } event_t;
 
@@ -27,11 +28,14 @@ typedef struct event_message {
     Ring__ObjectId id;
     Ring__Series series;
     Ring__Stored stored;
+    Ring__StoredObject object, *objects[1]; /* of stored */
     Ring__Refused refused;
     char file[32];
 } event_message_t;
 
 void event_fill(event_message_t *message, const event_t *event);
+/* The token of an event's series. */
+uint64_t event_token(const event_t *event);
 
 /* The tags of the series in celery.json, in FOLDER. */
 Ring__Series series_example(void);

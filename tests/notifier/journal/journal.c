@@ -9,6 +9,7 @@
 
 #include "notifier/journal/expiry.h"
 #include "notifier/journal/journal_file.h"
+#include "notifier/journal/reception.h"
 #include "tests/notifier/rig.h"
 #include "tests/support/process.h"
 #include "tests/support/receiver.h"
@@ -83,7 +84,7 @@ Test(journal, is_below_the_files_root_where_the_state_folder_cannot_be_made) {
     rig_event(&rig, EVENT(.object = 1));
     cr_expect_eq(rig_commit(&rig), 0);
     rig_restart(&rig);
-    cr_expect_eq(count_of("event"), 1);
+    cr_expect_eq(count_of("reception"), 1);
 }
 
 Test(journal, without_any_place_is_an_error) {
@@ -125,40 +126,85 @@ Test(journal, a_migration_that_fails_leaves_the_version_before_it) {
     free(path);
 }
 
+/* As it was while each object was journaled. */
+static void make_journal_of_version_7(void) {
+    char *path = text_of("%s/journal.sqlite3", rig.settings.state_dir);
+    sqlite3 *db;
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+    for (int i = 0; i < 7; i++)
+        cr_assert_eq(sqlite3_exec(db, JOURNAL_MIGRATIONS[i], NULL, NULL, NULL), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(db,
+                              "PRAGMA user_version = 7;"
+                              "INSERT INTO listener VALUES (5, 1, NULL);"
+                              "INSERT INTO reception (id, calling_ae, series_uid, folder, series, files, began_at)"
+                              " VALUES (1, 'RAWSCU', '1.2', '" FOLDER "', x'0A03312E32', 2, 1);"
+                              "INSERT INTO sending VALUES (1, 5, 1);"
+                              "INSERT INTO event VALUES (1, 5, 1, 1, 0, 0, '', 1), (2, 5, 2, 1, 0, 0, '', 1);"
+                              "INSERT INTO file VALUES (1, '" FOLDER "', 'a.dcm'), (1, '" FOLDER "', 'b.dcm')",
+                              NULL, NULL, NULL),
+                 SQLITE_OK);
+    sqlite3_close(db);
+    free(path);
+}
+
+Test(journal, that_journaled_each_object_is_read_and_what_was_open_there_ends) {
+    journal_close(&rig.journal);
+    make_journal_of_version_7();
+    cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
+    cr_expect_neq(rig.journal.id, 0);
+    reception_load(&rig.journal);
+    rig_expect_states(&rig, "receiving");
+    reception_close_other_listeners(&rig.journal, rig.owed, 6);
+    cr_assert_eq(rig_commit(&rig), 0);
+    cr_expect_str_neq(rig_query(&rig, "SELECT ended_at FROM reception"), "NULL");
+    cr_expect_str_eq(rig_query(&rig, "SELECT files FROM reception"), "2");
+}
+
+Test(journal, another_one_has_another_id) {
+    uint64_t id = rig.journal.id;
+    rig_restart(&rig);
+    cr_expect_eq(rig.journal.id, id);
+    journal_close(&rig.journal);
+    char *path = text_of("%s/journal.sqlite3", rig.settings.state_dir);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
+    cr_expect_neq(rig.journal.id, id);
+    free(path);
+}
+
 static void commit_one_and_begin_another(void) {
     rig_event(&rig, EVENT(.object = 1));
     (void)!rig_commit(&rig);
-    rig_event(&rig, EVENT(.object = 2));
+    rig_event(&rig, EVENT(.object = 2, .series = "1.2"));
     rig_end(&rig, 1, 1);
 }
 
 Test(journal, a_crash_keeps_what_was_committed_and_nothing_else) {
     in_a_process_that_is_killed(commit_one_and_begin_another);
-    cr_expect_eq(count_of("event"), 1);
     cr_expect_eq(count_of("ended"), 0);
-    cr_expect_str_eq(rig_query(&rig, "SELECT state || files FROM reception"), "receiving1");
-    /* Everything that was not acknowledged comes again. */
-    rig_event(&rig, EVENT(.object = 2));
+    cr_expect_str_eq(rig_query(&rig, "SELECT group_concat(state || files) FROM reception"), "receiving1");
+    /* Everything that was not open comes again. */
+    rig_event(&rig, EVENT(.object = 2, .series = "1.2"));
     rig_end(&rig, 1, 1);
     cr_expect_eq(rig_commit(&rig), 0);
-    cr_expect_str_eq(rig_query(&rig, "SELECT state || files FROM reception"), "due2");
+    cr_expect_str_eq(rig_query(&rig, "SELECT group_concat(state || files) FROM reception"), "due1,due1");
 }
 
 static void commit_all(void) {
     rig_event(&rig, EVENT(.object = 1));
     rig_event(&rig, EVENT(.object = 2, .status = 0xC000));
-    rig_end(&rig, 1, 1);
     if (journal_commit(&rig.journal) != 0)
         _exit(1);
 }
 
-Test(journal, a_crash_between_commit_and_acknowledgement_counts_nothing_twice) {
+Test(journal, a_crash_between_commit_and_what_is_owed_after_it_counts_nothing_twice) {
     in_a_process_that_is_killed(commit_all);
-    rig_event(&rig, EVENT(.object = 1));
-    rig_event(&rig, EVENT(.object = 2, .status = 0xC000));
+    rig_event(&rig, EVENT(.object = 1, .attempt = 2));
     rig_end(&rig, 1, 1);
     cr_expect_eq(rig_commit(&rig), 0);
-    cr_expect_str_eq(rig_acknowledged(&rig), "objects 1:0000 2:C000 ends 1");
+    rig_expect_told(&rig, "opened 1");
+    rig_expect_told(&rig, "ended 1");
     cr_expect_str_eq(rig_query(&rig, "SELECT group_concat(state || files || errors) FROM reception"), "due11");
 }
 
@@ -174,37 +220,44 @@ static void empty_the_disk(void) {
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-Test(journal, on_a_full_disk_acknowledges_nothing_and_recovers) {
-    rig_event(&rig, EVENT(.object = 1));
+/* An object of a series of its own. */
+static void send_series(uint64_t object) {
+    char series[32];
+    snprintf(series, sizeof series, "1.2.%d", (int)object);
+    rig_event(&rig, EVENT(.object = object, .series = series));
+}
+
+Test(journal, on_a_full_disk_opens_nothing_and_recovers) {
+    send_series(1);
     cr_assert_eq(rig_commit(&rig), 0);
     rig_said(&rig);
-    rig_acknowledged(&rig);
+    rig_forget_told(&rig);
     fill_the_disk();
     uint64_t object = 2;
     for (int status = 0; status == 0 && object < 10000; object += 100) {
         for (uint64_t i = object; i < object + 100; i++)
-            rig_event(&rig, EVENT(.object = i));
+            send_series(i);
         status = rig_commit(&rig);
         if (status != 0)
             break;
         rig_said(&rig);
-        rig_acknowledged(&rig);
+        rig_forget_told(&rig);
     }
     cr_assert_lt(object, 10000, "the disk was never full");
     cr_expect_str_eq(rig_said(&rig), "");
-    cr_expect_str_eq(rig_acknowledged(&rig), "");
-    cr_expect_eq(count_of("event"), (int)object - 1);
+    rig_expect_told(&rig, "");
+    cr_expect_eq(count_of("reception"), (int)object - 1);
     /* Full still: nothing changes, nothing crashes. */
-    rig_event(&rig, EVENT(.object = object));
+    send_series(object);
     rig_end(&rig, 1, 1);
     if (rig_commit(&rig) == 0)
-        cr_expect_str_neq(rig_acknowledged(&rig), "");
+        cr_expect_str_neq(rig_told(&rig), "");
     empty_the_disk();
     for (uint64_t i = object; i < object + 100; i++)
-        rig_event(&rig, EVENT(.object = i));
+        send_series(i);
     rig_end(&rig, 1, 1);
     cr_expect_eq(rig_commit(&rig), 0);
-    cr_expect_eq(count_of("event"), (int)object + 99);
+    cr_expect_eq(count_of("reception"), (int)object + 99);
     cr_expect_str_eq(rig_query(&rig, "PRAGMA integrity_check"), "ok");
 }
 
@@ -220,8 +273,8 @@ Test(journal, a_statement_that_fails_breaks_all_of_its_transaction) {
     rig_event(&rig, EVENT(.object = 2));
     cr_expect_neq(rig_commit(&rig), 0);
     cr_expect_str_eq(rig_said(&rig), "");
-    cr_expect_str_eq(rig_acknowledged(&rig), "");
-    cr_expect_eq(count_of("event"), 0);
+    rig_expect_told(&rig, "");
+    cr_expect_eq(count_of("reception"), 0);
     rig_event(&rig, EVENT(.object = 1));
     cr_expect_eq(rig_commit(&rig), 0);
     cr_expect_str_eq(rig_said(&rig), "count 1\n");
@@ -229,15 +282,16 @@ Test(journal, a_statement_that_fails_breaks_all_of_its_transaction) {
 
 Test(journal, a_transaction_that_failed_leaves_nothing_behind_in_memory_either) {
     cr_assert_eq(sqlite3_exec(rig.journal.db,
-                              "CREATE TRIGGER trap BEFORE INSERT ON event WHEN new.object = 2 BEGIN"
+                              "CREATE TRIGGER trap BEFORE INSERT ON reception WHEN new.series_uid = '1.2' BEGIN"
                               " SELECT raise(FAIL, 'trapped'); END",
                               NULL, NULL, NULL),
                  SQLITE_OK);
     rig_event(&rig, EVENT(.object = 1));
-    rig_event(&rig, EVENT(.object = 2));
+    rig_event(&rig, EVENT(.object = 2, .series = "1.2"));
     cr_expect_neq(rig_commit(&rig), 0);
     rig_event(&rig, EVENT(.object = 1));
     cr_expect_eq(rig_commit(&rig), 0);
+    rig_expect_told(&rig, "opened 1");
     cr_expect_eq(count_of("reception"), 1);
     cr_expect_eq(count_of("sending"), 1);
 }
@@ -246,7 +300,7 @@ Test(journal, waits_for_somebody_who_looks_into_it) {
     sqlite3 *other;
     char *path = text_of("%s/journal.sqlite3", rig.settings.state_dir);
     cr_assert_eq(sqlite3_open(path, &other), SQLITE_OK);
-    cr_assert_eq(sqlite3_exec(other, "BEGIN; SELECT count(*) FROM event", NULL, NULL, NULL), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(other, "BEGIN; SELECT count(*) FROM reception", NULL, NULL, NULL), SQLITE_OK);
     rig_event(&rig, EVENT(.object = 1));
     cr_expect_eq(rig_commit(&rig), 0);
     sqlite3_close(other);
@@ -263,7 +317,7 @@ Test(journal, forgets_what_is_finished_and_old_and_nothing_else) {
     sqlite3_exec(rig.journal.db,
                  "UPDATE reception SET state = 'registered', settled_at = ended_at WHERE series_uid = '1.1';"
                  "UPDATE reception SET settled_at = settled_at - 691200000, began_at = began_at - 691200000;"
-                 "UPDATE event SET seen_at = seen_at - 691200000; UPDATE ended SET ended_at = ended_at - 691200000",
+                 "UPDATE ended SET ended_at = ended_at - 691200000",
                  NULL, NULL, NULL);
     rig_event(&rig, EVENT(.association = 3, .object = 4, .series = "1.3"));
     cr_assert_eq(rig_commit(&rig), 0);
@@ -271,21 +325,20 @@ Test(journal, forgets_what_is_finished_and_old_and_nothing_else) {
     expiry_beat(&housekeeping, &rig.journal, KEEP_MS);
     cr_expect_str_eq(rig_query(&rig, "SELECT group_concat(series_uid || state) FROM reception"),
                      "1.2due,1.3receiving");
-    cr_expect_str_eq(rig_query(&rig, "SELECT group_concat(object) FROM event"), "4");
     cr_expect_eq(count_of("ended"), 0);
     cr_expect_eq(count_of("sending"), 1);
     cr_expect_gt(housekeeping.next_ms, 0);
 }
 
 Test(journal, forgets_in_slices) {
-    rig_query(&rig, "INSERT INTO event (listener, object, status, offending_element, error_comment, seen_at)"
+    rig_query(&rig, "INSERT INTO reception (calling_ae, series_uid, state, began_at, settled_at)"
                     " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4500)"
-                    " SELECT 1, i, 0, 0, '', 0 FROM n");
+                    " SELECT 'A', i, 'registered', 0, 0 FROM n");
     expiry_t housekeeping = {0};
     int left[] = {2500, 500, 0};
     for (int i = 0; i < 3; i++) {
         expiry_beat(&housekeeping, &rig.journal, KEEP_MS);
-        cr_expect_eq(count_of("event"), left[i]);
+        cr_expect_eq(count_of("reception"), left[i]);
     }
     cr_expect_gt(housekeeping.next_ms, 0);
 }
@@ -298,7 +351,7 @@ static bool is_asked_often(sql_t sql) {
 
 /* Whether SQLite would walk through tables of which a week is kept. */
 static bool reads_everything(const char *step) {
-    static const char *const walks[] = {"SCAN reception", "SCAN event", "SCAN ended", "SCAN file"};
+    static const char *const walks[] = {"SCAN reception", "SCAN ended"};
     /* From a number on, to the last. */
     bool walk = strstr(step, "INTEGER PRIMARY KEY (rowid>?)");
     for (size_t i = 0; i < sizeof walks / sizeof *walks; i++)

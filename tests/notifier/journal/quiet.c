@@ -29,7 +29,8 @@ Test(quiet, a_series_waits_for_it_after_its_last_association) {
     rig_event(&rig, EVENT(.object = 1));
     rig_end(&rig, 1, 1);
     rig_expect_said(&rig, "count 1\n");
-    rig_expect_acknowledged(&rig, "objects 1:0000 ends 1");
+    rig_expect_told(&rig, "opened 1");
+    rig_expect_told(&rig, "ended 1");
     time_goes_by(59000);
     rig_beat(&rig);
     rig_expect_states(&rig, "receiving");
@@ -49,7 +50,7 @@ Test(quiet, many_associations_of_one_object_each_are_one_reception) {
         cr_assert_eq(rig_commit(&rig), 0);
         time_goes_by(59000);
         rig_beat(&rig);
-        rig_acknowledged(&rig);
+        rig_forget_told(&rig);
     }
     rig_expect_states(&rig, "receiving");
     time_goes_by(60000);

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "tests/notifier/rig.h"
+#include "tests/support/process.h"
 
 static rig_t rig;
 
@@ -20,13 +21,13 @@ Test(reception, is_due_when_its_association_has_ended) {
     rig_event(&rig, EVENT(.object = 1));
     rig_event(&rig, EVENT(.object = 2));
     rig_expect_said(&rig, "count 1\ncount 2\n");
-    rig_expect_acknowledged(&rig, "objects 1:0000 2:0000 ends");
+    rig_expect_told(&rig, "opened 1");
     rig_expect_states(&rig, "receiving");
     rig_end(&rig, 1, 1);
     rig_expect_said(&rig, "");
-    rig_expect_acknowledged(&rig, "objects ends 1");
+    rig_expect_told(&rig, "ended 1");
     rig_expect_states(&rig, "due");
-    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM file"), "0");
+    cr_expect_str_eq(rig_query(&rig, "SELECT files FROM reception"), "2");
 }
 
 Test(reception, lasts_until_the_last_of_several_associations_has_ended) {
@@ -47,19 +48,62 @@ Test(reception, counts_distinct_files) {
     rig_event(&rig, EVENT(.object = 2, .file = "a.dcm"));
     rig_event(&rig, EVENT(.object = 3, .file = "b.dcm"));
     rig_expect_said(&rig, "count 1\ncount 2\n");
-    rig_expect_acknowledged(&rig, "objects 1:0000 2:0000 3:0000 ends");
 }
 
-Test(reception, an_event_seen_before_is_only_acknowledged_again) {
+/* Each of these is a message of its own; the journal hears of the first alone. */
+Test(reception, is_journaled_once_for_all_objects_of_an_association) {
+    rig_event(&rig, EVENT(.object = 1));
+    cr_assert_eq(rig_commit(&rig), 0);
+    int changes = sqlite3_total_changes(rig.journal.db);
+    for (uint64_t i = 2; i <= 100; i++) {
+        rig_event(&rig, EVENT(.object = i));
+        cr_expect_not(rig.journal.open, "object %d is looked up in the journal", (int)i);
+        cr_assert_eq(rig_commit(&rig), 0);
+    }
+    cr_expect_eq(sqlite3_total_changes(rig.journal.db), changes);
+    rig_expect_told(&rig, "opened 1");
+    rig_expect_told(&rig, "");
+    rig_event(&rig, EVENT(.object = 101, .association = 2));
+    cr_assert_eq(rig_commit(&rig), 0);
+    rig_expect_told(&rig, "opened 2");
+}
+
+Test(reception, is_told_again_to_be_open_where_an_object_was_sent_again) {
+    rig_event(&rig, EVENT(.object = 1));
+    cr_assert_eq(rig_commit(&rig), 0);
+    rig_expect_told(&rig, "opened 1");
+    rig_event(&rig, EVENT(.object = 1, .attempt = 2));
+    rig_expect_said(&rig, "count 1\n");
+    rig_expect_told(&rig, "opened 1");
+}
+
+Test(reception, is_told_to_be_open_only_when_that_is_committed) {
+    rig_event(&rig, EVENT(.object = 1));
+    rig_expect_told(&rig, "");
+    rig_query(&rig, "SELECT 1");
+    journal_run(&rig.journal, SQL_RECEPTION_SET_COUNTS, NULL, 0);
+    rig.journal.broken = true; /* as a full disk would */
+    cr_expect_neq(rig_commit(&rig), 0);
+    rig_expect_told(&rig, "");
+    rig_event(&rig, EVENT(.object = 1, .attempt = 2));
+    cr_assert_eq(rig_commit(&rig), 0);
+    rig_expect_told(&rig, "opened 1");
+}
+
+Test(reception, an_event_seen_before_counts_once) {
     rig_event(&rig, EVENT(.object = 1));
     rig_event(&rig, EVENT(.object = 2, .status = 0xC000));
     rig_expect_said(&rig, "count 1\n");
-    rig_expect_acknowledged(&rig, "objects 1:0000 2:C000 ends");
-    rig_restart(&rig);
+    rig_expect_told(&rig, "opened 1");
     rig_event(&rig, EVENT(.object = 1, .status = 0xA700));
-    rig_event(&rig, EVENT(.object = 2));
+    rig_event(&rig, EVENT(.object = 2, .status = 0xC000));
+    rig_event(&rig, EVENT(.object = 1));
     rig_expect_said(&rig, "");
-    rig_expect_acknowledged(&rig, "objects 1:0000 2:C000 ends");
+    rig_expect_told(&rig, "");
+    rig_restart(&rig);
+    rig_event(&rig, EVENT(.object = 1, .attempt = 2));
+    rig_expect_said(&rig, "");
+    rig_expect_told(&rig, "opened 1");
     cr_expect_str_eq(rig_query(&rig, "SELECT files || ' ' || errors FROM reception"), "1 1");
 }
 
@@ -67,9 +111,9 @@ Test(reception, the_same_object_number_of_another_listener_is_another_object) {
     rig_event(&rig, EVENT(.listener = 1, .object = 1));
     rig_event(&rig, EVENT(.listener = 2, .object = 1, .file = "b.dcm"));
     rig_expect_said(&rig, "count 1\ncount 2\n");
-    rig_expect_acknowledged(&rig, "objects 1:0000 ends");
-    rig_expect_acknowledged(&rig, "@2 objects 1:0000 ends");
-    rig_expect_acknowledged(&rig, "");
+    rig_expect_told(&rig, "opened 1");
+    rig_expect_told(&rig, "@2 opened 1");
+    rig_expect_told(&rig, "");
 }
 
 Test(reception, of_which_every_instance_failed_is_done_and_not_registered) {
@@ -95,7 +139,7 @@ Test(reception, an_unknown_series_has_errors_and_no_done) {
     rig_event(&rig, EVENT(.series = "", .status = 0xC000));
     rig_end(&rig, 1, 1);
     rig_expect_said(&rig, "UNKNOWN error: StudyDate is missing\n");
-    rig_expect_acknowledged(&rig, "objects 1:C000 ends 1");
+    rig_expect_told(&rig, "ended 1");
     rig_expect_states(&rig, "NULL");
 }
 
@@ -141,11 +185,44 @@ Test(reception, several_series_of_one_association_end_together) {
 Test(reception, an_association_without_events_is_acknowledged_and_remembered) {
     rig_end(&rig, 1, 7);
     rig_expect_said(&rig, "");
-    rig_expect_acknowledged(&rig, "objects ends 7");
+    rig_expect_told(&rig, "ended 7");
     rig_end(&rig, 1, 7);
     rig_expect_said(&rig, "");
-    rig_expect_acknowledged(&rig, "objects ends 7");
+    rig_expect_told(&rig, "ended 7");
     cr_expect_str_eq(rig_query(&rig, "SELECT group_concat(association) FROM ended"), "7");
+}
+
+Test(reception, waits_for_what_is_still_to_be_heard_of_its_last_objects) {
+    rig_event(&rig, EVENT(.object = 1));
+    rig_end_of(&rig, EVENT(0), 3, 1);
+    rig_expect_said(&rig, "count 1\n");
+    rig_expect_told(&rig, "opened 1");
+    rig_expect_states(&rig, "receiving");
+    rig_event(&rig, EVENT(.object = 2));
+    rig_event(&rig, EVENT(.object = 3));
+    rig_event(&rig, EVENT(.object = 3, .attempt = 2)); /* it counts once */
+    rig_expect_said(&rig, "count 2\ncount 3\n");
+    rig_end_of(&rig, EVENT(0), 3, 1); /* it is said each second */
+    rig_expect_states(&rig, "receiving");
+    rig_event(&rig, EVENT(.object = 4, .status = 0xC000));
+    rig_expect_said(&rig, "");
+    rig_expect_states(&rig, "due");
+    cr_expect_str_eq(rig_query(&rig, "SELECT files || ' ' || errors FROM reception"), "3 1");
+}
+
+static bool is_due(void *unused) {
+    (void)unused;
+    rig_beat(&rig);
+    return strcmp(rig_query(&rig, "SELECT state FROM reception"), "due") == 0;
+}
+
+Test(reception, waits_no_longer_than_for_a_moment_for_what_never_comes) {
+    rig_event(&rig, EVENT(.object = 1));
+    rig_end_of(&rig, EVENT(0), 2, 0);
+    cr_assert_eq(rig_commit(&rig), 0);
+    rig_forget_told(&rig);
+    cr_expect(await(is_due, NULL, PATIENCE_MS));
+    rig_expect_told(&rig, "ended 1");
 }
 
 Test(reception, late_events_are_one_reception_of_their_own) {
@@ -205,7 +282,13 @@ Test(reception, messages_that_lack_something_are_not_usable) {
     cr_expect(reception_refused_usable(&message.refused));
     message.refused.status = 0;
     cr_expect_not(reception_refused_usable(&message.refused));
-    message.stored.object = NULL;
+    message.stored.n_objects = 0;
+    cr_expect_not(reception_stored_usable(&message.stored));
+    event_fill(&message, EVENT(.object = 1));
+    message.stored.token = 0;
+    cr_expect_not(reception_stored_usable(&message.stored));
+    event_fill(&message, EVENT(.object = 1));
+    message.stored.listener = 0;
     cr_expect_not(reception_stored_usable(&message.stored));
     event_fill(&message, EVENT(.series = ""));
     cr_expect_not(reception_stored_usable(&message.stored));

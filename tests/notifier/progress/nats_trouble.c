@@ -64,7 +64,7 @@ static void end_series(int series) {
     char item[32];
     site_send_end(&site, 1, (uint64_t)series);
     snprintf(item, sizeof item, "ended:%d", series);
-    cr_assert(site_await_acknowledged(&site, item));
+    cr_assert(site_await_told(&site, item));
 }
 
 static void send_series(int from, int to) {

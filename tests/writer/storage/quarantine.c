@@ -21,6 +21,7 @@ static struct {
     store_t *store;
     quarantine_t quarantine;
     object_environment_t environment;
+    zsock_t *listener, *notifier;
     uint64_t objects;
     char *folder;
 } rig;
@@ -31,12 +32,17 @@ static void init(void) {
     cr_assert(head_start());
     rig.store = store_new(root, "0", RUN, false);
     rig.quarantine = (quarantine_t){.store = rig.store, .size_bytes = 1 << 20};
-    rig.environment = (object_environment_t){rig.store, zsock_new(ZMQ_PUSH), "writer-0", &rig.quarantine, NULL};
+    rig.listener = zsock_new(ZMQ_PUSH);
+    rig.notifier = zsock_new(ZMQ_PUSH);
+    rig.environment = (object_environment_t){rig.store, report_new(NULL, rig.listener, rig.notifier, "writer-0"),
+                                             &rig.quarantine, NULL};
     rig.folder = text_of("%s/" QUARANTINE_FOLDER, root);
 }
 
 static void fini(void) {
-    zsock_destroy(&rig.environment.notifier);
+    report_destroy(&rig.environment.report);
+    zsock_destroy(&rig.listener);
+    zsock_destroy(&rig.notifier);
     store_destroy(&rig.store);
     zsys_shutdown();
     free(rig.folder);

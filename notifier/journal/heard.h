@@ -1,0 +1,83 @@
+/* What the notifier has heard of open associations and receptions: which objects of which series, and how many
+ * distinct files. In memory only. The journal holds what custody rests on; this is for progress, for the order in
+ * which an association ends, and so that the journal is asked about a series once. After a restart it is empty, and
+ * the files of what is open are counted in storage once. */
+#ifndef NOTIFIER_JOURNAL_HEARD_H
+#define NOTIFIER_JOURNAL_HEARD_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/ring.pb-c.h"
+
+/* An ended association waits so long for what its writers say of its last objects. */
+#define HEARD_END_WAIT_MS 2000
+/* What came of an association is known so long after its end: what comes twice is not taken for something new. */
+#define HEARD_KEPT_MS 10000
+/* Slots for objects and files of all that is open, of 8 bytes. Beyond that each counts, though it may come twice.
+ */
+#define HEARD_NUMBERS_MAX (2 * 1024 * 1024)
+/* Associations, and series of each; the journal is asked about each message of further ones. */
+#define HEARD_ASSOCIATIONS_MAX 16384
+#define HEARD_SERIES_MAX       16384
+
+typedef struct heard heard_t;
+
+heard_t *heard_new(void);
+void heard_destroy(heard_t **self_p);
+/* All of it: the journal did not take what this rests on. */
+void heard_forget(heard_t *heard);
+
+/* --- receptions: their files --- */
+
+/* An open reception, unless it is known. `files`: that the journal had of it before this process; where there are
+ * any, its folder is to be counted. */
+void heard_open(heard_t *heard, int64_t reception, int64_t files);
+bool heard_knows(heard_t *heard, int64_t reception);
+void heard_close(heard_t *heard, int64_t reception);
+/* A file of it; whether it is new. `elsewhere`: not in the reception's own folder. */
+bool heard_file(heard_t *heard, int64_t reception, const char *folder, const char *file, bool elsewhere);
+int64_t heard_files(heard_t *heard, int64_t reception);
+int64_t heard_elsewhere(heard_t *heard, int64_t reception);
+/* What a file is called here. */
+uint64_t heard_name(const char *folder, const char *file);
+/* One whose folder is to be counted and was not asked for yet; 0: none. */
+int64_t heard_next_uncounted(heard_t *heard);
+/* The names of the files in its folder. */
+void heard_counted(heard_t *heard, int64_t reception, const uint64_t *names, size_t count);
+
+/* An SQL function: counted(reception, 'files' or 'elsewhere', otherwise). Its user data is the heard, or NULL. */
+void heard_sql_counted(sqlite3_context *context, int count, sqlite3_value **values);
+
+/* --- associations: their objects --- */
+
+typedef struct heard_series {
+    uint64_t listener, association, token;
+} heard_series_t;
+
+/* The open reception that an association's series is known to belong to, and whether its folder is not that of the
+ * reception; 0: the journal is to be asked. */
+int64_t heard_reception(heard_t *heard, const heard_series_t *series, bool *elsewhere);
+void heard_join(heard_t *heard, const heard_series_t *series, int64_t reception, bool elsewhere);
+/* An object of the series was stored; whether that is new. */
+bool heard_stored(heard_t *heard, const heard_series_t *series, uint64_t object);
+/* An object of the association (the token is ignored) was refused; whether that is new, and it was not stored by
+ * another attempt. */
+bool heard_refused(heard_t *heard, const heard_series_t *series, uint64_t object);
+
+/* The association has ended at the listener; returns whether all that its writers have said was heard. */
+bool heard_end(heard_t *heard, const Ring__AssociationEnded *ended, int64_t now_ms);
+/* Whether it has ended at the listener, and now all was heard. */
+bool heard_all(heard_t *heard, uint64_t listener, uint64_t association);
+/* The next that has waited for too long; false: none has. */
+bool heard_next_overdue(heard_t *heard, int64_t now_ms, uint64_t *listener, uint64_t *association);
+/* It has ended in the journal. */
+void heard_over(heard_t *heard, uint64_t listener, uint64_t association, int64_t now_ms);
+void heard_others_over(heard_t *heard, uint64_t listener, int64_t now_ms);
+bool heard_is_over(heard_t *heard, uint64_t listener, uint64_t association);
+/* Forgets what has been over for long. Call it now and then. */
+void heard_beat(heard_t *heard, int64_t now_ms);
+
+#endif
