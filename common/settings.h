@@ -48,7 +48,7 @@ typedef struct settings {
     int64_t tls_port;                         /* 0: none */
     char *tls_certificate, *tls_key, *tls_ca; /* absolute paths of PEM files, or NULL */
     char *tls_client;
-    char *tls_aets;                         /* none, optional, required, or NULL */
+    char *tls_aets; /* none, optional, required, or NULL */
     int64_t associations_max;
     int64_t association_wait_ms;
     int64_t operations_max;   /* outstanding at once on an association whose peer negotiates it */

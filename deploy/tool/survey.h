@@ -1,5 +1,5 @@
-/* A writer that looks through storage for series and says them, a line of JSON each; `{}` now and then while storage
- * answers. The tool itself opens no file there. */
+/* A writer that looks through storage for series and says them, a line of JSON each; `{}` now and then while
+ * storage answers. The tool itself opens no file there. */
 #ifndef TOOL_SURVEY_H
 #define TOOL_SURVEY_H
 
@@ -20,8 +20,8 @@ typedef struct survey_lines {
  * process; -1 with errno. Close the lines in any case. */
 pid_t survey_start(const char *command, const options_t *options, survey_lines_t *lines);
 
-/* The next line, valid until the one after it. NULL: there is none, and `*got` is what the last read returned: -1 with
- * ETIMEDOUT where none came before the deadline, a clock_ms. */
+/* The next line, valid until the one after it. NULL: there is none, and `*got` is what the last read returned: -1
+ * with ETIMEDOUT where none came before the deadline, a clock_ms. */
 char *survey_next_line(survey_lines_t *lines, int64_t deadline_ms, ssize_t *got);
 
 void survey_close(survey_lines_t *lines);

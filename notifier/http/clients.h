@@ -1,5 +1,5 @@
-/* Who is connected to the HTTP endpoint: each has limited time, and whoever asks gets a place, whatever others hold.
- * Safe from any thread. */
+/* Who is connected to the HTTP endpoint: each has limited time, and whoever asks gets a place, whatever others
+ * hold. Safe from any thread. */
 #ifndef NOTIFIER_HTTP_CLIENTS_H
 #define NOTIFIER_HTTP_CLIENTS_H
 
@@ -36,8 +36,8 @@ typedef struct clients {
 void clients_init(clients_t *clients);
 void clients_clear(clients_t *clients);
 
-/* A new connection. Where few places are free, the one that has been silent for longest before its request was there
- * is ended: of this address where it has half of all places, else of any. NULL: there is no place. */
+/* A new connection. Where few places are free, the one that has been silent for longest before its request was
+ * there is ended: of this address where it has half of all places, else of any. NULL: there is no place. */
 client_t *clients_add(clients_t *clients, int fd);
 /* The connection has ended, and its descriptor is about to be closed. */
 void clients_remove(clients_t *clients, client_t *client);

@@ -1,12 +1,12 @@
-/* By which names of this machine browsers may see the page: a name of somebody else's that leads here would let his own
- * page read ours (DNS rebinding). */
+/* By which names of this machine browsers may see the page: a name of somebody else's that leads here would let his
+ * own page read ours (DNS rebinding). */
 #ifndef NOTIFIER_HTTP_HOSTS_H
 #define NOTIFIER_HTTP_HOSTS_H
 
 #include <stdbool.h>
 
-/* Whether a request with this Host header (RFC 9110 7.2; NULL: none) may see it: by an address, as localhost, by the
- * machine's name or by one in `list` (OXIDICOM_HTTP_HOSTS: names between commas, `*`: any; NULL: none). */
+/* Whether a request with this Host header (RFC 9110 7.2; NULL: none) may see it: by an address, as localhost, by
+ * the machine's name or by one in `list` (OXIDICOM_HTTP_HOSTS: names between commas, `*`: any; NULL: none). */
 bool hosts_allow(const char *header, const char *list);
 
 #endif

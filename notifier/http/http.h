@@ -17,8 +17,8 @@
 #include "notifier/http/health.h"
 #include "notifier/http/live.h"
 
-/* Bytes of a request and of what belongs to it, and times: between two bytes of a client, and between two attempts to
- * bind the port. */
+/* Bytes of a request and of what belongs to it, and times: between two bytes of a client, and between two attempts
+ * to bind the port. */
 #define HTTP_REQUEST_MAX_BYTES (16 * 1024)
 #define HTTP_IDLE_TIMEOUT_S    10
 #define HTTP_RETRY_MS          5000

@@ -69,8 +69,8 @@ bool journal_schema_is_ours(sqlite3 *db) {
 static bool migrate_step(sqlite3 *db, int version) {
     char set_version[64];
     snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", version + 1);
-    return execute(db, "BEGIN IMMEDIATE") && execute(db, JOURNAL_MIGRATIONS[version]) &&
-           execute(db, set_version) && execute(db, "COMMIT");
+    return execute(db, "BEGIN IMMEDIATE") && execute(db, JOURNAL_MIGRATIONS[version]) && execute(db, set_version) &&
+           execute(db, "COMMIT");
 }
 
 bool journal_schema_migrate(sqlite3 *db) {

@@ -8,8 +8,8 @@
 /* No value of a journal is longer. */
 #define JOURNAL_VALUE_MAX_BYTES (16 * 1024 * 1024)
 
-/* Lets the content of the file do no more than be read and written: no functions with side effects in its schema, no
- * writes past SQL, no values without end. */
+/* Lets the content of the file do no more than be read and written: no functions with side effects in its schema,
+ * no writes past SQL, no values without end. */
 void journal_schema_distrust(sqlite3 *db);
 
 /* Whether the file's tables, indexes and triggers are, word for word, those of the version that it names. Views or

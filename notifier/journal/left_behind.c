@@ -93,8 +93,8 @@ static bool is_same_file(const char *a, const char *b) {
     return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
-/* Whether a notifier of this user can have made it: a link could lead to a file of somebody else's. Where storage shows
- * all files as somebody else's, it does so with the folder of all, too. */
+/* Whether a notifier of this user can have made it: a link could lead to a file of somebody else's. Where storage
+ * shows all files as somebody else's, it does so with the folder of all, too. */
 static bool may_be_trusted(const left_behind_t *left, const char *place) {
     struct stat all, folder, file;
     return stat(place, &all) == 0 && lstat(left->folder, &folder) == 0 && S_ISDIR(folder.st_mode) &&

@@ -126,7 +126,7 @@ static void request_free(request_t *request) {
 }
 
 static void name(request_t *request, int number) {
-    char digits[NUMBER_DIGITS + 1];
+    char digits[16];
     snprintf(digits, sizeof digits, "%0*d", NUMBER_DIGITS, number % 1000000000);
     for (size_t i = 0; i < request->places_count; i++)
         memcpy(request->first.at + request->places[i], digits, NUMBER_DIGITS);

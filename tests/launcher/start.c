@@ -229,7 +229,8 @@ Test(start, goes_as_ever_under_a_parent_that_ignores_signals) {
 Test(start, a_stage_that_hangs_before_it_is_ready_is_killed_and_started_again, .timeout = PATIENCE_S) {
     receiver_t receiver;
     prepare_scripts(&receiver);
-    write_stage(&receiver, "notifier", "[ -e \"$HERE/once\" ] || { touch \"$HERE/once\"; exec sleep 1000; }; " OBEDIENT);
+    write_stage(&receiver, "notifier",
+                "[ -e \"$HERE/once\" ] || { touch \"$HERE/once\"; exec sleep 1000; }; " OBEDIENT);
     LAUNCH_SCRIPTS(&receiver, "OXIDICOM_WATCHDOG", "1s");
     expect_logged(&receiver, "launcher: all stages are ready");
     expect_in_order(&receiver,

@@ -85,7 +85,7 @@ Test(reply, arrives_with_its_number_and_leads_nowhere_else) {
 Test(reply, to_thousands_that_are_gone_costs_no_sockets) {
     site_t site = set_up();
     Ring__Answer answer = RING__ANSWER__INIT;
-    char name[TOOL_INBOX_BYTES];
+    char name[32];
     for (int i = 100; i < 5100; i++) {
         snprintf(name, sizeof name, "tool-%d", i);
         reply_send(site.run, name, &answer);
