@@ -52,10 +52,11 @@ Test(deadlines, of_the_handshake_are_not_moved_by_bytes_that_trickle_in, .timeou
 Test(deadlines, between_messages_are_moved_by_messages_alone, .timeout = PATIENCE_S) {
     site_t site = SITE_WITH("OXIDICOM_IDLE_TIMEOUT", "5s");
     scu_t scu = site_associate(&site);
+    bytes_t set = instance(1, 500);
     int64_t begin_ms = clock_ms(), last_ms = begin_ms;
     while (clock_ms() - begin_ms < 7000) {
         last_ms = clock_ms();
-        cr_assert_eq(scu_echo(&scu, ECHO_CONTEXT), 0);
+        cr_assert_eq(scu_store(&scu, MR_CONTEXT, MR_STORAGE, "1.2.3", &set), 0);
         cr_assert_not(readable(&scu, 200));
     }
     /* Legal, and nothing. */
@@ -67,6 +68,7 @@ Test(deadlines, between_messages_are_moved_by_messages_alone, .timeout = PATIENC
     scu_close(&scu);
     cr_assert(receiver_logged(&site.receiver, "no message within OXIDICOM_IDLE_TIMEOUT", PATIENCE_MS));
     cr_assert_eq(times_logged(&site, "OXIDICOM_IDLE_TIMEOUT"), 1);
+    bytes_free(&set);
     site_end(&site);
 }
 
