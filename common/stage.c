@@ -215,10 +215,8 @@ static int restrict_files(stage_t *stage) {
     if (status != 0 || !sandbox_wanted(stage->settings.sandbox))
         return status;
     sandbox_allow(&stage->sandbox, stage->settings.run_dir, SANDBOX_WRITE);
+    /* Where a supervisor's filter refuses it, that is the one who gives capabilities. */
     int reason = sandbox_drop_capabilities(&stage->sandbox);
-    status = demand_sandbox(stage, "capabilities", reason);
-    if (status != 0)
-        return status;
     if (reason != 0)
         log_warn(NULL, "the stage keeps its capabilities: %s", sandbox_refused_by(reason));
     return demand_sandbox(stage, "files", sandbox_restrict_files(&stage->sandbox));
@@ -233,11 +231,12 @@ static int restrict_calls(stage_t *stage) {
     return status;
 }
 
-/* An image of the process' memory would hold what was received, and secrets. */
+/* An image of the process' memory would hold what was received, and secrets. A filter of systemd's refuses the call;
+ * the units have LimitCORE=. */
 static void leave_no_core(void) {
     struct rlimit none = {0, 0};
     if (setrlimit(RLIMIT_CORE, &none) != 0)
-        log_warn(NULL, "core dumps stay possible: %s", strerror(errno));
+        log_debug(NULL, "core dumps can't be switched off: %s", strerror(errno));
 }
 
 static int start(stage_t *stage) {

@@ -125,7 +125,7 @@ Test(manifests, of_helm_bind_no_port_that_needs_a_right_and_hand_secrets_to_thei
     expect_fine(
         "chart='" TEMPLATE "--kube-version 1.33.0'; "
         "$chart --set service.port=104,service.type=NodePort,service.externalTrafficPolicy=Cluster >$at/out; "
-        "grep -A1 'name: dicom$' $at/out | grep -q 'port: 104'; ! grep 'containerPort: 104' $at/out; "
+        "grep -A1 'name: dicom$' $at/out | grep 'port: 104' >/dev/null; ! grep 'containerPort: 104' $at/out; "
         "grep -q 'externalTrafficPolicy: Cluster' $at/out; "
         "$chart -f deploy/helm/tls.yaml --set stageEnv.writer[0].name=ONLY,stageEnv.writer[0].value=w,"
         "extraVolumes[0].name=more,extraVolumeMounts.notifier[0].name=more,"

@@ -325,13 +325,17 @@ Test(writer, removes_what_others_leave_while_it_runs) {
     setenv("OXIDICOM_SWEEP_INTERVAL", "100ms", 1);
     start("20s");
     char *host = host_folder(), *path = text_of("%s/.oxidicom/tmp/%s/8/00000000000000ab", rig.root, host);
-    cr_assert_eq(zsys_dir_create("%s", path), 0);
-    char *file = text_of("%s/1", path);
+    char *aside = text_of("%s/aside", rig.folder), *file = text_of("%s/1", aside);
+    cr_assert_eq(zsys_dir_create("%s", aside), 0);
     FILE *left = fopen(file, "w");
     cr_assert_not_null(left);
     fclose(left);
+    do /* an empty folder may be swept before it is filled */
+        cr_assert_eq(zsys_dir_create("%s", path), 0);
+    while (rename(aside, path) != 0);
     cr_expect(await(is_empty, path, PATIENCE_MS));
     free(file);
+    free(aside);
     free(path);
     free(host);
 }
