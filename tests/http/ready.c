@@ -117,8 +117,8 @@ static void let_journal_grow_to(const receiver_t *receiver, rlim_t bytes) {
     cr_assert_eq(prlimit(receiver_stage(receiver, "notifier", 0), RLIMIT_FSIZE, &limit, NULL), 0);
 }
 
-static int store_one(scu_t *scu, const char *uid) {
-    bytes_t set = dataset_instance(EXPLICIT_LE, "1.2.3", uid, 1, 1000);
+static int store_one(scu_t *scu, const char *series, const char *uid) {
+    bytes_t set = dataset_instance(EXPLICIT_LE, series, uid, 1, 1000);
     int status = scu_store(scu, 1, MR_STORAGE, uid, &set);
     bytes_free(&set);
     return status;
@@ -146,7 +146,8 @@ Test(ready, is_not_while_the_journal_takes_nothing_and_again_when_it_does, .time
     expect_stored_in_the_end(&scu, "1.2.3.1", &first);
     bytes_free(&first);
     let_journal_grow_to(&receiver, 4096);
-    cr_expect_eq(store_one(&scu, "1.2.3.2"), 0xA700);
+    cr_expect_eq(store_one(&scu, "1.2.3", "1.2.3.2"), 0, "its series is open in the journal");
+    cr_expect_eq(store_one(&scu, "1.2.4", "1.2.4.1"), 0xA700);
     cr_expect_geq(await_status("/readyz", 503), 0);
     double born = metric(LISTENER_BORN);
     kill(receiver_stage(&receiver, "listener", 0), SIGKILL);
