@@ -168,6 +168,7 @@ Test(silent_storage, keeps_no_notifier_from_ending_and_what_is_due_stays_in_the_
 }
 
 Test(silent_storage, of_the_folder_of_a_broker_keeps_no_notifier_from_ending_either) {
+    need_preload();
     site.drain_timeout = "1s";
     site_start(&site);
     have_hang(site.tasks);
