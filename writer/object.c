@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/memory.h"
+#include "common/message.h"
 #include "common/portability.h"
 #include "common/telemetry/span.h"
 #include "writer/dicom/part10.h"
@@ -33,20 +34,6 @@ struct object {
 
 /* --- life ------------------------------------------------------------------------------------------- */
 
-/* The chunk is freed by its receiver, so the header is copied the way it came: packed. */
-static Ring__ObjectHeader *copy_header(const Ring__ObjectHeader *header) {
-    /* Without what a later listener may have added: protobuf-c can pack fields (of number 0) that it can't read. */
-    Ring__ObjectHeader known = *header;
-    known.base.n_unknown_fields = 0;
-    known.base.unknown_fields = NULL;
-    size_t size = ring__object_header__get_packed_size(&known);
-    uint8_t *packed = must(malloc(size ? size : 1));
-    ring__object_header__pack(&known, packed);
-    Ring__ObjectHeader *copy = must(ring__object_header__unpack(NULL, size, packed));
-    free(packed);
-    return copy;
-}
-
 object_t *object_new(const object_environment_t *environment, const Ring__Chunk *first) {
     object_t *self = must(calloc(1, sizeof *self));
     self->environment = environment;
@@ -59,7 +46,7 @@ object_t *object_new(const object_environment_t *environment, const Ring__Chunk 
     self->attempt = first->attempt;
     self->sent_ns = first->sent_at_ns;
     self->began_ns = first->sent_at_ns ? clock_wall_ns() : 0;
-    self->header = copy_header(first->header);
+    self->header = message_copy(&first->header->base);
     self->head = head_new(self->header->transfer_syntax_uid);
     self->kept.descriptor = -1;
     return self;

@@ -2,6 +2,7 @@
 
 #include "common/hash.h"
 #include "common/memory.h"
+#include "common/message.h"
 
 /* Series that objects are gathered of at once. */
 #define GATHERED_SERIES_MAX 16
@@ -115,22 +116,6 @@ static int on_timer(zloop_t *loop, int timer, void *argument) {
     return 0;
 }
 
-/* A message of its own, by packing: the object is gone before it is sent. */
-static Ring__Series *copy_series(const Ring__Series *series) {
-    size_t size = ring__series__get_packed_size(series);
-    uint8_t *packed = must(malloc(size + 1));
-    ring__series__pack(series, packed);
-    Ring__Series *copy = must(ring__series__unpack(NULL, size, packed));
-    free(packed);
-    return copy;
-}
-
-static void *message_new(const ProtobufCMessageDescriptor *descriptor) {
-    ProtobufCMessage *message = must(malloc(descriptor->sizeof_message));
-    descriptor->message_init(message);
-    return message;
-}
-
 static gathered_t *gather_of(report_t *self, const told_t *series, const report_object_t *object) {
     for (size_t i = 0; i < self->gathered_count; i++)
         if (memcmp(&self->gathered[i].of, series, sizeof *series) == 0)
@@ -143,7 +128,7 @@ static gathered_t *gather_of(report_t *self, const told_t *series, const report_
     message->association = series->association;
     message->token = series->token;
     message->calling_ae = copy_text(object->header->calling_ae);
-    message->series = copy_series(object->series);
+    message->series = message_copy(&object->series->base) /* the object is gone before it is sent */;
     message->writer = copy_text(self->writer_id);
     message->traceparent = copy_text(object->header->traceparent);
     message->objects = must(calloc(REPORT_GATHER_OBJECTS, sizeof *message->objects));

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/message.h"
 #include "notifier/cube/registration.h"
 #include "notifier/journal/dones.h"
 
@@ -67,9 +68,8 @@ static int64_t join(journal_t *journal, owed_t *owed, const sender_t *sender, ch
 
 /* The first stored instance gives the registration its folder and tags. */
 static void set_first(journal_t *journal, int64_t reception, const Ring__Series *series) {
-    size_t size = ring__series__get_packed_size(series);
-    uint8_t *packed = must(malloc(size + 1));
-    ring__series__pack(series, packed);
+    size_t size;
+    uint8_t *packed = message_pack(&series->base, &size);
     journal_run(journal, SQL_RECEPTION_SET_FIRST,
                 VALUES(NUMBER(reception), TEXT(series->folder), BYTES(packed, size)));
     free(packed);

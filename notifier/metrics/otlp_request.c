@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "common/message.h"
 #include "common/telemetry/otlp.h"
 #include "common/telemetry/otlp_message.h"
 
@@ -13,13 +14,6 @@ typedef struct draft {
     Otlp__Metric *metrics[METRICS_COUNT]; /* NULL: has no value */
     int64_t time_ns;
 } draft_t;
-
-/* A message of this kind, allocated as protobuf-c unpacks it. */
-static void *message_new(const ProtobufCMessageDescriptor *kind) {
-    ProtobufCMessage *message = must(malloc(kind->sizeof_message));
-    protobuf_c_message_init(kind, message);
-    return message;
-}
 
 static bool is_seconds(const board_value_t *value) {
     const char *unit = METRICS[value->metric].unit;

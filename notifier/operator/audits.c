@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "common/message.h"
 #include "proto/reply.h"
 
 #define SERVICES "SERVICES/PACS/"
@@ -49,28 +50,13 @@ static void refuse(const audits_t *audits, const Ring__ReplyTo *reply_to, const 
     reply_send(audits->run_dir, reply_to->inbox, &answer);
 }
 
-/* Our own copy: the message goes with its envelope. */
-static Ring__Audit *copy_of(const Ring__Audit *message) {
-    size_t size = ring__audit__get_packed_size(message);
-    uint8_t *packed = must(malloc(size + 1));
-    ring__audit__pack(message, packed);
-    Ring__Audit *copy = must(ring__audit__unpack(NULL, size, packed));
-    free(packed);
-    return copy;
-}
-
 static Ring__Answer *make_answer(const Ring__Audit *message) {
-    Ring__Answer *answer = must(malloc(sizeof *answer));
-    ring__answer__init(answer);
+    Ring__Answer *answer = message_new(&ring__answer__descriptor);
     answer->number = message->reply_to->number;
-    Ring__Audited *audited = answer->audited = must(malloc(sizeof *audited));
-    ring__audited__init(audited);
+    Ring__Audited *audited = answer->audited = message_new(&ring__audited__descriptor);
     audited->verdicts = must(calloc(message->n_series + 1, sizeof *audited->verdicts));
-    for (; audited->n_verdicts < message->n_series; audited->n_verdicts++) {
-        Ring__AuditVerdict *verdict = must(malloc(sizeof *verdict));
-        ring__audit_verdict__init(verdict);
-        audited->verdicts[audited->n_verdicts] = verdict;
-    }
+    while (audited->n_verdicts < message->n_series)
+        audited->verdicts[audited->n_verdicts++] = message_new(&ring__audit_verdict__descriptor);
     return answer;
 }
 
@@ -110,7 +96,7 @@ void audits_on_audit(audits_t *audits, const Ring__Audit *message) {
         refuse(audits, message->reply_to, "too many series at once");
     } else {
         snprintf(audits->inbox, sizeof audits->inbox, "%s", message->reply_to->inbox);
-        audits->message = copy_of(message);
+        audits->message = message_copy(&message->base); /* it goes with its envelope */
         audits->answer = make_answer(message);
         audits->asked = audits->answered = 0;
         ask_more(audits);

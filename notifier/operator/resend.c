@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/message.h"
 #include "notifier/journal/reception.h"
 #include "notifier/operator/query.h"
 
@@ -72,9 +73,8 @@ void query_on_register(query_t *query, const Ring__Register *message) {
         answer->error = copy_text("the request names no series and folder");
         return;
     }
-    size_t size = ring__series__get_packed_size(series);
-    uint8_t *packed = must(malloc(size + 1));
-    ring__series__pack(series, packed);
+    size_t size;
+    uint8_t *packed = message_pack(&series->base, &size);
     reception_row_t wish = {.calling_ae = message->calling_ae,
                             .series_uid = series->series_instance_uid,
                             .folder = series->folder,
