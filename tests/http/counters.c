@@ -72,6 +72,8 @@ Test(counters, agree_with_what_was_sent_also_after_a_writer_was_killed, .timeout
     await_metric("oxidicom_writers_alive", 2);
     size_t first = store(&receiver, "PACS1", 1, 10, true), second = store(&receiver, "PACS2", 11, 5, false);
     await_metric("oxidicom_writers_alive", 2);
+    /* Else the series would go on with the next association. */
+    await_metric("oxidicom_registrations_total{outcome=\"confirmed\"}", 2);
     first += store(&receiver, "PACS1", 16, 3, false);
     send_what_is_refused(receiver.port);
     await_metric("oxidicom_associations_total{outcome=\"aborted_by_peer\"}", 1);
