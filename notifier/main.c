@@ -224,9 +224,9 @@ static int start(stage_t *stage) {
     if (stage->settings.cube_url && !(notifier->cube = cube_new(&stage->settings, &notifier->cube_state)))
         return EXIT_SETTINGS;
     notifier->publisher = publisher_new(&stage->settings, &notifier->nats_state);
-    notifier->progress =
-        progress_new(stage->settings.root_subject, stage->settings.progress_interval_ms,
-                     (progress_sink_t){publisher_publish, publisher_publish_done, notifier->publisher});
+    notifier->progress = progress_new(stage->settings.root_subject, stage->settings.progress_interval_ms,
+                                      (progress_sink_t){publisher_publish, publisher_publish_done,
+                                                        publisher_interrupted_ms, notifier->publisher});
     notifier->broker =
         broker_new(&stage->settings, &notifier->broker_state, notifier->cube ? &notifier->queue_state : NULL);
     notifier->dones = dones_new(&notifier->journal, notifier->progress, stage->settings.done_delay_ms);

@@ -136,6 +136,10 @@ nats_link_t *nats_link_new(const settings_t *settings, link_state_t *state, nats
     return link;
 }
 
+int64_t nats_link_interrupted_ms(const nats_link_t *link) {
+    return link->interrupted_ms;
+}
+
 /* --- what is kept ---------------------------------------------------------------------------------------- */
 
 static void lose(nats_link_t *link, const char *why) {

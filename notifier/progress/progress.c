@@ -120,7 +120,8 @@ void progress_end(progress_t *progress, int64_t reception, const char *calling_a
     if (!entry)
         entry = entry_new(progress, reception, calling_ae, series_uid);
     entry->count = count;
-    if (entry->said != count)
+    bool lost = count > 0 && entry->said_ms <= progress->sink.interrupted_ms(progress->sink.self);
+    if (entry->said != count || lost)
         say_count(progress, entry, 0);
     if (entry->pending)
         TAILQ_REMOVE(&progress->pending, entry, next);

@@ -19,10 +19,14 @@ typedef void progress_publish_fn(void *self, const char *subject, const void *pa
 /* Takes errors and done; false: there is no room for them now. Must not block. */
 typedef bool progress_done_fn(void *self, const lonk_final_t *final);
 
+/* When the connection was last found broken, by clock_ms; 0: never. */
+typedef int64_t progress_interrupted_fn(void *self);
+
 /* Where messages go. */
 typedef struct progress_sink {
     progress_publish_fn *publish;
     progress_done_fn *publish_done;
+    progress_interrupted_fn *interrupted_ms;
     void *self;
 } progress_sink_t;
 
@@ -36,7 +40,8 @@ void progress_count(progress_t *progress, int64_t reception, const char *calling
                     uint32_t count, int64_t now_ms);
 /* An error of an object whose series is not known, so that there is no end of it to wait for. */
 void progress_error(progress_t *progress, const char *calling_ae, const char *text);
-/* The reception is over with `count` files; it is not known here afterwards. */
+/* The reception is over with `count` files. Says the last count, again where an interruption may have lost it, and
+ * forgets the reception. */
 void progress_end(progress_t *progress, int64_t reception, const char *calling_ae, const char *series_uid,
                   uint32_t count);
 /* Says errors and done of a reception that is over; `final` without its subject. Returns what the sink does. */

@@ -15,6 +15,7 @@ struct publisher {
     zsock_t *queue;                /* PUSH, bounded */
     zactor_t *thread;              /* NULL: nobody wants the messages */
     atomic_uint_least64_t waiting; /* in the queue; the thread takes off what it has taken */
+    atomic_int_least64_t interrupted_ms;
     uint64_t dropped;
     bool ending;
     log_limit_t complained;
@@ -25,6 +26,7 @@ typedef struct work {
     zsock_t *pipe;  /* from publisher_destroy */
     zsock_t *queue; /* PULL */
     atomic_uint_least64_t *waiting;
+    atomic_int_least64_t *interrupted_ms;
     const settings_t *settings;
     nats_link_t *link;
 } work_t;
@@ -44,6 +46,7 @@ typedef struct start {
     const settings_t *settings;
     zsock_t *queue;
     atomic_uint_least64_t *waiting;
+    atomic_int_least64_t *interrupted_ms;
     link_state_t *state;
 } start_t;
 
@@ -96,7 +99,9 @@ static void run(work_t *work) {
     zpoller_t *both = zpoller_new(work->pipe, work->queue, NULL), *told = zpoller_new(work->pipe, NULL);
     assert(both && told);
     for (bool ended = false; !ended;) {
-        zsock_t *ready = zpoller_wait(both, (int)nats_link_service(work->link));
+        int64_t wait_ms = nats_link_service(work->link);
+        atomic_store(work->interrupted_ms, nats_link_interrupted_ms(work->link));
+        zsock_t *ready = zpoller_wait(both, (int)wait_ms);
         ended =
             ready == work->pipe || zpoller_terminated(both) || (ready == work->queue && publish_some(work, told));
     }
@@ -111,7 +116,11 @@ static void say_taken(void *self, int64_t reception) {
 
 static void publisher_thread(zsock_t *pipe, void *argument) {
     start_t start = *(start_t *)argument;
-    work_t work = {.pipe = pipe, .queue = start.queue, .waiting = start.waiting, .settings = start.settings};
+    work_t work = {.pipe = pipe,
+                   .queue = start.queue,
+                   .waiting = start.waiting,
+                   .interrupted_ms = start.interrupted_ms,
+                   .settings = start.settings};
     zsock_signal(pipe, 0);
     work.link = nats_link_new(work.settings, start.state, say_taken, &work);
     run(&work);
@@ -131,7 +140,7 @@ publisher_t *publisher_new(const settings_t *settings, link_state_t *state) {
     if (!settings->nats_address)
         return publisher;
     static const char endpoint[] = "inproc://lonk";
-    start_t start = {settings, zsock_new(ZMQ_PULL), &publisher->waiting, state};
+    start_t start = {settings, zsock_new(ZMQ_PULL), &publisher->waiting, &publisher->interrupted_ms, state};
     publisher->queue = zsock_new(ZMQ_PUSH);
     assert(start.queue && publisher->queue);
     /* ZeroMQ adds both marks up for inproc. */
@@ -207,6 +216,11 @@ void publisher_publish(void *self, const char *subject, const void *payload, siz
 bool publisher_publish_done(void *self, const lonk_final_t *final) {
     end_t end = {final->reception, final->ended_ms, final->count};
     return enqueue(self, KIND_DONE, final->subject, &end, sizeof end, final->errors, final->errors_size);
+}
+
+int64_t publisher_interrupted_ms(void *self) {
+    publisher_t *publisher = self;
+    return atomic_load(&publisher->interrupted_ms);
 }
 
 void publisher_count(publisher_t *publisher, uint64_t *waiting, uint64_t *dropped) {

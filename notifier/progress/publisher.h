@@ -35,6 +35,8 @@ void publisher_end(publisher_t *publisher);
 void publisher_publish(void *self, const char *subject, const void *payload, size_t size);
 /* A progress_done_fn. */
 bool publisher_publish_done(void *self, const lonk_final_t *final);
+/* A progress_interrupted_fn. */
+int64_t publisher_interrupted_ms(void *self);
 
 /* Messages that wait to be handed to NATS, and those dropped so far for want of room. */
 void publisher_count(publisher_t *publisher, uint64_t *waiting, uint64_t *dropped);

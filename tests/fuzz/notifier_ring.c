@@ -80,11 +80,17 @@ static bool on_lonk_done(void *self, const lonk_final_t *final) {
     return true;
 }
 
+static int64_t never_interrupted(void *self) {
+    (void)self;
+    return -1;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!bench.journal.db)
         set_up();
     owed_t *owed = owed_new(1);
-    progress_t *progress = progress_new("oxidicom", 0, (progress_sink_t){on_lonk, on_lonk_done, NULL});
+    progress_t *progress =
+        progress_new("oxidicom", 0, (progress_sink_t){on_lonk, on_lonk_done, never_interrupted, NULL});
     reader_t input = reader_over(data, size), head;
     while (part_next(&input, &head)) {
         Ring__Envelope *envelope = ring_unpack(head.at, reader_left(&head));

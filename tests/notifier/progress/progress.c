@@ -28,9 +28,16 @@ static bool write_down_done(void *self, const lonk_final_t *final) {
     return true;
 }
 
+static int64_t interrupted_ms;
+
+static int64_t when_interrupted(void *self) {
+    (void)self;
+    return interrupted_ms;
+}
+
 static void set_up(void) {
     out = open_memstream(&said, &said_size);
-    progress = progress_new("r", 500, (progress_sink_t){write_down, write_down_done, NULL});
+    progress = progress_new("r", 500, (progress_sink_t){write_down, write_down_done, when_interrupted, NULL});
 }
 
 static void tear_down(void) {
@@ -90,6 +97,18 @@ Test(progress, last_count_is_not_said_twice) {
     expect("a 1;");
 }
 
+Test(progress, a_last_count_that_an_interruption_may_have_lost_is_said_again) {
+    count(1, "a", 1, 1000);
+    interrupted_ms = 1000;
+    progress_end(progress, 1, "AE", "a", 1);
+    expect("a 1;a 1;");
+    count(2, "b", 1, 1001);
+    progress_end(progress, 2, "AE", "b", 1);
+    expect("a 1;a 1;b 1;");
+    progress_end(progress, 3, "AE", "c", 0);
+    expect("a 1;a 1;b 1;");
+}
+
 Test(progress, an_end_without_files_has_no_count) {
     progress_end(progress, 1, "AE", "a", 0);
     expect("");
@@ -133,7 +152,7 @@ Test(progress, pending_counts_are_said_before_the_end) {
 
 Test(progress, interval_of_zero_says_every_count) {
     progress_destroy(&progress);
-    progress = progress_new("r", 0, (progress_sink_t){write_down, write_down_done, NULL});
+    progress = progress_new("r", 0, (progress_sink_t){write_down, write_down_done, when_interrupted, NULL});
     for (uint32_t i = 1; i <= 3; i++)
         count(1, "a", i, 1000);
     expect("a 1;a 2;a 3;");
