@@ -12,7 +12,8 @@
 # make WERROR=1    warnings are errors, as in make lint and in CI
 # make lint        clang-format, clang-tidy and the compilers' warnings
 # make format      clang-format, in place
-# make readme      put the generated tables into the README and the conformance statement
+# make readme      put the generated tables into SETTINGS.md and the conformance statement
+# make pictures    take the documents' pictures of the running program again
 # make install     to PREFIX (/usr/local) below DESTDIR
 # make deb         a Debian package, into build/deb/
 # make dist        the committed tree as a tarball, into build/
@@ -255,10 +256,18 @@ format:
 
 readme: $(PROGRAMS) $(B)/man/settings-printer
 	$(B)/man/settings-printer | \
-		sed -i -e '/<!-- settings:/,/<!-- \/settings/{//!d}' -e '/<!-- settings:/r /dev/stdin' README.md
+		sed -i -e '/<!-- settings:/,/<!-- \/settings/{//!d}' -e '/<!-- settings:/r /dev/stdin' deploy/SETTINGS.md
 	{ $(EMULATOR) $(B)/bin/oxidicom-listener --conformance && $(EMULATOR) $(B)/bin/oxidicom-writer --conformance; } | \
 		awk -f deploy/conformance.awk - deploy/CONFORMANCE.md >$(B)/CONFORMANCE.md
 	mv $(B)/CONFORMANCE.md deploy/CONFORMANCE.md
+
+# The live page's own tests take them, of a whole receiver.
+pictures:
+	deploy/deps.sh build test browser pictures
+	+$(MAKE) $(JOBS) all $(B)/tests/page
+	$(B)/tests/page --filter 'page/shows_a_reception*'
+	mkdir -p deploy/pictures
+	for picture in page ring; do pngquant --force --strip --output deploy/pictures/$$picture.png build/page/$$picture.png || exit 1; done
 
 clean:
 	rm -rf build
@@ -271,4 +280,4 @@ include deploy/demo/rules.mk deploy/install.mk deploy/image/rules.mk tests/bench
 
 -include $(shell find $(B)/obj $(B)/demo -name '*.d' 2>/dev/null)
 
-.PHONY: all tests threaded-tests test check kill-loop deps test-deps lint format readme clean help
+.PHONY: all tests threaded-tests test check kill-loop deps test-deps lint format readme pictures clean help

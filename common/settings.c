@@ -258,10 +258,28 @@ void settings_print_help(FILE *out, unsigned stage) {
     }
 }
 
-void settings_print_markdown(FILE *out) {
-    fputs("| variable | default | allowed | what it does |\n|---|---|---|---|\n", out);
+/* Of the names with their defaults. */
+#define SUMMARY_COLUMN 39
+
+void settings_print_summary(FILE *out) {
     for (size_t i = 0; i < SETTINGS_COUNT; i++) {
         const setting_t *s = &SETTINGS[i];
+        const char *end = strstr(s->help, ". ");
+        if (s->group)
+            fprintf(out, "%s\n", s->group);
+        int width = fprintf(out, "  %s%s%s", s->name, s->default_value ? "=" : "",
+                            s->default_value ? s->default_value : "");
+        fprintf(out, "%*s%.*s\n", width < SUMMARY_COLUMN ? SUMMARY_COLUMN - width : 1, "",
+                (int)(end ? (size_t)(end - s->help) : strcspn(s->help, ".")), s->help);
+    }
+}
+
+void settings_print_markdown(FILE *out) {
+    for (size_t i = 0; i < SETTINGS_COUNT; i++) {
+        const setting_t *s = &SETTINGS[i];
+        if (s->group)
+            fprintf(out, "%s## %s\n\n| variable | default | allowed | effect |\n|---|---|---|---|\n",
+                    i > 0 ? "\n" : "", s->group);
         fprintf(out, "| `%s`", s->name);
         if (s->alias)
             fprintf(out, " (or `%s`)", s->alias);

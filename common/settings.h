@@ -100,9 +100,11 @@ typedef struct settings {
 int settings_read(settings_t *settings, unsigned stage, FILE *complaints) __attribute__((warn_unused_result));
 void settings_clear(settings_t *settings);
 
-/* The variables that `stage` uses, for --help. */
+/* The variables that `stage` uses, for --help of a stage. */
 void settings_print_help(FILE *out, unsigned stage);
-/* All of them as the Markdown table of the README. */
+/* All variables in groups, one line each: name, default and summary. */
+void settings_print_summary(FILE *out);
+/* All variables as the Markdown tables of deploy/SETTINGS.md, one per group. */
 void settings_print_markdown(FILE *out);
 
 #endif

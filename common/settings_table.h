@@ -15,6 +15,7 @@ typedef enum setting_type {
 } setting_type_t;
 
 typedef struct setting {
+    const char *group; /* the title of the group that this setting begins, or NULL */
     const char *name;
     const char *alias; /* another name of the same variable, or NULL */
     setting_type_t type;
@@ -29,7 +30,7 @@ typedef struct setting {
     bool (*valid)(const char *text); /* of texts; NULL: anything */
     bool may_be_empty;               /* a text: "" is as if it were unset */
     const char *allowed;             /* in words, for complaints and the help */
-    const char *help;
+    const char *help;                /* its first sentence is the summary */
 } setting_t;
 
 extern const setting_t SETTINGS[];

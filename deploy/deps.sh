@@ -16,7 +16,9 @@ package="build-essential debhelper fakeroot lintian"
 # For the tests of the live page, which are skipped where it is not there.
 browser="chromium chromium-driver"
 demo="dcmtk nats-server"
-lint="git clang-format clang-tidy"
+# For `make pictures`, with those of browser.
+pictures="pngquant"
+lint="git clang-format clang-tidy codespell"
 vm="qemu-system-x86 mmdebstrap dcmtk e2fsprogs systemd"
 nfs="user-mode-linux nfs-kernel-server nfs-common rpcbind iproute2 kmod e2fsprogs python3 dcmtk"
 fuzz="clang libclang-rt-dev llvm"
@@ -30,9 +32,9 @@ esac
 wanted=
 for set in "$@"; do
     case $set in
-    build | test | browser | demo | lint | fuzz | package | vm | nfs) wanted+=" ${!set}" ;;
+    build | test | browser | demo | pictures | lint | fuzz | package | vm | nfs) wanted+=" ${!set}" ;;
     *)
-        echo "deps.sh: unknown set \"$set\"; allowed are build, test, browser, demo, lint, fuzz, package, vm and nfs" >&2
+        echo "deps.sh: unknown set \"$set\"; allowed are build, test, browser, demo, pictures, lint, fuzz, package, vm and nfs" >&2
         exit 64
         ;;
     esac

@@ -56,6 +56,7 @@ install: all man
 	install -m 644 README.md LICENSE "$(TO)/share/doc/oxidicom"
 	install -D -m 644 -t "$(TO)/share/doc/oxidicom/proto" proto/PROTOCOL.md
 	install -D -m 644 -t "$(TO)/share/doc/oxidicom/deploy" deploy/*.md
+	install -D -m 644 -t "$(TO)/share/doc/oxidicom/deploy/pictures" deploy/pictures/*.png
 	install -m 644 deploy/completion/oxidicom.bash "$(COMPLETIONS)/oxidicom"
 	for stage in $(STAGES); do ln -sf oxidicom "$(COMPLETIONS)/oxidicom-$$stage"; done
 	$(call INSTALL_TEXTS,deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target,$(DESTDIR)$(UNITDIR))

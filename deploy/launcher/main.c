@@ -21,16 +21,15 @@
 #define END_REMOVE_MS 500
 
 static void print_help(void) {
-    puts("oxidicom: receives DICOM for ChRIS. Starts and looks after oxidicom-listener, -writer and -notifier.\n\n"
+    puts("oxidicom: receives DICOM for ChRIS. Starts oxidicom-listener, -writer and -notifier, restarts each "
+         "alone.\n"
          "  --stages LIST   only these of listener,writer,notifier\n"
-         "  --settings      print the table of all settings\n"
-         "  --version\n"
-         "  --help\n\n"
-         "oxidicom COMMAND asks one that runs; each command has a --help of its own:\n" TOOL_COMMANDS_HELP "\n"
+         "  --settings      print the tables of all settings; also --version, --help\n"
          "Signals: TERM and INT drain and end, TTIN and TTOU add and remove a writer, HUP is handed on.\n"
-         "Exit status: 0 drained; 1 a stage had to be killed; 64 unknown option; 78 a setting is bad.\n\n"
-         "Settings are environment variables:\n");
-    settings_print_help(stdout, FOR_ALL);
+         "Exit status: 0 drained; 1 a stage had to be killed; 64 unknown option; 78 a setting is bad.\n"
+         "oxidicom COMMAND asks one that runs; each command has a --help of its own:\n" TOOL_COMMANDS_HELP
+         "Settings are environment variables; oxidicom.conf(5) and deploy/SETTINGS.md say more of each:");
+    settings_print_summary(stdout);
 }
 
 /* Reads "listener,writer"; false where it names something else. */

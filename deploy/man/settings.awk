@@ -24,6 +24,11 @@ function is_set_by_the_supervisor(name) {
     return name ~ /^OXIDICOM_(RUN_DIR|STATE_DIR|WRITER_ID|READY_FD)$/
 }
 
+/^## / {
+    sub(/^## /, "")
+    print form == "conf" ? "# --- " $0 " ---\n" : ".SS " $0
+}
+
 !/^\| `/ { next }
 
 {

@@ -31,15 +31,15 @@ Test(broker_schemes, that_are_folders_are_told_with_their_path) {
     cr_expect_not(BROKERS[broker_scheme_of("unix:///run/redis.sock")].is_folder);
 }
 
-Test(broker_schemes, are_all_in_the_readme) {
+Test(broker_schemes, are_all_in_the_operators_document) {
     size_t size;
-    char *readme = file_content("README.md", &size), *table = strstr(readme, "**The broker.**");
+    char *document = file_content("deploy/OPERATING.md", &size), *table = strstr(document, "\n## Brokers\n");
     cr_assert_not_null(table);
-    *strstr(table, "\n**") = 0;
+    *strstr(table + 1, "\n## ") = 0;
     for (int i = 0; i < KINDS; i++) {
         char *scheme = text_of("`%.*s", (int)(broker_scheme_rest(FORMS[i]) - FORMS[i]), FORMS[i]);
         cr_expect(strstr(table, scheme), "%s", scheme);
         free(scheme);
     }
-    free(readme);
+    free(document);
 }

@@ -14,7 +14,7 @@
 /* Calls `look` with each document's path and content. */
 static void each_document(void (*look)(const char *path, char *content)) {
     glob_t documents;
-    cr_assert_eq(glob("{README.md,proto/*.md,deploy/*.md,deploy/*/*.md}", GLOB_BRACE, NULL, &documents), 0);
+    cr_assert_eq(glob("{README.md,proto/*.md,deploy/*.md,deploy/*/*.md,tests/*.md,tests/*/*.md}", GLOB_BRACE, NULL, &documents), 0);
     cr_assert_geq(documents.gl_pathc, 6, "tests run in the project's folder");
     for (size_t i = 0; i < documents.gl_pathc; i++) {
         size_t size;

@@ -289,21 +289,41 @@ Test(settings, are_required_only_of_the_stages_that_use_them) {
     free(text);
 }
 
-Test(settings, stand_in_the_readme_as_the_program_prints_them) {
-    char *table = NULL, *readme = NULL;
-    size_t table_size, readme_size;
-    FILE *out = open_memstream(&table, &table_size);
+Test(settings, stand_in_their_document_as_the_program_prints_them) {
+    char *tables = NULL;
+    size_t size;
+    FILE *out = open_memstream(&tables, &size);
     settings_print_markdown(out);
     fclose(out);
-    FILE *in = fopen("README.md", "r"), *copy = open_memstream(&readme, &readme_size);
-    cr_assert_not_null(in, "tests run in the project's folder");
-    for (int c = fgetc(in); c != EOF; c = fgetc(in))
-        fputc(c, copy);
-    fclose(in);
-    fclose(copy);
-    cr_assert_not_null(strstr(readme, table), "put the output of oxidicom --settings into the README:\n%s", table);
-    free(table);
-    free(readme);
+    char *document = file_content("deploy/SETTINGS.md", &size);
+    cr_assert_not_null(document, "tests run in the project's folder");
+    cr_assert_not_null(strstr(document, tables), "`make readme` puts this into deploy/SETTINGS.md:\n%s", tables);
+    free(tables);
+    free(document);
+}
+
+/* Of about sixty lines each. */
+#define TWO_SCREENS_LINES 120
+#define SCREEN_COLUMNS    100
+
+Test(settings, are_summed_up_on_two_screens_by_group) {
+    char *summary = NULL, *line, *rest;
+    size_t size;
+    FILE *out = open_memstream(&summary, &size);
+    settings_print_summary(out);
+    fclose(out);
+    char *copy = rest = strdup(summary);
+    int lines = 0;
+    for (; (line = strsep(&rest, "\n")); lines++)
+        cr_expect_leq(strlen(line), SCREEN_COLUMNS, "%s", line);
+    cr_expect_leq(lines, TWO_SCREENS_LINES - 15, "the launcher's --help has as many besides");
+    for (size_t i = 0; i < SETTINGS_COUNT; i++) {
+        cr_expect(strstr(summary, SETTINGS[i].name), "%s", SETTINGS[i].name);
+        cr_expect(!SETTINGS[i].group || strstr(summary, SETTINGS[i].group), "%s", SETTINGS[i].group);
+    }
+    cr_expect_not_null(SETTINGS[0].group);
+    free(summary);
+    free(copy);
 }
 
 /* What only the listener is told is of the peers' concern. */

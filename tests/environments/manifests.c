@@ -163,20 +163,18 @@ Test(manifests, of_compose_are_valid, .timeout = 1200) {
 
 /* --- the document ---------------------------------------------------------------------------------------- */
 
-Test(document, names_files_that_are_there_and_settings_that_exist, .timeout = PATIENCE_S) {
-    expect_fine("cd deploy; grep -oE '\\]\\([^)#:]+' README.md | cut -c3- | while read -r path; do "
-                "[ -e \"$path\" ] || { echo \"no $path\"; exit 1; }; done; "
-                "for folder in base overlays/sidecars overlays/replicas overlays/monitoring; do "
-                "[ -d kubernetes/$folder ] || exit 1; done; cd ..; build/bin/oxidicom --settings >$at/settings; "
-                "grep -oE '(OXIDICOM|TOKIO)_[A-Z_]+[A-Z]' deploy/README.md | sort -u | while read -r name; do "
-                "grep -q \"$name\" $at/settings || { echo \"no setting $name\"; exit 1; }; done");
+Test(document, names_overlays_that_are_there, .timeout = PATIENCE_S) {
+    expect_fine("grep -oE '/overlays/[a-z]+' deploy/CONTAINERS.md | while read -r path; do "
+                "[ -e deploy/kubernetes$path/kustomization.yaml ] || { echo \"no $path\"; exit 1; }; "
+                "echo $path >>$at/overlays; done; "
+                "[ $(sort -u $at/overlays | wc -l) -eq $(ls deploy/kubernetes/overlays | wc -l) ]");
 }
 
 /* Anchors are made of headings as the sites that show Markdown do it. */
 Test(document, points_to_headings_that_are_there, .timeout = PATIENCE_S) {
     expect_fine(
         "headings() { sed -n 's/^##* //p' \"$1\" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9_\\n-'; }; "
-        "for document in README.md proto/*.md deploy/*.md; do "
+        "for document in README.md proto/*.md deploy/*.md tests/*.md tests/*/*.md; do "
         "{ grep -oE '\\]\\([^):]*#[^)]+' $document || true; } | cut -c3- | while IFS='#' read -r path anchor; do "
         "target=$document; [ -z \"$path\" ] || target=$(dirname $document)/$path; "
         "echo \"$document: $target#$anchor\" >>$at/links; headings $target >$at/headings; "
@@ -188,12 +186,10 @@ Test(document, points_to_headings_that_are_there, .timeout = PATIENCE_S) {
 Test(document, compares_each_variable_of_todays_environments_with_the_reference, .timeout = PATIENCE_S) {
     const environment_t *environments[] = {&CHART, &MINICHRIS};
     size_t size;
-    char *document = file_content("deploy/README.md", &size);
+    char *document = file_content("deploy/MIGRATING.md", &size);
     cr_assert_not_null(document);
-    char *table = strstr(document, "## From the reference implementation");
-    cr_assert_not_null(table);
     for (size_t i = 0; i < 2; i++)
         for (const char *const *at = environments[i]->variables; *at; at += 2)
-            cr_expect(strstr(table, *at) || strncmp(*at, "OTEL_", 5) == 0, "%s", *at);
+            cr_expect(strstr(document, *at) || strncmp(*at, "OTEL_", 5) == 0, "%s", *at);
     free(document);
 }

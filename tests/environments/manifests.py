@@ -204,10 +204,10 @@ def chris(paths):
     mounts = [mount for mount in container["volumeMounts"] if mount["name"] == "files"]
     check([claim["claimName"], mounts[0]["mountPath"]] == [theirs["claim"], theirs["mount"]], f"storage is {claim}")
     check(container["resources"] == theirs["resources"], f"resources are {container['resources']}")
-    with open("deploy/README.md") as file:
+    with open("deploy/CONTAINERS.md") as file:
         text = file.read()
     for name in theirs["differs"]:
-        check(name in text, f"deploy/README.md does not say that {name} differs")
+        check(name in text, f"deploy/CONTAINERS.md does not say that {name} differs")
 
 
 def kubernetes(arguments):

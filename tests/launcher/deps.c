@@ -131,7 +131,7 @@ Test(deps, names_an_unknown_set) {
     char *said = file_content(machine.log, &size);
     cr_assert_str_eq(
         said,
-        "deps.sh: unknown set \"desert\"; allowed are build, test, browser, demo, lint, fuzz, package, vm and nfs\n");
+        "deps.sh: unknown set \"desert\"; allowed are build, test, browser, demo, pictures, lint, fuzz, package, vm and nfs\n");
     free(said);
     machine_clear(&machine);
 }

@@ -62,8 +62,8 @@ static json_t *capabilities(const browser_t *browser, bool dark) {
     char *profile = text_of("--user-data-dir=%s/profile", browser->folder);
     /* Its sandbox needs rights that a container does not give; it sees nothing but our page. */
     json_t *arguments =
-        json_pack("[s, s, s, s, s, s, s]", "--headless=new", "--no-sandbox", "--disable-dev-shm-usage",
-                  "--disable-gpu", "--window-size=1400,1500", profile,
+        json_pack("[s, s, s, s, s, s, s, s]", "--headless=new", "--no-sandbox", "--disable-dev-shm-usage",
+                  "--disable-gpu", "--disable-lcd-text", "--window-size=1400,1500", profile,
                   dark ? "--blink-settings=preferredColorScheme=0" : "--blink-settings=preferredColorScheme=1");
     free(profile);
     return json_pack("{s:{s:{s:{s:o}, s:{s:s}}}}", "capabilities", "alwaysMatch", "goog:chromeOptions", "args",
@@ -138,8 +138,8 @@ char *browser_complaints(const browser_t *browser) {
     return text;
 }
 
-void browser_screenshot(const browser_t *browser, const char *name) {
-    json_t *value = of_session(browser, "GET", "screenshot", NULL);
+/* Takes `value`: a PNG in base64. */
+static void save(json_t *value, const char *name) {
     size_t size = json_string_length(value);
     unsigned char *image = malloc(size);
     char *folder = text_of("%s/../page", binaries()), *path = text_of("%s/%s.png", folder, name);
@@ -154,4 +154,20 @@ void browser_screenshot(const browser_t *browser, const char *name) {
     free(folder);
     free(image);
     json_decref(value);
+}
+
+void browser_screenshot(const browser_t *browser, const char *name) {
+    save(of_session(browser, "GET", "screenshot", NULL), name);
+}
+
+void browser_picture(const browser_t *browser, const char *selector, const char *name) {
+    json_t *found =
+        of_session(browser, "POST", "element", json_pack("{s:s, s:s}", "using", "css selector", "value", selector));
+    /* The key is the one that WebDriver gives to references to elements. */
+    const char *element = json_string_value(json_object_get(found, "element-6066-11e4-a52e-4f735466cecf"));
+    cr_assert_not_null(element, "%s", selector);
+    char *path = text_of("element/%s/screenshot", element);
+    save(of_session(browser, "GET", path, NULL), name);
+    free(path);
+    json_decref(found);
 }

@@ -27,7 +27,9 @@ void browser_await(const browser_t *browser, const char *expression);
 char *browser_content(const browser_t *browser);
 /* Complaints in the page's console, such as of what its policy forbids; "[]": none. Free it. */
 char *browser_complaints(const browser_t *browser);
-/* Saves what is seen as build/page/NAME.png. */
+/* Saves the window as build/page/NAME.png. */
 void browser_screenshot(const browser_t *browser, const char *name);
+/* Saves the element that the CSS selector finds in the same way. */
+void browser_picture(const browser_t *browser, const char *selector, const char *name);
 
 #endif
