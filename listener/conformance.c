@@ -52,10 +52,10 @@ static status_text_t text_of_status(dimse_status_t status) {
             "C-STORE: the instance is stored under its final name, durable, and its registration is "
             "journaled. C-ECHO: always."};
     case STATUS_PROCESSING_FAILURE:
-        return (status_text_t){"failure", "Processing failure", "What should not happen did."};
+        return (status_text_t){"failure", "Processing failure", "An internal error."};
     case STATUS_SOP_CLASS_NOT_SUPPORTED:
         return (status_text_t){"failure", "SOP class not supported",
-                               "The Affected SOP Class UID is not that of the presentation context."};
+                               "The Affected SOP Class UID differs from the presentation context's."};
     case STATUS_UNRECOGNIZED_OPERATION:
         return (status_text_t){"failure", "Unrecognized operation",
                                "The command is neither C-STORE nor C-ECHO; its data set is read and dropped."};
