@@ -22,21 +22,24 @@ if [ $# -eq 0 ]; then
 fi
 
 exec awk -v verbose=$verbose '
-function mark(pair, line) {
+function mark(phrase, line) {
     found++
     if (verbose)
-        print FILENAME ":" line ": " pair
+        print FILENAME ":" line ": " phrase
 }
 
-# Ends a sentence or a part of one, so that no pair of words reaches over it.
-function pause() { before = "" }
+# Ends a part of a sentence, so that no phrase reaches over it.
+function pause() { before = earlier = "" }
 
 function take(word, line) {
     words++
     if (word in alone)
         mark(word, line)
-    else if ((before " " word) in pairs)
+    else if ((before " " word) in phrases)
         mark(before " " word, line)
+    else if ((earlier " " before " " word) in phrases)
+        mark(earlier " " before " " word, line)
+    earlier = before
     before = word
 }
 
@@ -105,13 +108,13 @@ BEGIN {
     for (i = 1; i <= count; i++)
         alone[list[i]]
     count = split("is was are were has have had can may must it they he came comes became lies happened nobody there " \
-        "its else of one waits cannot can'"'"'t follows will would should did does this that", list, " ")
+        "its else of one waits cannot can'"'"'t follows will would should did does", list, " ")
     for (i = 1; i <= count; i++)
-        pairs["what " list[i]]
-    count = split("of which,to whom,from whom,with which,in which,by which,of whom,for which,on which,that of," \
-        "those that,those of,those who,one that,where it,as it", list, ",")
+        phrases["what " list[i]]
+    count = split("of which,to whom,from whom,with which,in which,by which,of whom,that of,those that,those of," \
+        "one that,where it is,as it is,as it came,as it comes", list, ",")
     for (i = 1; i <= count; i++)
-        pairs[list[i]]
+        phrases[list[i]]
 }
 
 FNR == 1 && NR > 1 { finish() }
