@@ -10,7 +10,7 @@
 # make bench       measure it beside storescp; QUICK=1: in two minutes
 # make trace       how often the work for one object passes from file to file; VERBOSE=1: where
 # make WERROR=1    warnings are errors, as in make lint and in CI
-# make lint        clang-format, clang-tidy and the compilers' warnings
+# make lint        clang-format, clang-tidy, the compilers' warnings, plain words and spelling
 # make format      clang-format, in place
 # make readme      put the generated tables into SETTINGS.md and the conformance statement
 # make pictures    take the documents' pictures of the running program again

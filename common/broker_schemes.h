@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-/* The form of an address, its transport, what the page calls the broker, messaging.system of spans (OpenTelemetry's
- * conventions), and whether what follows :// is a folder, which the sandbox must open. */
+/* The form of an address, its transport, the broker's name on the page, messaging.system of spans (OpenTelemetry's
+ * conventions), and whether a folder follows ://, which the sandbox must open. */
 #define BROKER_SCHEMES(ROW)                                                                                        \
     ROW("amqp://user:password@host:port/vhost", AMQP, "RabbitMQ", "rabbitmq", false)                               \
     ROW("amqps://user:password@host:port/vhost", AMQP, "RabbitMQ, TLS", "rabbitmq", false)                         \
@@ -25,7 +25,7 @@ extern const broker_scheme_t BROKERS[];
 
 /* The number of the row of an address; -1: none. */
 int broker_scheme_of(const char *address);
-/* What follows ://. */
+/* The part after ://. */
 const char *broker_scheme_rest(const char *address);
 
 #endif

@@ -5,7 +5,7 @@
 void condition_init(pthread_cond_t *condition) {
     pthread_condattr_t clock;
     pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC); /* that of clock_ms */
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC); /* clock_ms's */
     pthread_cond_init(condition, &clock);
     pthread_condattr_destroy(&clock);
 }

@@ -1,5 +1,5 @@
-/* Who may see which environment variables: they hold passwords, and whoever takes over a process can read its own.
- */
+/* Limits the environment of each process: it holds passwords, and an intruder who takes over a process can read
+ * its own. */
 #ifndef COMMON_ENVIRONMENT_H
 #define COMMON_ENVIRONMENT_H
 

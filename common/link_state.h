@@ -24,11 +24,11 @@ void link_state_up(link_state_t *state);
 /* `why` must not hold an address, which may have a password in it. */
 void link_state_down(link_state_t *state, const char *why);
 
-/* What is heard of its end from now on is our own doing. */
+/* Its end from now on is our own doing. */
 void link_state_end(link_state_t *state);
 bool link_state_is_ending(link_state_t *state);
 
-/* `why` is "" where it is connected. */
+/* `why` is "" while it is connected. */
 void link_state_read(link_state_t *state, bool *connected, int64_t *since, char why[LINK_WHY_BYTES]);
 
 #endif

@@ -27,7 +27,7 @@ static log_level_t wanted = LEVEL_INFO;
 static log_format_t line_format = FORMAT_PLAIN;
 
 static pthread_mutex_t sites_lock = PTHREAD_MUTEX_INITIALIZER;
-static log_site_t *sites; /* those that have left out lines at some time */
+static log_site_t *sites; /* the places that have suppressed lines at some time */
 
 /* --- start ------------------------------------------------------------------------------------------- */
 

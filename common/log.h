@@ -10,12 +10,12 @@
 
 /* A complaint that could come with every message comes once in this time. */
 #define LOG_SELDOM_MS 1000
-/* One that could come with every object comes once in this time, with a count of those left out. */
+/* A line that could come with every object comes once in this time, with a count of the suppressed ones. */
 #define LOG_RARELY_MS 60000
 /* From one place in the source: so many lines at once, then one in this time. */
 #define LOG_BURST_LINES 300
 #define LOG_INTERVAL_MS 100
-/* A line, or its message where it is JSON; and what is repeated of a RUST_LOG that can't be understood. */
+/* A line, or its message in JSON; and the quoted part of a bad RUST_LOG. */
 #define LOG_LINE_BYTES    2048
 #define LOG_UNKNOWN_BYTES 256
 
@@ -29,8 +29,8 @@ typedef struct log_context {
 } log_context_t;
 
 /* `stage` ("listener", "writer-0", …) must outlive the process' logging. `directives`: the value of RUST_LOG
- * (log_filter.h); what can't be understood of it is named in a warning and otherwise ignored. `format`: the value
- * of OXIDICOM_LOG_FORMAT, "text" or "json"; NULL: text. */
+ * (log_filter.h); unknown parts are named in a warning and ignored. `format`: the value of OXIDICOM_LOG_FORMAT,
+ * "text" or "json"; NULL: text. */
 void log_start(const char *stage, const char *directives, const char *format);
 
 bool log_wanted(log_level_t level);
@@ -42,7 +42,7 @@ typedef struct log_limit {
 } log_limit_t;
 
 /* For complaints that could come with every message, whatever their site's limit below: true at most once in
- * LOG_SELDOM_MS. Then `left_out`, if not NULL, is how many were not said since the last one that was. */
+ * LOG_SELDOM_MS. Then `left_out`, if not NULL, is how many were suppressed since the last line. */
 bool log_seldom(log_limit_t *limit, uint64_t *left_out);
 /* The same for complaints that could come with every object, at most once in LOG_RARELY_MS. */
 bool log_rarely(log_limit_t *limit, uint64_t *left_out);
@@ -62,7 +62,7 @@ typedef struct log_site {
     log_level_t level;
 } log_site_t;
 
-/* `context` may be NULL. `site` NULL: the line is written in any case, for what whoever causes it has paid for. */
+/* `context` may be NULL. `site` NULL: the line is always written, since its cause is rare by itself. */
 void log_write(log_site_t *site, log_level_t level, const log_context_t *context, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -39,8 +39,8 @@ static bool read_level(text_t name, log_level_t *level) {
     return false;
 }
 
-/* How well the target fits the stage, whose name may have a number behind it ("writer-0"): 0: not at all, -1: it is
- * named like one of ours and is none. */
+/* How well the target fits the stage, which may have a number behind its name ("writer-0"): 0: not at all, -1: it
+ * is named like one of ours and is none. */
 static int fit_of(text_t target, const char *stage) {
     size_t program = strlen(PROGRAM);
     if (target.size < program || strncasecmp(target.at, PROGRAM, program) != 0)

@@ -8,20 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Returns what was allocated; ends the process where nothing was. */
+/* Returns the allocated memory; ends the process if there is none. */
 static inline void *must(void *allocated) {
     if (!allocated)
         abort();
     return allocated;
 }
 
-/* Ends the process where it is false, which only a lack of memory or a fault of ours can be the reason of. */
+/* Ends the process if it is false, through lack of memory or a fault of ours. */
 static inline void must_hold(bool holds) {
     if (!holds)
         abort();
 }
 
-/* A copy of a text, of "" where it is NULL. Free it. */
+/* A copy of a text, of "" for NULL. Free it. */
 static inline char *copy_text(const char *text) {
     return must(strdup(text ? text : ""));
 }

@@ -1,4 +1,4 @@
-/* Messages of protobuf-c, of whatever kind: made, packed and copied. */
+/* Messages of protobuf-c, of any kind: made, packed and copied. */
 #ifndef COMMON_MESSAGE_H
 #define COMMON_MESSAGE_H
 

@@ -53,7 +53,7 @@ static cell_t *add_cell(metric_t metric, const char *label) {
     return cell;
 }
 
-/* Whoever chooses his label value (a peer its AE title) must not choose how much memory that takes. */
+/* A peer that chooses its label value (AE title) must not choose how much memory it takes. */
 static cell_t *cell_of(metric_t metric, const char *label) {
     cell_t *cell = find(metric, label);
     if (!cell && labeled_count[metric] >= METRICS[metric].values_max) {

@@ -12,7 +12,7 @@
 
 /* A label's value: an AE title in UTF-8, a writer's id. */
 #define METRIC_LABEL_MAX_BYTES 80
-/* AE titles told apart; those that are new after so many are counted together as "other". */
+/* AE titles with a label of their own; further ones are counted together as "other". */
 #define METRIC_AE_TITLES_MAX 50
 
 typedef enum metric {
@@ -91,8 +91,8 @@ typedef struct metric_info {
     const char *help;
     const char *label;         /* name of its label; NULL: it has none */
     const char *const *values; /* of the label that are there from the start, up to NULL; NULL: none */
-    size_t values_max;         /* of the label; what comes on top is "other" */
-    unsigned stages;           /* FOR_ values of those that have it */
+    size_t values_max;         /* of the label; further ones are "other" */
+    unsigned stages;           /* FOR_ values of the stages that have it */
     bool by_stage;             /* a label "stage" tells the stages' values apart; otherwise they are added up */
 } metric_info_t;
 
@@ -111,12 +111,11 @@ void metrics_start(unsigned stage);
 /* Microseconds since 1970 at which this process' counters began: differs between two that count from 0. */
 int64_t metrics_began_us(void);
 
-/* `label` is the value of the metric's label, copied and cut to METRIC_LABEL_MAX_BYTES; NULL for one that has none.
- */
+/* `label` is the value of the metric's label, copied and cut to METRIC_LABEL_MAX_BYTES; NULL without one. */
 void metric_add(metric_t metric, const char *label, uint64_t more); /* counters */
 void metric_set(metric_t metric, const char *label, int64_t value); /* gauges */
 void metric_observe(metric_t metric, int64_t microseconds);         /* histograms; below 0 counts as 0 */
-/* Forgets every value of a gauge, for one whose label values come and go. */
+/* Forgets every value of a gauge, since its label values come and go. */
 void metric_forget(metric_t metric);
 
 typedef struct metric_sample {

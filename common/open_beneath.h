@@ -1,4 +1,4 @@
-/* Opening below a folder, whatever the path says. */
+/* Opening below a folder, safe from any path. */
 #ifndef COMMON_OPEN_BENEATH_H
 #define COMMON_OPEN_BENEATH_H
 

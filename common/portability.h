@@ -18,8 +18,8 @@ static inline const char *errno_name(int reason) {
 #endif
 }
 
-/* How the heap grows and shrinks: blocks from `map_bytes` on are mapped by themselves, what is free at its end is
- * given back above `keep_bytes`, and it grows by `step_bytes`. Other allocators have rules of their own. */
+/* How the heap grows and shrinks: blocks of `map_bytes` or more are mapped by themselves, free memory at its end
+ * above `keep_bytes` is given back, and it grows by `step_bytes`. Other allocators have their own rules. */
 static inline void heap_tune(int map_bytes, int keep_bytes, int step_bytes) {
 #ifdef __GLIBC__
     mallopt(M_MMAP_THRESHOLD, map_bytes);

@@ -1,5 +1,5 @@
-/* A reader that cannot run past the end of its bytes. Every read says whether it succeeded; one that did not
- * leaves the reader where it was. Nothing is copied: the bytes must outlive the reader. */
+/* A reader that cannot run past the end of its bytes. Every read says whether it succeeded; a failed one does not
+ * move the reader. Nothing is copied: the bytes must outlive the reader. */
 #ifndef COMMON_READER_H
 #define COMMON_READER_H
 

@@ -48,7 +48,7 @@ typedef struct net_port_attr {
 #define ACCESS_ALL                                                                                                 \
     (ACCESS_WRITE | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_FIFO |     \
      LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM | ACCESS_FS_IOCTL_DEV)
-/* Those that mean something for what is not a folder; a rule for a file with others is not taken. */
+/* The rights to a thing that is no folder; Landlock rejects a file's rule with others. */
 #define ACCESS_OF_FILES (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_FS_TRUNCATE)
 
 static const uint64_t ACCESSES[] = {
@@ -184,8 +184,8 @@ static int restrict_files(sandbox_t *sandbox) {
     if (ruleset < 0)
         return errno;
     int status = add_rules(sandbox, ruleset, abi);
-    /* Without it only a privileged process may restrict itself, since one that runs a set-user-ID program could
-     * confuse it. */
+    /* Without it only a privileged process may restrict itself: a set-user-ID program could be confused
+     * otherwise. */
     if (status == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         status = errno;
     if (status == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)

@@ -1,6 +1,6 @@
-/* The system calls: a list of those that no stage makes and that make a taken-over process worse. It is no list of
- * those that a stage makes: that would be longer, would change with each release of a library, and its gaps would
- * show only in production, as a stage that fails. Files are Landlock's part. */
+/* The system calls: a list of calls that no stage needs and an intruder would. A list of needed calls would be
+ * longer, would change with each release of a library, and its gaps would show only in production, as a failing
+ * stage. Files are Landlock's part. */
 #include <errno.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -32,7 +32,7 @@ static const int REFUSED[] = {
     SCMP_SYS(kcmp),
     SCMP_SYS(move_pages),
     SCMP_SYS(migrate_pages),
-    /* what is mounted, namespaces, the way around folders */
+    /* mounts, namespaces, the way around folders */
     SCMP_SYS(mount),
     SCMP_SYS(umount2),
     SCMP_SYS(pivot_root),

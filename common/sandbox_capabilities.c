@@ -15,7 +15,7 @@ static bool listens_below(const sandbox_t *sandbox) {
     return false;
 }
 
-/* What is held of those that are kept. */
+/* The held part of the kept ones. */
 static int keep(cap_t capabilities, cap_t held, cap_value_t value) {
     cap_flag_value_t has = CAP_CLEAR;
     if (cap_get_flag(held, value, CAP_PERMITTED, &has) != 0)

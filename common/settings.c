@@ -41,7 +41,7 @@ static bool store_boolean(settings_t *settings, const setting_t *setting, const 
     return value || strcmp(text, "false") == 0;
 }
 
-/* Reads `text` into the setting's field; false where it is not allowed. */
+/* Reads `text` into the setting's field; false if it is not allowed. */
 static bool store(settings_t *settings, const setting_t *setting, const char *text) {
     if (setting->type == SETTING_BOOLEAN)
         return store_boolean(settings, setting, text);
@@ -57,7 +57,7 @@ static bool store(settings_t *settings, const setting_t *setting, const char *te
     return *field != NULL;
 }
 
-/* What may be written for the setting, in words. */
+/* The allowed values, in words. */
 static void print_allowed(FILE *out, const setting_t *setting) {
     switch (setting->type) {
     case SETTING_BOOLEAN:
@@ -85,8 +85,8 @@ typedef struct source {
     char *value;      /* owned */
 } source_t;
 
-/* An address may hold a password before its host or in what follows a `?`: of the text only the scheme and the host
- * are printed, and none of several. */
+/* An address may hold a password before its host or after a `?`: only scheme and host are printed, and nothing of
+ * several addresses. */
 static void print_secret(FILE *out, const char *value) {
     const char *scheme = strstr(value, "://"), *begin = scheme ? scheme + 3 : value, *at = strrchr(value, '@');
     bool several = strpbrk(value, ",;") != NULL;

@@ -21,7 +21,7 @@ enum {
     FOR_SURVEY = 32,
 };
 
-/* Texts are owned by the settings; one that is unset and has no default is NULL. */
+/* Texts are owned by the settings; an unset one without default is NULL. */
 typedef struct settings {
     char *files_root;                                              /* absolute path */
     char *broker_address;                                          /* amqp://, redis://, filesystem:// … */
@@ -51,7 +51,7 @@ typedef struct settings {
     char *tls_aets; /* none, optional, required, or NULL */
     int64_t associations_max;
     int64_t association_wait_ms;
-    int64_t operations_max;   /* outstanding at once on an association whose peer negotiates it */
+    int64_t operations_max;   /* outstanding at once on an association with negotiated asynchronous operations */
     char *allow_calling_aets; /* comma list; NULL: all */
     char *allow_peers;        /* comma list of networks; NULL: all */
     bool require_called_aet;
@@ -95,7 +95,7 @@ typedef struct settings {
 
 /* Reads the environment, and the files that the variables of secrets name with _FILE at their end. Only what
  * `stage` (one FOR_ value) uses is required. Returns 0, or EXIT_SETTINGS after writing one line to `complaints`
- * that names the variable, the value (no secret) and what is allowed; then nothing is left to free. Free with
+ * with the variable, the value (no secret) and the allowed ones; then nothing is left to free. Free with
  * settings_clear. */
 int settings_read(settings_t *settings, unsigned stage, FILE *complaints) __attribute__((warn_unused_result));
 void settings_clear(settings_t *settings);

@@ -100,7 +100,7 @@ static bool is_cube_url(const char *text) {
     return host && *host && *host != '/' && !strpbrk(host, "@?# \"<>\\") && !has_control_characters(host);
 }
 
-/* It is put into a line of a header as it is. */
+/* It is put into a line of a header unchanged. */
 static bool is_cube_token(const char *text) {
     return !strchr(text, ' ') && !has_control_characters(text);
 }

@@ -23,7 +23,7 @@ typedef struct setting {
     unsigned stages;                 /* FOR_ values that use it */
     bool required;                   /* by those stages */
     bool secret;                     /* a text that may hold a password: NAME_FILE may name a file that holds it */
-    bool hidden;                     /* a secret of which nothing is printed */
+    bool hidden;                     /* a secret that is never printed */
     bool empty_is_unset;             /* as if it were not in the environment */
     const char *default_value;       /* as one would write it; NULL: unset */
     int64_t least, most;             /* of integers, milliseconds and bytes */

@@ -66,7 +66,7 @@ static int bind_inbox(stage_t *stage) {
     int status = lock_id(stage);
     if (status == 0) {
         stage->inbox = zsock_new(ZMQ_PULL);
-        /* What waits here is bounded by the senders (PROTOCOL.md, flow control). */
+        /* The senders bound the waiting messages (PROTOCOL.md, flow control). */
         zsock_set_rcvhwm(stage->inbox, 0);
         mode_t old = umask(stage_inbox_umask(stage->settings.run_dir));
         if (zsock_bind(stage->inbox, "%s", endpoint) < 0) {
@@ -79,8 +79,8 @@ static int bind_inbox(stage_t *stage) {
     return status;
 }
 
-/* Who ends as it was told to leaves nothing that looks like a stage that has died. The lock is still held, so it is
- * not the socket of the next one, and its file stays, for whoever waits for it holds that very file. */
+/* An orderly end leaves no socket behind, which would look like a dead stage. The lock is still held, so this is
+ * not the next one's socket. The lock's file stays: a waiting process holds that very file. */
 static void remove_socket(const stage_t *stage) {
     char *endpoint = stage_endpoint(stage->settings.run_dir, stage->id);
     const char *path = endpoint ? endpoint + strlen("ipc://") : "";
@@ -122,7 +122,7 @@ static int take_inbox(zloop_t *loop, int timer, void *argument) {
     (void)timer;
     stage_t *stage = argument;
     bool more = stage->spec->on_inbox(stage);
-    /* The other sources have their turn, then it goes on: nothing else tells of what is left. */
+    /* The other sources have their turn, then it goes on: nothing else tells of the rest. */
     if (more && !stage->ended && zloop_timer(loop, 0, 1, take_inbox, stage) < 0)
         stage_end(stage, EX_OSERR);
     return stage->ended ? -1 : 0;
@@ -231,7 +231,7 @@ static int restrict_calls(stage_t *stage) {
     return status;
 }
 
-/* An image of the process' memory would hold what was received, and secrets. A filter of systemd's refuses the call;
+/* An image of the process' memory would hold patients' data and secrets. A filter of systemd's refuses the call;
  * the units have LimitCORE=. */
 static void leave_no_core(void) {
     struct rlimit none = {0, 0};
@@ -262,7 +262,7 @@ static void stage_clear(stage_t *stage) {
         stage->spec->destroy(stage);
     zloop_destroy(&stage->loop);
     zsock_destroy(&stage->inbox);
-    zsys_shutdown(); /* waits for what has been said to leave, at most LINGER_MS */
+    zsys_shutdown(); /* waits for the sent messages to leave, at most LINGER_MS */
     if (stage->ended && stage->status == 0)
         remove_socket(stage);
     if (stage->signals >= 0)
@@ -300,7 +300,7 @@ int stage_main(const stage_spec_t *spec, int argc, char **argv) {
     log_say_left_out(true);
     stage_clear(&stage);
     if (stage.leaves_threads)
-        _exit(status); /* exit(3) would take away what they use */
+        _exit(status); /* exit(3) would free memory that they use */
     return status;
 }
 

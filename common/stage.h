@@ -7,8 +7,8 @@
 #include "common/sandbox.h"
 #include "common/settings.h"
 
-/* What is allocated in one piece of this size or more is mapped and unmapped on its own; of the rest so much is
- * kept for the next time, and so much is asked for at once. */
+/* Larger blocks are mapped and unmapped on their own; of the rest, the heap keeps HEAP_KEEP_BYTES for the next
+ * time and grows by HEAP_STEP_BYTES. */
 #define HEAP_MAP_BYTES  (1024 * 1024)
 #define HEAP_KEEP_BYTES (4 * 1024 * 1024)
 #define HEAP_STEP_BYTES (256 * 1024)
@@ -24,9 +24,9 @@ typedef struct stage_spec {
     void (*print_conformance)(FILE *out);
     /* The libraries that it runs with, a line each, for --version; NULL: they are not told. */
     void (*print_libraries)(FILE *out);
-    /* Says what the stage needs of files and network, makes the folders that are to be there, and opens what can't
-     * be opened later. May make stage->self. No thread exists yet; one that is started here restricts its files
-     * itself. Returns 0, or an exit status after logging why. */
+    /* Lists the stage's needs of files and network, makes its folders, and opens everything that can't be opened
+     * later. May make stage->self. No thread exists yet; one that is started here restricts its files itself.
+     * Returns 0, or an exit status after logging why. */
     int (*confine)(stage_t *stage, sandbox_t *sandbox);
     /* Makes the stage's own state, stage->self, or the rest of it. Returns 0, or an exit status after logging why.
      */
@@ -35,7 +35,7 @@ typedef struct stage_spec {
     bool (*on_inbox)(stage_t *stage);
     /* Every ALIVE_INTERVAL_MS, first right after start: say that you live. */
     void (*on_beat)(stage_t *stage);
-    /* TERM or INT: finish what is under way, then call stage_end. May be called again on a second signal. */
+    /* TERM or INT: finish open work, then call stage_end. May be called again on a second signal. */
     void (*on_terminate)(stage_t *stage);
     /* HUP: read files again that may have been replaced. NULL: there are none. */
     void (*on_hangup)(stage_t *stage);

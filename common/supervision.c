@@ -13,7 +13,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-/* --- what is said ---------------------------------------------------------------------------------------- */
+/* --- messages to the supervisor ------------------------------------------------------------------------- */
 
 /* The address of NOTIFY_SOCKET; a name that begins with @ is in the abstract namespace. 0: there is none. */
 static socklen_t notify_address(struct sockaddr_un *address) {
@@ -68,7 +68,7 @@ static long long number_of(const char *name) {
     return text && *text && !*end && errno == 0 && value > 0 ? value : 0;
 }
 
-/* Whether the variable names this process; one that a parent left in the environment is not ours. */
+/* Whether the variable names this process; a parent's variable in the environment is not ours. */
 static bool is_meant_for_us(const char *name) {
     return number_of(name) == getpid();
 }

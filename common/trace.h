@@ -1,4 +1,4 @@
-/* Which span of which trace something belongs to (W3C Trace Context, https://www.w3.org/TR/trace-context/). */
+/* The span and trace of an association or object (W3C Trace Context, https://www.w3.org/TR/trace-context/). */
 #ifndef COMMON_TRACE_H
 #define COMMON_TRACE_H
 
@@ -26,7 +26,7 @@ void trace_hex(const uint8_t *bytes, size_t size, char *text);
 /* Writes "00-<trace id>-<span id>-<flags>", or an empty text where there is none. */
 void traceparent_write(const trace_context_t *trace, char text[TRACEPARENT_BYTES]);
 
-/* Reads it; false, and none in `trace`, where it is not one of version 00. */
+/* Reads it; false, and none in `trace`, for another version than 00. */
 bool traceparent_read(trace_context_t *trace, const char *text);
 
 #endif

@@ -12,7 +12,7 @@ bool utf8_valid(const char *bytes, size_t size);
 size_t utf8_cut(const char *text, size_t characters);
 
 /* Puts `?` in place of each control character (C0, C1, DEL) of a valid text, and of each that breaks a line or
- * turns the direction of what follows (UAX #9): a terminal could be made to show what is not there. In place. */
+ * turns the direction of text (UAX #9): they could make a terminal lie. In place. */
 void utf8_blank_controls(char *text);
 
 /* Latin-1 as UTF-8, NUL-terminated; free it. A NUL inside the bytes stays inside: `size_out`, if not NULL, is

@@ -5,8 +5,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Not rewritten yet: a file leaves this list when it passes.
+# Not rewritten yet: a folder leaves this list when it passes.
 later=(
+    listener/custody notifier/journal tests writer
 )
 
 verbose=0
@@ -15,9 +16,7 @@ if [ "${1:-}" = -v ]; then
     shift
 fi
 if [ $# -eq 0 ]; then
-    mapfile -t files < <(git ls-files '*.md' 'common/*.[ch]' 'proto/*.[ch]' 'listener/*.[ch]' 'writer/*.[ch]' \
-        'writer/*.cc' 'notifier/*.[ch]' 'deploy/*.[ch]' 'deploy/*.cc' 'tests/*.[ch]' |
-        grep -vxF "$(printf '%s\n' "${later[@]:-}" /)")
+    mapfile -t files < <(git ls-files '*.md' && git ls-files '*.c' '*.h' '*.cc' "${later[@]/#/:!}")
     set -- "${files[@]}"
 fi
 

@@ -2,7 +2,7 @@
 
 #include "common/metrics.h"
 
-/* The set of writers changes, so that what was said of them before is forgotten first. */
+/* The set of writers changes, so their old values are forgotten first. */
 static void set_writers(const custody_t *custody) {
     const writer_t *writer;
     int64_t alive = 0;

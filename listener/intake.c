@@ -128,7 +128,7 @@ static void on_refused(association_t *a) {
     association_await_close(a, OUTCOME_REJECTED, connection_security(&a->connection));
 }
 
-/* epoll knows nothing of what is left in a TLS session, at most a record: it is taken in this turn. */
+/* epoll knows nothing of the rest in a TLS session, at most a record: it is taken in this turn. */
 static bool may_receive(const association_t *a, int turn) {
     return a->connection.fd >= 0 && (turn < RECEIVE_TURNS || connection_has_input(&a->connection));
 }
@@ -164,7 +164,7 @@ void intake_on_readable(association_t *a) {
         case RECEIVE_NOTHING:
             return;
         case RECEIVE_END:
-            /* Perhaps of the peer's half only, so that the answers to what it has sent can still reach it. */
+            /* Perhaps of the peer's half only, so that our answers can still reach it. */
             if (association_end_input(a))
                 operations_drop_partial(a);
             return;
@@ -185,7 +185,7 @@ void intake_on_writable(association_t *a) {
 }
 
 void intake_on_hangup(association_t *a) {
-    /* Whoever reads finds the end behind the last byte. */
+    /* A read finds the end behind the last byte. */
     if (a->connection.fd >= 0 && !a->connection.reading)
         association_close(a, OUTCOME_CONNECTION_LOST, INPUT_ENDED);
 }

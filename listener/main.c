@@ -1,6 +1,6 @@
-/* oxidicom-listener: DICOM over TCP on one side, the ring on the other.
- * Its folders are layers, each of which sees those before it: net/ (connections, TLS) and custody/ (objects,
- * writers), ul/ (the DICOM Upper Layer: PDUs, associations), dimse/ (messages), and the files beside this one. */
+/* oxidicom-listener: DICOM over TCP on one side, the ring on the other. Its folders are layers, and each sees the
+ * earlier ones: net/ (connections, TLS) and custody/ (objects, writers), ul/ (the DICOM Upper Layer: PDUs,
+ * associations), dimse/ (messages), and the files beside this one. */
 #include <curl/curl.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -92,7 +92,7 @@ static void send_figures(listener_t *listener) {
 
 /* --- the stage ---------------------------------------------------------------------------------------- */
 
-/* After whatever has happened, and once the server has caught up. */
+/* After all other events, and once the server has caught up. */
 static int end_turn(stage_t *stage) {
     listener_t *listener = stage->self;
     if (listener->custody.writers_changed)
@@ -222,7 +222,7 @@ static int start(stage_t *stage) {
 static void destroy(stage_t *stage) {
     listener_t *listener = stage->self;
     if (listener->figures)
-        figures_send(listener->figures, NULL); /* what was counted since the last beat */
+        figures_send(listener->figures, NULL); /* the counts since the last beat */
     server_clear(&listener->server);           /* first: associations give up the objects that they are receiving */
     custody_clear(&listener->custody);
     figures_destroy(&listener->figures);

@@ -1,4 +1,4 @@
-/* A burst scatters what it takes over the heap, and glibc returns by itself only what lies at the heap's end. */
+/* A burst scatters its blocks over the heap, and glibc returns by itself only the heap's end. */
 #include "listener/memory.h"
 
 #include <stdlib.h>
@@ -11,8 +11,8 @@
 #define LARGEST_BYTES  1032
 #define STEP_BYTES     16
 
-/* The cache holds blocks of the burst, each of which keeps its page. Blocks that lie close together take their
- * place. `volatile`, or the compiler sees that nothing is done with them. */
+/* The cache holds blocks of the burst, and each keeps its page. Blocks that lie close together take their place.
+ * `volatile`, or the compiler sees that nothing is done with them. */
 static void replace_cached_blocks(void) {
     for (size_t size = SMALLEST_BYTES; size <= LARGEST_BYTES; size += STEP_BYTES) {
         void *volatile cached[CACHED_BLOCKS], *volatile fresh[CACHED_BLOCKS];

@@ -8,7 +8,7 @@
 /* Associations that are named to those who look from outside. */
 #define ASSOCIATIONS_SHOWN_MAX 100
 
-/* Room for a status; its texts are those of server and custody. */
+/* Room for a status; its texts belong to server and custody. */
 typedef struct listener_view {
     Ring__ListenerStatus status;
     Ring__Alive self, writer_selves[WRITERS_MAX];

@@ -39,7 +39,7 @@
 
 /* --- listening --------------------------------------------------------------------------------------- */
 
-/* `address` NULL: all of the family; of IPv6 those of IPv4, too. */
+/* `address` NULL: all of the family; for IPv6, IPv4's, too. */
 static int bind_socket(int fd, int family, const char *address, int port) {
     int on = 1, off = 0;
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -89,8 +89,8 @@ static bool is_listening(int fd) {
            getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
 }
 
-/* Sockets that the supervisor listens on take the place of a port: those that it names "tls" of OXIDICOM_TLS_PORT,
- * all others of OXIDICOM_LISTENER_PORT. Peers that connect while no listener runs wait in them for the next. */
+/* Sockets that the supervisor listens on take the place of a port: "tls" is the name of OXIDICOM_TLS_PORT's, all
+ * others are OXIDICOM_LISTENER_PORT's. Peers that connect while no listener runs wait in them for the next. */
 static int take_over(server_t *server, bool *plain, bool *tls) {
     int count = supervision_sockets();
     for (int i = 0; i < count; i++) {
@@ -181,7 +181,7 @@ int server_start(server_t *server, stage_t *stage, custody_t *custody) {
 static void stop_listening(server_t *server) {
     while (server->listening_count > 0) {
         int fd = server->listening[--server->listening_count].fd;
-        /* One that was handed over stays open elsewhere, and would wake the loop for good. */
+        /* A socket of the supervisor stays open elsewhere, and would wake the loop for good. */
         (void)epoll_ctl(server->site.epoll, EPOLL_CTL_DEL, fd, NULL);
         close(fd);
     }
@@ -315,7 +315,7 @@ static void accept_waiting(association_t *a) {
         intake_resume(a);
 }
 
-/* Those that wait for a place get it, or have waited for long enough. */
+/* Waiting associations get a place, or have waited long enough. */
 static void admit(server_t *server) {
     site_t *site = &server->site;
     int64_t due_ms = clock_ms() - site->stage->settings.association_wait_ms,
@@ -351,14 +351,14 @@ static void wind_up(server_t *server, association_t *a) {
     association_destroy(&a);
 }
 
-/* Nothing is under way. One that sends objects may be between two of them. */
+/* The association is idle. A sender of objects may be between two of them. */
 static bool is_idle(const association_t *a, int64_t now_ms) {
     int64_t quiet_ms = deadlines_quiet_ms(a, now_ms);
     return quiet_ms >= DRAIN_IDLE_MS || (!a->used_custody && deadlines_is_quiet(a));
 }
 
-/* The end waits for associations on which something is under way, and for nobody else: those that came too late are
- * told so while there are any, and who has not said what it wants by then is not waited for. */
+/* The end waits for busy associations only: latecomers are rejected in the meantime, and a peer without a whole
+ * request by then is not waited for. */
 static void drain_on(server_t *server, int64_t now_ms) {
     bool over = now_ms >= server->drained_at_ms;
     size_t served = 0;

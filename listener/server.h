@@ -6,7 +6,7 @@
 #include "listener/net/tls.h"
 #include "listener/ul/site.h"
 
-/* So long peers have to close what is aborted at the end of OXIDICOM_DRAIN_TIMEOUT. */
+/* Peers have so long to close after an abort at the end of OXIDICOM_DRAIN_TIMEOUT. */
 #define DRAIN_CLOSE_MS 500
 /* How often deadlines are looked at. */
 #define TIMER_TICK_MS         100
@@ -25,7 +25,7 @@ typedef struct server {
     bool accepting; /* the listening sockets are watched */
     size_t connections_max;
     uint64_t accepted_count;
-    int64_t drained_at_ms; /* while draining: what is open then is aborted */
+    int64_t drained_at_ms; /* while draining: open associations are aborted then */
     log_limit_t crowded, full, turned_away;
 } server_t;
 

@@ -1,4 +1,4 @@
-/* A batch of events, its commit to the journal, and what follows from that. */
+/* A batch of events, its commit to the journal, and the messages after it. */
 #include "common/backoff.h"
 #include "common/clock.h"
 #include "common/metrics.h"
@@ -42,8 +42,8 @@ void commit_renew_grace(notifier_t *notifier) {
     await_grace(notifier);
 }
 
-/* The listener has what waits for its series sent again for a new notifier. One whose journal has failed (a full
- * disk, say) becomes such a one after a pause, so that the objects that wait get another chance before their
+/* For a new notifier the listener sends objects that wait for their series again. After a pause, a notifier with a
+ * failed journal (a full disk, say) poses as a new one, so that these objects get another chance before their
  * deadline. */
 static void ask_again_later(notifier_t *notifier) {
     owed_drop(notifier->owed);
@@ -61,7 +61,7 @@ void commit_ask_again(notifier_t *notifier) {
     notifier->stage->incarnation++;
 }
 
-/* Whether the journal takes anything is known from what was written, not from what was only read. */
+/* Only writes, not reads, tell whether the journal accepts anything. */
 static bool commit_journal(notifier_t *notifier) {
     if (!notifier->journal.open)
         return true;

@@ -27,8 +27,8 @@ static bool holds(const char *folder, const char *path) {
            (strncmp(path, folder, length) == 0 && (path[length] == '/' || !path[length]));
 }
 
-/* A broker may come later than the notifier: until its folder is there, a rule can only stand for the one that it
- * will come to be in. That one must not hold storage, too. */
+/* A broker may come later than the notifier: until its folder is there, a rule can only stand for the folder above
+ * it. That one must not hold storage, too. */
 static void allow_broker(sandbox_t *sandbox, const char *address, const char *files_root) {
     const char *folder = broker_scheme_rest(address);
     if (!BROKERS[broker_scheme_of(address)].is_folder || folder[0] != '/')

@@ -5,8 +5,8 @@
 #include "common/sandbox.h"
 #include "common/settings.h"
 
-/* Makes the folders of the journal and of filesystem brokers, as far as it can, since only what is there can be
- * allowed; whoever opens them complains. Touches storage only where the journal or a broker's folder lies there. */
+/* Makes the folders of the journal and of filesystem brokers, as far as it can: only existing folders can be
+ * allowed. Their users log a missing one. Touches storage only if the journal or a broker's folder lies there. */
 void confine_notifier(sandbox_t *sandbox, const settings_t *settings);
 
 #endif

@@ -22,7 +22,7 @@
 
 /* --- figures ------------------------------------------------------------------------------------------- */
 
-/* A journal that did not take events is tried anew, for one that is not ready is sent none. */
+/* A journal that refused events is tried again; an unready one gets none. */
 static void try_journal(notifier_t *notifier) {
     if (atomic_load(&notifier->health.journal_writable) || clock_ms() < notifier->journal_try_ms)
         return;
@@ -181,8 +181,8 @@ static void on_beat(stage_t *stage) {
     end_if_lost(stage);
 }
 
-/* The listener and the writers have ended before; what they said last is handled, and what is due is sent as long
- * as the broker takes it. */
+/* The listener and the writers have ended before; their last messages are handled, and due registrations are sent
+ * while the broker accepts them. */
 static void on_terminate(stage_t *stage) {
     notifier_t *notifier = stage->self;
     if (notifier->drain.begun_ms) {
@@ -277,7 +277,7 @@ static void end_progress(notifier_t *notifier) {
 
 static void destroy(stage_t *stage) {
     notifier_t *notifier = stage->self;
-    http_destroy(&notifier->http); /* first: it reads what follows */
+    http_destroy(&notifier->http); /* first: it reads the settings below */
     if (notifier->otlp_export)
         board_on_figures(notifier->board, figures_take(notifier->figures), clock_ms()); /* the last, to be sent */
     otlp_export_end(notifier->otlp_export);

@@ -1,4 +1,5 @@
-/* The notifier's state, shared by main.c (its life), messages.c (what the ring tells) and settle.c (what follows).
+/* The notifier's state, shared by main.c (its life), messages.c (what the ring tells) and commit.c (batch and
+ * commit).
  */
 #ifndef NOTIFIER_NOTIFIER_H
 #define NOTIFIER_NOTIFIER_H
@@ -32,7 +33,7 @@
 #include "proto/figures.h"
 #include "proto/ring.h"
 
-/* After a listener's restart the notifier waits so long for events of the old one that are on their way. */
+/* After a listener's restart the notifier waits so long for the old one's last events. */
 #define LISTENER_GRACE_MS 2000
 
 typedef struct notifier {
@@ -64,7 +65,7 @@ typedef struct notifier {
     live_t live;
     http_t *http;               /* NULL: nobody is to be served */
     otlp_export_t *otlp_export; /* NULL: none */
-    size_t figures_heard;       /* messages of that kind in what was taken from the inbox last */
+    size_t figures_heard;       /* messages of that kind in the last batch */
     int journal_changes;        /* rows changed so far, at the last commit of events */
     int64_t journal_try_ms;     /* when a journal that did not take events is tried again */
     traced_t *traced;
@@ -80,12 +81,12 @@ typedef struct notifier {
 
 /* --- messages.c --- */
 
-/* Makes the inbox's handlers those of the ring's messages. */
+/* Gives the inbox the handlers of the ring's messages. */
 void messages_start(notifier_t *notifier);
 
-/* --- settle.c: a batch of events, its commit, and what follows from it --- */
+/* --- commit.c: a batch of events, its commit, and the messages after it --- */
 
-/* Only what is committed is acknowledged, published or sent. */
+/* Only committed changes are acknowledged, published or sent. */
 void commit_batch(notifier_t *notifier);
 /* Receptions that have been quiet for long enough end (OXIDICOM_SERIES_QUIET). */
 void commit_quiet_series(notifier_t *notifier);

@@ -9,7 +9,7 @@
 #include "common/metrics.h"
 #include "proto/reply.h"
 
-/* Snapshots that wait for a notifier that is not there: what comes later counts them in, so none need queue up. */
+/* Snapshots that wait for an absent notifier: later ones count them in, so none need queue up. */
 #define FIGURES_QUEUE_MESSAGES 2
 
 /* Figures keep their memory from one snapshot to the next. */

@@ -1,5 +1,5 @@
-/* Messages of the ring as JSON, by protobuf-c's descriptors: each field under its name, for the page, the tool's
- * --json and whoever else shows them. */
+/* Messages of the ring as JSON, by protobuf-c's descriptors: each field under its name, for the page and the tool's
+ * --json. */
 #ifndef PROTO_MESSAGE_JSON_H
 #define PROTO_MESSAGE_JSON_H
 

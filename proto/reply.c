@@ -15,8 +15,8 @@ bool reply_inbox_valid(const char *inbox) {
     return digits >= 1 && digits <= TOOL_NUMBER_DIGITS && inbox[prefix + digits] == 0;
 }
 
-/* A socket of its own for each answer, gone after LINGER_MS whoever is at the other end. Without a socket file
- * nobody is, so that one is not even made: they are limited. */
+/* A socket of its own for each answer, gone after LINGER_MS with any peer. Without a socket file there is no peer,
+ * so no socket is made: they are limited. */
 void reply_send(const char *run_dir, const char *inbox, const Ring__Answer *answer) {
     char *endpoint = reply_inbox_valid(inbox) ? stage_endpoint(run_dir, inbox) : NULL;
     zsock_t *outbox = NULL;

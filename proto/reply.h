@@ -1,4 +1,4 @@
-/* Answers to whoever asks a stage from outside of the ring's pipeline: the operator's tool. */
+/* Answers to questions from outside the ring's pipeline, by the operator's tool. */
 #ifndef PROTO_REPLY_H
 #define PROTO_REPLY_H
 

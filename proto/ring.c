@@ -14,7 +14,7 @@ static zsock_t *monitor_new(zsock_t *outbox) {
     zsock_t *monitor = NULL;
     if (zmq_socket_monitor(zsock_resolve(outbox), endpoint, ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED) == 0)
         monitor = zsock_new_pair(endpoint);
-    /* Else its descriptor says nothing of what comes first (common/watch.h). */
+    /* Else its descriptor misses the first arrival (common/watch.h). */
     if (monitor)
         (void)zsock_events(monitor);
     freen(endpoint);

@@ -11,8 +11,8 @@
 #define PROTOCOL_VERSION 2
 
 /* A PUSH socket connected to the inbox named `id` ("listener", "writer-0", …), which need not exist yet.
- * `queue_messages`: what it holds for an absent or slow peer before ring_send fails; 0: no limit, for a sender
- * that bounds itself. NULL after logging where the path is too long. Free with zsock_destroy. */
+ * `queue_messages`: its limit for an absent or slow peer before ring_send fails; 0: none, for a sender that bounds
+ * itself. NULL after logging if the path is too long. Free with zsock_destroy. */
 zsock_t *ring_outbox_new(const char *run_dir, const char *id, int queue_messages);
 
 /* The same, and in `monitor` a PAIR socket to be polled that hears when the outbox is connected and when that
@@ -55,10 +55,10 @@ typedef struct ring_inbox {
     log_limit_t complained;
 } ring_inbox_t;
 
-/* Handles what waits in the inbox, at most INBOX_BURST_MESSAGES. Returns how many it took. */
+/* Handles the messages in the inbox, at most INBOX_BURST_MESSAGES. Returns how many it took. */
 size_t ring_drain(zsock_t *socket, ring_inbox_t *inbox);
 
-/* Decodes one message head; NULL where it is corrupt. Free with ring__envelope__free_unpacked (m, NULL). */
+/* Decodes one message head; NULL if it is corrupt. Free with ring__envelope__free_unpacked (m, NULL). */
 Ring__Envelope *ring_unpack(const void *bytes, size_t size);
 
 #endif

@@ -1,6 +1,6 @@
 /* The exporter of spans: a bounded queue, a thread of its own that sends it in batches to the collector by OTLP,
- * over gRPC or HTTP (https://opentelemetry.io/docs/specs/otlp/). Whoever ends a span never waits: what has no room
- * is dropped and counted. One per process. */
+ * over gRPC or HTTP (https://opentelemetry.io/docs/specs/otlp/). Ending a span never waits: a span without room is
+ * dropped and counted. One per process. */
 #ifndef COMMON_TELEMETRY_OTLP_H
 #define COMMON_TELEMETRY_OTLP_H
 
@@ -19,10 +19,10 @@
 
 /* Allows the listener what the exporter needs of the network and of files, where the settings name a collector. */
 void otlp_confine(const settings_t *settings, sandbox_t *sandbox);
-/* Starts it where the settings name a collector and OTEL_SDK_DISABLED is not true; what is wrong with an OTEL_
- * variable is said in a warning, and it counts as unset. `instance`: for service.instance.id. Before any span. */
+/* Starts it where the settings name a collector and OTEL_SDK_DISABLED is not true; a bad OTEL_ variable is logged
+ * and counts as unset. `instance`: for service.instance.id. Before any span. */
 void otlp_start(const settings_t *settings, const char *instance);
-/* Sends what is left, at most OTLP_FLUSH_MS, and ends the thread. Also where it was not started. */
+/* Sends the rest, at most OTLP_FLUSH_MS, and ends the thread. Also if it was not started. */
 void otlp_stop(void);
 
 /* Spans that were dropped so far, for want of room or since the collector did not take them. */

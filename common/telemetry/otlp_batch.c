@@ -6,7 +6,7 @@
 #include "common/memory.h"
 #include "common/telemetry/otlp_message.h"
 
-/* What is said of one process. */
+/* Everything about one process. */
 typedef struct group {
     Otlp__ResourceSpans message;
     Otlp__ScopeSpans spans;

@@ -88,7 +88,7 @@ static int on_progress(void *argument, curl_off_t to_receive, curl_off_t receive
 }
 
 static bool may_come_again(const otlp_link_t *self, CURLcode code, long http) {
-    /* One that timed out may have been taken: a second one would double what it says. */
+    /* The collector may have taken a request that timed out: a second one would count twice. */
     if (code != CURLE_OK)
         return code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK && code != CURLE_WRITE_ERROR;
     if (self->target.grpc && http == 200) /* CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE */

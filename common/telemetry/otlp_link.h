@@ -29,7 +29,7 @@ const otlp_target_t *otlp_link_target(const otlp_link_t *self);
 /* Sends the request and waits for the answer, as long as the target's timeout. `why`: it was not taken. */
 otlp_result_t otlp_link_post(otlp_link_t *self, const ProtobufCMessage *request, char why[OTLP_WHY_BYTES]);
 
-/* The process ends: what is under way at this time of clock_ms is broken off. */
+/* The process ends: break off everything at this time of clock_ms. */
 void otlp_link_end_by(otlp_link_t *self, int64_t end_ms);
 
 #endif

@@ -109,7 +109,7 @@ static bool set_attribute(void *argument, const char *key, const char *value) {
     return true;
 }
 
-/* What is wrong anywhere spoils the whole list, as the specification has it. OTEL_SERVICE_NAME wins. */
+/* One bad entry spoils the whole list, as the specification says. OTEL_SERVICE_NAME wins. */
 static Otlp__Resource *resource_of(const settings_t *settings, const char *instance) {
     Otlp__Resource *resource = must(malloc(sizeof *resource));
     otlp__resource__init(resource);
@@ -215,7 +215,7 @@ static int64_t milliseconds(const char *variable, const char *text, int64_t unse
     return unset;
 }
 
-/* --- what is sampled ----------------------------------------------------------------------------------- */
+/* --- sampling ------------------------------------------------------------------------------------------ */
 
 static double ratio_argument(const settings_t *settings) {
     char *end;
@@ -227,7 +227,7 @@ static double ratio_argument(const settings_t *settings) {
     return 1;
 }
 
-/* DICOM carries no parent, so that parentbased_… is what comes behind it. */
+/* DICOM carries no parent, so parentbased_… means its second part. */
 static double ratio_of(const settings_t *settings) {
     static const char parent_based[] = "parentbased_";
     const char *sampler = settings->otel_sampler;

@@ -29,7 +29,7 @@ const Ellipsoid kHead[] = {
     {0, -.01, 0, .63, .83, .80, 0, 500},       // brain
     {-.22, .05, .05, .12, .32, .22, .3, -380}, // ventricles
     {.22, .05, .05, .12, .32, .22, -.3, -380},
-    {0, .38, -.05, .20, .22, .28, 0, 140},    // thalamus and what lies around it
+    {0, .38, -.05, .20, .22, .28, 0, 140},    // thalamus and its surroundings
     {0, -.55, -.40, .40, .22, .25, 0, 180},   // cerebellum
     {.30, .45, .25, .09, .09, .10, 0, 420},   // a lesion, so that there is something to find
     {-.28, .80, -.25, .14, .12, .12, 0, 700}, // eyes

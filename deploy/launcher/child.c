@@ -81,7 +81,7 @@ static void become_stage(const child_t *child, const char *folder, int ready, in
     _exit(EX_UNAVAILABLE);
 }
 
-/* Pipes from the child, of which we keep the first ends. A stage does not wait for us to read its beats. */
+/* Pipes from the child; we keep their first ends. A stage does not wait for us to read its beats. */
 static bool open_pipes(child_t *child, int *ready, int *beats) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
@@ -127,7 +127,7 @@ char child_kernel_state(const child_t *child) {
         return 0;
     size_t size = fread(text, 1, sizeof text - 1, file);
     fclose(file);
-    /* "PID (NAME) STATE …", whatever the name has in it. */
+    /* "PID (NAME) STATE …", with any NAME. */
     const char *end = size > 0 ? strrchr(text, ')') : NULL;
     if (!end || end[1] != ' ')
         return 0;

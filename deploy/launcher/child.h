@@ -6,7 +6,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
-/* In the order in which the ring is drained: whoever gives work ends before whoever takes it. */
+/* In the order of draining: a sender ends before its receiver. */
 typedef enum stage_kind { KIND_LISTENER, KIND_WRITER, KIND_NOTIFIER, KINDS } stage_kind_t;
 extern const char *const KIND_NAMES[KINDS];
 

@@ -18,8 +18,8 @@
 #include "common/memory.h"
 #include "common/supervision.h"
 
-/* In a drain, the kinds of stages are told to end at once so long after OXIDICOM_DRAIN_TIMEOUT: the listener has
- * aborted what was open by then, each of the others has some time after the one before it. */
+/* In a drain, each kind of stage is told to end at once so long after OXIDICOM_DRAIN_TIMEOUT: the listener has
+ * aborted its open objects by then, and each further kind gets some time after the one before it. */
 #define END_AT_ONCE_LISTENER_MS 1250
 #define END_AT_ONCE_WRITERS_MS  1750
 #define END_AT_ONCE_NOTIFIER_MS 2750
@@ -46,7 +46,7 @@ static void wait_to_restart(supervisor_t *supervisor, child_t *child) {
     child->due_ms = clock_ms() + pause_ms;
 }
 
-/* How long a stage may be silent; what waits for storage may for longer. */
+/* How long a stage may be silent; longer if it waits for storage. */
 static int64_t silence_ms(const supervisor_t *supervisor, const child_t *child) {
     return supervisor->settings->watchdog_ms * (child->kind == KIND_LISTENER ? 1 : WATCHDOG_STORAGE_FACTOR);
 }
@@ -181,7 +181,7 @@ static void add_writer(supervisor_t *supervisor) {
         add(supervisor, KIND_WRITER, number);
 }
 
-/* One that had died has left its socket, by which `oxidicom status` would count it among those that are missing. */
+/* A dead stage has left its socket, and `oxidicom status` would count it as missing. */
 static void remove_socket(const child_t *child) {
     const char *run_dir = getenv("OXIDICOM_RUN_DIR");
     char *path = run_dir ? format_text("%s/%s.sock", run_dir, child->name) : NULL;
@@ -424,7 +424,8 @@ int supervisor_run(const settings_t *settings, const char *folder, const bool wa
     supervisor.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (supervisor.signals < 0)
         return EX_OSERR;
-    /* Keeps the launcher's own descriptor from the stages: whoever waits for its end must not wait for theirs. */
+    /* Keeps the launcher's own descriptor from the stages: a process that waits for its end must not wait for
+     * theirs. */
     int fd = (int)settings->ready_fd;
     if (fd >= 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
         log_warn(NULL, "OXIDICOM_READY_FD is %d, which is not open: %s", fd, strerror(errno));

@@ -14,7 +14,7 @@
 #define RESTART_YOUNG_MS 5000
 /* A stage that waits for storage may be silent so many times OXIDICOM_WATCHDOG. */
 #define WATCHDOG_STORAGE_FACTOR 5
-/* One that is not ready yet, so many times. */
+/* A stage that is not ready yet, so many times. */
 #define WATCHDOG_START_FACTOR 10
 
 /* How the launcher ends. */

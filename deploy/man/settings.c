@@ -1,5 +1,5 @@
-/* Prints the table of settings, or with a program's name the settings that it uses: for manual pages and deploy/SETTINGS.md, on
- * the machine that builds, which may not be one that runs what is built. */
+/* Prints the table of settings, or with a program's name the settings that it uses: for manual pages and
+ * deploy/SETTINGS.md, on the machine that builds, which may not run the result. */
 #include <string.h>
 #include <sysexits.h>
 

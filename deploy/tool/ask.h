@@ -16,12 +16,12 @@ typedef struct ask {
     int64_t deadline_ms; /* clock_ms: nothing is waited for any longer */
 } ask_t;
 
-/* A question to a stage, and what came of it. */
+/* A question to a stage, and its answer. */
 typedef struct question {
     const char *stage;
     Ring__Answer *answer; /* NULL: none came in time */
     bool there;           /* somebody has its inbox */
-    int64_t took_ms;      /* to answer: what was before the question in the inbox, above all */
+    int64_t took_ms;      /* to answer: the earlier messages in the inbox, above all */
     uint64_t number;      /* ask.c's own, as all that follow */
     int64_t asked_ms;
     zsock_t *outbox;
@@ -49,8 +49,7 @@ void ask_status(ask_t *ask, question_t *questions, size_t count);
  * ring__answer__free_unpacked. */
 Ring__Answer *ask_stage(ask_t *ask, const char *stage, const Ring__Envelope *envelope);
 
-/* Asks the notifier for series, registrations or an audit. NULL after saying on stderr what went wrong: no answer,
- * or one that is an error. */
+/* Asks the notifier for series, registrations or an audit. NULL after printing why: no answer, or an error. */
 Ring__Answer *ask_notifier(ask_t *ask, const Ring__Envelope *question);
 
 #endif

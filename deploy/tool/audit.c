@@ -1,5 +1,5 @@
-/* `oxidicom audit`: what the journal says was registered, and with --storage what lies in storage, beside what CUBE
- * has. The notifier asks CUBE; the tool needs no password. */
+/* `oxidicom audit` compares the journal's registrations, and with --storage the series in storage, with CUBE. The
+ * notifier asks CUBE; the tool needs no password. */
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
@@ -113,7 +113,7 @@ static bool flush(audit_t *audit) {
     return answer != NULL && !zsys_interrupted;
 }
 
-/* Takes the texts' copies. Returns false where it is of no use to go on. */
+/* Takes the texts' copies. Returns false if going on is of no use. */
 static bool add(audit_t *audit, const candidate_t *candidate) {
     if (json_object_get(audit->seen, candidate->folder))
         return true;
@@ -139,7 +139,7 @@ static bool add_registered(audit_t *audit, const Ring__Reception *r, const json_
                                    files ? json_integer_value(json_object_get(files, "files")) : r->ndicom, true});
 }
 
-/* Also those that wait or are being received are known. */
+/* Waiting and open series are known, too. */
 static bool look_through_journal(audit_t *audit, json_t *storage) {
     Ring__SeriesQuery query = RING__SERIES_QUERY__INIT;
     query.since = audit->options->since >= 0 ? audit->options->since : 0;

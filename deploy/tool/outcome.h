@@ -1,4 +1,4 @@
-/* What became of the series that an operator wants registered, one line each. */
+/* The fate of the series that an operator wants registered, one line each. */
 #ifndef TOOL_OUTCOME_H
 #define TOOL_OUTCOME_H
 

@@ -29,7 +29,7 @@ bool place_own_folder(char folder[PATH_MAX]) {
 
 /* --- the run folder ------------------------------------------------------------------------------------ */
 
-/* Two launchers of one host don't take each other's folder, those of two hosts don't meet. */
+/* Two launchers of one host don't take each other's folder, nor do launchers of two hosts. */
 char *place_private_run_dir(place_t place, const char *files_root) {
     const char *temporary = getenv("TMPDIR");
     char host[HOST_NAME_MAX + 1];

@@ -8,8 +8,8 @@
 /* The folder that this executable lies in, where the stages lie, too. */
 bool place_own_folder(char folder[PATH_MAX]);
 
-/* Where a launcher makes a run folder of its own, in this order: each is for environments in which those before it
- * can't be written, down to a container that has nothing but the volume of its files. */
+/* Where a launcher makes a run folder of its own: the first writable place, down to a container with only the
+ * volume of its files. */
 typedef enum place {
     PLACE_TEMPORARY, /* $TMPDIR, else /tmp: oxidicom-<user id> */
     PLACE_MEMORY,    /* /dev/shm: the same */

@@ -16,7 +16,7 @@ table_t *table_new(const char *headings);
  * become `?`. */
 void table_add(table_t *table, ...) __attribute__((sentinel));
 size_t table_lines(const table_t *table);
-/* Destroys it; nothing where it is destroyed already. */
+/* Destroys it; nothing if it is destroyed already. */
 void table_clear(table_t **self_p);
 /* Prints and destroys it. */
 void table_print(table_t **self_p, FILE *out);

@@ -105,7 +105,7 @@ static bool on_series(reconcile_t *self, const json_t *line) {
 
 /* --- the survey ---------------------------------------------------------------------------------------- */
 
-/* Returns false where it is of no use to go on. */
+/* Returns false if going on is of no use. */
 static bool on_line(reconcile_t *self, const char *text) {
     json_t *line = json_loads(text, 0, NULL);
     bool go_on = true;

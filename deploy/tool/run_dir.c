@@ -50,14 +50,14 @@ void run_dir_sweep(const char *run_dir) {
 
 #define PLACES_MOST (2 + PLACES)
 
-/* Folders, in the order in which they are looked into. */
+/* Folders, in the order of the search. */
 typedef struct search {
     char *folders[PLACES_MOST];
-    bool private[PLACES_MOST]; /* somebody else's is not ours, whatever is in it */
+    bool private[PLACES_MOST]; /* a stranger's folder is not ours, with any content */
     size_t count;
 } search_t;
 
-/* What was found in a folder. */
+/* The finding in a folder. */
 typedef struct look {
     bool anybody;
     int reason; /* an errno value, where the folder can't be used */
@@ -99,7 +99,7 @@ static void look_and_tell(const search_t *search, int out) {
     _exit(EXIT_SUCCESS);
 }
 
-/* Waits for what was found in the next folder. Returns 0, or ETIMEDOUT, or why the look failed. */
+/* Waits for the finding in the next folder. Returns 0, or ETIMEDOUT, or why the look failed. */
 static int await_look(int in, look_t *look, int64_t deadline_ms) {
     int64_t left_ms = deadline_ms - clock_ms();
     struct pollfd polled = {.fd = in, .events = POLLIN};
@@ -109,8 +109,8 @@ static int await_look(int in, look_t *look, int64_t deadline_ms) {
     return read(in, look, sizeof *look) == sizeof *look ? 0 : EIO;
 }
 
-/* The folder in which somebody listens, or NULL after saying of the one that does not answer. `last` is what was
- * found in the last. */
+/* The folder with a listening stage, or NULL after naming a silent one. `last` is the finding in the last
+ * folder. */
 static const char *hear(const search_t *search, int in, int64_t deadline_ms, look_t *last, bool *said) {
     for (size_t i = 0; i < search->count; i++) {
         int reason = await_look(in, last, deadline_ms);
@@ -141,7 +141,7 @@ static char *look(const search_t *search, int64_t deadline_ms, look_t *last, boo
     close(ends[0]);
     if (looker > 0) {
         kill(looker, SIGKILL);
-        (void)waitpid(looker, NULL, WNOHANG); /* one that hangs is left to the kernel */
+        (void)waitpid(looker, NULL, WNOHANG); /* a hanging one is left to the kernel */
     }
     return copy;
 }

@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The folder `named` by the environment; where that is NULL, the first of the launcher's own places in which
- * somebody listens: this shell's environment need not be the service's. Storage comes last, and no folder is waited
- * for longer than until `deadline_ms` (clock_ms). Free it; NULL after saying on stderr why there is none. */
+/* The folder `named` by the environment; for NULL, the first of the launcher's own places with a listening stage:
+ * this shell's environment need not be the service's. Storage comes last, and no folder is waited for longer than
+ * until `deadline_ms` (clock_ms). Free it; NULL after saying on stderr why there is none. */
 char *run_dir_find(const char *named, int64_t deadline_ms);
 
 /* Whether somebody has the inbox `id` in it. A socket file alone may be what a killed process left. */

@@ -16,7 +16,7 @@ typedef struct status {
     question_t listener, notifier;
 } status_t;
 
-/* --- what is missing ----------------------------------------------------------------------------------- */
+/* --- missing parts ------------------------------------------------------------------------------------ */
 
 static const Ring__ListenerStatus *of_listener(const status_t *s) {
     return s->listener.answer ? s->listener.answer->listener : NULL;
@@ -58,7 +58,7 @@ typedef struct stages {
 typedef struct stage_line {
     const char *id, *state;
     const Ring__Alive *self;          /* NULL: not known */
-    const question_t *asked;          /* of those that were asked */
+    const question_t *asked;          /* of the stages that were asked */
     const Ring__WriterStatus *writer; /* of writers that the listener knows */
 } stage_line_t;
 

@@ -17,7 +17,7 @@
 #define LONG_TIMEOUT_MS      60000 /* storage is looked through, CUBE asked for a hundred series */
 #define TOOL_TIMEOUT_MOST_MS (10 * 60 * 1000)
 
-/* Options, as bits of those that a command knows. */
+/* The options of a command, as bits. */
 enum {
     OPTION_ALL = 1,
     OPTION_AE = 2,

@@ -29,7 +29,7 @@ typedef struct options {
     int64_t timeout_ms;
     const char *uid, *ae; /* NULL: any */
     int64_t since;        /* milliseconds since 1970; -1: not given */
-    char **names;         /* what else was named */
+    char **names;         /* further arguments */
     size_t names_count;
 } options_t;
 

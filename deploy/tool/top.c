@@ -1,5 +1,5 @@
-/* `oxidicom top`: what the live page shows, in a terminal. It asks the stages themselves, so that it also shows
- * what is left where one of them is dead. */
+/* `oxidicom top`: the live page in a terminal. It asks the stages themselves, so it also works when one of them is
+ * dead. */
 #include <inttypes.h>
 #include <string.h>
 #include <sys/ioctl.h>

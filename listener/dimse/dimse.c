@@ -23,7 +23,7 @@ enum {
 
 /* --- reading ---------------------------------------------------------------------------------------- */
 
-/* A NUL ends a text, and so do blanks: what is left is the same when it is read back from a response. */
+/* A NUL ends a text, and so do blanks: the rest reads the same from a response. */
 static char *read_text(reader_t value) {
     const char *text = (const char *)value.at;
     size_t size = strnlen(text, reader_left(&value));
@@ -102,7 +102,7 @@ static uint8_t *put_us(uint8_t *to, uint16_t element, uint16_t value) {
     return put_u16_le(put_element_header(to, element, 2), value);
 }
 
-/* Text padded to an even length; nothing where it is empty. */
+/* Text padded to an even length; nothing for an empty one. */
 static uint8_t *put_text(uint8_t *to, uint16_t element, const char *text, size_t size, char padding) {
     if (size == 0)
         return to;

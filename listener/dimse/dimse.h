@@ -23,7 +23,7 @@ typedef struct command {
     char *affected_sop_instance_uid; /* "" where absent; owned */
 } command_t;
 
-/* Reads a command set. Elements that are not needed are skipped. Returns false where it is malformed or has no
+/* Reads a command set. Elements that are not needed are skipped. Returns false if it is malformed or has no
  * command field. Free with command_clear in both cases. */
 bool command_read(command_t *command, const uint8_t *bytes, size_t size) MUST_CHECK;
 void command_clear(command_t *command);

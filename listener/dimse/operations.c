@@ -170,7 +170,7 @@ static void begin_store(association_t *a, message_t *message) {
         message->object = begin_object(a, message);
 }
 
-/* A whole command set has arrived: decides what is to be done with its data set, and what to say. */
+/* A whole command set has arrived: decides about its data set and the response. */
 static void begin_message(association_t *a, uint8_t context_id) {
     message_t *message = must(calloc(1, sizeof *message));
     message->association = a;

@@ -25,9 +25,9 @@ typedef struct message {
 void operations_on_fragment(association_t *association, const stream_event_t *event);
 /* Bytes of the data set under way, which were received where they stay. */
 void operations_on_placed(association_t *association, size_t size, bool ends_object);
-/* What was not received completely can't become anything any more. */
+/* Partial objects can't be finished any more. */
 void operations_drop_partial(association_t *association);
-/* Answers the peers whose objects the custody has answered. To be called in each turn of the loop. */
+/* Answers the peers of the objects that the custody has answered. Call it in each turn of the loop. */
 void operations_answer(site_t *site);
 /* Frees all messages of an association that is to be destroyed. */
 void operations_clear(association_t *association);

@@ -50,13 +50,13 @@ typedef enum refusal {
     REFUSALS,
 } refusal_t;
 
-/* Receives what is there. Before it reports RECEIVE_NOTHING it has the kernel acknowledge at once: a peer that
- * keeps Nagle's algorithm on waits for that before it sends the tail of a message. */
+/* Receives the available bytes. Before it reports RECEIVE_NOTHING it has the kernel acknowledge at once: a peer
+ * with Nagle's algorithm waits for that before it sends the tail of a message. */
 receive_result_t connection_receive(connection_t *connection, uint8_t *bytes, size_t room, size_t *size);
 /* The same into several places, one after the other; only where the connection is plain. */
 receive_result_t connection_receive_pieces(connection_t *connection, const struct iovec *pieces, size_t count,
                                            size_t *size);
-/* Whether it has a TLS session with a peer whose certificate is for this name. */
+/* Whether it has a TLS session with a peer that has a certificate for this name. */
 bool connection_is_peer(const connection_t *connection, const char *name, size_t size);
 /* A TLS handshake has begun and not ended. */
 bool connection_is_shaking_hands(const connection_t *connection);
@@ -64,9 +64,9 @@ bool connection_is_shaking_hands(const connection_t *connection);
 bool connection_has_input(const connection_t *connection);
 /* TLS has to send before it can receive: receive again when the socket takes output. */
 bool connection_wants_output(const connection_t *connection);
-/* After RECEIVE_REFUSED: of which kind. */
+/* After RECEIVE_REFUSED: its kind. */
 refusal_t connection_refusal(const connection_t *connection);
-/* Why it was refused, or what protects it; NULL where it is plain. Valid until the next call. */
+/* Why it was refused, or its protection; NULL for a plain one. Valid until the next call. */
 const char *connection_security(connection_t *connection);
 
 /* Sends, or keeps what the peer does not take now. Returns 0, or -1 where the connection is broken or the peer has

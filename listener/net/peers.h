@@ -1,5 +1,5 @@
-/* The addresses that connections come from: how they are called, and how many connections each has. Of IPv6 the
- * network of 64 bits counts as one address: whoever has one of it has all (RFC 6177). */
+/* The peers' addresses: their names, and the number of connections of each. The /64 network of IPv6 counts as one
+ * address: the owner of one address has all of it (RFC 6177). */
 #ifndef LISTENER_NET_PEERS_H
 #define LISTENER_NET_PEERS_H
 

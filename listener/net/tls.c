@@ -6,8 +6,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 
-/* RFC 9325 4.2: forward secrecy and authenticated encryption, and no finite-field DHE. Those of TLS 1.3 are all so.
- */
+/* RFC 9325 4.2: forward secrecy and authenticated encryption, and no finite-field DHE. TLS 1.3 has no others. */
 #define TLS12_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 /* At least 112 bits: RSA and DH of 2048 bits, no SHA-1 signatures (SSL_CTX_set_security_level(3)). */
 #define SECURITY_LEVEL 2

@@ -48,7 +48,7 @@ void tls_session_destroy(tls_session_t **self_p) {
     *self_p = NULL;
 }
 
-/* --- what is said of it ------------------------------------------------------------------------------ */
+/* --- texts about it ---------------------------------------------------------------------------------- */
 
 static void set_text(tls_session_t *s, const char *before, const char *what) {
     free(s->text);

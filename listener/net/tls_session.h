@@ -15,7 +15,7 @@ void tls_session_destroy(tls_session_t **self_p);
 
 /* As connection_receive. Handshakes on the way. */
 receive_result_t tls_session_receive(tls_session_t *session, uint8_t *bytes, size_t room, size_t *size);
-/* tls_session_receive has more to say, whatever the socket has. */
+/* tls_session_receive has more data, even if the socket has none. */
 bool tls_session_has_input(const tls_session_t *session);
 /* tls_session_receive goes on when the socket takes output, not before. */
 bool tls_session_wants_output(const tls_session_t *session);

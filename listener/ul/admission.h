@@ -13,8 +13,8 @@ typedef struct rejection {
     const char *why;
 } rejection_t;
 
-/* Returns what the request is refused for, first what is no DICOM, then the titles (UTF-8, without padding); NULL:
- * nothing. */
+/* Returns the reason of a refusal, first of what is no DICOM, then of the titles (UTF-8, without padding); NULL:
+ * none. */
 const rejection_t *admission_rejection(const settings_t *settings, const associate_rq_t *rq, const char *called_ae,
                                        const char *calling_ae);
 

@@ -27,7 +27,7 @@ void association_set_state(association_t *a, association_state_t state) {
     }
 }
 
-/* Once for each connection: what follows on the last PDU ends nothing any more. */
+/* Once for each connection: after the last PDU nothing more can end. */
 static void count_end(const association_t *a, outcome_t outcome) {
     static const char *const names[] = {
         [OUTCOME_RELEASED] = "released",
@@ -43,7 +43,7 @@ static void count_end(const association_t *a, outcome_t outcome) {
         metric_add(METRIC_ASSOCIATIONS, names[a->timed_out ? OUTCOME_TIMED_OUT : outcome], 1);
 }
 
-/* What became of stored objects is never left out, however many others knock. */
+/* The fate of stored objects is always logged, however many others knock. */
 static void log_end_of_service(const association_t *a, const char *how) {
     char text[LOG_LINE_BYTES];
     snprintf(text, sizeof text, "%s: %s, %llu stored, %llu refused, %llu bytes in %.3f s", a->calling_ae, how,

@@ -27,7 +27,7 @@ bool association_end_input(association_t *association);
 /* A message was answered: perhaps the last before a release, or before the end of a half-closed connection. */
 void association_on_answered(association_t *association);
 
-/* What its span will give as the reason. */
+/* The reason that its span will give. */
 void association_note_why(association_t *association, const char *why);
 /* The only place where a state changes. */
 void association_set_state(association_t *association, association_state_t state);

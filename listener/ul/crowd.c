@@ -53,7 +53,7 @@ void crowd_count(association_t *a) {
 
 /* --- places ----------------------------------------------------------------------------------------------- */
 
-/* What one address may hold while others want places. */
+/* The limit of one address while others want places. */
 static size_t fair_share(int64_t most) {
     return most > 1 ? (size_t)most / 2 : 1;
 }
@@ -76,7 +76,7 @@ static int64_t worth_taking(const association_t *a, const association_t *waiting
         return 0;
     bool has_much = places_of(a) > fair, wants_little = places_of(waiting) < fair;
     int64_t quiet_ms = deadlines_quiet_ms(a, now_ms);
-    if (wants_little && has_much) /* the idle ones first, then those that lose least */
+    if (wants_little && has_much) /* the idle ones first, then the ones that lose least */
         return ((int64_t)1 << 60) + (quiet_ms > 0 ? (int64_t)1 << 50 : 0) + quiet_ms -
                (now_ms - a->begun_ms) / 1000;
     return quiet_ms >= CROWD_IDLE_MS ? quiet_ms : 0;

@@ -1,5 +1,4 @@
-/* Who has to go where there is no room for all that come: what one peer can hold without being served, or without
- * doing anything, must not keep the others out. */
+/* Makes room in a crowd: the places and bytes of one unserved or idle peer must not keep the others out. */
 #ifndef LISTENER_UL_CROWD_H
 #define LISTENER_UL_CROWD_H
 
@@ -16,16 +15,16 @@
 /* A place is taken from an association that has had nothing under way for this time. */
 #define CROWD_IDLE_MS 10000
 
-/* Counts what the association holds now. Where that is too much with what others hold, those that have come first
- * with a request that is not whole are closed; where that is not enough, this one is rejected for now. */
+/* Counts the association's bytes. If all hold too much, the oldest connections with partial requests are closed;
+ * if that is not enough, this one is rejected for now. */
 void crowd_count(association_t *association);
 
 /* Closes connections that have waited for longest with a request that is not whole, where no more can be accepted.
  */
 void crowd_make_room(site_t *site, int64_t now_ms);
 
-/* Which of those that wait for a place is next: one whose address holds less than half of `most` places before all
- * others, then who has waited for longest. NULL: nobody waits. */
+/* The next waiting association: first those of addresses that hold less than half of `most` places, then by
+ * waiting time. NULL: nobody waits. */
 association_t *crowd_next(const site_t *site, int64_t most);
 
 /* Takes a place for each that waits, where all are taken: from an address that holds more than half, or from who

@@ -1,4 +1,4 @@
-/* Ends associations whose peers do not do in time what is theirs to do. */
+/* Ends associations with late peers. */
 #ifndef LISTENER_UL_DEADLINES_H
 #define LISTENER_UL_DEADLINES_H
 

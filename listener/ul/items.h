@@ -25,7 +25,7 @@ typedef enum item_type {
 
 #define ITEM_HEADER_BYTES 4
 
-/* A UID or a short text as it came, trailing padding removed; not NUL-terminated, inside the request's bytes. */
+/* A UID or a short text from the request's bytes, trailing padding removed; not NUL-terminated. */
 typedef struct syntax_uid {
     const char *text;
     size_t size;
@@ -33,7 +33,7 @@ typedef struct syntax_uid {
 
 /* The next item; false after the last, or where its length passes the end. */
 bool item_next(reader_t *items, uint8_t *type, reader_t *body) MUST_CHECK;
-/* All of what is left. Peers pad UIDs with a NUL, as in data sets, or with spaces. */
+/* All of the rest. Peers pad UIDs with a NUL, as in data sets, or with spaces. */
 syntax_uid_t item_uid(reader_t body);
 bool uid_is(syntax_uid_t uid, const char *text);
 bool uid_equal(syntax_uid_t a, syntax_uid_t b);

@@ -82,8 +82,8 @@ pdu_t associate_ac_build(const associate_rq_t *rq, const answered_context_t *con
 #define CONTROL_COMMAND 1
 #define CONTROL_LAST    2
 
-/* The header of a P-DATA PDU whose only PDV has `size` bytes, and that of the PDV. Returns where the PDV goes on.
- */
+/* The header of a P-DATA PDU with a single PDV of `size` bytes, and that PDV's header. Returns where the PDV goes
+ * on. */
 uint8_t *p_data_header_build(uint8_t out[P_DATA_HEADER_BYTES], size_t size, uint8_t context_id, uint8_t control);
 
 /* PS3.8 table 9-21 */

@@ -44,7 +44,7 @@ static uint32_t body_limit(uint8_t type) {
     }
 }
 
-/* Makes room for `size` bytes: memory grows with what has come, not with what was announced. */
+/* Makes room for `size` bytes: memory grows with arrived bytes, not with announced ones. */
 static void reserve_body(pdu_stream_t *stream, size_t size) {
     if (size <= stream->body_capacity)
         return;

@@ -50,18 +50,18 @@ typedef struct stream_event {
 /* Takes bytes from `input` until there is something to say. */
 stream_event_t pdu_stream_next(pdu_stream_t *stream, reader_t *input);
 
-/* What comes inside of a data set if the peer goes on as it does. */
+/* The next bytes inside of a data set if the peer goes on alike. */
 typedef struct pdu_run {
     size_t first;                        /* bytes that the PDV under way lacks */
     size_t each;                         /* bytes of the PDV of each PDU after it; 0: none can be foreseen */
     uint8_t header[P_DATA_HEADER_BYTES]; /* of each */
 } pdu_run_t;
 
-/* False: what comes next is no data, or in PDUs so short that it makes no difference. */
+/* False: the next bytes are no data, or in PDUs too short to matter. */
 bool pdu_stream_foresee(const pdu_stream_t *stream, pdu_run_t *run);
 
-/* Of what was foreseen, so much data has come, and so many PDUs have begun after the one under way. True: that was
- * the end of the data set. */
+/* Of the foreseen bytes, so much data has come, and so many further PDUs have begun. True: that was the end of the
+ * data set. */
 bool pdu_stream_advance(pdu_stream_t *stream, const pdu_run_t *run, size_t data, size_t pdus);
 
 /* The body of the PDU that STREAM_PDU has just told of; the caller frees it. */

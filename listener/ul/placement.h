@@ -1,6 +1,6 @@
-/* Receives the bytes of a data set where they are to stay, in a chunk of their object, and the headers that come
- * between them elsewhere. What comes is foreseen: PDUs like the one under way. What came otherwise is copied out,
- * and goes the way of all other input. */
+/* Receives the bytes of a data set into their final place, a chunk of their object, and the headers between them
+ * elsewhere. It foresees PDUs like the current one. If others come, the bytes are copied out and go the way of all
+ * other input. */
 #ifndef LISTENER_UL_PLACEMENT_H
 #define LISTENER_UL_PLACEMENT_H
 
@@ -9,7 +9,7 @@
 #include "listener/custody/custody.h"
 #include "listener/ul/pdu_stream.h"
 
-/* So many PDUs at once; what was misplaced fits the receive buffer. */
+/* So many PDUs at once; misplaced bytes fit the receive buffer. */
 #define PLACED_PDUS_MAX      16
 #define RECEIVE_BUFFER_BYTES (RECEIVE_BYTES + PLACED_PDUS_MAX * P_DATA_HEADER_BYTES)
 
@@ -25,7 +25,7 @@ typedef struct placement {
  * told before they have come, or is not worth it. The object must not change until placement_settle. */
 bool placement_plan(placement_t *p, const pdu_stream_t *stream, object_t *object, size_t room);
 
-/* What came. */
+/* The received part. */
 typedef struct placed {
     size_t size; /* in their places: the object's next bytes, to be told to object_placed; the stream knows them */
     bool ends_object; /* with the last of these */

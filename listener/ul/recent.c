@@ -5,8 +5,7 @@
 
 #include "common/clock.h"
 
-/* The same again from the same association counts up, so that one peer whose every object is refused does not push
- * all others out. */
+/* A repeated refusal of the same association counts up, so that one failing peer does not push all others out. */
 static refused_t *place_for(recent_t *recent, const association_t *a, const char *what, const char *why) {
     refused_t *newest = (refused_t *)(uintptr_t)recent_nth(recent, 0);
     if (newest && newest->association == a->context.association && strcmp(newest->what, what) == 0 &&

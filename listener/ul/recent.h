@@ -25,8 +25,8 @@ typedef struct recent {
     size_t count, next;
 } recent_t;
 
-/* Texts are copied and cut. `what` is A-ASSOCIATE-RJ, A-ABORT, or the status of a C-STORE, whose SOP instance is
- * `uid`, else NULL. */
+/* Texts are copied and cut. `what` is A-ASSOCIATE-RJ, A-ABORT, or the status of a C-STORE; `uid` is its SOP
+ * instance, else NULL. */
 void recent_add(recent_t *recent, const association_t *association, const char *what, const char *why,
                 const char *uid);
 

@@ -15,7 +15,7 @@ typedef struct site {
     peers_t peers;
     roster_t roster;
     recent_t recent;
-    size_t crowd_bytes; /* held by those that are not served yet (crowd.h) */
+    size_t crowd_bytes; /* held by unserved connections (crowd.h) */
     bool draining;
     uint64_t stored_count, received_bytes; /* objects; of data sets */
     log_limit_t said_out_of_resources;

@@ -1,4 +1,4 @@
-/* What is known of an association. The files of this folder change it; dimse/operations.c its messages. */
+/* The state of an association. The files of this folder change it; dimse/operations.c its messages. */
 #ifndef LISTENER_UL_STATE_H
 #define LISTENER_UL_STATE_H
 
@@ -24,8 +24,8 @@ typedef enum association_state {
 /* What an association waits for from us; for each there is a list in the roster. */
 typedef enum attention {
     ATTENTION_NONE,
-    ATTENTION_REQUEST, /* STA2: nothing, its request is not whole; in the order in which they came */
-    ATTENTION_PLACE,   /* STA3: among those that are served */
+    ATTENTION_REQUEST, /* STA2: its request is partial; by arrival */
+    ATTENTION_PLACE,   /* STA3: among the served ones */
     ATTENTION_ROOM,    /* in the buffer, to be read on */
     ATTENTION_ENDED,   /* nothing more is taken from it: to be wound up */
     ATTENTIONS
@@ -42,14 +42,14 @@ typedef enum outcome {
     OUTCOME_CONNECTION_LOST,
 } outcome_t;
 
-/* What its span will say; nanoseconds since 1970. */
+/* For its span; nanoseconds since 1970. */
 typedef struct traced {
     int64_t begun_ns, requested_ns, ended_ns;
     outcome_t outcome;
     char *why;             /* owned */
     bool told;             /* the notifier knows of it */
     uint64_t object_spans; /* objects that have spans of their own, */
-    uint64_t summed;       /* and those that have none */
+    uint64_t summed;       /* and objects without a span */
     int64_t summed_ns;
 } traced_t;
 

@@ -1,4 +1,4 @@
-/* The spans of an association: itself, its negotiation, its objects. What they say is counts, UIDs, AE titles and
+/* The spans of an association: itself, its negotiation, its objects. They hold counts, UIDs, AE titles and
  * addresses. */
 #ifndef LISTENER_UL_TRACING_H
 #define LISTENER_UL_TRACING_H

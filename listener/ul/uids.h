@@ -22,7 +22,7 @@ extern const known_transfer_syntax_t TRANSFER_SYNTAXES[];
 extern const size_t TRANSFER_SYNTAXES_COUNT;
 
 bool storage_sop_class_known(syntax_uid_t uid);
-/* NULL where it is not in the table. */
+/* NULL if it is not in the table. */
 const known_transfer_syntax_t *transfer_syntax_find(syntax_uid_t uid);
 
 #endif

@@ -19,11 +19,11 @@ typedef struct user_information {
     bool asks_operations;                /* it negotiates the asynchronous operations window … */
     uint16_t operations_invoked;         /* … and would have so many outstanding; 0: no limit */
     bool asks_identity_response;
-    reader_t items; /* all of them, for those that are answered one by one */
+    reader_t items; /* all of them, to be answered one by one */
 } user_information_t;
 
-/* Reads the body of the item. Unknown sub-items are skipped, and so are those whose content is not of their form.
- * Returns false where a length passes the end. */
+/* Reads the body of the item. Unknown and malformed sub-items are skipped. Returns false where a length passes the
+ * end. */
 bool user_information_read(user_information_t *user, reader_t body) MUST_CHECK;
 
 /* What we allow. */
@@ -32,8 +32,8 @@ typedef struct allowance {
     uint16_t operations_max; /* outstanding at once */
 } allowance_t;
 
-/* How many operations the peer may have outstanding: those that it asks for, as far as allowed. Without
- * negotiation, 1 (PS3.7 D.3.3.3). */
+/* How many operations the peer may have outstanding: its wish, up to the limit. Without negotiation, 1 (PS3.7
+ * D.3.3.3). */
 uint16_t operations_granted(const user_information_t *user, uint16_t most);
 
 #define USER_INFORMATION_AC_MAX_BYTES                                                                              \

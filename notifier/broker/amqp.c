@@ -164,8 +164,8 @@ static int accept_close(amqp_t *self, amqp_channel_t channel, failure_t *failure
     return status == AMQP_STATUS_OK ? 0 : failure_set(failure, "%s", amqp_error_string2(status));
 }
 
-/* Declares the queue as Celery does. One that is there with other properties, or that this user may not declare, is
- * used as it is: a message that finds no queue comes back. */
+/* Declares the queue as Celery does. An existing queue with other properties, or one that this user may not
+ * declare, is used unchanged: a message that finds no queue comes back. */
 static int declare_queue(amqp_t *self, failure_t *failure) {
     amqp_channel_open(self->connection, DECLARE_CHANNEL);
     if (check_reply(amqp_get_rpc_reply(self->connection), "channel", failure) != 0)
@@ -288,7 +288,7 @@ static int send_message(void *transport, const celery_message_t *message, uint64
     return failure_set(failure, "%s", amqp_error_string2(status));
 }
 
-/* --- what comes back ----------------------------------------------------------------------------------- */
+/* --- returned messages --------------------------------------------------------------------------------- */
 
 /* A message that no queue takes. Its content follows; the correlation id in it is the task's. */
 static int on_return(amqp_t *self, const amqp_frame_t *frame, failure_t *failure) {

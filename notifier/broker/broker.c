@@ -142,7 +142,7 @@ static void try_to_connect(broker_t *broker) {
             say(broker->pipe, BROKER_CONNECTED, NULL);
             return;
         }
-        /* One that is not there may be soon, so what it says counts more than that another lets nobody in. */
+        /* An absent broker may be back soon, so its error counts more than another's refusal of the user. */
         if (i == 0 || !failure.refused)
             said = failure;
         failure = (failure_t){0};
@@ -157,7 +157,7 @@ static void settle(broker_t *broker, sent_t *sent, outcome_t outcome, const char
     registration_t *registration = take_sent(broker, sent);
     if (outcome != OUTCOME_CONFIRMED) {
         registration_fail(registration, outcome, "%s", why);
-    } else if (registration->outcome != OUTCOME_REJECTED) { /* what was returned is confirmed, too */
+    } else if (registration->outcome != OUTCOME_REJECTED) { /* a returned message is confirmed, too */
         registration->outcome = OUTCOME_CONFIRMED;
         broker->failures = broker->complained_ms = 0;
     }

@@ -1,6 +1,6 @@
-/* The way of registrations to the broker: a thread that owns the connection, makes the message of each registration
- * right before sending it, and says what became of it. It reconnects for ever. Nothing is kept here across a
- * restart: the journal does that. */
+/* The way of registrations to the broker: a thread that owns the connection, makes the message of each
+ * registration right before sending it, and reports its fate. It reconnects for ever. Nothing is kept here across
+ * a restart: the journal does that. */
 #ifndef NOTIFIER_BROKER_BROKER_H
 #define NOTIFIER_BROKER_BROKER_H
 
@@ -15,22 +15,21 @@
 typedef enum broker_event {
     BROKER_CONNECTED,    /* registrations may be handed over */
     BROKER_DISCONNECTED, /* all that were not settled come back as OUTCOME_UNSENT first */
-    BROKER_BLOCKED,      /* it takes nothing for now: what has been handed over waits */
+    BROKER_BLOCKED,      /* it accepts nothing for now: handed registrations wait */
     BROKER_UNBLOCKED,    /* it takes messages again; not said where the connection ends meanwhile */
     BROKER_SETTLED,      /* a registration comes back */
     BROKER_ENDED,        /* the thread's last word, for broker_destroy */
 } broker_event_t;
 
-/* Starts the thread, which reads the settings and writes the state until its end, and what it sees of the queue
- * where `queue` is given; the address is one that the settings accepted. Readable when broker_receive has
- * something. */
+/* Starts the thread. Until its end it reads the settings and writes the state and, if given, `queue`, the queue's
+ * state. The settings have accepted the address. Readable when broker_receive has something. */
 zactor_t *broker_new(settings_t *settings, link_state_t *state, queue_state_t *queue);
-/* Ends the thread without waiting for confirmations. What it still has is freed. Returns false after logging it
- * where the thread does not end, since the folder of a filesystem:// broker lies in storage that is away, for
- * instance: it goes on to use settings and state until the process ends. */
+/* Ends the thread without waiting for confirmations. Frees the thread's registrations. Returns false after logging
+ * if the thread does not end, for instance because a filesystem:// broker's folder lies in absent storage: it uses
+ * settings and state until the process ends. */
 bool broker_destroy(zactor_t **self_p) __attribute__((warn_unused_result));
 
-/* Hands a registration over, whose files are counted; it comes back. Takes it. */
+/* Hands a counted registration over; it comes back. Takes it. */
 void broker_send(zactor_t *broker, registration_t **registration_p);
 
 /* Takes what the thread said, without waiting; false: nothing. `registration` is set only for BROKER_SETTLED and is

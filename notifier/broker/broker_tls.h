@@ -1,4 +1,4 @@
-/* TLS towards a broker: whom it trusts, what it shows. */
+/* TLS towards a broker: its trusted CAs, our certificate. */
 #ifndef NOTIFIER_BROKER_BROKER_TLS_H
 #define NOTIFIER_BROKER_BROKER_TLS_H
 

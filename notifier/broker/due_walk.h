@@ -20,7 +20,7 @@ typedef struct due_walk {
 
 /* Begins a walk; `walk` as it was left, or zeros. */
 void due_walk_begin(due_walk_t *walk);
-/* The next registration that may be sent, perhaps one that it came to before; 0: it is over, or was long enough. */
+/* The next registration that may be sent, perhaps a second time; 0: the walk is over, or was long enough. */
 int64_t due_walk_next(due_walk_t *walk, journal_t *journal);
 /* The last one waits for this folder. */
 void due_walk_pass_over(due_walk_t *walk, const char *folder);

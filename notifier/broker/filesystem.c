@@ -1,6 +1,5 @@
-/* kombu's filesystem transport: a folder whose files are the messages of a queue. The receiver takes every file
- * whose name holds `.{queue}.msg`, in the order of the names, so one appears under such a name only when it is
- * whole. */
+/* kombu's filesystem transport: a folder with a file per message. The receiver takes every file with
+ * `.{queue}.msg` in its name, by name, so a file gets such a name only when it is whole. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -18,8 +18,7 @@
 #define ASK_LONGEST_MS 10000
 /* As long as the task may be in the queue, it is asked for this rarely. */
 #define ASK_QUEUED_MS 60000
-/* CUBE that can't be asked is tried again after … doubled each time, and one that was not asked for so long, too.
- */
+/* CUBE is tried again after …, doubled each time; so is an inquiry that was not asked for so long. */
 #define AWAY_FIRST_MS   500
 #define AWAY_LONGEST_MS 30000
 #define IDLE_MS         60000
@@ -61,9 +60,9 @@ static int64_t first_pause_ms(void) {
     return backoff_jittered(ASK_FIRST_MS);
 }
 
-/* --- what there was -------------------------------------------------------------------------------------- */
+/* --- earlier inquiries --------------------------------------------------------------------------------- */
 
-/* Whoever waits for CUBE waits no longer: it can't be asked. */
+/* Nobody waits for CUBE any longer: it can't be asked. */
 static void fall_back(inquiries_t *inquiries) {
     journal_run(inquiries->journal, SQL_DONES_FALL_BACK, VALUES(NUMBER(inquiries->settings->done_delay_ms)));
     order_release_all(inquiries->journal, INT64_MAX);

@@ -35,14 +35,14 @@ void inquiries_destroy(inquiries_t **self_p);
  * milliseconds since 1970; 0: that depends on what CUBE says. */
 int64_t inquiries_on_registered(inquiries_t *inquiries, int64_t reception, const char *folder);
 
-/* Hears what CUBE has answered to a question of its own: one whose number is 0 or above. The texts stay the
- * caller's. In the open transaction; where that fails, nothing has changed, and CUBE is asked again. */
+/* Hears CUBE's answer to an inquiry: a question with a number of 0 or above. The texts stay the caller's. In the
+ * open transaction; if that fails, nothing has changed, and CUBE is asked again. */
 void inquiries_on_answer(inquiries_t *inquiries, const cube_answer_t *answer);
-/* Commits what it has heard, and asks what it is time for. What became due, done or free to be sent is for the
- * registrar and for dones_pump. Call it several times a second. */
+/* Commits the answers, and asks the due questions. The registrar and dones_pump see to series that became due,
+ * done or free to be sent. Call it several times a second. */
 void inquiries_beat(inquiries_t *inquiries);
 
-/* What is known of CUBE's queue; false: nothing. `still_ms`: for how long it has stood still, if at least
+/* The state of CUBE's queue; false: unknown. `still_ms`: for how long it has stood still, if at least
  * QUEUE_STILL_MS, else 0. */
 bool inquiries_queue(const inquiries_t *inquiries, int64_t *waiting, int64_t *still_ms);
 

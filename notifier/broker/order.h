@@ -1,7 +1,7 @@
-/* In which order CUBE survives registrations. Its task makes the rows of a PACS and of folders without a
+/* The order in which CUBE survives registrations. Its task makes the rows of a PACS and of folders without a
  * transaction: two at once below a folder that it does not know yet lose one of the two series. So the first below
- * such a folder goes alone, and the others follow when CUBE has it, or has had time for it. Owns what the journal
- * remembers of that; who is under way, the registrar knows. */
+ * such a folder goes alone, and the others follow when CUBE has it, or has had time for it. Owns the journal's
+ * memory of known folders; the registrar knows the registrations on their way. */
 #ifndef NOTIFIER_BROKER_ORDER_H
 #define NOTIFIER_BROKER_ORDER_H
 
@@ -31,7 +31,7 @@ void order_learn(journal_t *journal, const char *folder, bool asked);
 void order_release(journal_t *journal, const char *folder);
 /* CUBE does not have that series: it, or another one, is the first again. */
 void order_forget(journal_t *journal, const char *folder);
-/* Nobody waits any longer for an answer of CUBE to what was learned up to `until`, in milliseconds since 1970: the
+/* Nobody waits any longer for CUBE's answers about registrations up to `until`, in milliseconds since 1970: the
  * others follow as if it had not been asked. */
 void order_release_all(journal_t *journal, int64_t until);
 

@@ -1,4 +1,4 @@
-/* rabbitmq-c, whose headers have a folder of their own since 0.12; Debian 12 has 0.11. */
+/* rabbitmq-c: its headers have a folder of their own since 0.12; Debian 12 has 0.11. */
 #ifndef NOTIFIER_BROKER_RABBITMQ_C_H
 #define NOTIFIER_BROKER_RABBITMQ_C_H
 

@@ -100,8 +100,7 @@ typedef int element_count_t;
 typedef size_t element_count_t;
 #endif
 
-/* No answer to what is asked here is a list, and one that says that it has thousand million elements would be made
- * room for. */
+/* No answer here is a list, and a list that claims thousand million elements would get memory. */
 static void *refuse_list(const redisReadTask *task, element_count_t elements) {
     (void)task;
     (void)elements;
@@ -167,7 +166,7 @@ static const char *why_of(redisReply *answer) {
 
 /* --- connecting ---------------------------------------------------------------------------------------- */
 
-/* Sends a command and waits for its answer. 0 where it is not an error; -1: with the failure. */
+/* Sends a command and waits for its answer. 0 if it is no error; -1: with the failure. */
 static int ask(redis_t *self, int count, const char *const *words, int64_t deadline_ms, trouble_t *trouble,
                failure_t *failure) {
     redisReply *answer = NULL;
@@ -207,8 +206,8 @@ static int select_database(redis_t *self, int64_t deadline_ms, failure_t *failur
     return status;
 }
 
-/* As kombu declares a queue; on the way, a Redis that takes nothing says so. One who may only push uses the queue
- * as it is. */
+/* As kombu declares a queue; on the way, a full Redis says so. A user who may only push uses the queue
+ * unchanged. */
 static int bind_queue(redis_t *self, int64_t deadline_ms, failure_t *failure) {
     const char *words[] = {"SADD", self->bindings, self->binding};
     trouble_t trouble;
@@ -288,8 +287,8 @@ static void on_length(redis_t *self, const redisReply *answer) {
     self->results.looked(self->results.self, told ? answer->integer : -1, -1);
 }
 
-/* Answers to a binding and to a push alternate. A connection on which Redis takes nothing is given up, so that what
- * is on its way comes again in its order; what else an error may mean, others need not wait for it. */
+/* Answers to a binding and to a push alternate. A connection on which Redis accepts nothing is given up, so that
+ * its registrations come again in their order; after any other error the others need not wait. */
 static int on_answer(redis_t *self, redisReply *answer, failure_t *failure) {
     uint64_t number = ++self->answers, tag = number / COMMANDS_PER_MESSAGE;
     bool is_push = number % COMMANDS_PER_MESSAGE == 0;

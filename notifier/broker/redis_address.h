@@ -21,7 +21,7 @@ typedef struct redis_address {
     broker_tls_t trust; /* as given, and changed by the options */
 } redis_address_t;
 
-/* Returns false where it is of no such form. Clear it in any case. */
+/* Returns false for another form. Clear it in any case. */
 bool redis_address_parse(redis_address_t *address, const char *text, const broker_tls_t *trust);
 void redis_address_clear(redis_address_t *address);
 

@@ -31,7 +31,7 @@ typedef struct under_way {
         AT_BROKER,
         BACK, /* and not recorded yet */
     } place;
-    registration_t *registration; /* where it is CHOSEN, HELD or BACK */
+    registration_t *registration; /* if it is CHOSEN, HELD or BACK */
     bool held;                    /* it was */
     int64_t again_ms;
 } under_way_t;
@@ -47,7 +47,7 @@ struct registrar {
     TAILQ_HEAD(under_way_list, under_way) under_way;
     size_t under_way_count;
     due_walk_t walk;
-    bool waiting; /* something was passed over whose turn comes */
+    bool waiting; /* a skipped registration will have its turn */
 };
 
 registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, inquiries_t *inquiries,
@@ -60,7 +60,7 @@ registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *bro
     registrar->settings = settings;
     registrar->span_name = format_text("send %s", settings->queue_name);
     TAILQ_INIT(&registrar->under_way);
-    /* They count from the start of a process; whatever the broker minded, it gets another chance. */
+    /* They count from the start of a process: after a restart, each gets another chance at the broker. */
     journal_run(journal, SQL_DUE_FORGET_RETRIES, NULL, 0);
     if (journal_commit(journal) != 0)
         log_warn(NULL, "registrations that were rejected wait longer than need be");
@@ -160,8 +160,8 @@ static bool is_begun(const registrar_t *registrar, const char *new_folder) {
     return false;
 }
 
-/* Takes one that the walk has come to, unless it is under way, or is not the first below a folder that CUBE does
- * not know: then all below that are passed over. */
+/* Takes the walk's registration, unless it is on its way, or is not the first below a folder that CUBE does not
+ * know: then all below that folder are skipped. */
 static void choose(registrar_t *registrar, int64_t reception) {
     char *new_folder = NULL;
     if (find_under_way(registrar, reception))
@@ -194,7 +194,7 @@ static void have_counted(registrar_t *registrar, under_way_t *item, registration
 
 static void begin(registrar_t *registrar, under_way_t *item) {
     registration_t *registration = item->registration;
-    /* One that an operator asked for is a trace of its own. */
+    /* An operator's registration is a trace of its own. */
     registration->trace = trace_is_set(&registration->parent) ? trace_child(&registration->parent) : trace_begin();
     registration->sent_ns = clock_wall_ns();
     have_counted(registrar, item, registration);
@@ -211,7 +211,7 @@ static void count_held(registrar_t *registrar) {
 void registrar_pump(registrar_t *registrar) {
     under_way_t *item, *next;
     count_held(registrar);
-    /* What is under way is looked at each time, so it is done by halves. */
+    /* The ones on their way are walked each time, so the search halves. */
     if (!registrar->connected || registrar->blocked || registrar->under_way_count > REGISTRATIONS_IN_FLIGHT / 2)
         return;
     due_walk_begin(&registrar->walk);
@@ -219,7 +219,7 @@ void registrar_pump(registrar_t *registrar) {
     for (int64_t id; registrar->under_way_count < REGISTRATIONS_IN_FLIGHT &&
                      (id = due_walk_next(&registrar->walk, registrar->journal)) != 0;)
         choose(registrar, id);
-    /* What was merged must be on the disk before the one that it was merged into can be called registered. */
+    /* A merged reception must be on the disk before the one that it was merged into can be called registered. */
     bool committed = journal_commit(registrar->journal) == 0;
     for (item = TAILQ_FIRST(&registrar->under_way); item; item = next) {
         next = TAILQ_NEXT(item, next);
@@ -255,8 +255,8 @@ static bool is_due(registrar_t *registrar, int64_t reception) {
     return journal_commit(registrar->journal) == 0 && due;
 }
 
-/* The files are counted as late as possible, since CUBE will count them, too: what can't be sent now is counted
- * anew when it can. */
+/* The files are counted as late as possible, since CUBE will count them, too: a registration that can't be sent
+ * now is counted again later. */
 void registrar_on_counted(registrar_t *registrar, registration_t *registration, bool late) {
     under_way_t *item = find_under_way(registrar, registration->reception);
     assert(item && item->place == AT_STORAGE);
@@ -342,8 +342,8 @@ static void say_span(const registrar_t *registrar, const registration_t *settled
     span_end(&span, clock_wall_ns());
 }
 
-/* Records what came back, all in one transaction. Where that fails it stays under way, so that it is not sent again
- * for no other reason, and is recorded at the next occasion. */
+/* Records the returned registrations, all in one transaction. If that fails, they stay on their way, so that they
+ * are not sent again, and are recorded at the next occasion. */
 static void record_settled(registrar_t *registrar) {
     under_way_t *item, *next;
     TAILQ_FOREACH(item, &registrar->under_way, next) {

@@ -1,6 +1,6 @@
-/* Takes due registrations from the journal to storage, which counts their files, then to the broker, and what
- * became of them back into the journal. Owns which registrations are on their way; a crash forgets that, and they
- * are sent again with the same task ids. */
+/* Takes due registrations from the journal to storage, which counts their files, then to the broker, and their
+ * fate back into the journal. Owns the list of registrations on their way; a crash forgets that, and they are sent
+ * again with the same task ids. */
 #ifndef NOTIFIER_BROKER_REGISTRAR_H
 #define NOTIFIER_BROKER_REGISTRAR_H
 
@@ -20,13 +20,13 @@ registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *bro
                            const settings_t *settings);
 void registrar_destroy(registrar_t **self_p);
 
-/* Storage has counted the files of one, which is taken; `late` as of storage_answer_t. What follows is done by
- * registrar_on_broker, which is to be called after the last one. */
+/* Storage has counted the files of a registration, which is taken; `late` as in storage_answer_t. Call
+ * registrar_on_broker after the last one: it does the rest. */
 void registrar_on_counted(registrar_t *registrar, registration_t *registration, bool late);
-/* Hears what the broker's thread has said, records it, and hands over what is due. */
+/* Takes the messages of the broker's thread, records them, and hands over due registrations. */
 void registrar_on_broker(registrar_t *registrar);
-/* Hands over what is due, as far as the broker is connected. Call it when something may have become due, and now
- * and then. */
+/* Hands over due registrations, while the broker is connected. Call it when one may have become due, and now and
+ * then. */
 void registrar_pump(registrar_t *registrar);
 /* Whether waiting could bring a confirmation soon. */
 bool registrar_busy(registrar_t *registrar);

@@ -23,7 +23,7 @@ int stream_descriptor(const stream_t *stream);
 int stream_await(const stream_t *stream, int64_t deadline_ms, failure_t *failure);
 /* Writes all; -1: with the failure. */
 int stream_write(stream_t *stream, const void *bytes, size_t size, int64_t deadline_ms, failure_t *failure);
-/* Reads what is there, up to `size`; 0: nothing now. -1: the end, with the failure. */
+/* Reads the available bytes, up to `size`; 0: nothing now. -1: the end, with the failure. */
 ssize_t stream_read(stream_t *stream, void *bytes, size_t size, failure_t *failure);
 
 #endif

@@ -1,6 +1,5 @@
-/* What a kind of broker must be able to do. broker.c drives it from a thread of its own, so that everything here
- * may block for a bounded time. common/broker_schemes.h says which
- * addresses are whose. */
+/* The interface of a kind of broker. broker.c drives it from a thread of its own, so everything here may block for
+ * a bounded time. common/broker_schemes.h maps addresses to kinds. */
 #ifndef NOTIFIER_BROKER_TRANSPORT_H
 #define NOTIFIER_BROKER_TRANSPORT_H
 
@@ -17,7 +16,7 @@
 /* A quiet connection is looked after this often: heartbeats, confirms that stay away. */
 #define BROKER_SERVICE_MS 1000
 
-/* How a transport tells what became of the messages that `send` took. */
+/* How a transport reports the fate of the messages that `send` took. */
 typedef struct transport_results {
     void *self;
     /* The message with this tag (`multiple`: and all before it) is settled. `why`: unless confirmed. */
@@ -43,10 +42,10 @@ typedef struct transport {
     /* Sends a message. Tags count from 1 in each connection, one up with each message. It is settled later, or from
      * within. -1: with the failure; the connection is useless then. */
     int (*send)(void *self, const celery_message_t *message, uint64_t tag, failure_t *failure);
-    /* Handles what has arrived, and keeps the connection alive. Called at least every BROKER_SERVICE_MS. -1: as of
+    /* Handles arrived bytes, and keeps the connection alive. Called at least every BROKER_SERVICE_MS. -1: as of
      * send. */
     int (*service)(void *self, failure_t *failure);
-    /* Looks at the queue; what is there is told later, or from within. -1: as of send. */
+    /* Looks at the queue; its state is told later, or from within. -1: as of send. */
     int (*look)(void *self, failure_t *failure);
     /* Closes the connection. */
     void (*disconnect)(void *self);

@@ -14,7 +14,7 @@ static int moves(const worker_clock_t *clock, const queue_look_t *look) {
            (look->waiting == 0 || (clock->last.number && look->waiting < clock->last.waiting + added));
 }
 
-/* Nothing is known: the worker has to be taken for one that takes tasks. */
+/* Nothing is known: assume that the worker takes tasks. */
 static int64_t beat_blindly(worker_clock_t *clock, int64_t passed_ms) {
     clock->ran_ms += passed_ms;
     clock->still_since_ms = 0;

@@ -42,7 +42,7 @@ static json_t *make_headers(const celery_sender_t *sender, const char *id, const
                        "lang", "py", "task", CELERY_TASK, "id", id, "shadow", "eta", "expires", "group",
                        "group_index", "retries", 0, "timelimit", "root_id", id, "parent_id", "argsrepr", "()",
                        "kwargsrepr", make_repr(arguments), "origin", sender->origin, "ignore_result", 0));
-    /* Whoever runs the task can go on with the trace. */
+    /* CUBE's worker can continue the trace. */
     if (*traceparent)
         json_object_set_new(headers, "traceparent", must(json_string(traceparent)));
     return headers;

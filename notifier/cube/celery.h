@@ -30,7 +30,7 @@ typedef struct celery_message {
     char *body; /* JSON, ASCII */
 } celery_message_t;
 
-/* Makes the message of a registration whose ndicom and task_id are set; both must outlive it. Clear it. */
+/* Makes the message of a registration with ndicom and task_id; both must outlive it. Clear it. */
 void celery_message_init(celery_message_t *message, const celery_sender_t *sender,
                          const registration_t *registration);
 void celery_message_clear(celery_message_t *message);

@@ -11,7 +11,7 @@
 #include "notifier/cube/cube_api.h"
 #include "notifier/cube/cube_link.h"
 
-/* Answers in the order of the questions: a ring in which `first` is the oldest, `answered` of them are answered. */
+/* Answers in the order of the questions: a ring from `first`, the oldest, with `answered` answered ones. */
 struct cube {
     cube_link_t *link;
     link_state_t *state;
@@ -41,7 +41,7 @@ static void fail(const cube_t *cube, cube_answer_t *answer, cube_result_t result
     link_state_down(cube->state, why);
 }
 
-/* GETs what lies at `path`, which it frees; false: with the answer. */
+/* GETs `path`, which it frees; false: with the answer. */
 static bool get(cube_t *cube, char *path, cube_answer_t *answer, const char **body, size_t *size) {
     char why[CUBE_WHY_BYTES];
     cube_result_t result = cube_link_get(cube->link, path, body, size, why);
@@ -100,7 +100,7 @@ static void tell(cube_t *cube) {
         abort(); /* it takes 2^64 - 2 of them */
 }
 
-/* Under the lock: what waits behind a question that CUBE did not answer would wait for as long, each. */
+/* Under the lock: each question behind one that CUBE did not answer would wait as long. */
 static void give_up_the_others(cube_t *cube) {
     for (; cube->answered < cube->count; cube->answered++)
         cube->items[(cube->first + cube->answered) % CUBE_QUESTIONS_MAX].verdict = CUBE_UNASKED;

@@ -14,7 +14,7 @@
 
 typedef struct cube cube_t;
 
-/* Texts are the thread's while it has the question, and freed by whoever receives the answer. Without them: whether
+/* Texts are the thread's while it has the question; the receiver of the answer frees them. Without them: whether
  * CUBE answers at all. */
 typedef struct cube_question {
     int64_t number; /* the asker's */
@@ -35,10 +35,10 @@ typedef struct cube_answer {
     bool refused;  /* CUBE_DOES_NOT_SAY, and people must help */
 } cube_answer_t;
 
-/* Starts the thread, which writes the state until its end: connected while CUBE answers as it should. NULL after
- * logging what is missing of the settings, or why it can't be started. */
+/* Starts the thread, which writes the state until its end: connected while CUBE answers properly. NULL after
+ * logging a missing setting, or why it can't be started. */
 cube_t *cube_new(const settings_t *settings, link_state_t *state);
-/* Breaks off what is under way. */
+/* Breaks off the current request. */
 void cube_destroy(cube_t **self_p);
 
 /* Readable when cube_receive has something. */

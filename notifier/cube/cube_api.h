@@ -1,16 +1,16 @@
-/* CUBE's API, as far as a series is asked for: the paths below OXIDICOM_CUBE_URL, and what the answers mean. Owns
+/* CUBE's API for questions about a series: the paths below OXIDICOM_CUBE_URL, and the meaning of the answers. Owns
  * no connection (cube_link.h).
  *
  * Two requests, both in CUBE 6 and 7, for members of the group pacs_users and the user chris:
  *   pacs/series/search/?SeriesInstanceUID=…&pacs_identifier=…&limit=2   at most one: CUBE's table is unique in both
- *   pacs/files/search/?fname=FOLDER/&limit=1                            `count`: files whose path begins with that
- * CUBE makes the rows of the files before that of the series, so a series that is there has all that it will have.
+ *   pacs/files/search/?fname=FOLDER/&limit=1                            `count`: files below that path
+ * CUBE makes the rows of the files before that of the series, so a series that is there is complete.
  * Without `Accept: application/json` it answers in Collection+JSON; filters that it does not know, it ignores.
  *
- * Who has a password POSTs it to auth-token/ once, for a token: with HTTP's Basic authentication CUBE would hash
+ * A password is POSTed to auth-token/ once, for a token: with HTTP's Basic authentication CUBE would hash
  * the password anew for each request, which takes it a second of a processor.
  *
- * What differs: since 7, a series can be deleted over the API, by a task, and says so meanwhile (deletion_status
+ * Differences: since 7, a series can be deleted over the API, by a task, and says so meanwhile (deletion_status
  * "pending", or "failed"); 6 has no such field. Both refuse a series that is there, also while it is being deleted.
  */
 #ifndef NOTIFIER_CUBE_CUBE_API_H
@@ -23,7 +23,7 @@
 /* What anybody who may ask for series gets an answer to, of the form of the second. */
 #define CUBE_API_ANY "pacs/series/search/?limit=1"
 
-/* Where a token is got, with what; free that. And what is answered; free it, too. NULL: no token. */
+/* Where a token is got, and the body of the request; free that. And its answer; free it, too. NULL: no token. */
 #define CUBE_API_LOGIN "auth-token/"
 char *cube_api_credentials(const char *user, const char *password);
 char *cube_api_read_token(const char *text, size_t size);

@@ -19,19 +19,19 @@ typedef struct cube_link cube_link_t;
 
 typedef enum cube_result {
     CUBE_ANSWERED,
-    CUBE_AWAY,    /* it is not there, is slow, or answers what it should not */
+    CUBE_AWAY,    /* it is away, slow, or answers nonsense */
     CUBE_REFUSES, /* it does not let this user in, or see series: people must help */
 } cube_result_t;
 
-/* What is missing of the settings for CUBE, in words with their names; NULL: nothing. */
+/* The missing settings for CUBE, in words with their names; NULL: none. */
 const char *cube_link_missing(const settings_t *settings);
 
-/* NULL where libcurl can't do it. Copies what it needs of the settings. */
+/* NULL if libcurl can't do it. Copies its settings. */
 cube_link_t *cube_link_new(const settings_t *settings);
 void cube_link_destroy(cube_link_t **self_p);
 
-/* GETs what lies at that path below the API's. `body` is valid until the next request. `why`, without a secret:
- * unless it was answered with 200. */
+/* GETs that path below the API's. `body` is valid until the next request. `why`, without a secret: unless the
+ * answer was 200. */
 cube_result_t cube_link_get(cube_link_t *self, const char *path, const char **body, size_t *size,
                             char why[CUBE_WHY_BYTES]);
 

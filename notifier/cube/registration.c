@@ -75,7 +75,7 @@ char *registration_problem(const Ring__Series *series) {
 
 /* --- the number of files ------------------------------------------------------------------------------- */
 
-/* Opens the folder without ever leaving the root, whatever its name says. */
+/* Opens the folder without ever leaving the root, under any name. */
 static DIR *open_folder(const char *files_root, const char *folder) {
     int root = open(files_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)

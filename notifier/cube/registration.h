@@ -11,7 +11,7 @@
 #include "common/trace.h"
 #include "proto/ring.h"
 
-/* What became of a registration at the broker. */
+/* The fate of a registration at the broker. */
 typedef enum outcome {
     OUTCOME_UNSENT,     /* the connection failed: the same again as soon as there is one */
     OUTCOME_CONFIRMED,  /* the broker has it, for good */
@@ -40,11 +40,11 @@ void registration_destroy(registration_t **self_p);
 void registration_fail(registration_t *registration, outcome_t outcome, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Why CUBE could never register this series, whatever its files; free it. NULL: it can. No patient's data in it. */
+/* Why CUBE could never register this series, with any files; free it. NULL: it can. No patient's data in it. */
 char *registration_problem(const Ring__Series *series);
 
-/* Counts the `.dcm` files of the series' folder into ndicom. On failure, outcome and why are set: a folder that is
- * gone or empty makes the registration impossible, one that can't be read rejected. */
+/* Counts the `.dcm` files of the series' folder into ndicom. On failure, outcome and why are set: an absent or
+ * empty folder makes the registration impossible, an unreadable one rejected. */
 bool registration_count_files(registration_t *registration, const char *files_root);
 
 /* Calls `take` for the name of each `.dcm` file in the folder. Returns 0 or an errno value. */

@@ -30,7 +30,7 @@ static void end(client_t *client) {
     (void)shutdown(client->fd, SHUT_RDWR); /* fails where the client has gone by itself */
 }
 
-/* Those that hold a place and have not asked for anything yet; of the address, unless it is NULL. */
+/* Holders of a place that have not asked for anything yet; of the address, unless it is NULL. */
 static client_t *longest_silent(clients_t *clients, const struct sockaddr_storage *address) {
     client_t *found = NULL;
     for (client_t *client = clients->list; client < clients->list + CLIENTS_MAX; client++)
@@ -56,7 +56,7 @@ static void make_room(clients_t *clients, const struct sockaddr_storage *address
 client_t *clients_add(clients_t *clients, int fd) {
     client_t new = {.used = true, .fd = fd, .since_ms = clock_ms()};
     socklen_t size = sizeof new.address;
-    (void)getpeername(fd, (struct sockaddr *)&new.address, &size); /* of one that has gone: none */
+    (void)getpeername(fd, (struct sockaddr *)&new.address, &size); /* none, if it has gone */
     client_t *client = clients->list;
     pthread_mutex_lock(&clients->lock);
     make_room(clients, &new.address);

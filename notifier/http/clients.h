@@ -1,5 +1,5 @@
-/* Who is connected to the HTTP endpoint: each has limited time, and whoever asks gets a place, whatever others
- * hold. Safe from any thread. */
+/* The clients of the HTTP endpoint: each has limited time, and a new one always gets a place. Safe from any
+ * thread. */
 #ifndef NOTIFIER_HTTP_CLIENTS_H
 #define NOTIFIER_HTTP_CLIENTS_H
 
@@ -14,7 +14,7 @@
 /* Times for a whole request and for a whole answer. */
 #define CLIENTS_REQUEST_MAX_MS 15000
 #define CLIENTS_ANSWER_MAX_MS  30000
-/* A viewer whose network has gone without a word is given up after this. */
+/* A viewer that vanished from the network is given up after this. */
 #define CLIENTS_UNACKNOWLEDGED_MS 20000
 
 /* A connection, while it is there. */
@@ -36,19 +36,19 @@ typedef struct clients {
 void clients_init(clients_t *clients);
 void clients_clear(clients_t *clients);
 
-/* A new connection. Where few places are free, the one that has been silent for longest before its request was
- * there is ended: of this address where it has half of all places, else of any. NULL: there is no place. */
+/* A new connection. If few places are free, the connection that has been silent for longest before its request
+ * ends: of this address if it has half of all places, else of any. NULL: there is no place. */
 client_t *clients_add(clients_t *clients, int fd);
 /* The connection has ended, and its descriptor is about to be closed. */
 void clients_remove(clients_t *clients, client_t *client);
 
 /* Its request is there (`is_answering`), or its answer has gone and the next request may come. */
 void clients_begin(clients_t *clients, client_t *client, bool is_answering);
-/* Its answer has no end. One who has gone without a word is noticed by what he does not acknowledge. */
+/* Its answer has no end. A vanished client is noticed by missing acknowledgements. */
 void clients_become_viewer(clients_t *clients, client_t *client);
 
-/* Ends the connections whose time is over. A library's own timeout begins anew with each byte, so that somebody who
- * sends one now and then would keep his place for ever. */
+/* Ends the connections at the end of their time. A library's own timeout begins anew with each byte, so a byte now
+ * and then would keep a place for ever. */
 void clients_tick(clients_t *clients, int64_t now_ms);
 
 #endif

@@ -21,7 +21,7 @@ bool health_alive(health_t *health, int64_t now_ms) {
 typedef struct check {
     const char *name;
     bool passed;
-    readiness_t without; /* what the receiver is where it is not */
+    readiness_t without; /* the receiver's state in that case */
     char why[LINK_WHY_BYTES + 32];
     int64_t since; /* milliseconds since 1970; 0: not known */
 } check_t;

@@ -34,9 +34,8 @@ typedef enum readiness { UNREADY, DEGRADED, READY } readiness_t;
 #define HEALTH_WHY_BYTES 1024
 
 /* Whether new associations are served: a listener accepts, a writer is there, the journal takes events. Without
- * storage, broker or NATS it is degraded: nothing gets lost, registrations and progress wait. `why` is "" where it
- * is ready.
- */
+ * storage, broker or NATS it is degraded: nothing gets lost, registrations and progress wait. `why` is "" if it is
+ * ready. */
 readiness_t health_ready(health_t *health, int64_t now_ms, char why[HEALTH_WHY_BYTES]);
 
 /* The same with all there is to know, as JSON to free. */

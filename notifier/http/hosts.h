@@ -1,5 +1,5 @@
-/* By which names of this machine browsers may see the page: a name of somebody else's that leads here would let his
- * own page read ours (DNS rebinding). */
+/* The names of this machine under which browsers may see the page: under a stranger's name that leads here, his
+ * own page could read ours (DNS rebinding). */
 #ifndef NOTIFIER_HTTP_HOSTS_H
 #define NOTIFIER_HTTP_HOSTS_H
 

@@ -1,15 +1,15 @@
-/* The live page, health and metrics over HTTP, in a thread of libmicrohttpd's own: whatever clients do, the loop
- * does not wait.
+/* The live page, health and metrics over HTTP, in a thread of libmicrohttpd's own: the loop never waits for
+ * clients.
  *
  *   /          the page (page.html)
- *   /events    what it shows, as an event stream
- *   /series    ?q=: what it looks for, as JSON
+ *   /events    its content, as an event stream
+ *   /series    ?q=: a search, as JSON
  *   /metrics   the board for Prometheus
  *   /livez     200 while the loop comes round
- *   /readyz    200 while new associations are served, 503 otherwise; what is missing in plain words
+ *   /readyz    200 while new associations are served, 503 otherwise; the missing parts in plain words
  *   ?verbose   of the last two: JSON
  *
- * Clients are bounded in number and time (clients.h), and in what they may send. */
+ * Clients are bounded in number and time (clients.h), and in the bytes that they may send. */
 #ifndef NOTIFIER_HTTP_HTTP_H
 #define NOTIFIER_HTTP_HTTP_H
 

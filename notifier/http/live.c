@@ -9,7 +9,7 @@
 
 #include "common/limits.h"
 
-/* How often each viewer is told what is new. */
+/* How often each viewer gets news. */
 #define VIEW_INTERVAL_MS 500
 
 void live_init(live_t *live, const view_sources_t *sources) {
@@ -45,7 +45,7 @@ void live_end(live_t *live) {
 
 /* --- the page ------------------------------------------------------------------------------------------ */
 
-/* notifier/http/page.html, linked in as it is. */
+/* notifier/http/page.html, linked in unchanged. */
 extern const char _binary_notifier_http_page_html_start[], _binary_notifier_http_page_html_end[];
 
 const char *live_page(size_t *size) {
@@ -55,7 +55,7 @@ const char *live_page(size_t *size) {
 
 #define HASH_TEXT_BYTES (4 * ((SHA256_DIGEST_LENGTH + 2) / 3) + 1)
 
-/* Of what is between the first `begin` and the `end` after it, as CSP 3 (2.3.1, hash-source) has it. */
+/* Of the text between the first `begin` and the `end` after it, as CSP 3 (2.3.1, hash-source) says. */
 static void hash_part(const char *page, size_t size, const char *begin, const char *end,
                       char text[HASH_TEXT_BYTES]) {
     unsigned char hash[SHA256_DIGEST_LENGTH];

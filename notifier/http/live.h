@@ -22,7 +22,7 @@ void live_beat(live_t *live, int64_t now_ms);
 /* Sends every viewer away, so that the HTTP daemon can be stopped. */
 void live_end(live_t *live);
 
-/* The page and its Content-Security-Policy, which allows what is in it and nothing else. Made once. */
+/* The page and its Content-Security-Policy, which allows the page's own parts and nothing else. Made once. */
 const char *live_page(size_t *size);
 const char *live_page_policy(void);
 

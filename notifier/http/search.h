@@ -31,7 +31,7 @@ void search_give_up(question_t *question);
 
 /* --- in the loop --- */
 
-/* Answers the one that waits longest: `answer` returns JSON, which is freed. */
+/* Answers the search that waits longest: `answer` returns JSON, which is freed. */
 void search_answer_one(search_t *search, char *(*answer)(void *self, const char *text), void *self);
 /* Nothing is answered any more: to be called before the daemon is stopped. */
 void search_end(search_t *search);

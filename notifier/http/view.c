@@ -118,8 +118,8 @@ char *view_search(void *self, const char *text) {
 
 /* --- figures ------------------------------------------------------------------------------------------- */
 
-/* Values without a label under the metric's name, others in an object under it; those of a stage of its own under
- * the stage. */
+/* Values without a label under the metric's name, others in an object under it; a stage's own values under the
+ * stage. */
 static void add_value(void *argument, const board_value_t *value) {
     json_t *into = argument;
     const metric_info_t *info = &METRICS[value->metric];

@@ -22,7 +22,7 @@ void view_destroy(view_t **self_p);
 /* A message of the ring: remembers what the listener says of itself. */
 void view_on_figures(view_t *view, const Ring__Figures *figures);
 
-/* Everything as it is now, on one line; free it. Reads the journal, outside of a transaction. */
+/* Everything as of now, on one line; free it. Reads the journal, outside of a transaction. */
 char *view_now(view_t *view, int64_t now_ms);
 /* The series that `text` is (a part of) the UID of, or the AE title, task id or number of reception, in the same
  * form, of the latest SERIES_PAGE_SEARCHED_ROWS receptions; a whole UID is found in all. For search_answer_one. */

@@ -1,5 +1,5 @@
-/* The viewers of the live page: each has an event stream (WHATWG HTML 9.2, server-sent events) in which it gets the
- * latest view, and the next one when that has gone out. Who is slow misses some; nobody holds up anybody.
+/* The viewers of the live page: each has an event stream (WHATWG HTML 9.2, server-sent events) with the latest
+ * view, and the next one when that has gone out. Who is slow misses some; nobody holds up anybody.
  *
  * Written by the loop, read by the thread that answers HTTP. */
 #ifndef NOTIFIER_HTTP_VIEWERS_H

@@ -8,7 +8,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 
-/* Values of one process, those of unknown names not counted. */
+/* Values of one process, without unknown names. */
 #define BOARD_VALUES_MAX 2048
 
 /* Longest name of an inbox: "writer-" and 64 characters. */
@@ -22,7 +22,7 @@ struct value {
     uint64_t buckets[METRIC_BUCKETS];
 };
 
-/* Values in the order in which they came, which is the table's. */
+/* Values in the order of their arrival, which is the table's. */
 typedef struct values {
     struct value *items;
     size_t count, room;
@@ -209,13 +209,13 @@ void board_lost(board_t *board, const char *id) {
     pthread_mutex_unlock(&board->lock);
 }
 
-/* --- what they add up to ----------------------------------------------------------------------------------- */
+/* --- sums ---------------------------------------------------------------------------------------------- */
 
 static bool is_up(const known_stage_t *stage, int64_t now_ms) {
     return !stage->lost && now_ms - stage->heard_ms < STAGE_SILENCE_MS;
 }
 
-/* Values of this stage that count: gauges only of one that is there. */
+/* Values of this stage that count: gauges only while it is there. */
 static void sum_stage(values_t *sums, metric_t metric, const known_stage_t *stage, bool up) {
     for (size_t i = 0; i < stage->now.count; i++)
         if (stage->now.items[i].metric == metric && (up || is_counted(metric)))

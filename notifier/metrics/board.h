@@ -1,6 +1,5 @@
-/* The figures of all stages, as they come in over the ring, and what they add up to. Counters never go back: what a
- * process had counted before it died is added to what the next one under its id counts. Lost is only what it had
- * counted since its last snapshot.
+/* The metrics of all stages, from their snapshots over the ring, and their sums. Counters never go back: a dead
+ * process' counts are added to its successor's. Only the counts since its last snapshot are lost.
  *
  * Written by the loop, read by the threads that answer HTTP: every function takes the lock. */
 #ifndef NOTIFIER_METRICS_BOARD_H
@@ -13,11 +12,11 @@
 #include "common/metrics.h"
 #include "proto/ring.h"
 
-/* A stage whose figures stay away so long is taken for gone by those who look from outside … */
+/* A stage without a snapshot for so long counts as gone outside … */
 #define STAGE_SILENCE_MS 2000
 /* … and is shown as such for so long. */
 #define STAGE_SHOWN_MS (5 * 60 * 1000)
-/* Processes whose figures are remembered; the one that has been silent for longest makes room. */
+/* Processes remembered; the one silent for longest makes room. */
 #define BOARD_STAGES_MAX (WRITERS_MAX + 16)
 
 typedef struct board board_t;
@@ -25,19 +24,19 @@ typedef struct board board_t;
 board_t *board_new(void);
 void board_destroy(board_t **self_p);
 
-/* A message of the ring, or the notifier's own figures. What can't be used of it is left out. */
+/* A message of the ring, or the notifier's own snapshot. Unusable parts are left out. */
 void board_on_figures(board_t *board, const Ring__Figures *figures, int64_t now_ms);
 /* The connection to this stage is broken: it is gone until its figures come again. */
 void board_lost(board_t *board, const char *id);
 
-/* A value of all stages that are there: counters and histograms also of those that are not. */
+/* A value of all present stages; counters and histograms also of gone ones. */
 typedef struct board_value {
     metric_t metric;
     const char *label; /* "" where the metric has none */
     const char *stage; /* id; NULL where the stages' values are added up */
     int64_t value;     /* of a histogram the sum */
     uint64_t buckets[METRIC_BUCKETS];
-    int64_t since_us; /* counters and histograms: when the first process began whose count is in it, since 1970 */
+    int64_t since_us; /* counters and histograms: the start of the first process counted in it, since 1970 */
 } board_value_t;
 
 /* In the order of the table, the values of one metric one after the other. The texts are valid during the call;

@@ -9,7 +9,7 @@
 
 #define OPENMETRICS_TYPE "application/openmetrics-text"
 
-/* Prometheus offers it first and with a version; what is refused by "q=0" is not asked for. */
+/* Prometheus offers it first and with a version; "q=0" refuses a form. */
 bool exposition_wants_openmetrics(const char *accept) {
     const char *offer = accept ? strcasestr(accept, OPENMETRICS_TYPE) : NULL;
     if (!offer)

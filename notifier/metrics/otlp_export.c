@@ -54,7 +54,7 @@ static void *run(void *argument) {
     int64_t interval_ms = otlp_link_target(self->link)->interval_ms, next_ms = clock_ms() + interval_ms;
     while (wait_until(self, next_ms)) {
         export_once(self);
-        /* One that took longer than the interval makes the next ones later, not more. */
+        /* An export longer than the interval makes the next ones later, not more. */
         next_ms = next_ms + interval_ms > clock_ms() ? next_ms + interval_ms : clock_ms() + interval_ms;
     }
     export_once(self);

@@ -79,7 +79,7 @@ static Otlp__HistogramDataPoint *histogram_of(const draft_t *draft, const board_
 
 /* --- metrics ----------------------------------------------------------------------------------------------- */
 
-/* In the words of UCUM; what is no unit is left out. */
+/* In the words of UCUM, without non-units. */
 static const char *unit_of(metric_t metric) {
     const char *unit = METRICS[metric].unit;
     return !unit ? "" : strcmp(unit, "seconds") == 0 ? "s" : strcmp(unit, "bytes") == 0 ? "By" : unit;

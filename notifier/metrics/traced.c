@@ -5,7 +5,7 @@
 #include "common/memory.h"
 #include "common/telemetry/span.h"
 
-/* Associations whose span the notifier would say in place of a listener that died. */
+/* Associations with a span that the notifier sends if the listener dies. */
 #define TRACED_ASSOCIATIONS_MAX 10000
 
 typedef struct open_association {
@@ -92,7 +92,7 @@ void traced_on_refused(traced_t *self, const Ring__Refused *refused) {
 
 /* --- for writers ------------------------------------------------------------------------------------------- */
 
-/* `error`: NULL where it is stored. */
+/* `error`: NULL if it is stored. */
 static void say_writer(const Ring__WriterSpans *times, const trace_context_t *parent, const char *writer,
                        uint32_t attempt, const char *error) {
     trace_context_t queued = trace_child(parent), written = trace_child(parent);

@@ -1,6 +1,5 @@
-/* Spans that the notifier says for others: those of writers, which have no network, and those of associations that
- * died with their listener, with what it has heard of them. In memory only: a listener that lives tells it again to
- * a new notifier. */
+/* Spans that the notifier sends for others: the writers', which have no network, and those of a dead listener's
+ * associations. In memory only: a living listener tells a new notifier again. */
 #ifndef NOTIFIER_METRICS_TRACED_H
 #define NOTIFIER_METRICS_TRACED_H
 
@@ -19,7 +18,8 @@ void traced_on_refused(traced_t *self, const Ring__Refused *refused);
  * before. */
 void traced_say_stored(const Ring__Stored *stored);
 void traced_say_refused(const Ring__Refused *refused);
-/* Listeners other than this one are dead, since `died_ns` at the latest: says the spans of what they left open. */
+/* Other listeners than this one are dead, since `died_ns` at the latest: sends the spans of their open
+ * associations. */
 void traced_close_others(traced_t *self, uint64_t listener, int64_t died_ns);
 
 #endif

@@ -17,7 +17,7 @@ struct audits {
     Ring__Audit *message; /* owned; NULL: none is under way */
     Ring__Answer *answer; /* owned */
     size_t asked, answered;
-    size_t with_cube; /* also of one that was given up */
+    size_t with_cube; /* also of an abandoned one */
 };
 
 audits_t *audits_new(const char *run_dir, cube_t *cube, link_state_t *cube_state) {

@@ -7,7 +7,7 @@
 #include "notifier/cube/cube.h"
 #include "proto/ring.h"
 
-/* Series in one question of the tool, of which so many are with CUBE's thread at once. */
+/* Series in one question of the tool; so many are with CUBE's thread at once. */
 #define AUDIT_SERIES_MAX     100
 #define AUDITS_UNDER_WAY_MAX 4
 
@@ -19,7 +19,7 @@ void audits_destroy(audits_t **self_p);
 
 /* A message of the ring; one without a usable inbox is ignored. */
 void audits_on_audit(audits_t *audits, const Ring__Audit *message);
-/* What CUBE has answered to a question of an audit: one whose number is below 0. The texts stay the caller's. */
+/* CUBE's answer to a question of an audit, with a number below 0. The texts stay the caller's. */
 void audits_on_answer(audits_t *audits, const cube_answer_t *answer);
 
 #endif

@@ -150,7 +150,7 @@ void query_say_silence(Ring__Reception *r, storage_t *storage) {
 }
 
 /* Looks through a bounded part of the journal only, so that the ring never waits: a page may be empty and yet not
- * the last. What is asked of one series is found through an index, and is never much. */
+ * the last. A single series is found through an index, and is never much. */
 sqlite3_stmt *query_page(journal_t *journal, sql_t sql, const Ring__SeriesQuery *wish, int64_t *lowest) {
     int64_t before = wish->before;
     if (before <= 0)

@@ -1,5 +1,5 @@
-/* What the notifier tells the operator's tool, and what it does for it. Answers wait for the commit of the
- * transaction that they are about, like everything else that follows from one. */
+/* The notifier's answers to the operator's tool, and its work for it. Answers wait for the commit of their
+ * transaction, like all its messages. */
 #ifndef NOTIFIER_OPERATOR_QUERY_H
 #define NOTIFIER_OPERATOR_QUERY_H
 

@@ -1,5 +1,5 @@
-/* Registrations that an operator asks for: a series once more, or one that lies in storage and that the journal
- * does not know. Each is a reception of its own that is over and due; the registrar does the rest. */
+/* An operator's registrations: of a series once more, or of one in storage that the journal does not know. Each is
+ * a finished, due reception of its own; the registrar does the rest. */
 #include <stdlib.h>
 
 #include "common/log.h"
@@ -28,7 +28,7 @@ static Ring__Registrations *results_new(size_t room) {
 
 /* --- both ---------------------------------------------------------------------------------------------- */
 
-/* What the journal knows of the folder: one that is received or due will be registered with what it holds then. */
+/* The journal's knowledge of the folder: a received or due one will be registered with its files at that time. */
 static Ring__Outcome known(journal_t *journal, const char *series_uid, const char *folder) {
     static const Ring__Outcome outcomes[] = {RING__OUTCOME__OUTCOME_NONE, RING__OUTCOME__OUTCOME_REGISTERED,
                                              RING__OUTCOME__OUTCOME_UNDER_WAY};
@@ -44,7 +44,7 @@ static void add_due(journal_t *journal, const reception_row_t *wish, Ring__Regis
     log_info(NULL, "series %s is registered because an operator asks for it", wish->series_uid);
 }
 
-/* Decides what comes of it; `again`: though it is registered. */
+/* Decides its fate; `again`: though it is registered. */
 static void decide(journal_t *journal, const reception_row_t *wish, bool again, bool dry_run,
                    Ring__Registration *result) {
     char *problem = reception_problem(wish);
@@ -96,7 +96,8 @@ static void resend_reception(journal_t *journal, int64_t reception, Ring__Regist
         decide(journal, &row, true, false, add_result(results, row.calling_ae));
 }
 
-/* The last reception of each folder of the series. They are collected first: what is added must not be found. */
+/* The last reception of each folder of the series. They are collected first: the search must not find added
+ * ones. */
 void query_on_resend(query_t *query, const Ring__Resend *message) {
     Ring__Answer *answer = query_answer(query, message->reply_to);
     journal_t *journal = query_journal(query);

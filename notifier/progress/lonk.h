@@ -12,7 +12,7 @@
 
 #define LONK_COUNT_BYTES 5
 
-/* The end of a series: what is said last, and kept until NATS has it. */
+/* The end of a series: published last, and kept until NATS has it. */
 typedef struct lonk_final {
     int64_t reception;
     const char *subject;
@@ -22,12 +22,13 @@ typedef struct lonk_final {
     size_t errors_size;
 } lonk_final_t;
 
-/* Longer parts of a subject are cut: nats-server closes a connection whose protocol line passes 4096 bytes. */
+/* Longer parts of a subject are cut: nats-server closes a connection on a protocol line of more than 4096
+ * bytes. */
 #define LONK_TOKEN_MAX_BYTES 1024
 
-/* "{root}.{calling AE}.{SeriesInstanceUID}"; what would end a token, match several or break NATS' line (space, `.`,
- * `*`, `>`, control characters) becomes `_` in the last two parts, an empty AE title too; an empty UID is UNKNOWN.
- * Free it. */
+/* "{root}.{calling AE}.{SeriesInstanceUID}"; in the last two parts, space, `.`, `*`, `>` and control characters
+ * become `_`, since they would end a token, match several or break NATS' line; so does an empty AE title; an empty
+ * UID is UNKNOWN. Free it. */
 char *lonk_subject(const char *root, const char *calling_ae, const char *series_uid);
 
 /* 01 and the count, little endian. */

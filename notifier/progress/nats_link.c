@@ -43,10 +43,10 @@ struct nats_link {
     natsOptions *options;       /* NULL: the address is of no use */
     natsConnection *connection; /* NULL: none */
     uint64_t number;            /* of the connection, from 1 */
-    bool broken;                /* something of what it should have said is lost */
+    bool broken;                /* some of its messages are lost */
     int64_t retry_at_ms, complained_ms;
     int64_t failures;       /* to connect, in a row */
-    natsStatus complaint;   /* what was complained about last */
+    natsStatus complaint;   /* the last logged complaint */
     int64_t asked_ms;       /* when NATS was last asked whether it has everything */
     int64_t interrupted_ms; /* when there was no connection last */
     uint64_t lost;          /* messages */
@@ -58,7 +58,7 @@ struct nats_link {
 
 /* --- connecting ------------------------------------------------------------------------------------------ */
 
-/* cnats throws away what it could not write before NATS_WRITE_TIMEOUT_MS, and keeps the connection. */
+/* cnats throws away bytes that it could not write before NATS_WRITE_TIMEOUT_MS, and keeps the connection. */
 static bool is_of_the_wire(natsStatus status) {
     return status == NATS_TIMEOUT || status == NATS_IO_ERROR || status == NATS_SSL_ERROR;
 }
@@ -140,7 +140,7 @@ int64_t nats_link_interrupted_ms(const nats_link_t *link) {
     return link->interrupted_ms;
 }
 
-/* --- what is kept ---------------------------------------------------------------------------------------- */
+/* --- kept messages ------------------------------------------------------------------------------------ */
 
 static void lose(nats_link_t *link, const char *why) {
     link->lost++;
@@ -166,8 +166,8 @@ static kept_t *keep(nats_link_t *link, const lonk_final_t *final) {
     return kept;
 }
 
-/* Forgets what NATS has answered for, if the connection has outlived the answer: cnats also takes it for one that
- * it could not ask any more. */
+/* Forgets the messages that NATS has answered for, if the connection has outlived the answer: cnats also reports
+ * an answer to a question that it could not ask. */
 static void forget_answered(nats_link_t *link) {
     if (!is_connected(link))
         return;
@@ -244,7 +244,7 @@ static void say_finals(nats_link_t *link) {
 
 /* --- service --------------------------------------------------------------------------------------------- */
 
-/* NATS handles what one connection says in order, so its answer to a PING is one to all before. An answer that took
+/* NATS handles a connection's messages in order, so its answer to a PING answers all before. An answer that took
  * longer than allowed may be none: the PING could not be written. */
 static void ask(nats_link_t *link, int64_t ms) {
     int64_t since_ms = clock_ms();

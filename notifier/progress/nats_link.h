@@ -1,7 +1,7 @@
-/* The connection to NATS, and what must get through: errors and done of each series are kept until NATS has
- * answered after them and the connection outlived that, and said again over the next connection where it has not,
- * after the last count. Everything else is said once, or counted as lost. Owned by the publisher's thread; may
- * block it for a bounded time. */
+/* The connection to NATS. Errors and done of each series must get through: they are kept until NATS has answered
+ * after them and the connection outlived that; else they are published again over the next connection, after the
+ * last count. Everything else is published once, or counted as lost. Owned by the publisher's thread; may block it
+ * for a bounded time. */
 #ifndef NOTIFIER_PROGRESS_NATS_LINK_H
 #define NOTIFIER_PROGRESS_NATS_LINK_H
 
@@ -27,8 +27,8 @@ void nats_link_publish(nats_link_t *link, const char *subject, const void *paylo
 /* A series is over. Copies it; `taken` is called once. */
 void nats_link_publish_done(nats_link_t *link, const lonk_final_t *final);
 
-/* Connects, says again what was lost, and hears whether NATS has what was said. Returns in how many milliseconds it
- * wants to be called again; -1: there is no need. */
+/* Connects, publishes lost messages again, and hears whether NATS has the others. Returns in how many milliseconds
+ * it wants to be called again; -1: there is no need. */
 int64_t nats_link_service(nats_link_t *link);
 
 /* Waits until NATS has everything, at most `ms`. */

@@ -74,8 +74,8 @@ static natsStatus set_servers(natsOptions *options, const settings_t *settings) 
     return status;
 }
 
-/* Never logs the address, which may hold a password. cnats does not reconnect by itself: it would keep what was not
- * sent out of our sight, and give up for good after a refusal. */
+/* Never logs the address, which may hold a password. cnats does not reconnect by itself: it would hide unsent
+ * messages from us, and give up for good after a refusal. */
 static natsStatus set_options(natsOptions *options, const settings_t *settings, link_state_t *state) {
     natsStatus status = set_servers(options, settings);
     if (status == NATS_OK)

@@ -6,7 +6,7 @@
 #include "common/memory.h"
 #include "notifier/progress/lonk.h"
 
-/* What was said about one open reception. */
+/* The messages of one open reception. */
 typedef struct entry {
     TAILQ_ENTRY(entry) next; /* among the pending */
     int64_t reception;
@@ -21,7 +21,7 @@ struct progress {
     int64_t interval_ms;
     progress_sink_t sink;
     zhashx_t *entries; /* by reception */
-    /* In the order in which they fall due. */
+    /* By due time. */
     TAILQ_HEAD(pending_list, entry) pending;
 };
 

@@ -1,7 +1,7 @@
-/* When which LONK message is due: the first count of a reception at once, further ones at most one per interval,
- * the last one at its end; its errors and done follow when the journal has them due (journal/dones.h). Owns what
- * was said and what is pending per open reception; knows neither NATS nor the journal. Counts do not survive a
- * restart: progress is not custody. */
+/* The due time of each LONK message: the first count of a reception at once, further ones at most one per
+ * interval, the last one at its end; its errors and done follow when the journal has them due (journal/dones.h).
+ * Owns the published and pending counts of each open reception; knows neither NATS nor the journal. Counts do not
+ * survive a restart: progress is not custody. */
 #ifndef NOTIFIER_PROGRESS_PROGRESS_H
 #define NOTIFIER_PROGRESS_PROGRESS_H
 
@@ -38,7 +38,7 @@ void progress_destroy(progress_t **self_p);
 /* The reception holds `count` distinct files now. `now_ms`: clock_ms. */
 void progress_count(progress_t *progress, int64_t reception, const char *calling_ae, const char *series_uid,
                     uint32_t count, int64_t now_ms);
-/* An error of an object whose series is not known, so that there is no end of it to wait for. */
+/* An error of an object of an unknown series, which has no end to wait for. */
 void progress_error(progress_t *progress, const char *calling_ae, const char *text);
 /* The reception is over with `count` files. Says the last count, again where an interruption may have lost it, and
  * forgets the reception. */
@@ -47,7 +47,7 @@ void progress_end(progress_t *progress, int64_t reception, const char *calling_a
 /* Says errors and done of a reception that is over; `final` without its subject. Returns what the sink does. */
 bool progress_done(progress_t *progress, const lonk_final_t *final, const char *calling_ae, const char *series_uid);
 
-/* Says the pending counts whose time has come. Returns in how many milliseconds the next one is due, -1: none. */
+/* Publishes the due counts. Returns in how many milliseconds the next one is due, -1: none. */
 int64_t progress_flush(progress_t *progress, int64_t now_ms);
 
 #endif

@@ -14,7 +14,7 @@
 struct publisher {
     zsock_t *queue;                /* PUSH, bounded */
     zactor_t *thread;              /* NULL: nobody wants the messages */
-    atomic_uint_least64_t waiting; /* in the queue; the thread takes off what it has taken */
+    atomic_uint_least64_t waiting; /* in the queue; the thread removes the ones it has taken */
     atomic_int_least64_t interrupted_ms;
     uint64_t dropped;
     bool ending;
@@ -82,7 +82,7 @@ static bool publish_next(work_t *work) {
     return any;
 }
 
-/* A slice of what waits. OXIDICOM_DEV_SLEEP pauses here and nowhere else. Returns whether the thread shall end. */
+/* A slice of the queue. OXIDICOM_DEV_SLEEP pauses here and nowhere else. Returns whether the thread shall end. */
 static bool publish_some(work_t *work, zpoller_t *told) {
     for (int i = 0; i < SLICE_MESSAGES && publish_next(work); i++) {
         if (work->settings->dev_sleep_ms == 0)
@@ -181,7 +181,7 @@ void publisher_end(publisher_t *publisher) {
     publisher->ending = publisher->thread && zstr_send(publisher->thread, "$TERM") == 0;
 }
 
-/* Puts a message into the queue: its kind, the subject, and what follows, in two parts. False: there is no room. */
+/* Puts a message into the queue: its kind, the subject, and the payload, in two parts. False: there is no room. */
 static bool enqueue(publisher_t *publisher, kind_t kind, const char *subject, const void *head, size_t head_size,
                     const void *rest, size_t rest_size) {
     size_t subject_size = strlen(subject) + 1;

@@ -1,5 +1,5 @@
 /* The way of LONK messages to NATS: a bounded queue and a thread that owns the connection (nats_link.h). Never
- * blocks its caller; what does not fit is dropped and counted. */
+ * blocks its caller; messages without room are dropped and counted. */
 #ifndef NOTIFIER_PROGRESS_PUBLISHER_H
 #define NOTIFIER_PROGRESS_PUBLISHER_H
 
@@ -14,7 +14,7 @@
 
 /* LONK messages waiting for NATS; more are dropped and counted. */
 #define LONK_QUEUE_MESSAGES 10000
-/* How long the end of the process waits for NATS to take what is left. */
+/* How long the end of the process waits for NATS to take the rest. */
 #define LONK_FLUSH_MS 2000
 
 typedef struct publisher publisher_t;
@@ -27,8 +27,7 @@ void publisher_destroy(publisher_t **self_p);
 zsock_t *publisher_socket(publisher_t *publisher);
 /* Takes the reception of a done that NATS has; false: there is none now, after publisher_end: no more. */
 bool publisher_taken(publisher_t *publisher, int64_t *reception);
-/* Takes no more messages, and waits until NATS has what is left, at most LONK_FLUSH_MS, as does publisher_taken
- * then. */
+/* Takes no more messages, and waits until NATS has the rest, at most LONK_FLUSH_MS; publisher_taken waits, too. */
 void publisher_end(publisher_t *publisher);
 
 /* A progress_publish_fn; `self` is the publisher. */
