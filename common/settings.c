@@ -99,7 +99,7 @@ static void print_secret(FILE *out, const char *value) {
 
 static void print_source(FILE *out, const setting_t *setting, const source_t *source) {
     if (source->path) {
-        fprintf(out, "%s_FILE is \"%s\", and what is in that file can't be used", source->variable, source->path);
+        fprintf(out, "%s_FILE is \"%s\", and that file's content can't be used", source->variable, source->path);
         return;
     }
     fprintf(out, "%s is \"", source->variable);

@@ -183,8 +183,7 @@ static int read_options(const stage_spec_t *spec, int argc, char **argv) {
         return 0;
     }
     if (optind < argc) {
-        fprintf(stderr, "oxidicom-%s: unknown argument \"%s\"; --help tells what is allowed\n", spec->name,
-                argv[optind]);
+        fprintf(stderr, "oxidicom-%s: unknown argument \"%s\"; see --help\n", spec->name, argv[optind]);
         return EX_USAGE;
     }
     return -1;

@@ -361,7 +361,7 @@ int main(int argc, char **argv) {
         .name = "writer",
         .summary =
             "writes received DICOM objects as files into CUBE's storage. With --survey, for `oxidicom reconcile`, "
-            "it only reads what lies there.",
+            "it only reads there.",
         .settings = FOR_WRITER,
         .print_conformance = conformance_print,
         .print_libraries = print_libraries,

@@ -65,7 +65,7 @@ static void say_written(const report_t *self, const report_object_t *object, uin
     written.error_comment = (char *)(uintptr_t)comment;
     written.token = token;
     if (ring_send(self->listener, &RING_ENVELOPE(WRITTEN, written, &written)) != 0)
-        log_warn(&context, "can't tell the listener what became of it: %s", strerror(errno));
+        log_warn(&context, "can't report it to the listener: %s", strerror(errno));
 }
 
 /* --- to the notifier -------------------------------------------------------------------------------- */

@@ -78,7 +78,7 @@ static int read_options(int argc, char **argv, bool wanted[KINDS]) {
         }
     if (optind == argc)
         return -1;
-    fprintf(stderr, "oxidicom: unknown argument \"%s\"; --help tells what is allowed\n", argv[optind]);
+    fprintf(stderr, "oxidicom: unknown argument \"%s\"; see --help\n", argv[optind]);
     return EX_USAGE;
 }
 

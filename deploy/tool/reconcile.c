@@ -124,8 +124,7 @@ static void give_up(reconcile_t *self, pid_t survey) {
     kill(survey, SIGKILL);
     (void)waitpid(survey, NULL, WNOHANG);
     self->status = EX_UNAVAILABLE;
-    fputs("oxidicom reconcile: not finished; what is due stays due, and the rest can be done by the same command\n",
-          stderr);
+    fputs("oxidicom reconcile: not finished; due series stay due, repeat the command for the rest\n", stderr);
 }
 
 /* What the survey's end means: it must have looked at everything. */

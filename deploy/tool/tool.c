@@ -51,37 +51,37 @@ static const command_t COMMANDS[] = {
      "Where it is piped, each is printed below the one before.\n\n"
      "  --once          one, and the end\n"},
     {"series", series_command, OPTION_ALL | OPTION_AE | OPTION_UID | OPTION_SINCE | OPTION_SHOW_PHI, 0, 1,
-     "oxidicom series [UID|AE|SINCE]: what became of series, the newest first.\n\n"
-     "The argument is a UID where it is digits and dots, a point in time where it is a date (2026-05-01, with "
-     "T12:30\n"
-     "if need be) or a duration (2h), else an AE title. To say which it is:\n\n"
+     "oxidicom series [UID|AE|SINCE]: series with state and reason, the newest first.\n\n"
+     "The argument is a UID if it has digits and dots only, a point in time if it is a date (2026-05-01, also "
+     "with\n"
+     "T12:30) or a duration (2h), else an AE title. To say which:\n\n"
      "  --uid UID, --ae AE, --since SINCE\n"
      "  --all           all, not only the newest 100\n"
      "  --show-phi      the folder, too, which names the patient\n"},
     {"resend", resend_command, OPTION_AE, 1, SIZE_MAX,
-     "oxidicom resend UID…: registers what the folders of these series hold now once more, each with a new "
+     "oxidicom resend UID…: registers the present folders of these series again, each with a new "
      "task.\nCUBE refuses a series that it has already.\n\n"
-     "  --ae AE         only what this AE title sent\n"},
+     "  --ae AE         only folders of this AE title\n"},
     {"reconcile", reconcile_command, OPTION_SINCE | OPTION_DRY_RUN | OPTION_FORCE | OPTION_SHOW_PHI, 0, SIZE_MAX,
      "oxidicom reconcile [--since SINCE] [UID…]: looks through $OXIDICOM_FILES_ROOT/SERVICES/PACS and registers "
      "the\n"
-     "series named, or those with a file not older than SINCE, unless the journal knows them as registered or on "
+     "named series, or all with a file not older than SINCE, unless the journal has them as registered or on "
      "their\n"
-     "way. For a journal that was lost.\n\n"
+     "way. For use after the loss of a journal.\n\n"
      "  --since SINCE   a date (2026-05-01, with T12:30 if need be) or a duration (2h)\n"
-     "  --dry-run       only say what would be done\n"
-     "  --force         also those that the journal knows as registered\n"
+     "  --dry-run       only list them\n"
+     "  --force         also registered ones\n"
      "  --show-phi      the folder, too, which names the patient\n"},
     {"audit", audit_command, OPTION_SINCE | OPTION_RESEND | OPTION_STORAGE | OPTION_SHOW_PHI, 0, 0,
-     "oxidicom audit: asks CUBE for every series that was registered, and says what it lacks. Needs "
+     "oxidicom audit: asks CUBE for every registered series, and names the missing ones. Needs "
      "OXIDICOM_CUBE_URL.\n\n"
      "  confirmed       CUBE has it with all its files\n"
      "  short           with fewer: delete it in CUBE, then have it sent again\n"
      "  lost            CUBE does not have it\n"
      "  unknown here    it lies in storage, and the journal does not know it (--storage): oxidicom reconcile\n\n"
-     "  --since SINCE   what came since a date (2026-05-01, with T12:30 if need be) or for a duration (2h)\n"
-     "  --resend        registers what is lost once more\n"
-     "  --storage       also what lies in $OXIDICOM_FILES_ROOT/SERVICES/PACS, and counts the files there\n"
+     "  --since SINCE   series since a date (2026-05-01, with T12:30 if need be) or for a duration (2h)\n"
+     "  --resend        registers the lost ones again\n"
+     "  --storage       also series in $OXIDICOM_FILES_ROOT/SERVICES/PACS, with their files counted\n"
      "  --show-phi      the folder, too, which names the patient\n"},
 };
 
@@ -182,8 +182,7 @@ static int read_options(const command_t *command, options_t *options, int argc, 
         if (option == '?')
             return EX_USAGE;
         if (!is_known_to(command, option)) {
-            fprintf(stderr, "oxidicom %s: has no --%s; --help tells what is allowed\n", command->name,
-                    known[at].name);
+            fprintf(stderr, "oxidicom %s: has no --%s; see --help\n", command->name, known[at].name);
             return EX_USAGE;
         }
         int status = take_option(command, options, option, optarg);
@@ -194,7 +193,7 @@ static int read_options(const command_t *command, options_t *options, int argc, 
     options->names_count = (size_t)(argc - optind);
     if (options->names_count >= command->names_least && options->names_count <= command->names_most)
         return -1;
-    fprintf(stderr, "oxidicom %s: %s; --help tells what is allowed\n", command->name,
+    fprintf(stderr, "oxidicom %s: %s; see --help\n", command->name,
             options->names_count < command->names_least ? "a UID is missing" : "too many arguments");
     return EX_USAGE;
 }
@@ -207,7 +206,7 @@ int tool_main(int argc, char **argv) {
     options_t options = {.timeout_ms = timeout_of(command), .since = -1};
     int status = read_options(command, &options, argc, argv);
     if (status < 0 && command->run == reconcile_command && options.since < 0 && options.names_count == 0) {
-        fputs("oxidicom reconcile: name series, or --since; --help tells what is allowed\n", stderr);
+        fputs("oxidicom reconcile: name series, or --since; see --help\n", stderr);
         status = EX_USAGE;
     }
     if (status >= 0)

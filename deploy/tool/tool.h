@@ -18,7 +18,7 @@ enum {
 #define TOOL_COMMANDS_HELP                                                                                         \
     "  status                   stages, queues, journal, broker and NATS\n"                                        \
     "  top                      the same each second, with rates, associations, series and refusals\n"             \
-    "  series [UID|AE|SINCE]    what became of series\n"                                                           \
+    "  series [UID|AE|SINCE]    series with state and reason\n"                                                    \
     "  resend UID\u2026              register series once more\n"                                                  \
     "  reconcile --since SINCE  register series that lie in storage and that the journal does not know\n"          \
     "  audit [--since SINCE]    compare the journal, and storage, with CUBE\n"

@@ -178,7 +178,7 @@ static int declare_queue(amqp_t *self, failure_t *failure) {
                            failure);
     if (!is_channel_closed(reply))
         return -1;
-    log_info(NULL, "the queue is used as it is: %s", failure->text);
+    log_info(NULL, "the queue is used unchanged: %s", failure->text);
     return accept_close(self, DECLARE_CHANNEL, failure);
 }
 

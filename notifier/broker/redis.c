@@ -218,7 +218,7 @@ static int bind_queue(redis_t *self, int64_t deadline_ms, failure_t *failure) {
     failure->refused = strstr(failure->text, "NOPERM") == NULL && trouble == TROUBLE_USER;
     if (failure->refused)
         return -1;
-    log_info(NULL, "the queue is used as it is: %s", failure->text);
+    log_info(NULL, "the queue is used unchanged: %s", failure->text);
     return 0;
 }
 

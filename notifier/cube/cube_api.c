@@ -111,7 +111,7 @@ int cube_api_read_series(const char *text, size_t size, const char *pacs_name, c
     int found = count > 0;
     if (found && (count != 1 || !has_text(first, "SeriesInstanceUID", uid) ||
                   !has_text(first, "pacs_identifier", pacs_name))) {
-        *why = "it answers with other series than the one that was asked for";
+        *why = "it answers with another series than asked for";
         found = -1;
     } else if (found && has_text(first, "deletion_status", "pending")) {
         found = 0; /* it goes, with its files */

@@ -177,7 +177,7 @@ static bool is_of_our_making(journal_t *journal) {
     if (journal_schema_is_ours(journal->db))
         return true;
     journal->damaged = true;
-    log_error(NULL, "journal: the schema of %s is not that of any release", journal->path);
+    log_error(NULL, "journal: the schema of %s belongs to no release", journal->path);
     return false;
 }
 
@@ -270,7 +270,7 @@ static void begin(journal_t *journal) {
 static void lose(journal_t *journal) {
     journal->lost = true;
     if (!journal_file_set_aside(journal->path))
-        log_error(NULL, "the damaged journal stays where it is");
+        log_error(NULL, "the damaged journal stays in its place");
 }
 
 int journal_commit(journal_t *journal) {

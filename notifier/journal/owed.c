@@ -117,7 +117,7 @@ void owed_end(owed_t *owed, int64_t reception, const char *calling_ae, const cha
 /* A queue that is full for want of a listener: the next one has another incarnation and waits for none of it. */
 static void tell(owed_t *owed, zsock_t *outbox, const Ring__Envelope *envelope) {
     if (ring_send(outbox, envelope) != 0 && log_seldom(&owed->complained, NULL))
-        log_warn(NULL, "the listener does not take what it waits for: %s", strerror(errno));
+        log_warn(NULL, "the listener does not take its messages: %s", strerror(errno));
 }
 
 /* Of those that are owed to the listener of the first, which are then no longer. */

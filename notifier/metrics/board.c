@@ -181,7 +181,7 @@ void board_on_figures(board_t *board, const Ring__Figures *figures, int64_t now_
     const Ring__Alive *self = figures->self;
     if (!is_stage(self)) {
         if (log_seldom(&board->complained, NULL))
-            log_warn(NULL, "a Figures message that does not say whose they are is not used");
+            log_warn(NULL, "a Figures message without its stage is ignored");
         return;
     }
     pthread_mutex_lock(&board->lock);

@@ -30,10 +30,10 @@ typedef struct options {
     size_t bytes, pdu;
 } options_t;
 
-/* One C-STORE request: what comes first, then `filler` again and again, then what comes last. */
+/* One C-STORE request: `first`, then `filler` again and again, then `last`. */
 typedef struct request {
     bytes_t first, filler, last;
-    size_t fillers; /* how often the whole filler, without what is in `first` and `last` */
+    size_t fillers; /* how often the whole filler, without its parts in `first` and `last` */
     size_t places[PLACES_MAX], places_count;
     size_t data_set_bytes, message_id_at;
 } request_t;

@@ -1,5 +1,5 @@
 /* Linked into stages that are built with -finstrument-functions: counts the calls from one function to another, in
- * a table in the file $OXIDICOM_TEST_TRACE.<process>, which whoever mapped it can read while the stage runs. */
+ * a table in the file $OXIDICOM_TEST_TRACE.<process>, readable for others that map it while the stage runs. */
 #include <fcntl.h>
 #include <link.h>
 #include <stdatomic.h>

@@ -14,7 +14,9 @@
 /* Calls `look` with each document's path and content. */
 static void each_document(void (*look)(const char *path, char *content)) {
     glob_t documents;
-    cr_assert_eq(glob("{README.md,proto/*.md,deploy/*.md,deploy/*/*.md,tests/*.md,tests/*/*.md}", GLOB_BRACE, NULL, &documents), 0);
+    cr_assert_eq(glob("{README.md,proto/*.md,deploy/*.md,deploy/*/*.md,tests/*.md,tests/*/*.md}", GLOB_BRACE, NULL,
+                      &documents),
+                 0);
     cr_assert_geq(documents.gl_pathc, 6, "tests run in the project's folder");
     for (size_t i = 0; i < documents.gl_pathc; i++) {
         size_t size;
@@ -47,7 +49,7 @@ static void look_for_variables(const char *path, char *content) {
     for (char *at = content; (at = strstr(at, "OXIDICOM_"));) {
         size_t length = strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
         char *name = strndup(at, length);
-        /* One that ends with `_` stands for several; tests have their own. */
+        /* A name with `_` at its end stands for several; tests have their own. */
         if (name[length - 1] != '_' && strncmp(name, "OXIDICOM_TEST", 13) != 0)
             cr_expect(is_setting(name), "%s names %s, which is no setting", path, name);
         free(name);

@@ -249,7 +249,7 @@ Test(log, lets_no_place_flood_it_and_counts_what_it_left_out) {
     while (told > captured && told[-1] != ' ')
         told--;
     left_out = strtoull(told, NULL, 10);
-    /* The one that tells has the format, too. */
+    /* The telling line has the format, too. */
     cr_assert_geq(said - 1, LOG_BURST_LINES);
     cr_assert_lt(said - 1, 2 * LOG_BURST_LINES);
     cr_assert_eq(said - 1 + left_out, 5 * LOG_BURST_LINES);

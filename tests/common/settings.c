@@ -19,7 +19,7 @@ static void environment(const char *const *assignments) {
         setenv(assignments[0], assignments[1], 1);
 }
 
-/* Reads for the launcher, which checks everything, and returns what was complained about; free it. */
+/* Reads for the launcher, which checks everything, and returns the complaint; free it. */
 static char *complaint_of(unsigned stage, int *status) {
     char *text = NULL;
     size_t size;
@@ -239,7 +239,7 @@ Test(settings, name_a_file_that_holds_no_usable_secret_and_not_what_is_in_it) {
     expect_refused_file(folder, "\n", 1, "it is empty");
     expect_refused_file(folder, "s3cret\0x", 8, "it has a NUL byte");
     expect_refused_file(folder, long_text, sizeof long_text, "it is too long");
-    expect_refused_file(folder, "http://me:s3cret@host", 21, "what is in that file can't be used");
+    expect_refused_file(folder, "http://me:s3cret@host", 21, "that file's content can't be used");
     int status;
     environment((const char *[]){"OXIDICOM_NATS_ADDRESS_FILE", folder, NULL});
     char *text = complaint_of(FOR_NOTIFIER, &status);

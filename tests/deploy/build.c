@@ -1,4 +1,4 @@
-/* What `make` does again after a change, and what it does with the flags and folders of others who build. */
+/* The steps that `make` repeats after a change, and its use of others' flags and folders. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,9 +11,9 @@ static void check(const char *line) {
     receiver_clear(&receiver);
 }
 
-/* --- what is made again ------------------------------------------------------------------------------------- */
+/* --- repeated steps ---------------------------------------------------------------------------------------- */
 
-/* Asks make what it would do if the file had changed: these steps, "CC listener/main.c\n…", and no other. */
+/* Asks make for its steps after a change of the file: these, "CC listener/main.c\n…", and no other. */
 static void expect_steps(const char *file, const char *steps) {
     char *line =
         text_of("said=$(make -n SANITIZE= TSAN= -W %s all man | sed -n 's/^echo \\([A-Z]* [^;]*\\);.*/\\1/p'); "

@@ -70,7 +70,7 @@ static bool is_on(const filter_t *self, const char *key) {
 static scmp_filter_ctx begin(uint32_t otherwise) {
     scmp_filter_ctx context = seccomp_init(otherwise);
     cr_assert_not_null(context);
-    /* No more than systemd asks for; what is executed next gives up privileges anyway. */
+    /* No more than systemd asks for; the next program gives up privileges anyway. */
     cr_assert_eq(seccomp_attr_set(context, SCMP_FLTATR_CTL_NNP, 0), 0);
     return context;
 }
@@ -145,8 +145,8 @@ static int error_number(const filter_t *self) {
     return EPERM;
 }
 
-/* The first line says whether it is a list of what is allowed, which @default is in, or of what is not, and each
- * later one adds to it or takes from it. */
+/* The first line says whether it lists allowed calls, with @default, or refused ones; each later line adds to it
+ * or takes from it. */
 static void add_call_filter(filter_t *self) {
     calls_t calls = {0};
     const char *at = self->unit;
@@ -171,7 +171,7 @@ static void add_call_filter(filter_t *self) {
 
 /* --- the settings ---------------------------------------------------------------------------------------- */
 
-/* Those that refuse calls whatever their arguments. */
+/* The calls refused with any arguments. */
 static void add_refusals(filter_t *self) {
     static const struct {
         const char *setting, *calls;

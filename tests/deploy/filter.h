@@ -13,7 +13,7 @@ filter_t *filter_of_unit(const char *path);
 void filter_destroy(filter_t **self_p);
 /* How many filters it consists of. */
 size_t filter_programs(const filter_t *self);
-/* Puts it in force, for the calling process and what it executes; to be called between fork and exec. */
+/* Puts it in force, for the calling process and its programs; to be called between fork and exec. */
 void filter_enter(const void *self);
 
 #endif

@@ -15,7 +15,7 @@ static char *content_of(const receiver_t *receiver, const char *name) {
     return content;
 }
 
-/* Into root/ of the receiver's folder. The programs are those of the plain build. */
+/* Into root/ of the receiver's folder. The programs come from the plain build. */
 static void install(const receiver_t *receiver, const char *variables) {
     char *line = text_of("make -s SANITIZE= install DESTDIR=\"$FOLDER/root\" %s", variables);
     tree_shell(receiver, line);
@@ -233,7 +233,7 @@ Test(version, each_program_names_its_release_and_the_libraries_that_it_is_linked
 /* --- completion
  * ------------------------------------------------------------------------------------------------------ */
 
-/* What is offered for the last of the words is exactly this. */
+/* Exactly these completions of the last word. */
 static void expect_offer(const receiver_t *receiver, const char *words, const char *expected) {
     char *line =
         text_of("set +eu; PATH=$BIN:$PATH; . deploy/completion/oxidicom.bash; COMP_WORDS=(%s); "
@@ -287,7 +287,7 @@ Test(package, the_debian_package_comes_out_of_the_tarball_and_lintian_accepts_it
     receiver_clear(&receiver);
 }
 
-/* debhelper removes the links of all units but those of a template's instances. */
+/* debhelper removes the links of all units except instances of a template. */
 Test(package, purge_leaves_no_link_to_a_writer_that_was_enabled) {
     receiver_t receiver;
     receiver_prepare(&receiver);

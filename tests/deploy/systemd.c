@@ -20,7 +20,7 @@ static char *unit_of(const char *name) {
 Test(systemd, the_units_are_verified_without_a_complaint, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
-    /* The executables of this build in place of those that `make install` puts somewhere. */
+    /* The executables of this build instead of the installed ones. */
     tree_shell(&receiver, "mkdir \"$FOLDER/units\"; cp deploy/systemd/*.{service,socket,target} \"$FOLDER/units\"; "
                           "cd \"$FOLDER/units\"; sed -i \"s|/usr/local/bin|$BIN|\" *.service; "
                           "mv oxidicom-writer@.service oxidicom-writer@0.service; "

@@ -32,7 +32,7 @@ static bool runs(int pid, const char *executable) {
     return same;
 }
 
-/* Calls `is_wanted` for each process; the first one that is, or 0. */
+/* Calls `is_wanted` for each process; the first match, or 0. */
 static pid_t find_process(bool (*is_wanted)(int pid, void *argument), void *argument) {
     DIR *folder = opendir("/proc");
     pid_t found = 0;
@@ -111,7 +111,7 @@ void tree_await_gone(const receiver_t *receiver, const char *id) {
     cr_assert(await(is_gone, &awaited, PATIENCE_MS), "%s is still there", id);
 }
 
-/* --- what is left when a test fails ------------------------------------------------------------------------ */
+/* --- cleaning up after a failed test ---------------------------------------------------------------------- */
 
 /* Supervisors outlive who started them: all of this program's are told by a variable that they hand on. */
 ReportHook(PRE_ALL)(struct criterion_test_set *tests) {

@@ -15,7 +15,7 @@ typedef struct tree {
     void (*start)(receiver_t *receiver, int writers);
     /* As many writers as that. */
     void (*scale)(receiver_t *receiver, int writers);
-    /* What its supervisor ends with after TERM. */
+    /* Its supervisor's exit status after TERM. */
     int status;
 } tree_t;
 
@@ -23,12 +23,12 @@ extern const tree_t LAUNCHER_TREE, S6_TREE, SUPERVISORD_TREE;
 
 /* Runs a line of bash, with $FOLDER and $BIN, to its end; fails the test where it fails. */
 void tree_shell(const receiver_t *receiver, const char *line);
-/* The same, and returns its exit status; what it says is in the file `shell` of the folder. */
+/* The same, and returns its exit status; its output is in the file `shell` of the folder. */
 int tree_try_shell(const receiver_t *receiver, const char *line);
 
-/* The process of "listener", "notifier" or "writer-<id>" of this ring, whoever is its parent; 0: none. */
+/* The process of "listener", "notifier" or "writer-<id>" of this ring, under any parent; 0: none. */
 pid_t tree_stage(const receiver_t *receiver, const char *id);
-/* Waits for one that is not `old` and answers to `oxidicom status`; fails the test where none comes. */
+/* Waits for a process other than `old` that answers to `oxidicom status`; fails the test if none comes. */
 pid_t tree_await_stage(const receiver_t *receiver, const char *id, pid_t old);
 void tree_await_gone(const receiver_t *receiver, const char *id);
 

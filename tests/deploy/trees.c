@@ -155,7 +155,7 @@ static void expect_before(const receiver_t *receiver, const char *earlier, const
     free(second);
 }
 
-/* Whoever has started the supervisor tells it, or its own tool. */
+/* Tells the supervisor as its starter would, or its own tool. */
 static void by_term(const receiver_t *receiver) {
     kill(receiver->launcher, SIGTERM);
 }

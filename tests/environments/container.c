@@ -11,7 +11,7 @@
 #define RUN      "deploy/image/run.sh"
 #define PROGRAMS "/opt/oxidicom"
 
-/* The public chart's and compose file's, with what they set only on request, too. Ports are the test's own. */
+/* The public chart's and compose file's, with their optional ones, too. Ports are the test's own. */
 const environment_t CHART = {.user = "100650:0",
                              .amqp = "amqp://guest:guest@queue",
                              .nats = "nats",

@@ -1,5 +1,5 @@
-/* The receiver as a container engine would start it (deploy/image/run.sh), with the variables of an environment in
- * which the reference implementation runs today. */
+/* The receiver as a container engine would start it (deploy/image/run.sh), with the variables of an environment of
+ * the reference implementation. */
 #ifndef TESTS_CONTAINER_H
 #define TESTS_CONTAINER_H
 
@@ -27,9 +27,8 @@ typedef struct container {
 
 /* Skips the test where containers can't be made. */
 void container_prepare(container_t *container);
-/* Starts the receiver in the machine's own root file system, in which nothing but /data can be written, and waits
- * for its port. `more`: name-value pairs on top of the environment's, or NULL; `cgroup`: to start it in, or NULL.
- */
+/* Starts the receiver in the machine's own root file system, with only /data writable, and waits for its port.
+ * `more`: name-value pairs on top of the environment's, or NULL; `cgroup`: to start it in, or NULL. */
 void container_start(container_t *container, const environment_t *environment, const char *hostname,
                      const char *const *more, const cgroup_t *cgroup);
 /* Its first process, the launcher, as this side sees it. */

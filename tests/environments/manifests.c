@@ -182,7 +182,7 @@ Test(document, points_to_headings_that_are_there, .timeout = PATIENCE_S) {
         "done; done; [ $(wc -l <$at/links) -ge 5 ]");
 }
 
-/* Of every variable that the two environments set, the document says what is different. */
+/* The document tells the difference of every variable that the two environments set. */
 Test(document, compares_each_variable_of_todays_environments_with_the_reference, .timeout = PATIENCE_S) {
     const environment_t *environments[] = {&CHART, &MINICHRIS};
     size_t size;

@@ -8,7 +8,7 @@
 
 #define SERIES "1.2.826.0.1.3680043.9.9999.8.7"
 
-/* The broker is away for the one that goes, so that nothing but its journal knows of the series. */
+/* The broker is away for the removed replica, so that nothing but its journal knows of the series. */
 Test(scaling, a_replica_that_goes_leaves_its_series_to_one_that_stays, .timeout = PATIENCE_S) {
     container_t stays, goes;
     container_prepare(&stays);

@@ -1,5 +1,5 @@
-/* A container for each stage, as deploy/kubernetes/overlays/sidecars and the chart's form `sidecars` have them:
- * each with what it needs and nothing else, over one folder of sockets. */
+/* A container for each stage, as in deploy/kubernetes/overlays/sidecars and the chart's form `sidecars`: each with
+ * its needs and nothing else, over one folder of sockets. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* The environments in which the reference implementation runs today start this one unchanged. */
+/* The environments of the reference implementation start this one unchanged. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
-/* A model of the three parties, of which every run is explored: two objects of one series go over one association,
+/* A model of the three parties, with every run explored: two objects of one series go over one association,
  * messages take any time, each party dies at most once, at any moment, and comes again; with the notifier its
- * journal may be lost. Shown is that Success implies a durable file and a series that is open, that what is
- * answered is registered, and that no object waits for ever. And each rule is needed: without it the model finds a
+ * journal may be lost. Shown is that Success implies a durable file and a series that is open, that answered
+ * objects are registered, and that no object waits for ever. And each rule is needed: without it the model finds a
  * run that breaks a promise. */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -80,7 +80,7 @@ static unsigned message(unsigned object, unsigned attempt) {
 
 typedef struct search {
     rule_t broken;
-    state_t *states; /* in the order in which they were found */
+    state_t *states; /* in the order of their discovery */
     size_t count, capacity;
     uint32_t *table;
     size_t table_size;
@@ -137,7 +137,7 @@ static void answer(search_t *s, state_t *t, unsigned o) {
     t->attempt[o] = 1;
     if (!t->file[o])
         s->fault = "Success without a file";
-    /* What a journal held that is lost, and of whose loss the listener has not heard, is lost with it. */
+    /* The content of a lost journal is lost, if the listener has not heard of the loss. */
     if (!t->open && !t->over && !(t->journal_died && t->known_journal != t->journal))
         s->fault = "Success without an open series";
 }
@@ -419,7 +419,7 @@ static void explore(search_t *s) {
     }
 }
 
-/* What is wrong with a run that breaks the rule; NULL: no run is wrong. */
+/* The fault of a run that breaks the rule; NULL: no run is wrong. */
 static const char *fault_without(rule_t broken, size_t *states) {
     search_t s = {.broken = broken};
     explore(&s);

@@ -94,7 +94,7 @@ bool delivery_run(delivery_t *d, int64_t ms) {
     return await(attempt, &a, ms) && is_complete(d);
 }
 
-/* --- what must be there -------------------------------------------------------------------------------- */
+/* --- the result ------------------------------------------------------------------------------------------- */
 
 static bool is_altered(const delivery_t *d, int number, const char *path) {
     char syntax[65];

@@ -1,5 +1,5 @@
-/* A sender as a PACS is one: it sends a series until every object is acknowledged, whatever happens meanwhile. And
- * what must be true of storage and queue afterwards. */
+/* A sender like a PACS: it sends a series until every object is acknowledged, through everything. And the checks
+ * of storage and queue afterwards. */
 #ifndef FAULTS_DELIVERY_H
 #define FAULTS_DELIVERY_H
 
@@ -18,7 +18,7 @@ typedef struct delivery {
     bool *stop;         /* ends early where it becomes true, or NULL */
     bool acknowledged[DELIVERY_MAX + 1];
     bool refused;                                     /* the unreadable one was, as it should */
-    int associations, sent, out_of_resources, others; /* what it took; others: statuses that nothing explains */
+    int associations, sent, out_of_resources, others; /* acknowledged; others: statuses without an explanation */
 } delivery_t;
 
 /* Sends, over as many associations as it takes, until all is acknowledged; false after `ms`. */

@@ -1,5 +1,5 @@
 /* A random stage is killed every 200 ms, while eight senders send series after series, each object until it is
- * acknowledged, and RabbitMQ and NATS come and go. What was acknowledged must be there, and be registered.
+ * acknowledged, and RabbitMQ and NATS come and go. Acknowledged objects must be there, and be registered.
  *
  * OXIDICOM_TEST_SECONDS is its length, OXIDICOM_TEST_SEED repeats the kills and the series of a run before. */
 #include <poll.h>
@@ -29,7 +29,7 @@ typedef struct sender {
     const atomic_bool *over;
     delivery_t *series;
     int series_count;
-    bool failed; /* what it had begun could not be delivered after the last kill */
+    bool failed; /* its begun messages could not be delivered after the last kill */
 } sender_t;
 
 typedef struct loop {
@@ -186,8 +186,8 @@ static bool all_registered(void *argument) {
 
 static void await_registrations(const loop_t *loop, totals_t *t) {
     registrations_t r = {loop, queue_new(loop->rabbitmq.port, QUEUE), json_object(), t};
-    (void)await(all_registered, &r, SETTLE_MS); /* what is missing then is counted and told */
-    poll(NULL, 0, 1000);                        /* one that is wrong may follow one that is right */
+    (void)await(all_registered, &r, SETTLE_MS); /* missing files are then counted and told */
+    poll(NULL, 0, 1000);                        /* a wrong one may follow a right one */
     take_registrations(r.queue, r.last, t);
     t->unregistered = count_unregistered(loop, r.last, true);
     json_decref(r.last);

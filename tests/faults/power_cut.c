@@ -1,4 +1,4 @@
-/* The power fails at any instant of a reception, and what was not forced to the disk survives in any part and
+/* The power fails at any instant of a reception, and bytes not forced to the disk survive in any part and
  * order. The stages' system calls are recorded while objects come in; power_cut.py does the rest. */
 #include <signal.h>
 #include <stdlib.h>
@@ -23,8 +23,8 @@ static void record_reception(receiver_t *receiver, const char *fsync, const char
                    (const char *const[]){"LD_PRELOAD", library, "OXIDICOM_TEST_RECORD", record, "OXIDICOM_FSYNC",
                                          fsync, "OXIDICOM_WRITERS", "2", "OXIDICOM_STATE_DIR", state_dir, NULL});
     for (int i = 1; i <= SERIES_COUNT; i++) {
-        /* Whoever takes over from a stage that was killed must not rely on what that one did not force to the disk.
-         */
+        /* A stage that takes over from a killed one must not rely on bytes that the other did not force to the
+         * disk. */
         if (i % 5 == 0)
             kill(receiver_stage(receiver, i % 2 ? "writer" : "notifier", 0), SIGKILL);
         delivery_t d = {.port = receiver->port, .calling_ae = "POWER", .count = 1 + i % 4 * 3, .pixels = 9000};

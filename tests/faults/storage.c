@@ -1,5 +1,5 @@
-/* Storage that fails, call by call, and comes back: what was acknowledged is there, what was not was answered A700,
- * and nothing partial is left. */
+/* Storage that fails, call by call, and comes back: acknowledged objects are there, others were answered A700, and
+ * nothing partial is left. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #define SERIES  "1.2.826.0.1.3680043.9.9999.3.700"
 #define OBJECTS 6
 
-/* Sends a series under the rules; the storage is well again after so many failures. Returns what it took. */
+/* Sends a series under the rules; the storage is well again after so many failures. Returns how many it took. */
 static delivery_t deliver_under(const char *name, const char *rules) {
     receiver_t receiver;
     start_with_faults(&receiver, name, NULL);
@@ -175,7 +175,7 @@ static bool is_silent(void *port) {
     return silent;
 }
 
-/* From its start on. The writers reach storage: what they store is journaled and acknowledged. */
+/* From its start on. The writers reach storage: their objects are journaled and acknowledged. */
 Test(storage_faults, that_leave_the_notifier_without_answer_hold_up_nothing_but_registrations,
      .timeout = PATIENCE_S) {
     receiver_t receiver;

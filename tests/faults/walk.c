@@ -81,13 +81,13 @@ ParameterizedTestParameters(walk, of_the_calls_on_storage) {
 
 /* --- the scenario -------------------------------------------------------------------------------------- */
 
-/* An object of which only the begin comes. */
+/* An object that breaks off after its begin. */
 static void break_off(const receiver_t *receiver) {
     const char *series = SERIES ".9";
     scu_t scu = {0};
     if (!scu_associate_mr(&scu, receiver->port, "BREAKS", EXPLICIT_LE)) {
         scu_close(&scu);
-        return; /* the listener is the one that dies in this step */
+        return; /* the listener dies in this step */
     }
     bytes_t set = dataset_instance(EXPLICIT_LE, series, "1.2.3.4", 1, 900000);
     bytes_t command = scu_store_command(MR_STORAGE, "1.2.3.4", 1);
@@ -114,7 +114,7 @@ static void remove_and_add_a_writer(receiver_t *receiver) {
     cr_assert(await(has_two_writers, receiver, PATIENCE_MS));
 }
 
-/* Whether the tool gets its answer is not asked: it, or whom it asks, may be the one that dies. */
+/* The tool's answer is not checked: it, or its stage, may die in this step. */
 static void ask_as_operator(const receiver_t *receiver) {
     static const char *const questions[][2] = {
         {"status", NULL}, {"series", NULL}, {"resend", SERIES}, {"reconcile", SERIES}, {"audit", NULL}};

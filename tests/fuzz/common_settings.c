@@ -30,7 +30,7 @@ static void set_variable(uint8_t number, const char *text) {
     setenv(name, text, 1);
 }
 
-/* What is required, and a run folder, which would be made for want of one. */
+/* The required ones, and a run folder, which would be made for want of one. */
 static void reset_environment(void) {
     for (size_t i = 0; i < SETTINGS_COUNT; i++) {
         unsetenv(SETTINGS[i].name);

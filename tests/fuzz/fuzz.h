@@ -10,7 +10,7 @@
 /* The target. Always returns 0; a finding ends the process. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What must hold for every input. */
+/* Must hold for every input. */
 #define CHECK(condition)                                                                                           \
     do {                                                                                                           \
         if (!(condition)) {                                                                                        \

@@ -7,7 +7,7 @@
 
 enum { PROMISCUOUS = 1, UNCOMPRESSED_ONLY = 2 };
 
-/* The answer is a PDU whose items fill it exactly. */
+/* The answer is a PDU, filled exactly by its items. */
 static void check_accept(const pdu_t *ac, size_t contexts) {
     reader_t r = reader_over(ac->bytes, ac->size), part;
     uint8_t type, reserved;

@@ -6,7 +6,7 @@
 /* Longer inputs are not also read byte by byte, which takes its time. */
 #define SINGLE_MAX_BYTES 600
 
-/* What has been read, whatever the fragments were: bytes with their context and kind, ends of messages, PDUs. */
+/* The result, independent of the fragments: bytes with their context and kind, ends of messages, PDUs. */
 static uint64_t digest_event(uint64_t digest, const stream_event_t *event) {
     const uint8_t about[] = {(uint8_t)event->kind, event->type, event->context_id, event->is_command,
                              (uint8_t)event->reason};

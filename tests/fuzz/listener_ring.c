@@ -1,4 +1,4 @@
-/* A listener's inbox: signs of life, credit, and what became of objects and series, over objects in custody. Input:
+/* A listener's inbox: signs of life, credit, and events of objects and series, over objects in custody. Input:
  * message heads. */
 #include "common/clock.h"
 #include "common/log.h"
@@ -22,7 +22,7 @@ static void take_answers(custody_t *custody) {
 
 static void set_up(void) {
     zsys_init();
-    zsys_set_max_sockets(0); /* as many as there can be: those of inputs before are closed by another thread */
+    zsys_set_max_sockets(0); /* as many as there can be: another thread closes earlier inputs' sockets */
     zsys_handler_set(NULL);
     log_start("fuzz", "off", NULL);
     stage = (stage_t){.id = (char *)"listener", .incarnation = INCARNATION, .loop = zloop_new()};
@@ -91,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         ring__envelope__free_unpacked(envelope, NULL);
     }
     CHECK(answered <= OBJECTS);
-    /* Nobody takes what is queued; sockets that wait for that would become too many. */
+    /* Nobody takes queued messages; too many sockets would wait for that. */
     while (!TAILQ_EMPTY(&custody.writers))
         writers_lost(&custody, TAILQ_FIRST(&custody.writers), "the input ends");
     zsock_set_linger(custody.notifier, 0);

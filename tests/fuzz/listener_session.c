@@ -1,5 +1,5 @@
 /* A whole association with the listener's server behind it, over a socket pair. Input: a byte of policy, then
- * steps: a kind, and what it needs. */
+ * steps: a kind, and its data. */
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -85,7 +85,7 @@ static void poke(void) {
         intake_on_readable(a);
 }
 
-/* As if the ring had said what became of it; there is no writer. */
+/* As if the ring had reported its fate; there is no writer. */
 static void finish(uint64_t number, uint32_t status) {
     object_t *object = zhashx_lookup(custody.by_number, &number);
     if (object && !object->failed)
@@ -128,7 +128,7 @@ static void take_step(reader_t *input, uint8_t kind, uint64_t first_object) {
     server_catch_up(&server);
 }
 
-/* The peer goes; whatever was complete is acknowledged; nothing may stay. */
+/* The peer goes; complete objects are acknowledged; nothing may stay. */
 static void end_session(uint64_t first_object) {
     read_answers();
     close(peer.fd);

@@ -1,4 +1,4 @@
-/* A notifier's inbox: events into a journal, what is owed after them, and the task that a stored series becomes.
+/* A notifier's inbox: events into a journal, the messages owed after them, and the task of a stored series.
  * Nothing is committed, so that every input finds an empty journal. Input: message heads. */
 #include <sys/stat.h>
 
@@ -10,7 +10,7 @@
 
 static struct {
     journal_t journal;
-    zsock_t *listener; /* connected to nobody: what it is told is dropped */
+    zsock_t *listener; /* connected to nobody: its messages are dropped */
     celery_sender_t sender;
 } bench;
 
@@ -63,7 +63,7 @@ static void handle(owed_t *owed, const Ring__Envelope *envelope) {
     CHECK(!bench.journal.broken);
 }
 
-/* No token of a subject may hold what would end it, match several or break NATS' line. */
+/* No token of a subject may end early, match several or break NATS' line. */
 static void on_lonk(void *self, const char *subject, const void *payload, size_t size) {
     (void)self;
     size_t dots = 0;

@@ -1,4 +1,4 @@
-/* Message heads of the ring: what is read can be packed, and read again as the same. Input: a head. */
+/* Message heads of the ring: a decoded one can be packed, and decoded again to the same. Input: a head. */
 #include <string.h>
 
 #include "proto/ring.h"

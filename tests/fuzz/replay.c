@@ -17,7 +17,7 @@ static void run_file(const char *path) {
     }
     size_t size = (size_t)ftell(file);
     rewind(file);
-    /* Of exactly this size, so that a sanitizer sees whoever reads past the end. */
+    /* Of exactly this size, so that a sanitizer sees a read past the end. */
     uint8_t *bytes = malloc(size ? size : 1);
     if (!bytes || fread(bytes, 1, size, file) != size)
         exit(1);

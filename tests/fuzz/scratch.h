@@ -1,5 +1,5 @@
-/* A folder for targets whose stage needs files or sockets: in memory where there is such a place, removed at the
- * end of the process. */
+/* A folder for targets whose stage needs files or sockets: in memory if possible, removed at the end of the
+ * process. */
 #ifndef FUZZ_SCRATCH_H
 #define FUZZ_SCRATCH_H
 

@@ -70,7 +70,7 @@ static uint8_t syntax_number(const char *syntax) {
     return 1;
 }
 
-/* The head is what is read; pixels would only make the corpus larger. */
+/* Only the head is read; pixels would just make the corpus larger. */
 static void seed_head(const json_t *object, const bytes_t *set) {
     bytes_t input = {0};
     bytes_add(&input, (uint8_t[]){syntax_number(text_in(object, "transfer_syntax")), 0, 3, 40, 1}, 5);

@@ -11,7 +11,7 @@
 
 static struct {
     object_environment_t environment;
-    zsock_t *listener, *notifier; /* connected to nobody: what is said is dropped */
+    zsock_t *listener, *notifier; /* connected to nobody: messages are dropped */
 } bench;
 
 static void set_up(void) {

@@ -15,7 +15,7 @@ static char *target_of(const char *source) {
     return text_of("%.*s", (int)(strlen(name) - 2), name);
 }
 
-/* Returns whether the target held; says what it said last where it did not. */
+/* Returns whether the target held; prints its last output if not. */
 static bool run_target(const char *folder, const char *target) {
     char *program = text_of("%s/../fuzz/%s", binaries(), target), *corpus = text_of("tests/fuzz/corpus/%s", target);
     char *log = text_of("%s/%s", folder, target);

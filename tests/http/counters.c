@@ -1,4 +1,4 @@
-/* What /metrics counts is what was sent, through deaths of stages. */
+/* /metrics counts the sent objects, through deaths of stages. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,7 +125,7 @@ Test(counters, never_go_back_when_a_writer_or_the_listener_is_replaced, .timeout
     await_metric("oxidicom_writers_alive", 0);
     cr_expect_eq(metric("oxidicom_files_written_total"), 4, "the dead writer's count is gone");
     kill_stage(&receiver, "listener", 0);
-    /* What it held when it hears of the notifier, it sends again. */
+    /* Objects held when it hears of the notifier are sent again. */
     cr_assert(receiver_logged_times(&receiver, "the notifier is there", 2, PATIENCE_MS));
     cr_expect_geq(await_status("/readyz", 200), 0);
     bytes += store(&receiver, "KEPT", 5, 2, false);
@@ -139,7 +139,7 @@ Test(counters, never_go_back_when_a_writer_or_the_listener_is_replaced, .timeout
 
 /* --- the text -------------------------------------------------------------------------------------------- */
 
-/* Runs promtool over the text; returns its exit status, and what it said. */
+/* Runs promtool over the text; returns its exit status, and its output. */
 static int promtool(const receiver_t *receiver, const char *text, char **said) {
     char *file = text_of("%s/metrics", receiver->folder), *log = text_of("%s/promtool", receiver->folder),
          *command = text_of("promtool check metrics <%s", file);

@@ -140,8 +140,8 @@ static void files_free(files_t *files) {
         free(files->paths[i]);
 }
 
-/* A data set out of a file, as it is sent: what is deflated is padded to an even length (PS3.5 A.5), which dcmconv
- * leaves undone in its files. */
+/* A data set out of a file, as sent: a deflated one is padded to an even length (PS3.5 A.5), which dcmconv leaves
+ * undone in its files. */
 typedef struct data_set {
     char *content;
     bytes_t set;
@@ -188,7 +188,7 @@ static void expect_files(const series_t *series, const char *calling_ae, const c
 
 /* --- registrations ------------------------------------------------------------------------------------------- */
 
-/* The keyword arguments of a message on the queue in a folder; NULL where it is not there any more or not yet. */
+/* The keyword arguments of a message on the queue in a folder; NULL if it is gone, or not there yet. */
 static json_t *arguments_of(const char *path) {
     json_t *message = json_load_file(path, 0, NULL);
     const char *body = json_string_value(json_object_get(message, "body"));

@@ -1,6 +1,6 @@
-/* What the interoperability suites share: one receiver, one nats-server and one Orthanc for the whole program,
- * started before the first test and stopped after the last; synthetic series in any encoding, and what must become
- * of them. */
+/* Shared by the interoperability suites: one receiver, one nats-server and one Orthanc for the whole program,
+ * started before the first test and stopped after the last; synthetic series in any encoding, and their expected
+ * fate. */
 #ifndef INTEROP_INTEROP_H
 #define INTEROP_INTEROP_H
 
@@ -27,13 +27,13 @@ typedef struct series {
     tap_t *tap;
 } series_t;
 
-/* Makes a phantom, and each file of it anew with `tool` and its `option` (NULL: leaves it as it is, Explicit VR
+/* Makes a phantom, and each file of it anew with `tool` and its `option` (NULL: leaves it unchanged, Explicit VR
  * Little Endian). */
 series_t series_new(const char *tool, const char *option);
 void series_clear(series_t *series);
 
 /* That the receiver stored exactly the series under this calling AE title, every data set bit for bit and in the
- * transfer syntax `syntax` (NULL: in those of the files), reported all of it and registered it. */
+ * transfer syntax `syntax` (NULL: the files' own), reported all of it and registered it. */
 void expect_received(series_t *series, const char *calling_ae, const char *syntax);
 
 /* That the association of this calling AE title proposed so many presentation contexts and got all of them. */

@@ -1,4 +1,4 @@
-/* Orthanc as the sender: a PACS that is told over its REST API to send what it holds. */
+/* Orthanc as the sender: a PACS that is told over its REST API to send its images. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -76,7 +76,7 @@ static void expect_stored(const receiver_t *receiver, int number, const char *sy
 
 /* --- every transfer syntax ----------------------------------------------------------------------------------- */
 
-/* Proposes each known transfer syntax in a context of its own, and one that nobody knows in the last. */
+/* Proposes each known transfer syntax in a context of its own, and an unknown one in the last. */
 static void associate(scu_t *scu, const receiver_t *receiver, const char *abstract_syntax) {
     scu_context_t contexts[CONTEXTS];
     cr_assert_lt(TRANSFER_SYNTAXES_COUNT, CONTEXTS);
@@ -132,7 +132,7 @@ Test(syntaxes, are_all_stored_for_unknown_classes_by_the_promiscuous, .timeout =
 
 /* --- every storage class ------------------------------------------------------------------------------------- */
 
-/* Those of PS3.6 that are no business of a receiver of patients' images: folders of media, and goods and machine
+/* Syntaxes of PS3.6 without business for a receiver of patients' images: folders of media, and goods and machine
  * parts under inspection (DICOS, DICONDE). */
 static bool is_left_out(const char *uid) {
     static const char *const left_out[] = {"1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.1.1.501.",

@@ -129,9 +129,8 @@ Test(deps, names_an_unknown_set) {
     cr_assert_eq(deps(&machine, "build", "desert"), 64);
     size_t size;
     char *said = file_content(machine.log, &size);
-    cr_assert_str_eq(
-        said,
-        "deps.sh: unknown set \"desert\"; allowed are build, test, browser, demo, pictures, lint, fuzz, package, vm and nfs\n");
+    cr_assert_str_eq(said, "deps.sh: unknown set \"desert\"; allowed are build, test, browser, demo, pictures, "
+                           "lint, fuzz, package, vm and nfs\n");
     free(said);
     machine_clear(&machine);
 }

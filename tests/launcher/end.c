@@ -1,4 +1,4 @@
-/* How the launcher drains and ends, and what its exit status says. */
+/* How the launcher drains and ends, and the meaning of its exit status. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>

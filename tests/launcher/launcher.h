@@ -15,16 +15,16 @@
 void start(receiver_t *receiver, const char *const *environment);
 #define START(receiver, ...) start(receiver, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
-/* Runs the launcher with these options to its end and returns the exit status. What it said is in receiver->log. */
+/* Runs the launcher with these options to its end and returns the exit status. Its output is in receiver->log. */
 int run_with(receiver_t *receiver, const char *const *environment, const char *const *options);
 
-/* A script for a stage that does as it is told. `ready` says that it is. */
+/* A script for an obedient stage. `ready` reports readiness. */
 #define OBEDIENT "ready; exec sleep 1000"
-/* One that tells what it hears. */
+/* A script that prints the signals it gets. */
 #define HEARING                                                                                                    \
     "trap 'echo heard HUP >&2' HUP; trap 'echo heard TERM >&2; kill $!; exit 0' TERM; "                            \
     "sleep 60 & ready; while :; do wait $!; done"
-/* Waits for let_go, which goes on with one of those that wait. */
+/* Waits for let_go, which releases one waiting caller. */
 #define HOLD "read <\"$HERE/go\"; "
 void let_go(const receiver_t *receiver);
 /* Makes the folder, in it a copy of the launcher, and next to that OBEDIENT in place of each stage. */

@@ -1,4 +1,4 @@
-/* What may stand on the command line and in the environment, and what is said about the rest. */
+/* The allowed command line and environment, and complaints about the rest. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 #define OPTIONS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-/* Runs it in a folder of its own; free what it said. */
+/* Runs it in a folder of its own; free its output. */
 static char *said_by(const char *const *environment, const char *const *options, int *status) {
     receiver_t receiver;
     receiver_prepare(&receiver);

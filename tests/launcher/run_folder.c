@@ -29,7 +29,7 @@ static bool exists(const char *folder, const char *name, mode_t *mode) {
 
 /* --- named ----------------------------------------------------------------------------------------------- */
 
-/* A folder in which the path of the listener's socket has so many bytes; free it. */
+/* A folder with so many bytes in the path of the listener's socket; free it. */
 static char *run_dir_for(const receiver_t *receiver, size_t socket_path_bytes) {
     static const char rest[] = "/listener.sock";
     char *path = text_of("%s/%0*d", receiver->folder,
@@ -116,8 +116,8 @@ static void launch_unprivileged(receiver_t *receiver, const char *temporary, con
     launch_as_nobody(receiver, temporary, runtime, "exec \"$@\"");
 }
 
-/* Where neither a temporary folder nor memory can be written. In a chroot the root is no mount, so that unshare
- * can't make all of them private; the one that matters is enough. */
+/* Neither a temporary folder nor memory can be written. In a chroot the root is no mount, so that unshare can't
+ * make all mounts private; the important one is enough. */
 static void launch_without_memory(receiver_t *receiver) {
     launch_as_nobody(receiver, "/nonexistent", UNSET,
                      "exec unshare --mount --propagation unchanged sh -c 'mount --make-private /dev/shm && "

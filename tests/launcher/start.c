@@ -1,4 +1,4 @@
-/* How stages are started, how readiness is said, and how one that dies is started again. */
+/* How stages start, become ready, and are restarted after a death. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -20,7 +20,7 @@ static const char *const STAGES[] = {"listener", "writer", "notifier"};
 
 /* --- readiness ------------------------------------------------------------------------------------------- */
 
-/* Starts the launcher with descriptor 3 on `path`, where it is to say that it is ready. */
+/* Starts the launcher with descriptor 3 on `path`, for its readiness. */
 static void launch_with_ready_fd(receiver_t *receiver, const char *launcher, const char *path) {
     const char *const argv[] = {"bash", "-c", "exec \"$0\" 3>\"$1\"", launcher, path, NULL};
     receiver_launch_as(receiver, (const char *const[]){"OXIDICOM_READY_FD", "3", "RUST_LOG", "debug", NULL}, argv);

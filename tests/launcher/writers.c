@@ -78,7 +78,7 @@ Test(writers, one_that_waits_for_its_restart_is_removed_at_once_and_its_number_i
     prepare_scripts(&receiver);
     write_stage(&receiver, "writer", "[ $OXIDICOM_WRITER_ID = 0 ] || { " HOLD "exit 1; }; " OBEDIENT);
     LAUNCH_SCRIPTS(&receiver, "OXIDICOM_WRITERS", "2");
-    /* The third pause, long enough for what follows. */
+    /* The third pause, long enough for the next steps. */
     for (int deaths = 1; deaths <= 4; deaths++) {
         let_go(&receiver);
         expect_logged_times(&receiver, "writer-1 ended with status 1", deaths);

@@ -208,7 +208,7 @@ Test(notifier, killed_and_started_again_goes_on_where_it_was) {
     send_series(1, 1, 5);
     site_kill(&site);
     site_start(&site);
-    /* What was not acknowledged comes again, and something that was, too. */
+    /* Unacknowledged messages come again, and an acknowledged one, too. */
     send_series(1, 4, 7);
     end_association(1);
     site_kill(&site);
@@ -225,7 +225,7 @@ Test(notifier, ends_the_associations_of_a_listener_that_was_replaced) {
     send_series(1, 1, 2);
     int64_t replaced_ms = clock_ms();
     site_send_alive(&site, 2);
-    /* An event of the old one that was on its way still counts. */
+    /* A late event of the old one still counts. */
     send_series(1, 3, 3);
     cr_assert(site_await_tasks(&site, 1, PATIENCE_MS));
     cr_expect_geq(clock_ms() - replaced_ms, LISTENER_GRACE_MS - 50);
@@ -338,7 +338,7 @@ Test(notifier, a_confirmation_that_the_journal_does_not_take_is_journaled_later_
     end_association(1);
     cr_assert(site_await_tasks(&site, 1, PATIENCE_MS));
     cr_assert(site_await_log(&site, "trapped", PATIENCE_MS));
-    site_listen(&site, 600); /* two beats, in which it could be sent again */
+    site_listen(&site, 600); /* two beats, enough for a repetition */
     cr_expect_str_eq(site_query(&site, STATES), "due");
     send_series(2, 2, 2); /* reception goes on */
     site_query(&site, "DROP TRIGGER trap");
@@ -438,7 +438,7 @@ Test(notifier, a_full_disk_under_the_journal_holds_series_back_and_ends_nothing,
     cr_expect_not(is_open(last));
     cr_expect_eq(kill(site.notifier, 0), 0);
     let_files_grow_to(RLIM_INFINITY);
-    /* As the listener does when it hears the new incarnation: everything whose series is not open, again. */
+    /* As the listener does when it hears the new incarnation: all objects without an open series, again. */
     site_listen(&site, 300);
     for (uint64_t i = 2; i <= last; i++)
         if (!is_open(i))

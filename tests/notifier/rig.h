@@ -36,31 +36,31 @@ void rig_restart(rig_t *rig);
 /* Writes the file that a stored event speaks of, then hears of it. */
 void rig_event(rig_t *rig, const event_t *event);
 #define EVENT(...) (&(event_t){__VA_ARGS__})
-/* The end of an association of which nothing is awaited. */
+/* The end of an association without awaited events. */
 void rig_end(rig_t *rig, uint64_t listener, uint64_t association);
-/* The same, of which so many objects of the event's series were answered with Success, and so many refused. */
+/* The same, with so many objects of the event's series answered with Success, and so many refused. */
 void rig_end_of(rig_t *rig, const event_t *event, uint64_t answered, uint64_t refused);
 /* As the notifier does after a burst of messages. Returns journal_commit's. */
 int rig_commit(rig_t *rig);
-/* As if the broker had confirmed what is due, a while ago. */
+/* As if the broker had confirmed the due ones, a while ago. */
 void rig_confirm(rig_t *rig);
 /* Counts the files of receptions that were left open. */
 void rig_count_left_open(rig_t *rig);
 /* As the notifier does every now and then. */
 void rig_beat(rig_t *rig);
 
-/* What was said since the last call; valid until the next. */
+/* The messages since the last call; valid until the next. */
 const char *rig_said(rig_t *rig);
 /* The next message to the listener: "opened 1 2" or "ended 1", with the associations (of listener 1, else
  * "@listener …"); "" where there is none. Valid until the next call. */
 const char *rig_told(rig_t *rig);
-/* Throws away what was told until now. */
+/* Throws away the messages until now. */
 void rig_forget_told(rig_t *rig);
 
 /* The only value of a query, as text; valid until the next call. */
 const char *rig_query(rig_t *rig, const char *sql);
 
-/* Commits, and compares what was said to NATS. */
+/* Commits, and compares the messages to NATS. */
 void rig_expect_said(rig_t *rig, const char *wanted);
 /* Compares the next message to the listener. */
 void rig_expect_told(rig_t *rig, const char *wanted);

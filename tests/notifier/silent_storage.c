@@ -182,7 +182,7 @@ Test(silent_storage, of_the_folder_of_a_broker_keeps_no_notifier_from_ending_eit
     site_expect_state(&site, "1.1", "registered");
 }
 
-/* By a host whose broker was away. */
+/* By a host with an absent broker. */
 static void leave_series_behind(const char *series) {
     char *state = text_of("%s/state", site.folder), *place = text_of("%s/.oxidicom/state", site.root),
          *gone = text_of("%s/gone", place), *private = text_of("%s/.oxidicom", site.root);

@@ -14,7 +14,7 @@ typedef struct site {
     char *broker, *nats;       /* addresses; NULL: filesystem://<tasks>, no NATS */
     const char *drain_timeout; /* NULL: the default */
     const char *const *more;   /* further name-value pairs for the notifier, NULL-terminated, or NULL */
-    uint64_t last_series;      /* number of the last one that site_send_series sent */
+    uint64_t last_series;      /* number of the last series of site_send_series */
     pid_t notifier;
     zsock_t *inbox; /* the listener's */
     zsock_t *notifier_inbox;

@@ -125,7 +125,7 @@ Test(collectors, are_no_reason_not_to_start, .timeout = PATIENCE_S) {
 
 /* --- bad ones -------------------------------------------------------------------------------------------- */
 
-/* The sanitizer keeps what was freed. */
+/* The sanitizer keeps freed memory. */
 #ifdef __SANITIZE_ADDRESS__
 #define GROWTH_MAX_KIB (1024L * 1024)
 #else

@@ -61,7 +61,7 @@ static char *series_of(const json_t *metric, const json_t *point, const char *su
     return series;
 }
 
-/* Counters only rise, so what was exported lies between what was there before and after. */
+/* Counters only rise, so the exported one lies between the values before and after. */
 static void expect_between(const char *before, double value, const char *after, const char *series) {
     cr_assert_leq(metric_in(before, series), value + 1e-6, "%s", series);
     cr_assert_geq(metric_in(after, series), value - 1e-6, "%s", series);
@@ -232,7 +232,7 @@ Test(metrics, over_http_are_the_figures_of_prometheus, .timeout = PATIENCE_S) {
     expect_metrics("http", "http/protobuf");
 }
 
-/* The interval is an hour: what comes, comes at the end. */
+/* The interval is an hour: all comes at the end. */
 Test(metrics, are_sent_once_more_when_the_notifier_ends, .timeout = PATIENCE_S) {
     receiver_t receiver;
     collector_t collector;

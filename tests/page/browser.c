@@ -163,7 +163,7 @@ void browser_screenshot(const browser_t *browser, const char *name) {
 void browser_picture(const browser_t *browser, const char *selector, const char *name) {
     json_t *found =
         of_session(browser, "POST", "element", json_pack("{s:s, s:s}", "using", "css selector", "value", selector));
-    /* The key is the one that WebDriver gives to references to elements. */
+    /* WebDriver's key for references to elements. */
     const char *element = json_string_value(json_object_get(found, "element-6066-11e4-a52e-4f735466cecf"));
     cr_assert_not_null(element, "%s", selector);
     char *path = text_of("element/%s/screenshot", element);

@@ -25,7 +25,7 @@ char *browser_run(const browser_t *browser, const char *script);
 void browser_await(const browser_t *browser, const char *expression);
 /* Everything that the page holds, seen or not; free it. */
 char *browser_content(const browser_t *browser);
-/* Complaints in the page's console, such as of what its policy forbids; "[]": none. Free it. */
+/* Complaints in the page's console, such as of violations of its policy; "[]": none. Free it. */
 char *browser_complaints(const browser_t *browser);
 /* Saves the window as build/page/NAME.png. */
 void browser_screenshot(const browser_t *browser, const char *name);

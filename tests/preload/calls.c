@@ -123,7 +123,7 @@ int ftruncate64(int fd, off64_t size) {
 
 /* --- names --- */
 
-/* Opens by `real`, which is given what it needs in `arguments`. */
+/* Opens by `real`, with its arguments in `arguments`. */
 static int open_as(int at, const char *path, int flags, int (*real)(int, const char *, int, const void *),
                    const void *arguments) {
     const rule_t *rule = NULL;

@@ -1,4 +1,4 @@
-/* Rules: reading them, finding one that acts, acting. */
+/* Rules: reading them, finding an applicable one, acting. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -20,7 +20,7 @@ static rule_t rules[RULES_MAX];
 static int rules_count;
 static struct stat read_as; /* the file when it was read */
 
-/* Whatever is done here must not be taken for the stage's own calls. */
+/* These calls must not be taken for the stage's own. */
 static _Thread_local bool inside;
 
 /* --- the file ------------------------------------------------------------------------------------------ */
@@ -73,7 +73,7 @@ static void pause_ms(long ms) {
         ;
 }
 
-/* Only the process that makes the file dies: the one that takes its place reads the same rule. */
+/* Only the process that makes the file dies: its successor reads the same rule. */
 static void die_once(const rule_t *rule) {
     char path[4096];
     snprintf(path, sizeof path, "%s.dead-%d", getenv("OXIDICOM_TEST_FAULTS"), rule->line);

@@ -1,5 +1,4 @@
-/* The functions of the C library that look at files and folders by their names, and the one that knocks at a
- * socket. */
+/* The functions of the C library that look at files and folders by name, and the one for sockets. */
 #include <dirent.h>
 #include <stdlib.h>
 #include <sys/socket.h>

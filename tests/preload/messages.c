@@ -15,7 +15,7 @@ static bool is_kind(void *socket, int kind) {
     return zmq_getsockopt(socket, ZMQ_TYPE, &type, &size) == 0 && type == kind;
 }
 
-/* "send/Chunk"; "" where the head can't be read. `from`: of an Alive, whose it is. */
+/* "send/Chunk"; "" for an unreadable head. `from`: the sender of an Alive. */
 static Ring__Envelope *read_head(zmq_msg_t *head, const char *what, char call[40], const char **from) {
     static const char *const stages[] = {NULL, "listener", "writer", "notifier"};
     Ring__Envelope *envelope = ring__envelope__unpack(NULL, zmq_msg_size(head), zmq_msg_data(head));

@@ -1,6 +1,6 @@
 /* Preloaded into the stages by the tests of the sandbox: at USR2 it tries, in the loop's thread, what
- * OXIDICOM_TEST_PROBE names (`what argument`, separated by `;`), and writes what came of each to stderr as
- * `probe: what argument: 0` or the errno value, then `probe: end PID`. */
+ * OXIDICOM_TEST_PROBE names (`what argument`, separated by `;`), and writes each result to stderr as `probe: what
+ * argument: 0` or the errno value, then `probe: end PID`. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -26,7 +26,7 @@ static int closed(int fd) {
     return fd;
 }
 
-/* -1 with errno where it is refused. */
+/* -1 with errno if it is refused. */
 static int attempt(const char *what, const char *argument) {
     char *const argv[] = {(char *)argument, NULL};
     if (strcmp(what, "read") == 0)

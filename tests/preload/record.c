@@ -9,8 +9,8 @@
  * OBJECT ASSOCIATION TOKEN      a writer is about to tell the listener opened LISTENER ASSOCIATION TOKEN the
  * notifier is about to tell the listener
  *
- * A change stands here after it has happened, a sync after its end, a promise before it is given. So whatever order
- * two processes have, the record never calls a change durable that was not, nor a promise later than it was. */
+ * A change stands here after it has happened, a sync after its end, a promise before it is given. So in any order
+ * of two processes, the record never calls a change durable too early, nor a promise given too late. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -80,8 +80,7 @@ Test(reply, arrives_with_its_number_and_leads_nowhere_else) {
     tear_down(&site);
 }
 
-/* ZeroMQ has a limited number of sockets; whoever asks in the names of tools that are not there must not use them
- * up. */
+/* ZeroMQ has a limited number of sockets; questions in the names of absent tools must not use them up. */
 Test(reply, to_thousands_that_are_gone_costs_no_sockets) {
     site_t site = set_up();
     Ring__Answer answer = RING__ANSWER__INIT;

@@ -139,7 +139,7 @@ Test(deadlines, within_a_message_end_it_when_nothing_comes_any_more, .timeout = 
     site_end(&site);
 }
 
-/* Back-pressure is not the peer's fault: what came before the pause is not to be shared out over it. */
+/* Back-pressure is not the peer's fault: bytes before the pause are not to be shared out over it. */
 Test(deadlines, within_a_message_stand_still_while_the_listener_does_not_read, .timeout = PATIENCE_S) {
     site_t site = SITE_WITH("OXIDICOM_STALL_TIMEOUT", "1s", "OXIDICOM_MIN_RATE", "700000");
     site_hold(&site, "writer");

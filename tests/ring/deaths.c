@@ -15,7 +15,7 @@ typedef struct replaced {
     pid_t killed;
 } replaced_t;
 
-/* One that was killed before may not have been started again: no object waits for that. */
+/* A stage killed before may not have been started again: no object waits for that. */
 static bool is_there(void *argument) {
     replaced_t *r = argument;
     r->killed = receiver_stage(r->receiver, r->stage, r->number);

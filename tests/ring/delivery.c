@@ -59,7 +59,7 @@ static char *start_redis(void) {
     return text_of("redis://:p%%40ss@127.0.0.1:%d/1", redis.port);
 }
 
-/* It hangs until it is killed: what is sent meanwhile is taken by its socket, and lost with it. */
+/* It hangs until it is killed: its socket takes messages meanwhile, and loses them with it. */
 static void leave_redis(void) {
     cr_assert_eq(kill(redis.pid, SIGSTOP), 0);
 }
@@ -138,8 +138,8 @@ static int expect_all_delivered(const char *path) {
 
 /* --- the story ------------------------------------------------------------------------------------------- */
 
-/* The worker is away during the outages, and ends when it has nothing to do: kombu itself may lose what it has
- * taken from a broker that dies, or from a folder. */
+/* The worker is away during the outages, and ends when it has nothing to do: kombu itself may lose tasks that it
+ * has taken from a dying broker, or from a folder. */
 static void deliver(const broker_kind_t *kind) {
     receiver_t receiver;
     char *address = kind->start();

@@ -117,7 +117,7 @@ Test(hung, writer_loses_its_object_to_another_and_does_no_harm_when_it_goes_on, 
 
 /* --- held up ---------------------------------------------------------------------------------------------- */
 
-/* Stops the thread that waits for storage and no other: the inbox goes on taking what is sent. */
+/* Stops the thread that waits for storage and no other: the inbox still takes messages. */
 static void hold_up(pid_t writer) {
     int status;
     if (ptrace(PTRACE_SEIZE, writer, NULL, NULL) != 0)

@@ -103,7 +103,7 @@ typedef struct slow_site {
     char *preload, *folder, *faults;
 } slow_site_t;
 
-/* Writers, each with `operations` at once, whose storage has these faults (preload.h); they know it by now. */
+/* Writers with `operations` at once each, and these faults of storage (preload.h); they know it by now. */
 static void slow_start(slow_site_t *slow, const char *writers, const char *operations, const char *rules) {
 #ifdef __SANITIZE_ADDRESS__
     cr_skip_test("the sanitizer wants to be the first library");
@@ -138,8 +138,8 @@ static double gain_once(const char *writers, const char *rules) {
     return (double)one_by_one / (double)at_once;
 }
 
-/* The best of three, unless one is enough: what else the machine does makes a gain smaller and never greater. And
- * storage is so slow that the time which the objects need of a processor hardly counts. */
+/* The best of three, unless one is enough: other work of the machine makes a gain smaller and never greater. And
+ * storage is so slow that the objects' processor time hardly counts. */
 static double gain_of(const char *writers, const char *rules, double enough) {
     double best = 0;
     for (int i = 0; i < 3 && best <= enough; i++) {

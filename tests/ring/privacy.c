@@ -9,7 +9,7 @@
 
 #define WATCHED_MS 600000
 
-/* Whoever has the page open; all that he is told. */
+/* A viewer of the page; everything that he is told. */
 typedef struct watcher {
     int port;
     pthread_t thread;
@@ -59,7 +59,7 @@ static void expect_no_patient(const json_t *cases, const char *where, const char
     cr_expect_eq(cases_patients_in(cases, where, bytes, size), 0, "%s", where);
 }
 
-/* The bodies of the tasks are for CUBE; what is around them is shown to people. */
+/* The bodies of the tasks are for CUBE; people see the rest. */
 static void expect_no_patient_in_headers(const json_t *cases, queue_t *queue) {
     json_t *headers = json_array();
     for (delivered_t task; queue_take(queue, &task); delivered_clear(&task))

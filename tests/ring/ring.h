@@ -38,7 +38,8 @@ void expect_registration(queue_t *queue, const char *series_uid, int ndicom);
 /* That none comes within a moment. */
 void expect_no_registration(queue_t *queue);
 
-/* Stores an object whose receiver may still give it up in OXIDICOM_STORE_TIMEOUT: again, until it is stored. */
+/* Stores an object, again and again until it is stored: the receiver may give it up after
+ * OXIDICOM_STORE_TIMEOUT. */
 void expect_stored_in_the_end(scu_t *scu, const char *instance, const bytes_t *set);
 
 #endif

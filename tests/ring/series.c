@@ -51,7 +51,7 @@ static json_t *recorded_call(const char *path, size_t n) {
     return call;
 }
 
-/* Celery's worker says of each task what its headers say of it. */
+/* Celery's worker reports of each task its headers. */
 static void expect_shown(const char *log, const json_t *call) {
     size_t size;
     char *said = file_content(log, &size);

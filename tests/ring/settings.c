@@ -36,7 +36,7 @@ static lonk_summary_t lonk_with(const char *calling_ae, const char *root, const 
         environment[2 + i] = more[i];
     char *subject = text_of("%s%s", root, strchr(subject_of(calling_ae, SERIES), '.'));
     start(&receiver, environment);
-    cr_assert(receiver_logged(&receiver, "connected to NATS", PATIENCE_MS)); /* what comes before is lost */
+    cr_assert(receiver_logged(&receiver, "connected to NATS", PATIENCE_MS)); /* earlier bytes are lost */
     store_and_release(&receiver, calling_ae, count);
     cr_assert(tap_await_done(tap, subject, 1, PATIENCE_MS), "no done on %s", subject);
     lonk_summary_t summary = tap_summary_of(tap, subject);
@@ -181,7 +181,7 @@ Test(settings, listener_threads_bounds_the_associations_and_association_wait_how
     cr_assert_arr_eq(second.body.at + 1, ((uint8_t[]){2, 3, 2}), 3,
                      "transient, presentation, local limit exceeded");
     scu_close(&second);
-    /* One that waits is served as soon as there is a place. */
+    /* A waiting association is served as soon as there is a place. */
     cr_assert(scu_connect(&third, receiver.port));
     const scu_context_t context = {1, MR_STORAGE, {EXPLICIT_LE}};
     bytes_t rq = scu_associate_rq(&(scu_request_t){.contexts = &context, .contexts_count = 1});
@@ -297,7 +297,7 @@ Test(settings, state_dir_holds_the_journal_or_the_files_root_does_where_it_canno
     receiver_clear(&receiver);
 }
 
-/* What was forced to the disk, by place; the start's, the end's and the task's are no business of the test. */
+/* Bytes forced to the disk, by place; the start's, the end's and the task's are no business of the test. */
 typedef struct forced {
     size_t files, folders, journal;
 } forced_t;

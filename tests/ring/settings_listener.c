@@ -75,7 +75,7 @@ Test(settings, advertise_a_pdu_length_of_131072_unless_told_otherwise, .timeout 
     end(&receiver);
 }
 
-/* --- what is accepted -------------------------------------------------------------------------------------- */
+/* --- acceptance ------------------------------------------------------------------------------------------ */
 
 /* How a context is answered by a receiver with this setting: PS3.8 table 9-18. */
 static int answer_to(const char *abstract_syntax, const char *transfer_syntax, const char *const *settings) {
@@ -157,7 +157,7 @@ Test(settings, let_an_association_wait_until_another_ends, .timeout = PATIENCE_S
     end(&receiver);
 }
 
-/* The one that had the place is gone, and its objects still hold all of the buffer that one may have. */
+/* The holder of the place is gone, and its objects still hold one association's share of the buffer. */
 Test(settings, let_an_association_in_and_serve_it_where_another_has_taken_its_share_of_the_buffer,
      .timeout = PATIENCE_S) {
     receiver_t receiver;

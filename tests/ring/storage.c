@@ -89,7 +89,7 @@ static uint64_t free_bytes(const receiver_t *receiver) {
     return (uint64_t)room.f_bavail * room.f_frsize;
 }
 
-/* Removes what is stored, and returns how many files that was. */
+/* Removes the stored files, and returns how many. */
 static size_t make_room(const receiver_t *receiver) {
     size_t files = receiver_files(receiver);
     char *services = text_of("%s/SERVICES", receiver->root);

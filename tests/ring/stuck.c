@@ -1,4 +1,5 @@
-/* Storage that does not answer at all, as a hard NFS mount whose server is away: what ends, and what is said. */
+/* Storage that never answers, like a hard NFS mount without its server: which processes end, and their
+ * messages. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ static void have_faults(const stuck_t *stuck, const char *rules) {
     free(next);
 }
 
-/* A receiver whose storage has these faults (preload.h), and an association on which so many were stored. */
+/* A receiver with these faults of storage (preload.h), and an association with so many stored objects. */
 static void stuck_start(stuck_t *stuck, const char *rules, int objects, const char *name, const char *value) {
 #ifdef __SANITIZE_ADDRESS__
     cr_skip_test("the sanitizer wants to be the first library");

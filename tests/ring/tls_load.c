@@ -136,7 +136,7 @@ Test(tls, stores_an_object_of_40_mb, .timeout = PATIENCE_S) {
     tls_site_end(&tls);
 }
 
-/* A data set of exactly `size` bytes: one that is cut off is stored as it came. */
+/* A data set of exactly `size` bytes: a cut one is stored unchanged. */
 static bytes_t cut(int number, size_t size) {
     bytes_t set = instance(number, size);
     set.size = size;

@@ -1,5 +1,4 @@
-/* TLS: who is let in, what is negotiated, what is said to those who are not let in, and which settings are refused.
- */
+/* TLS: admission, negotiation, messages to rejected peers, and refused settings. */
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,7 +142,7 @@ Test(tls, does_not_renegotiate, .timeout = PATIENCE_S) {
     tls_site_end(&tls);
 }
 
-/* Resumption skips the certificates, so it needs to know whose session it is. */
+/* Resumption skips the certificates, so it needs to know the session's peer. */
 Test(tls, lets_a_verified_peer_resume_its_session, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
     use_certificate(&tls, "client");
@@ -281,7 +280,7 @@ Test(tls, can_be_all_that_is_served, .timeout = PATIENCE_S) {
 
 /* --- settings that can't be used --------------------------------------------------------------------------- */
 
-/* Starts the listener alone; returns what it said. */
+/* Starts the listener alone; returns its output. */
 static char *refused_start(const char *folder, const char *const *settings) {
     char *log = text_of("%s/refused.log", folder), *run = text_of("%s/run", folder);
     char *program = text_of("%s/oxidicom-listener", binaries()), *port = text_of("%d", free_port());

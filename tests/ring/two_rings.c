@@ -73,8 +73,8 @@ Test(two_rings, take_different_series_of_one_patient_at_once, .timeout = PATIENC
     pair_stop(&pair);
 }
 
-/* Each ring gets a part of every series, one instance both. Neither knows of the other's, so each registers what it
- * finds in the folder: the registration that comes last counts all. */
+/* Each ring gets a part of every series, one instance both. Neither knows of the other's, so each registers the
+ * files in the folder: the last registration counts all. */
 Test(two_rings, that_share_a_series_both_register_it_and_the_last_registration_counts_all, .timeout = PATIENCE_S) {
     pair_t pair;
     int count = series_count(), owed = 2 * count, last[SERIES_MOST + 1] = {0};

@@ -25,7 +25,7 @@ void site_end(site_t *site) {
     cr_assert_eq(receiver_stage(&site->receiver, "listener", 0), site->listener, "the listener died");
     kill(site->receiver.launcher, SIGTERM);
     cr_assert(receiver_logged(&site->receiver, "launcher: listener has ended", PATIENCE_MS));
-    /* The other stages take a second to drain, which is not what is tested. */
+    /* The other stages take a second to drain, which is not tested. */
     kill(-site->receiver.launcher, SIGKILL);
     process_stop(site->receiver.launcher, SIGKILL, PATIENCE_MS);
     site->receiver.launcher = 0;

@@ -29,7 +29,7 @@ void site_end(site_t *site);
 scu_t site_associate(const site_t *site);
 /* That a new association stores the instance. */
 void expect_service(const site_t *site, const bytes_t *set);
-/* Stops the writer or the notifier: what is sent now stays unanswered until site_go_on. */
+/* Stops the writer or the notifier: objects stay unanswered until site_go_on. */
 void site_hold(const site_t *site, const char *stage);
 void site_go_on(const site_t *site, const char *stage);
 

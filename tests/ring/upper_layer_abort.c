@@ -1,4 +1,4 @@
-/* What is not legal, each answered by the right A-ABORT and nothing else going wrong. */
+/* Illegal input, each answered by the right A-ABORT and nothing else going wrong. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +76,7 @@ static void violate(scu_t *scu, const violation_t *v) {
     scu_close(scu);
 }
 
-/* A connection within an object, half of which the writer has. */
+/* A connection within an object; the writer has half of it. */
 static scu_t within_an_object(const site_t *site, const bytes_t *set) {
     scu_t scu = site_associate(site);
     bytes_t command = scu_store_command(MR_STORAGE, "1.2.3", 1);

@@ -14,7 +14,7 @@ static void expect_rejected(const site_t *site, const scu_request_t *request, co
     cr_assert_eq(scu.type, ASSOCIATE_RJ);
     cr_assert_eq(scu.body.size, 4);
     cr_assert_eq(memcmp(scu.body.at + 1, answer, 3), 0, "%d/%d/%d", scu.body.at[1], scu.body.at[2], scu.body.at[3]);
-    /* What comes on top of it is not looked at any more. */
+    /* Further ones are not looked at. */
     cr_assert(scu_p_data(&scu, 1, LAST_COMMAND, "garbage", 7));
     cr_assert(scu_at_end(&scu));
     scu_close(&scu);

@@ -19,7 +19,7 @@ static const struct {
 
 #define WAYS_COUNT (sizeof WAYS / sizeof *WAYS)
 
-/* A receiver whose registrations go into the queue. */
+/* A receiver with this queue. */
 static site_t start_with_queue(const char *queue) {
     site_t site = {0};
     ring_start(&site.receiver, queue, NULL);
@@ -146,7 +146,7 @@ Test(ends, while_an_answer_is_pending_lose_no_object, .timeout = PATIENCE_S) {
         cr_assert(scu_send_store(&scu, 1, MR_STORAGE, "1.2.3", &set, 0));
         cr_assert_eq(scu_echo(&scu, 1), 0, "so the listener has read all that came before");
         if (WAYS[i].go == fin)
-            scu_finish(&scu); /* what it waits for then has a test of its own */
+            scu_finish(&scu); /* its waiting has a test of its own */
         else
             WAYS[i].go(&scu);
         /* Now only the listener still has it. */
@@ -186,7 +186,7 @@ Test(ends, of_the_peers_half_leave_the_pending_answers_to_be_sent, .timeout = PA
     site_end(&site);
 }
 
-/* The answer to what was whole comes; what was not goes. */
+/* The whole object is answered; the partial one goes. */
 Test(ends, of_the_peers_half_within_the_next_object_drop_that_one_alone, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = site_associate(&site);

@@ -53,7 +53,7 @@ Test(messages, with_command_and_data_set_in_one_pdu_are_stored, .timeout = PATIE
     site_end(&site);
 }
 
-/* Legal, and how a sender ends a message whose length it does not know beforehand. */
+/* Legal, for senders that end a message of unknown length. */
 Test(messages, that_end_with_an_empty_pdv_are_stored, .timeout = PATIENCE_S) {
     site_t site = site_start();
     scu_t scu = site_associate(&site);
@@ -225,7 +225,7 @@ Test(messages, that_store_no_data_set_are_answered_c000, .timeout = PATIENCE_S) 
 
 /* --- command sets ------------------------------------------------------------------------------------------ */
 
-/* An element as it is given: nothing is padded. */
+/* An element unchanged: nothing is padded. */
 static void add_raw(bytes_t *command, uint16_t element, const void *value, size_t size) {
     const uint8_t header[] = {0, 0, (uint8_t)element, (uint8_t)(element >> 8), (uint8_t)size, 0, 0, 0};
     bytes_add(command, header, sizeof header);

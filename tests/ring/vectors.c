@@ -1,5 +1,5 @@
-/* Sends every association of tests/vectors/cases.json and compares what became of it with what is expected:
- * statuses, files bit for bit, registrations and their envelope, progress messages. */
+/* Sends every association of tests/vectors/cases.json and compares the result with the expected one: statuses,
+ * files bit for bit, registrations and their envelope, progress messages. */
 #include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 #define FILES     16
 #define SUBJECTS  16
-#define SETTLE_MS 150 /* what is too much would come now */
+#define SETTLE_MS 150 /* surplus messages would come now */
 
 /* One case under way. */
 typedef struct run {
@@ -85,7 +85,7 @@ static void compare_tasks(run_t *run) {
 
 /* --- progress -------------------------------------------------------------------------------------------- */
 
-/* Whether the messages so far are what is expected; says what is not, where `complain` is given. */
+/* Whether the messages so far are the expected ones; prints the difference with `complain`. */
 static bool compare_lonk(const run_t *run, tap_t *tap, FILE *complain) {
     lonk_summary_t got[SUBJECTS];
     size_t count = tap_summarize(tap, got, SUBJECTS);
@@ -107,7 +107,7 @@ static bool compare_lonk(const run_t *run, tap_t *tap, FILE *complain) {
     return same;
 }
 
-/* Waits until all has arrived that is expected, and for what may come on top of it. */
+/* Waits until all expected ones have arrived, and for surplus ones. */
 static void settle(run_t *run, tap_t *tap, queue_t *queue) {
     size_t tasks = json_array_size(json_object_get(run->wanted, "tasks"));
     int64_t end = clock_ms() + PATIENCE_MS, settled = 0;

@@ -57,7 +57,7 @@ TestSuite(sandbox, .init = init, .fini = fini, .timeout = PATIENCE_S);
 
 /* --- a child that is restricted ------------------------------------------------------------------------- */
 
-/* What the child found: values of errno, 0 for what was let through. */
+/* The child's results: values of errno, 0 for an allowed call. */
 static int *found;
 
 static int reason_of(int result) {

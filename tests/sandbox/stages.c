@@ -1,4 +1,4 @@
-/* The stages as they run: a preloaded library tries in each what it must not do. */
+/* The running stages: a preloaded library tries the forbidden things in each. */
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
@@ -92,7 +92,7 @@ static void start_with(const char *probes, const char *collector) {
     free(preload);
 }
 
-/* What comes of the probes in the running stage. */
+/* The probes' results in the running stage. */
 static void probe_stage(const char *stage, const char *collector, const probe_t *probes, size_t count) {
 #ifdef __SANITIZE_ADDRESS__
     cr_skip("nothing can be preloaded before AddressSanitizer");
@@ -175,7 +175,7 @@ Test(stages, the_notifier_counts_files_but_neither_reads_nor_changes_storage) {
 
 /* --- as a whole ----------------------------------------------------------------------------------------- */
 
-/* Threads of the process whose status lacks the line. */
+/* Threads of the process without the line in their status. */
 static int threads_without(pid_t pid, const char *line) {
     char *tasks = text_of("/proc/%d/task", (int)pid);
     DIR *listing = opendir(tasks);
@@ -289,7 +289,7 @@ Test(stages, blame_a_filter_of_the_supervisor_and_not_the_kernel_for_what_only_a
     cr_expect(store_one(1));
 }
 
-/* Opening works, and the series is counted, with what is older than openat2(2). */
+/* Opening works, and the series is counted, with calls older than openat2(2). */
 static void store_without_openat2(int reason, const char *why) {
     take_away(SCMP_SYS(openat2), reason);
     receiver_start(&receiver, NULL);

@@ -1,4 +1,4 @@
-/* A ring whose stages run as users of their own, with nothing in common but the group of the run folder. */
+/* A ring of stages with users of their own, with nothing in common but the group of the run folder. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -23,7 +23,7 @@ json_t *collector_spans(const collector_t *collector);
 json_t *collector_await(const collector_t *collector, const char *name, size_t count);
 /* How many of them have the name. */
 size_t spans_named(const json_t *spans, const char *name);
-/* The span of this name whose attribute has this text; NULL: none. `attribute` NULL: the first. */
+/* The span of this name with this text as the attribute's value; NULL: none. `attribute` NULL: the first. */
 json_t *span_with(const json_t *spans, const char *name, const char *attribute, const char *text);
 /* Waits for an export of metrics that was made after this call; returns it, an object: resource; metrics, an array
  * of objects with name, description, unit, kind (sum, gauge, histogram), temporality, monotonic, points. Fails the

@@ -16,8 +16,8 @@ typedef struct cube_site {
     pid_t pid;
 } cube_site_t;
 
-/* Whose worker takes no tasks yet. `tasks`: the folder of a filesystem broker. Aborts the test where it does not
- * come up. A second time: on the same port, and it knows nothing any more. */
+/* Its worker takes no tasks yet. `tasks`: the folder of a filesystem broker. Aborts the test if it does not come
+ * up. A second time: on the same port, with an empty memory. */
 void cube_site_start(cube_site_t *cube, const char *files_root, const char *tasks);
 void cube_site_pause(cube_site_t *cube);
 void cube_site_stop(cube_site_t *cube);

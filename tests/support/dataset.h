@@ -33,7 +33,7 @@ bytes_t dataset_instance(const char *syntax, const char *series_uid, const char 
 /* A Part 10 file around the data set (PS3.10 7.1), as storescu wants it. */
 void part10_write(const char *path, const char *syntax, const char *sop_class, const char *instance_uid,
                   const bytes_t *set);
-/* The data set of a Part 10 file, inside `content`; at NULL where it is none. `syntax`: room for 65 characters. */
+/* The data set of a Part 10 file, inside `content`; NULL for another file. `syntax`: room for 65 characters. */
 bytes_t part10_data_set(char *content, size_t size, char *syntax);
 
 #endif

@@ -1,4 +1,4 @@
-/* A TCP server of loopback that means no good: it says what it is told to, and never reads. */
+/* A TCP server of loopback that means no good: it says its given lines, and never reads. */
 #ifndef SUPPORT_FAKE_SERVER_H
 #define SUPPORT_FAKE_SERVER_H
 
@@ -12,7 +12,7 @@ fake_server_t *fake_server_new(const char *greeting, const char *filler);
 void fake_server_destroy(fake_server_t **self_p);
 int fake_server_port(const fake_server_t *server);
 
-/* What it has sent so far, and how many clients have come. */
+/* The sent lines so far, and the number of clients. */
 uint64_t fake_server_sent_bytes(const fake_server_t *server);
 int fake_server_clients(const fake_server_t *server);
 

@@ -12,12 +12,12 @@
 
 /* Sessions that are open at the same time. */
 #define OPEN_SESSIONS 16
-/* After so many sessions memory is what it will be. */
+/* After so many sessions memory has its final size. */
 #define WARM_SESSIONS 1000
 #define GROWTH_KIB    1024
 /* Memory that has not shrunk for so long will not shrink by itself. */
 #define SETTLED_MS 3000
-/* Longer than any deadline of the receiver that ends a session whose peer has sent its FIN. */
+/* Longer than any deadline of the receiver for a session after the peer's FIN. */
 
 #if defined(__SANITIZE_ADDRESS__)
 #define MEMORY_COUNTS false /* freed memory stays with the sanitizer for a while */
@@ -125,7 +125,7 @@ static void start(run_t *run) {
     }
 }
 
-/* The listener's memory once it has given back what its malloc keeps, which it does some time after its work. */
+/* The listener's memory once it has given back malloc's reserves, which it does some time after its work. */
 static long settled_kib(const run_t *run) {
     long least = process_anonymous_kib(run->pids[0]);
     for (int64_t since_ms = clock_ms(); clock_ms() - since_ms < SETTLED_MS; usleep(50000)) {

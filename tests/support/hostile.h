@@ -14,8 +14,8 @@ typedef struct hostile {
     size_t sessions;
 } hostile_t;
 
-/* Starts a receiver, holds the sessions, several open at a time, and looks at what is left. Returns whether all
- * held that must hold; says what did not, and the figures, to `report`. */
+/* Starts a receiver, holds the sessions, several open at a time, and looks at the rest. Returns whether all checks
+ * held; reports the failures, and the numbers, to `report`. */
 bool hostile_run(const hostile_t *hostile, FILE *report);
 
 #endif

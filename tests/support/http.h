@@ -1,11 +1,11 @@
-/* A client of the HTTP endpoint, and the values in what it says. */
+/* A client of the HTTP endpoint, and a reader of its values. */
 #ifndef SUPPORT_HTTP_H
 #define SUPPORT_HTTP_H
 
 #include <stddef.h>
 
-/* Sends the bytes to 127.0.0.1 and returns what comes until the connection ends, at most for `ms`; free it. NULL
- * where nobody accepts. */
+/* Sends the bytes to 127.0.0.1 and returns the answer until the connection ends, at most for `ms`; free it. NULL
+ * if nobody accepts. */
 char *http_exchange(int port, const void *bytes, size_t size, int ms);
 
 /* The same for a request that is text, until one response is there, though the server may keep the connection. */
@@ -15,8 +15,8 @@ char *http_call(int port, const char *request, int ms);
  * response; 0: none came. */
 char *http_get(int port, const char *path, const char *header, int *status);
 
-/* The value of a series, written as /metrics has it ("oxidicom_objects_stored_total{calling_ae=\"PACS\"}"); -1
- * where it is not in the text. */
+/* The value of a series, written as in /metrics ("oxidicom_objects_stored_total{calling_ae=\"PACS\"}"); -1 if it
+ * is not in the text. */
 double metric_in(const char *text, const char *series);
 
 #endif

@@ -129,7 +129,7 @@ static void add_session(pdus_t *pdus, uint64_t *state) {
         add_short(pdus, 5);
 }
 
-/* --- what is changed --------------------------------------------------------------------------------------- */
+/* --- changes ----------------------------------------------------------------------------------------------- */
 
 static void remove_pdu(pdus_t *pdus, size_t at) {
     bytes_free(&pdus->pdu[at]);

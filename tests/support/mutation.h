@@ -18,8 +18,8 @@ typedef struct session {
     session_end_t end;
 } session_t;
 
-/* An association with C-ECHOs, C-STOREs and others in it, of which something is changed: bits, lengths, bytes lost,
- * added and spliced, PDUs lost, repeated and exchanged; or nothing. */
+/* An association with C-ECHOs, C-STOREs and others in it, with a change: bits, lengths, bytes lost, added and
+ * spliced, PDUs lost, repeated and exchanged; or nothing. */
 session_t session_mutated(uint64_t number);
 
 /* Associations that end in every bad way, kind by kind, without random. */

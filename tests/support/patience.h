@@ -3,7 +3,7 @@
 #ifndef SUPPORT_PATIENCE_H
 #define SUPPORT_PATIENCE_H
 
-/* For what must come. */
+/* For expected events. */
 #define PATIENCE_MS 120000
 
 /* For a whole test. */

@@ -41,7 +41,7 @@ static char **environment_with(const char *const *pairs, char **envz) {
     size_t size;
     if (argz_create(environ, envz, &size) != 0)
         abort();
-    /* What is preloaded writes files where a stage in its sandbox may not. */
+    /* The preloaded library writes files where a stage in its sandbox may not. */
     for (const char *const *pair = pairs; pair && *pair; pair += 2)
         if (strcmp(pair[0], "LD_PRELOAD") == 0)
             set_variable(envz, &size, "OXIDICOM_SANDBOX", "false");
@@ -54,7 +54,7 @@ static char **environment_with(const char *const *pairs, char **envz) {
     return list;
 }
 
-/* Between fork and exec only what is safe there: other threads may have held locks, malloc's among them. */
+/* Between fork and exec only safe calls: other threads may have held locks, malloc's among them. */
 static void become(const char *log, char *const *environment, const char *const *argv,
                    void (*enter)(const void *argument), const void *argument) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -12,11 +12,10 @@
 extern const char UNSET[];
 
 /* Starts argv[0], found in PATH, with the name-value pairs of `environment` (NULL-terminated, may be NULL) on top
- * of ours; a value of NULL leaves a variable as it is. `log`: a file that output is appended to, or NULL: none. The
- * process is a group of its own. */
+ * of ours; a value of NULL leaves a variable unchanged. `log`: a file that output is appended to, or NULL: none.
+ * The process is a group of its own. */
 pid_t process_start(const char *log, const char *const *environment, const char *const *argv);
-/* The same, and `enter` is called in the new process right before it executes; it may only do what is safe there.
- */
+/* The same, and `enter` is called in the new process right before it executes; it may only make safe calls. */
 pid_t process_start_entering(const char *log, const char *const *environment, const char *const *argv,
                              void (*enter)(const void *argument), const void *argument);
 
@@ -29,11 +28,11 @@ int process_run(const char *log, const char *const *environment, const char *con
 /* Waits for the process; returns whether it ended within `ms`. */
 bool process_wait(pid_t pid, int64_t ms, int *status);
 
-/* Anonymous memory of a process, in KiB, and how many descriptors it has open; 0 where it is not there. */
+/* Anonymous memory of a process, in KiB, and how many descriptors it has open; 0 for an absent one. */
 long process_anonymous_kib(pid_t pid);
 size_t process_descriptors(pid_t pid);
-/* The same once it has not changed for a while: when the stages of a ring have connected in every way, of which an
- * object that goes round shows only some. */
+/* The same once it has not changed for a while: when the stages of a ring have connected in every way; an object
+ * that goes round shows only some. */
 size_t process_settled_descriptors(pid_t pid);
 
 /* Asks `condition` every few milliseconds until it holds; false after `ms`. */

@@ -12,15 +12,15 @@ typedef struct receiver {
     pid_t launcher;
 } receiver_t;
 
-/* The folder of the built executables, next to the one that this test program lies in. */
+/* The folder of the built executables, next to this test program's own. */
 const char *binaries(void);
 
 /* Makes the folder. */
 void receiver_prepare(receiver_t *receiver);
 /* Puts what a test needs into our own environment, for stages that are started without receiver_start. */
 void receiver_set_defaults(const receiver_t *receiver);
-/* Waits until all stages say that they are ready, and the listener that the others are there: to a notifier, what
- * was sent before is sent again, and a writer gets nothing before. */
+/* Waits until all stages say that they are ready, and the listener that the others are there: a notifier gets
+ * earlier messages again, and a writer gets nothing before. */
 bool receiver_ready(const receiver_t *receiver);
 /* Starts it with the name-value pairs `environment` (NULL-terminated) on top of what a test needs, and waits until
  * receiver_ready; aborts the test where it does not become so. */

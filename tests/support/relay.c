@@ -22,7 +22,7 @@ typedef struct pair {
 
 struct relay {
     pthread_t thread;
-    pthread_mutex_t lock; /* for what follows */
+    pthread_mutex_t lock; /* for the next connections */
     unsigned seed;
     size_t least, most; /* 0: nothing is cut */
     enum { PASSES, HANGS, REFUSES } mode;
@@ -81,7 +81,7 @@ static void accept_one(relay_t *relay, bool refuses) {
     relay->pairs[relay->count++] = pair;
 }
 
-/* Passes on what one end has sent. False: the connection is over. */
+/* Passes on the bytes from one end. False: the connection is over. */
 static bool pass(relay_t *relay, pair_t *pair, int from) {
     char bytes[4096];
     ssize_t size = read(pair->ends[from], bytes, sizeof bytes < pair->left ? sizeof bytes : pair->left);

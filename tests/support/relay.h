@@ -21,7 +21,7 @@ void relay_cut(relay_t *relay, unsigned seed, size_t least, size_t most);
 void relay_refuse(relay_t *relay);
 /* Connections stay open, and nothing passes. */
 void relay_hang(relay_t *relay);
-/* Everything passes again, also what was sent meanwhile. */
+/* Everything passes again, also bytes sent meanwhile. */
 void relay_pass(relay_t *relay);
 
 /* How many connections were cut so far, and waiting for it. */

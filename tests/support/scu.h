@@ -1,4 +1,5 @@
-/* A DICOM SCU of bare bytes: it sends exactly what it is told, also what a well-behaved toolkit refuses to send. */
+/* A DICOM SCU of bare bytes: it sends exactly the given ones, also those that a well-behaved toolkit refuses to
+ * send. */
 #ifndef SUPPORT_SCU_H
 #define SUPPORT_SCU_H
 

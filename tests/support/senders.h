@@ -1,5 +1,5 @@
 /* PACS systems that send without a pause, each a process of its own: one short association after the other, and
- * again what was not acknowledged. */
+ * unacknowledged objects again. */
 #ifndef SUPPORT_SENDERS_H
 #define SUPPORT_SENDERS_H
 
@@ -10,7 +10,7 @@
 
 #define SENDERS_MAX 16
 
-/* What came of it, over all senders. */
+/* The results, over all senders. */
 typedef struct sent_counts {
     unsigned associations; /* ended by A-RELEASE-RP */
     unsigned turned_away;  /* connection refused, or A-ASSOCIATE-RJ (transient) */
@@ -27,7 +27,7 @@ typedef struct senders_spec {
     int per_association; /* objects */
     size_t bytes;        /* of pixel data in each */
     const char *series;  /* sender N has the series "<series>.N" and the calling AE "SENDER<N>" */
-    bool once;           /* what was answered A700 is not sent again, but counted and left out */
+    bool once;           /* objects answered A700 are not sent again, but counted and left out */
 } senders_spec_t;
 
 typedef struct senders senders_t;

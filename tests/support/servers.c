@@ -69,7 +69,7 @@ void rabbitmq_start(rabbitmq_t *r) {
     char *mnesia = text_of("%s/mnesia", r->folder), *plugins = text_of("%s/plugins", r->folder);
     char *pid_file = text_of("%s/pid", r->folder), *log = text_of("%s/output", r->folder);
     char *config = text_of("%s/rabbitmq", r->folder);
-    /* Started here, since the one that Erlang would start does not end with the node. */
+    /* Started here, since Erlang's own does not end with the node. */
     r->epmd =
         process_start(NULL, NULL, (const char *const[]){"epmd", "-port", epmd, "-address", "127.0.0.1", NULL});
     expect_port("epmd", r->epmd_port);

@@ -26,24 +26,24 @@ typedef struct rabbitmq {
     int tls_port;
 } rabbitmq_t;
 
-/* A new node, or one that was paused on its old port with its old state. */
+/* A new node, or a paused one on its old port with its old state. */
 void rabbitmq_start(rabbitmq_t *rabbitmq);
 /* Stops the node and keeps its folder. */
 void rabbitmq_pause(rabbitmq_t *rabbitmq);
-/* Raises or clears its memory alarm, in which it takes no messages. */
+/* Raises or clears its memory alarm; under it, it takes no messages. */
 void rabbitmq_alarm(rabbitmq_t *rabbitmq, bool raised);
 /* Closes all connections, as an operator would. */
 void rabbitmq_close_connections(rabbitmq_t *rabbitmq);
 void rabbitmq_stop(rabbitmq_t *rabbitmq);
 
-/* Keeps what it was given on the disk before it answers. */
+/* Keeps messages on the disk before it answers. */
 typedef struct redis_server {
     char *folder, *socket; /* owned; the Unix socket is there while it runs */
     int port;
     pid_t pid;
 } redis_server_t;
 
-/* A new one, or one that was paused on its old port with its old data. `options`: further ones of its command line,
+/* A new one, or a paused one on its old port with its old data. `options`: further ones of its command line,
  * NULL-terminated, or NULL. */
 void redis_start(redis_server_t *redis, const char *const *options);
 /* Ends it with a signal (SIGTERM, SIGKILL) and keeps its folder. */

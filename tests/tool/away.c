@@ -12,7 +12,7 @@
 #include "tests/support/patience.h"
 #include "tests/tool/tool.h"
 
-/* Longer than any test: whoever waits for it is found out. */
+/* Longer than any test: a test that waits for it is found out. */
 #define FOREVER "stall=86400000"
 
 /* From now on what we start has these faults (preload.h). */

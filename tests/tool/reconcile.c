@@ -85,7 +85,7 @@ static const char *outcome_of(const json_t *json, const char *uid) {
     return "(none)";
 }
 
-/* --- what it registers ----------------------------------------------------------------------------------- */
+/* --- registered series ----------------------------------------------------------------------------------- */
 
 Test(reconcile, registers_every_series_once_with_the_arguments_that_it_had, .timeout = PATIENCE_S) {
     lost_t lost;

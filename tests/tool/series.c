@@ -106,7 +106,7 @@ Test(series, that_was_refused_says_why, .timeout = PATIENCE_S) {
     receiver_clear(&receiver);
 }
 
-/* --- what is shown --------------------------------------------------------------------------------------- */
+/* --- output ---------------------------------------------------------------------------------------------- */
 
 Test(series, name_no_patient_unless_told_to, .timeout = PATIENCE_S) {
     receiver_t receiver;
@@ -159,7 +159,7 @@ Test(series, come_page_by_page_however_many_there_are_and_however_far_apart, .ti
     receiver_t receiver;
     bool more;
     ring_start(&receiver, "tool-pages", NULL);
-    /* Two before a gap of more than what is searched for one page, 250 after it. */
+    /* Two before a gap longer than one page's search, 250 after it. */
     change_journal(&receiver, "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 252)"
                               " INSERT INTO reception (id, calling_ae, series_uid, state, began_at, settled_at)"
                               " SELECT iif(n < 3, n, n + 20000), 'OLD', '1.2.' || n, 'registered', n, 9e15 FROM n");

@@ -112,7 +112,7 @@ Test(status, is_69_with_a_reason_where_nothing_runs) {
     free(folder);
 }
 
-/* What is killed holds its sockets until it has ended. */
+/* A killed process holds its sockets until it has ended. */
 static void kill_and_see_it_end(pid_t pid) {
     struct pollfd process = {.fd = pidfd_open(pid, 0), .events = POLLIN};
     cr_assert(process.fd >= 0 && kill(pid, SIGKILL) == 0);

@@ -6,11 +6,11 @@
 
 #include "tests/ring/ring.h"
 
-/* Runs `oxidicom` with these arguments in the environment of the receiver that was started last. Free what it said,
- * on stdout and stderr. */
+/* Runs `oxidicom` with these arguments in the environment of the receiver started last. Free its output, stdout
+ * and stderr. */
 char *tool_run(int *status, const char *const *arguments);
 #define TOOL(status, ...) tool_run(status, (const char *const[]){__VA_ARGS__, NULL})
-/* The same with --json at the end, parsed; fails the test where it is none. json_decref it. */
+/* The same with --json at the end, parsed; fails the test if it is no JSON. json_decref it. */
 json_t *tool_json(int *status, const char *const *arguments);
 #define TOOL_JSON(status, ...) tool_json(status, (const char *const[]){__VA_ARGS__, NULL})
 

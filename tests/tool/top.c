@@ -65,7 +65,7 @@ Test(top, where_piped_looks_again_and_again_until_it_is_told_to_end, .timeout = 
     char *program = text_of("%s/oxidicom", binaries()), *path = text_of("%s/top", receiver.folder);
     pid_t top = process_start(path, NULL, (const char *const[]){program, "top", NULL});
     cr_expect(await(has_looks, &(log_t){path, 2}, PATIENCE_MS));
-    kill(receiver_stage(&receiver, "notifier", 0), SIGKILL); /* goes on with what is left, and finds the next */
+    kill(receiver_stage(&receiver, "notifier", 0), SIGKILL); /* goes on with the rest, and finds the next */
     cr_expect(await(has_looks, &(log_t){path, 4}, PATIENCE_MS));
     kill(top, SIGTERM);
     cr_assert(process_wait(top, PATIENCE_MS, &status));

@@ -1,6 +1,6 @@
-/* Stands in for Criterion under ThreadSanitizer, in whose address space Criterion finds no place for its arena:
- * runs tests one after the other, each in a process of its own. PROGRAM [--filter PATTERN] as Criterion has them.
- */
+/* Stands in for Criterion under ThreadSanitizer, since Criterion finds no place for its arena in that address
+ * space: runs tests one after the other, each in a process of its own. PROGRAM [--filter PATTERN] as in
+ * Criterion. */
 #include <criterion/criterion.h>
 #include <criterion/event.h>
 #include <criterion/options.h>
@@ -94,7 +94,7 @@ static const struct criterion_suite *suite_of(const struct criterion_test *of) {
 }
 
 static void run_in_child(const struct criterion_test *self, char *title) {
-    *title = '-'; /* a child that is the program still would be taken for one that hangs (tests/run) */
+    *title = '-'; /* a child of the same program would be taken for a hanging one (tests/run) */
     test = self;
     suite = suite_of(self);
     alarm(PATIENCE_S);

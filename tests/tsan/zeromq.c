@@ -1,6 +1,6 @@
-/* Tells ThreadSanitizer what it cannot see in a library that is not built with it: what a thread did before it sent
- * a message came before what another does after it has received one. It is not told which message: races of threads
- * that happen to exchange others at the time stay unseen. */
+/* Tells ThreadSanitizer about an order that it cannot see in a library built without it: a thread's work before a
+ * send precedes another's work after a receive. It is not told which message: races of threads that happen to
+ * exchange others at the time stay unseen. */
 #include <dlfcn.h>
 #include <sanitizer/tsan_interface.h>
 #include <zmq.h>

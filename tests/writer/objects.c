@@ -85,7 +85,7 @@ Test(objects, give_credit_where_it_is_wanted_and_not_after_the_last_chunk) {
     free(set);
 }
 
-/* --- what is said of them --- */
+/* --- messages about them --- */
 
 static size_t objects_in_next_event(void) {
     Ring__Envelope *event = received(rig.notifier);
@@ -276,7 +276,7 @@ Test(objects, with_a_longer_head_than_memory_holds_are_refused_like_others) {
     send_by((sent_t){0}, set, 100000);
     expect_refused(0xC000, 0x00100020, SERIES_UID);
     cr_expect(is_temporary_folder_empty());
-    set->size -= 4; /* within its pixels: what is there is known */
+    set->size -= 4; /* within its pixels: its place is known */
     send_by((sent_t){.object = 2}, set, 100000);
     expect_refused(0xC000, 0x00100020, SERIES_UID);
     store_calls.writev = full_disk;
@@ -406,7 +406,7 @@ Test(objects, are_dropped_when_their_listener_owes_nothing) {
     free(set);
 }
 
-/* --- what comes twice, out of order, or late --- */
+/* --- repeated, reordered, late --- */
 
 Test(objects, whose_chunks_come_twice_are_stored_once) {
     data_set_t *set = typical(EXPLICIT_VR);

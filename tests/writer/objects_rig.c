@@ -92,7 +92,7 @@ void send_whole(sent_t which, const data_set_t *set) {
     send_by(which, set, set->size);
 }
 
-/* --- what came out of it --- */
+/* --- results --- */
 
 Ring__Envelope *received(zsock_t *socket) {
     zframe_t *frame = zframe_recv(socket);
@@ -154,7 +154,7 @@ void expect_stored(uint64_t object, uint32_t attempt, size_t bytes) {
 
 void expect_refused(uint32_t status, uint32_t element, const char *series) {
     Ring__Envelope *answer = received(rig.listener);
-    while (answer->body_case == RING__ENVELOPE__BODY_CREDIT) { /* for what came before */
+    while (answer->body_case == RING__ENVELOPE__BODY_CREDIT) { /* for earlier ones */
         ring__envelope__free_unpacked(answer, NULL);
         answer = received(rig.listener);
     }

@@ -37,11 +37,11 @@ void send_chunk(sent_t which, const data_set_t *set, size_t offset, size_t size,
 void send_by(sent_t which, const data_set_t *set, size_t step);
 void send_whole(sent_t which, const data_set_t *set);
 
-/* --- what came out of it --- */
+/* --- results --- */
 
 /* Free it with ring__envelope__free_unpacked. */
 Ring__Envelope *received(zsock_t *socket);
-/* Nothing comes, also of what was gathered; and without a look at that. */
+/* Nothing comes, also of gathered events; and without a look at them. */
 void expect_silence(zsock_t *socket);
 void expect_silence_for_now(zsock_t *socket);
 /* What the listener is told of the object. */

@@ -151,7 +151,7 @@ Test(overlap, of_an_attempt_and_a_newer_one_tells_of_the_newer_alone) {
     gate_await(1);
     send_whole((sent_t){.attempt = 2}, set);
     gate_await(2);
-    /* What comes twice continues nothing. */
+    /* A repeated chunk continues nothing. */
     send_whole((sent_t){.attempt = 2}, set);
     send_chunk((sent_t){.attempt = 2}, set, set->size, 0, true);
     gate_set(false);

@@ -73,7 +73,7 @@ static void start(const char *drain_timeout) {
                                        NULL};
     rig.writer = process_start(rig.log, environment, argv);
     free(program);
-    /* One that was killed may have left a sign of life in the inbox. */
+    /* A killed writer may have left a sign of life in the inbox. */
     for (uint64_t before = rig.incarnation; rig.incarnation == before;)
         cr_assert(hears(RING__ENVELOPE__BODY_ALIVE));
 }

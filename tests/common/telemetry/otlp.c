@@ -150,7 +150,7 @@ Test(spans, are_none_where_there_is_no_exporter) {
     otlp_stop();
 }
 
-/* Nobody listens there; what is taken until then waits or is dropped, and the end comes in time. */
+/* Nobody listens there; spans wait or are dropped, and the end comes in time. */
 static void start_exporter(const char *ratio) {
     static char url[64];
     snprintf(url, sizeof url, "http://127.0.0.1:%d", free_port());
@@ -204,7 +204,7 @@ Test(spans, that_nobody_takes_are_dropped_at_the_limit, .timeout = PATIENCE_S) {
     trace_context_t root = trace_begin();
     for (int i = 0; i < 10 * OTLP_QUEUE_SPANS; i++)
         span_say(&root, "flood", 1, 2);
-    /* What is in the queue, and in the thread's hands. */
+    /* The spans in the queue, and in the thread's hands. */
     cr_assert_geq(otlp_dropped(), 9 * OTLP_QUEUE_SPANS - OTLP_BATCH_SPANS);
     cr_assert_lt(otlp_dropped(), 10 * OTLP_QUEUE_SPANS);
     otlp_stop();

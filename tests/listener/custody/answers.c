@@ -76,7 +76,7 @@ Test(answers, takes_nothing_for_open_that_another_journal_holds) {
     cr_assert_eq(rig->answers, 2);
 }
 
-/* Its first Alive comes a moment later than what it has to say. */
+/* Its first Alive comes a moment later than its other messages. */
 Test(answers, takes_a_series_for_open_in_a_journal_of_which_it_hears_later) {
     rig_writer_alive(rig, "writer-a", 1);
     rig_notifier_alive(rig, 10, JOURNAL);
@@ -140,7 +140,7 @@ Test(answers, sends_what_waits_for_its_series_again_when_it_hears_of_the_first_n
     rig_expect_object(rig, 0, 500, 2);
 }
 
-/* What its writer told the notifier before may have died with that. */
+/* Its writer's earlier event to the notifier may have died with that. */
 Test(answers, sends_an_object_again_that_is_written_after_the_notifier_was_replaced_unless_its_series_is_open) {
     rig_writer_alive(rig, "writer-a", 1);
     rig_notifier_alive(rig, 10, JOURNAL);

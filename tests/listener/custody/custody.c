@@ -123,7 +123,7 @@ Test(custody, cancels_the_old_attempt_at_a_writer_that_lives_when_another_gets_t
     ring__envelope__free_unpacked(e, NULL);
 }
 
-/* --- what comes twice, out of order, or late --- */
+/* --- repeated, reordered, late --- */
 
 Test(custody, takes_each_message_twice) {
     for (int i = 0; i < 2; i++) {
@@ -169,7 +169,7 @@ Test(custody, keeps_to_the_newest_attempt_whatever_credits_and_writers_of_earlie
     late.taken = 1000;
     custody_on_credit(&rig->custody, &late);
     cr_assert_eq(object->taken, CREDIT_BYTES, "an older credit of the same attempt takes nothing back");
-    /* The one that was thought dead says that it leaves, then that it lives. */
+    /* The writer given up for dead says that it leaves, then that it lives. */
     leave(1);
     rig_writer_alive(rig, "writer-a", 1);
     cr_assert_str_eq(object->writer->id, "writer-b");
@@ -193,7 +193,7 @@ Test(custody, does_not_release_a_writer_that_it_takes_for_gone) {
     }
 }
 
-/* The newest attempt may be at the same file, and its event is the one that the notifier will hear of. */
+/* The newest attempt may be at the same file, and the notifier will hear of its event. */
 Test(custody, takes_no_word_of_an_earlier_attempt_of_an_object_that_was_given_to_another_writer) {
     rig_writer_alive(rig, "writer-a", 1);
     rig_writer_alive(rig, "writer-b", 2);
@@ -313,8 +313,8 @@ static void say_kept_by_storage(void) {
     custody_on_alive(&rig->custody, &alive);
 }
 
-/* The comment with which an object is answered that waits too long; writer-a has taken it, or there is none. A
- * writer that was heard of is silent for `silent_ms` before. */
+/* The comment of the answer to an object that waits too long; writer-a has taken it, or there is none. A known
+ * writer is silent for `silent_ms` before. */
 static const char *comment_of_waiting(bool has_writer, int64_t silent_ms, bool kept_by_storage) {
     if (has_writer)
         rig_writer_alive(rig, "writer-a", 1);

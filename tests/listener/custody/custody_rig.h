@@ -4,7 +4,7 @@
 
 #include "listener/custody/custody.h"
 
-/* A custody without sockets of its own, a writer's inbox that the test reads, and what was answered. */
+/* A custody without sockets of its own, a writer's inbox that the test reads, and the answers. */
 typedef struct rig {
     char folder[32];
     stage_t stage;
@@ -15,7 +15,7 @@ typedef struct rig {
     bool leaves_answers; /* to somebody else */
     int answers;
     response_t last;
-    char comment[65]; /* of the last, whose own is gone */
+    char comment[65]; /* of the last, after its own is gone */
 } rig_t;
 
 rig_t *rig_new(void);
@@ -37,7 +37,7 @@ void rig_send_object(rig_t *rig, size_t size);
 /* A writer (0 or 1) is sent an object to its end; the next message to it is one of these. */
 void rig_expect_object(rig_t *rig, int writer, size_t size, uint32_t attempt);
 void rig_expect_body(rig_t *rig, int writer, Ring__Envelope__BodyCase body);
-/* Counts what has been answered, as an association would. */
+/* Counts the answered objects, as an association would. */
 void rig_take_answers(rig_t *rig);
 /* What a writer says of the object's newest attempt; its series is TOKEN. */
 #define TOKEN 4711

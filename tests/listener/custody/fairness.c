@@ -1,11 +1,11 @@
-/* Associations beside one another: what one holds, and whose turn it is. */
+/* Associations beside one another: their shares and turns. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
 #include "tests/listener/custody/custody_rig.h"
 #include "tests/support/process.h"
 
-/* A peer that sends more than storage takes, and one that comes after it. */
+/* A peer that sends more than storage takes, and a later one. */
 typedef struct pair {
     rig_t *rig;
     share_t *greedy, *modest;
@@ -100,7 +100,7 @@ Test(fairness, those_that_wait_for_a_writer_that_dies_go_to_another) {
     pair_free(&pair);
 }
 
-/* It has sent what nobody was asked to credit yet, and may never send the rest. */
+/* Its bytes are not asked about yet, and it may never send the rest. */
 Test(fairness, an_object_whose_peer_stops_takes_no_place_in_the_window) {
     pair_t pair = pair_new();
     for (int i = 0; i < 40; i++)

@@ -26,7 +26,7 @@ typedef struct pair {
     uint8_t input[RECEIVE_BYTES];
 } pair_t;
 
-/* Both ends of a connection whose handshake is over. */
+/* Both ends of a connection after its handshake. */
 static pair_t *pair_new(void) {
     pair_t *p = calloc(1, sizeof *p);
     int fds[2];

@@ -14,7 +14,7 @@
 #include "tests/listener/custody/custody_rig.h"
 #include "tests/listener/ul/request.h"
 
-/* The acceptor, what it shares, and the peer at the other end. */
+/* The acceptor, its site, and the peer at the other end. */
 static rig_t *rig;
 static server_t server;
 static association_t *a;
@@ -64,7 +64,7 @@ static void send_bytes(const void *bytes, size_t size) {
     intake_on_readable(a);
 }
 
-/* A PDU of this type whose body is zeroes. */
+/* A PDU of this type with a body of zeroes. */
 static void send_pdu(pdu_type_t type) {
     uint8_t pdu[SHORT_PDU_BYTES] = {(uint8_t)type, 0, 0, 0, 0, 4};
     send_bytes(pdu, sizeof pdu);
@@ -145,7 +145,7 @@ static void send_object(void) {
 
 static void answer_object(void) {
     rig->leaves_answers = true;
-    rig_writer_alive(rig, "writer-a", 1); /* it takes what has waited for one */
+    rig_writer_alive(rig, "writer-a", 1); /* it takes the waiting one */
     rig_finish(rig, 1, STATUS_SUCCESS);
 }
 

@@ -4,8 +4,8 @@
 
 #include "common/clock.h"
 
-/* Moved by the pause, neither left behind nor begun anew: else a peer that is paused often could be as slow as it
- * likes, and one that was paused long would be taken for slow. */
+/* Moved by the pause, neither left behind nor begun anew: else an often paused peer could be as slow as it likes,
+ * and a long paused one would be taken for slow. */
 Test(patience, move_by_as_long_as_the_listener_did_not_read) {
     int64_t now = clock_ms();
     patience_t p = {.quiet_since_ms = now - 7000,

@@ -10,7 +10,7 @@
 
 #define STREAM_BYTES (1024 * 1024)
 
-/* What a peer sends, and what was made of it. */
+/* The peer's bytes, and their result. */
 typedef struct sent {
     uint8_t *bytes;
     size_t size, at;
@@ -114,7 +114,7 @@ static void put_surprise(sent_t *sent) {
         put(sent, header, P_DATA_HEADER_BYTES);
         put_data(sent, 5000);
         break;
-    case 1: /* two PDVs in a PDU, the first as long as those of the run */
+    case 1: /* two PDVs in a PDU, the first as long as the run's */
         p_data_header_build(header, 8192 + 6 + 100, 1, 0);
         header[8] = 8194 >> 8;
         header[9] = 8194 & 0xFF;

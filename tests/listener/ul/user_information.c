@@ -16,7 +16,7 @@ typedef struct answer {
     reader_t items;
 } answer_t;
 
-/* The answer to a request for CT and Verification, both accepted, and one that is not, with these user items. */
+/* The answer to a request for CT and Verification, both accepted, and an unknown class, with these user items. */
 static answer_t answer_to(const void *items, size_t size) {
     static const char *const syntaxes[] = {ELE, NULL};
     request_t *r = request_begin();
@@ -45,7 +45,7 @@ static answer_t answer_to(const void *items, size_t size) {
     return answer;
 }
 
-/* How many sub-items of a type there are; `body` is that of the last. */
+/* How many sub-items of a type there are; `body` is the last one's. */
 static size_t count(const answer_t *answer, uint8_t wanted, reader_t *body) {
     reader_t items = answer->items, at;
     uint8_t type;
@@ -86,7 +86,7 @@ Test(user_information, says_lengths_and_names_and_nothing_that_was_not_asked_for
     free(a.bytes);
 }
 
-/* PS3.7 D.3.3.3: what is invoked is the peer's, and limited; 0 is no limit of its own. */
+/* PS3.7 D.3.3.3: the peer's invoked operations count, and are limited; 0 is no limit of its own. */
 Test(user_information, grants_operations_as_asked_up_to_the_most) {
     static const struct {
         const char *asked, *granted;

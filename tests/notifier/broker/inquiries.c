@@ -304,7 +304,7 @@ Test(inquiries, one_answer_about_another_series_is_no_answer) {
     site_send_series(&site, "1");
     await_asked(1);
     cube_site_tell(&cube, "answer=other");
-    cr_expect(site_await_log(&site, "it answers with other series than the one that was asked for", PATIENCE_MS));
+    cr_expect(site_await_log(&site, "it answers with another series than asked for", PATIENCE_MS));
     cube_site_tell(&cube, "answer=ok&worker=1");
     expect_inquiry("1", "confirmed");
 }

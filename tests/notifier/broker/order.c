@@ -30,7 +30,7 @@ static void expect_order(const char *folder, order_t wanted, const char *wanted_
     free(new_folder);
 }
 
-/* As if CUBE had had time enough for what was learned. */
+/* As if CUBE had had time enough for the learned folders. */
 static void let_time_pass(void) {
     cr_assert_eq(journal_commit(&rig.journal), 0);
     rig_query(&rig, "UPDATE known SET since = since - 1000");

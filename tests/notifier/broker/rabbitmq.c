@@ -145,7 +145,7 @@ Test(rabbitmq, that_returns_or_refuses_a_message_gets_it_again) {
     send_series("2.1");
     cr_expect(site_await_log(&site, "returned by the broker: 312", PATIENCE_MS));
     expect_state("2.1", "due");
-    /* A queue with other properties than Celery's is used as it is. This one is full at once: basic.nack. */
+    /* A queue with other properties than Celery's is used unchanged. This one is full at once: basic.nack. */
     declare_limited_queue(operator, 0);
     send_series("2.2");
     cr_expect(site_await_log(&site, "nack", PATIENCE_MS));
@@ -160,7 +160,7 @@ Test(rabbitmq, that_returns_or_refuses_a_message_gets_it_again) {
     site_kill(&site);
     set_address("guest:guest@", "/%2F");
     site_start(&site);
-    cr_expect(site_await_log(&site, "the queue is used as it is: queue: 406", PATIENCE_MS));
+    cr_expect(site_await_log(&site, "the queue is used unchanged: queue: 406", PATIENCE_MS));
     send_series("2.3");
     expect_state("2.3", "registered");
 
@@ -174,7 +174,7 @@ Test(rabbitmq, that_returns_or_refuses_a_message_gets_it_again) {
     expect_state("2.4", "due");
     cr_expect_not(site_await_log(&site, "s3cret", 0));
 
-    /* The second address of two is the one that works. */
+    /* The second address of two works. */
     site_kill(&site);
     set_address("guest:s3cret@", "");
     char *both = text_of("%s;amqp://127.0.0.1:%d", site.broker, rabbitmq.port);

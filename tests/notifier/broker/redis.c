@@ -86,7 +86,7 @@ static json_t *body_of(json_t *envelope) {
     return body;
 }
 
-/* Takes a message and checks whose it is. */
+/* Takes a message and checks its series. */
 static void expect_task(redisContext *operator, const char * list, const char *series) {
     json_t *envelope = take(operator, list);
     cr_assert_not_null(envelope, "no task for %s", series);
@@ -225,7 +225,7 @@ Test(redis, that_refuses_a_password_is_told_apart_from_one_that_is_away_and_the_
     expect_nothing_secret();
 }
 
-/* A server that does not know AUTH repeats what it was sent. */
+/* A server that does not know AUTH repeats its arguments. */
 Test(redis, that_repeats_the_password_in_an_error_does_not_get_it_into_the_log) {
     fake = fake_server_new("-ERR unknown command 'AUTH', with args beginning with: 's3cret' \r\n", "");
     site.more = (const char *const[]){"RUST_LOG", "trace", NULL};
@@ -358,7 +358,7 @@ Test(redis, that_hangs_is_given_up_when_it_does_not_confirm_and_gets_the_series_
 
 /* --- servers that are not ready, or none of Redis -------------------------------------------------------- */
 
-/* What a server answers to the first command, and what is said about it; reception goes on. */
+/* A server's answer to the first command, and the complaint about it; reception goes on. */
 static void expect_answer(const char *answer, const char *filler, const char *said) {
     fake = fake_server_new(answer, filler);
     start_with(text_of("redis://127.0.0.1:%d", fake_server_port(fake)));

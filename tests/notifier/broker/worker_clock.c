@@ -15,7 +15,7 @@ static void set_up(void) {
 
 TestSuite(worker_clock, .init = set_up);
 
-/* A look at the queue a second after the one before; returns what has left it. */
+/* A look at the queue a second after the last; returns the tasks that have left it. */
 static int64_t look(int64_t waiting, int64_t consumers) {
     now_ms += 1000;
     return worker_clock_beat(&the_clock, &(queue_look_t){++looks, now_ms, waiting, consumers}, now_ms);

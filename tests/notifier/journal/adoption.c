@@ -53,8 +53,7 @@ static void vanish(void) {
     free(own);
 }
 
-/* One series that waits for the broker, one that is sent still, one of which nothing was stored, one that is
- * registered. */
+/* A series that waits for the broker, one still being sent, an empty one, a registered one. */
 static void fill_and_vanish(void) {
     rig_event(&rig, EVENT(.association = 1, .object = 1, .series = "1.1"));
     rig_event(&rig, EVENT(.association = 1, .object = 2, .series = "1.4"));

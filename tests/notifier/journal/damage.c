@@ -58,7 +58,7 @@ static void overwrite(long from, long to) {
     fclose(file);
 }
 
-/* Opens it, and expects one that is new and works, with the old one beside it. */
+/* Opens it, and expects a new and working one, with the old one beside it. */
 static void expect_new(void) {
     cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
     cr_expect_eq(aside("Z"), 1);

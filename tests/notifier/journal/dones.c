@@ -1,4 +1,4 @@
-/* What is said once a reception is over: when, in which order, how much of it, and what of it survives. */
+/* The last messages of a reception: when, in which order, how many, and their survival. */
 #include "notifier/journal/dones.h"
 
 #include <criterion/criterion.h>

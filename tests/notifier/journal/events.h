@@ -11,7 +11,7 @@
 #define SERIES  "1.2.826.0.1.3680043.9.9999.3.1"
 #define SUBJECT "oxidicom.RAWSCU.1_2_826_0_1_3680043_9_9999_3_1"
 
-/* What a test says about one object; what it leaves out has a default. */
+/* A test's event of one object; missing fields have a default. */
 typedef struct event {
     uint64_t listener, association, object; /* default: 1 each */
     const char *calling_ae;                 /* AE */

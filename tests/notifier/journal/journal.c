@@ -343,13 +343,13 @@ Test(journal, forgets_in_slices) {
     cr_expect_gt(housekeeping.next_ms, 0);
 }
 
-/* What is asked for an event, a commit or a look at the figures; the rest is asked for by hand or once in an hour.
- */
+/* The statements for an event, a commit or a look at the metrics; the rest is asked for by hand or once in an
+ * hour. */
 static bool is_asked_often(sql_t sql) {
     return sql < SQL_RECEPTION_LAST && sql != SQL_STATUS_STATES && sql != SQL_DUE_FORGET_RETRIES;
 }
 
-/* Whether SQLite would walk through tables of which a week is kept. */
+/* Whether SQLite would walk through tables that hold a week. */
 static bool reads_everything(const char *step) {
     static const char *const walks[] = {"SCAN reception", "SCAN ended"};
     /* From a number on, to the last. */

@@ -220,7 +220,7 @@ Test(nats, hears_of_done_once_though_the_notifier_dies_between_confirm_and_done)
     send_files(1, 2);
     end_association();
     cr_assert(site_await_query(&site, "SELECT state FROM reception", "registered", PATIENCE_MS));
-    cr_expect_eq(await_count(2).dones, 0); /* cnats writes later, and what it has not written dies with it */
+    cr_expect_eq(await_count(2).dones, 0); /* cnats writes later, and its unwritten bytes die with it */
     site_kill(&site);
     setenv("OXIDICOM_DONE_DELAY", "0s", 1);
     site_start(&site);

@@ -290,7 +290,7 @@ Test(head, of_an_inflating_bomb_is_unreadable) {
     add_header(set, 0x00091010, "OB", 0xFFFFFFF0);
     static const uint8_t zeros[256 * 1024];
     add_bytes(set, zeros, sizeof zeros);
-    data_set_deflate(set); /* a stream that ends early would do; instead, it is fed as one that goes on */
+    data_set_deflate(set); /* a stream that ends early would do; instead, it is fed as an endless one */
     head_t *head = head_new(DEFLATED_VR);
     feed(head, set->bytes, set->size, 0);
     cr_expect_eq(head_finish(head), HEAD_UNREADABLE);
@@ -400,7 +400,7 @@ Test(head, keeps_no_more_of_a_value_than_its_limit) {
     free(set);
 }
 
-/* Whatever comes, it ends in a state; the sanitizers look on. */
+/* Any input ends in a state; the sanitizers look on. */
 Test(head, survives_a_data_set_with_any_byte_replaced) {
     static const char *const syntaxes[] = {EXPLICIT_VR, IMPLICIT_VR, BIG_ENDIAN_VR, DEFLATED_VR};
     for (int i = 0; i < 4; i++) {

@@ -20,7 +20,7 @@ static Ring__ObjectHeader command(void) {
     return header;
 }
 
-/* Reads the typical data set with another text for one tag; frees what it takes. */
+/* Reads the typical data set with another text for one tag; frees its argument. */
 static bool read_but(instance_t *instance, uint32_t tag, const char *text, refusal_t *refusal) {
     data_set_t *set = typical_but(EXPLICIT_VR, tag, text);
     head_t *head = head_new(EXPLICIT_VR);

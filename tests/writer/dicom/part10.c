@@ -112,7 +112,7 @@ Test(part10, reads_a_header_that_is_cut_off_or_damaged_anywhere_without_leaving_
     uint8_t *bytes = part10_header(&WRITTEN, &size);
     for (size_t i = 0; i < size; i++) {
         uint8_t *part = malloc(i + 1), kept = bytes[i];
-        memcpy(part, bytes, i); /* of its own, so that a sanitizer sees what is read beyond it */
+        memcpy(part, bytes, i); /* of its own, so that a sanitizer sees a read beyond it */
         if (part10_read(part, i, &file))
             cr_expect_leq(file.header_bytes, i);
         free(part);

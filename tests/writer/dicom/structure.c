@@ -1,5 +1,5 @@
-/* Data sets that the standard does not allow and that senders send all the same: what is at their top level is
- * read, and nothing that is nested is taken for it. */
+/* Illegal data sets that senders send all the same: their top level is read, and nothing nested is taken for
+ * it. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static data_set_t *begin(const char *syntax) {
     return set;
 }
 
-/* What would be found if it were taken for the top level's. */
+/* Would be found if it were taken for the top level's. */
 static void add_nested(data_set_t *set) {
     add_text(set, 0x00081150, "UI", "1.2.3");
     add_text(set, 0x00100020, "LO", "nobody");
@@ -293,7 +293,7 @@ Test(structure, that_is_in_the_other_encoding_altogether_is_read) {
         add_nested(set);
         add_header(set, ITEM_END, "", 0);
         add_header(set, SEQUENCE_END, "", 0);
-        add_header(set, 0x00091002, "OB", 0x44414); /* whose lower half is no VR */
+        add_header(set, 0x00091002, "OB", 0x44414); /* its lower half is no VR */
         memset(set->bytes + set->size, 'x', 0x44414);
         set->size += 0x44414;
         add_rest(set);
@@ -371,7 +371,7 @@ Test(structure, with_another_group_or_the_last_wanted_tag_too_early_is_read) {
     }
 }
 
-/* What follows in this test would be read if it were waited for. */
+/* The rest of this test's bytes would be read if awaited. */
 Test(structure, in_order_is_ready_without_its_pixels_where_only_what_is_optional_is_missing) {
     data_set_t *set = begin(EXPLICIT_VR);
     add_text(set, 0x00100020, "LO", "patient ");

@@ -168,7 +168,7 @@ Test(deposit, on_fast_storage_is_the_loops_own_work) {
     take_text(deposit, "one", 3);
     pool_note(fast, POOL_COMMIT, 0);
     pool_note(fast, POOL_CLOSE, 0);
-    for (int i = 0; i < 100; i++) /* one that was slow by chance is forgotten */
+    for (int i = 0; i < 100; i++) /* a slow one by chance is forgotten */
         pool_note(fast, POOL_WRITE, i == 0 ? 100000 : 10);
     cr_expect_eq(deposit_advance(deposit), DEPOSIT_OPEN);
     cr_expect_eq(deposit_take_credit(deposit), 3);

@@ -1,4 +1,4 @@
-/* Temporary files of the dead are removed, those of the living never. */
+/* Temporary files of dead writers are removed, a living one's never. */
 #include "writer/storage/leftovers.h"
 
 #include <criterion/criterion.h>

@@ -1,4 +1,4 @@
-/* What is kept of refused objects, and what is not. */
+/* The kept part of refused objects, and the rest. */
 #include "writer/storage/quarantine.h"
 
 #include <criterion/criterion.h>
@@ -16,7 +16,7 @@
 
 #define HEADER_BYTES 132 /* preamble and prefix, PS3.10 7.1 */
 
-/* A writer's object and what it needs; nobody listens to its events. */
+/* A writer's object and its surroundings; nobody listens to its events. */
 static struct {
     store_t *store;
     quarantine_t quarantine;
@@ -171,7 +171,7 @@ Test(quarantine, keeps_an_object_that_has_begun_its_file_before_it_was_refused) 
 Test(quarantine, keeps_what_can_not_be_read_as_it_came) {
     data_set_t *set = data_set_new(EXPLICIT_VR);
     add_text(set, 0x00100020, "LO", "1449c1d");
-    add_bytes(set, "\x20\0\x0D\0UI\xFF\xFF", 8); /* longer than what follows */
+    add_bytes(set, "\x20\0\x0D\0UI\xFF\xFF", 8); /* longer than the next part */
     refuse(set, 10);
     char *path = kept(""), *json = kept(".json");
     cr_assert(path && json);

@@ -24,7 +24,7 @@ void mount_root(const char *options);
 /* Takes it away even while it is used. */
 void unmount_root(void);
 
-/* The store takes what it opens from now on for NFS. */
+/* The store takes files opened from now on for NFS. */
 void pretend_nfs(void);
 
 /* --- storage that waits --- */

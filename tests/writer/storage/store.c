@@ -81,7 +81,7 @@ Test(store, writes_back_large_files_as_they_grow) {
     store_destroy(&store);
 }
 
-/* --- what must not be left or reached --- */
+/* --- forbidden places --- */
 
 Test(store, removes_what_dead_runs_of_the_same_writer_left_and_nothing_else) {
     store_t *dead = store_new(root, "0", 1, true), *other = store_new(root, "1", 2, true);
@@ -263,7 +263,7 @@ Test(store, leaves_nothing_where_the_file_can_not_be_made_durable) {
     fsyncs_left = 0;
     cr_expect_eq(put(store, "A", "c.dcm", "x"), EIO);
     cr_expect_eq(files_below(root), 0);
-    fsyncs_left = 1; /* the file's succeeds, that of the first folder above does not */
+    fsyncs_left = 1; /* the file's succeeds, the one of the first folder above does not */
     cr_expect_eq(put(store, "A", "c.dcm", "x"), EIO);
     cr_expect_eq(files_below(root), 0);
     store_destroy(&store);
@@ -274,7 +274,7 @@ Test(store, does_not_take_an_earlier_file_away_where_the_last_fsync_fails) {
     cr_assert_eq(put(store, "A", "c.dcm", "old"), 0);
     store_calls.fsync = failing_fsync;
     failure = EIO;
-    fsyncs_left = 1; /* that of the file; that of its folder fails */
+    fsyncs_left = 1; /* the file's; its folder's fails */
     cr_expect_eq(put(store, "A", "c.dcm", "new"), EIO);
     expect_content("A/c.dcm", "new");
     cr_expect_eq(files_below(root), 1);
@@ -307,11 +307,11 @@ Test(store, gives_no_file_its_place_after_the_deadline) {
     store_destroy(&store);
 }
 
-/* --- what is durable when --- */
+/* --- durability --- */
 
 static char trace[1024];
 
-/* Which file or folder was made durable, and what was renamed, in order. */
+/* The files and folders made durable, and the renames, in order. */
 static void note(const char *what, int descriptor) {
     char link[64], path[512] = "";
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
@@ -436,7 +436,7 @@ Test(store, on_nfs_goes_on_after_its_temporary_folders_were_removed) {
     store_destroy(&store);
 }
 
-/* --- what is closed when --- */
+/* --- closing --- */
 
 static int traced_close(int descriptor) {
     note("close", descriptor);

@@ -1,4 +1,4 @@
-/* The survey of storage, as a process: what it prints about files of every kind. */
+/* The survey of storage, as a process: its output for files of every kind. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -35,7 +35,7 @@ static void tear_down(void) {
 
 TestSuite(survey, .init = set_up, .fini = tear_down, .timeout = PATIENCE_S);
 
-/* A path below the root whose folders are there; free it. */
+/* A path below the root with its folders made; free it. */
 static char *path_of(const char *relative) {
     char *path = text_of("%s/%s", root, relative);
     for (char *slash = strchr(path + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
@@ -110,7 +110,7 @@ static const char *series_text(const json_t *line, const char *field) {
     return text ? text : "";
 }
 
-/* --- what it finds --------------------------------------------------------------------------------------- */
+/* --- findings -------------------------------------------------------------------------------------------- */
 
 Test(survey, reads_heads_in_every_native_encoding_and_counts_files) {
     static const char *const syntaxes[] = {IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, DEFLATED_LE};
@@ -176,7 +176,7 @@ Test(survey, leaves_out_what_is_older_or_was_not_named) {
     free(since);
 }
 
-/* --- what it can't read ---------------------------------------------------------------------------------- */
+/* --- unreadable files ------------------------------------------------------------------------------------ */
 
 static void write_text(const char *relative, const char *text, size_t size) {
     char *path = path_of(relative);
