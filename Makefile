@@ -194,6 +194,7 @@ $(SUITES:%=$(B)/tests/%):
 	@echo LINK $@; $(LINK) $(call libraries,tests)
 
 $(B)/tests/sandbox $(B)/tests/deploy: | $(B)/probe.so $(PROGRAMS)
+$(B)/tests/deploy: | $(B)/demo/phantom
 $(B)/tests/interop: | $(B)/demo/phantom $(B)/loopback.so
 $(B)/tests/environments: | $(B)/demo/phantom $(B)/demo/progress
 

@@ -256,3 +256,16 @@ Test(documents, quote_only_lines_in_the_runbook_that_are_logged) {
     free(runbook);
     free(sources);
 }
+
+/* --- size ----------------------------------------------------------------------------------------------- */
+
+/* It is for the first ten minutes. */
+#define README_MAX_BYTES 8192
+
+Test(documents, begin_with_a_readme_that_is_short) {
+    size_t size;
+    char *readme = file_content("README.md", &size);
+    cr_assert_not_null(readme);
+    cr_expect_leq(size, README_MAX_BYTES);
+    free(readme);
+}
