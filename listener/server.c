@@ -347,7 +347,7 @@ static void wind_up(server_t *server, association_t *a) {
     if (a->state != STA1_IDLE || a->unanswered_count > 0)
         return;
     if (a->used_custody)
-        custody_association_ended(server->site.custody, a->share);
+        custody_association_ended(server->site.custody, a->share, association_ending(a));
     association_destroy(&a);
 }
 

@@ -136,16 +136,18 @@ static void say_ended(custody_t *custody, ended_t *ended, int64_t now_ms) {
     message.answered = answered;
     message.n_answered = ended->answered_count;
     message.refused = ended->refused;
+    message.ending = ended->ending;
     if (ring_send(custody->notifier, &RING_ENVELOPE(ASSOCIATION_ENDED, association_ended, &message)) == 0)
         ended->said_ms = now_ms;
     free(answered);
 }
 
-void custody_association_ended(custody_t *custody, const share_t *share) {
+void custody_association_ended(custody_t *custody, const share_t *share, Ring__Ending ending) {
     ended_t *ended = must(calloc(1, sizeof *ended));
     ended->association = share->association;
     ended->answered = series_answered(share, &ended->answered_count);
     ended->refused = share->refused;
+    ended->ending = ending;
     TAILQ_INSERT_TAIL(&custody->ended, ended, next);
     custody->ended_count++;
     say_ended(custody, ended, clock_ms());

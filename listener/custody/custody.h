@@ -39,7 +39,7 @@ void object_forget(object_t *object);
 size_t custody_room(custody_t *custody, const share_t *share, object_t *object);
 
 /* The association has no unanswered object and will have none: says so until the notifier acknowledges it. */
-void custody_association_ended(custody_t *custody, const share_t *share);
+void custody_association_ended(custody_t *custody, const share_t *share, Ring__Ending ending);
 
 /* Tells the notifier of an association's span; `message` lacks only the listener. */
 void custody_association_traced(custody_t *custody, Ring__AssociationTraced *message);

@@ -122,6 +122,7 @@ typedef struct ended {
     Ring__Answered *answered; /* owned */
     size_t answered_count;
     uint64_t refused;
+    Ring__Ending ending;
 } ended_t;
 
 typedef struct custody {

@@ -57,7 +57,10 @@ static void log_end_of_service(const association_t *a, const char *how) {
 
 static void log_end(association_t *a, outcome_t outcome, const char *how) {
     count_end(a, outcome);
-    tracing_outcome(a, outcome, how);
+    if (a->outcome == OUTCOME_OPEN) {
+        a->outcome = a->timed_out ? OUTCOME_TIMED_OUT : outcome;
+        tracing_outcome(a, how);
+    }
     if (association_is_served(a->state))
         log_end_of_service(a, how);
     else if (a->state == STA2_AWAITING_ASSOCIATE_RQ)
@@ -87,6 +90,19 @@ void association_await_close(association_t *a, outcome_t outcome, const char *ho
     connection_read(&a->connection);
     association_set_state(a, STA13_AWAITING_CLOSE);
     roster_attend(&a->site->roster, a, ATTENTION_ENDED);
+}
+
+Ring__Ending association_ending(const association_t *a) {
+    static const Ring__Ending endings[] = {
+        [OUTCOME_OPEN] = RING__ENDING__ENDING_UNKNOWN,
+        [OUTCOME_RELEASED] = RING__ENDING__ENDING_RELEASED,
+        [OUTCOME_REJECTED] = RING__ENDING__ENDING_ABORTED,
+        [OUTCOME_ABORTED_BY_PEER] = RING__ENDING__ENDING_ABORTED,
+        [OUTCOME_ABORTED_BY_OXIDICOM] = RING__ENDING__ENDING_ABORTED,
+        [OUTCOME_TIMED_OUT] = RING__ENDING__ENDING_TIMED_OUT,
+        [OUTCOME_CONNECTION_LOST] = RING__ENDING__ENDING_CONNECTION_LOST,
+    };
+    return endings[a->outcome];
 }
 
 void association_send(association_t *a, const uint8_t *bytes, size_t size) {

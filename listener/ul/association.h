@@ -22,6 +22,8 @@ void association_abort(association_t *association, abort_reason_t reason, const 
 void association_close(association_t *association, outcome_t outcome, const char *how);
 /* Our last PDU is sent: half close, and let the peer read it before the end. */
 void association_await_close(association_t *association, outcome_t outcome, const char *how);
+/* How it ended, for the notifier. */
+Ring__Ending association_ending(const association_t *association);
 /* The peer has ended its input. Returns whether it still gets answers. */
 bool association_end_input(association_t *association);
 /* A message was answered: perhaps the last before a release, or before the end of a half-closed connection. */

@@ -31,7 +31,7 @@ typedef enum attention {
     ATTENTIONS
 } attention_t;
 
-/* How an association ended; for its span and its metric. */
+/* How an association ended; for its span, its metric, and the wait of its series. */
 typedef enum outcome {
     OUTCOME_OPEN,
     OUTCOME_RELEASED,
@@ -45,7 +45,6 @@ typedef enum outcome {
 /* For its span; nanoseconds since 1970. */
 typedef struct traced {
     int64_t begun_ns, requested_ns, ended_ns;
-    outcome_t outcome;
     char *why;             /* owned */
     bool told;             /* the notifier knows of it */
     uint64_t object_spans; /* objects that have spans of their own, */
@@ -60,6 +59,7 @@ typedef struct association {
     association_state_t state;
     attention_t attention; /* changed by roster_attend alone */
     bool timed_out;        /* that is why it is aborted */
+    outcome_t outcome;     /* the first end that the peer saw */
     log_context_t context;
     share_t *share; /* of the buffer */
     connection_t connection;

@@ -61,12 +61,11 @@ void tracing_say_again(association_t *a) {
         tell_notifier(a, false);
 }
 
-void tracing_outcome(association_t *a, outcome_t outcome, const char *how) {
-    if (!is_traced(a) || a->traced.outcome != OUTCOME_OPEN)
+void tracing_outcome(association_t *a, const char *how) {
+    if (!is_traced(a))
         return;
-    a->traced.outcome = a->timed_out ? OUTCOME_TIMED_OUT : outcome;
     a->traced.ended_ns = clock_wall_ns();
-    if (!a->traced.why && outcome != OUTCOME_RELEASED)
+    if (!a->traced.why && a->outcome != OUTCOME_RELEASED)
         a->traced.why = must(strdup(how));
 }
 
@@ -83,7 +82,7 @@ static void set_counts(span_t *span, const association_t *a) {
 
 static void say_span(association_t *a) {
     span_t *span = span_new(&a->context.trace, NULL, "association", SPAN_SERVER, a->traced.begun_ns);
-    const char *outcome = OUTCOMES[a->traced.outcome];
+    const char *outcome = OUTCOMES[a->outcome];
     span_text(span, "network.transport", "tcp");
     span_text(span, "network.protocol.name", "dicom");
     span_peer(span, a->peer);
@@ -92,15 +91,17 @@ static void say_span(association_t *a) {
     set_counts(span, a);
     span_text(span, "oxidicom.outcome", outcome);
     span_text(span, "oxidicom.outcome.reason", a->traced.why);
-    if (a->traced.outcome != OUTCOME_RELEASED)
+    if (a->outcome != OUTCOME_RELEASED)
         span_fail(span, outcome, a->traced.why);
     span_end(&span, a->traced.ended_ns);
 }
 
 void tracing_end(association_t *a) {
     if (a->context.trace.sampled && a->any_input) {
-        /* Still open: the process ends. */
-        tracing_outcome(a, OUTCOME_ABORTED_BY_OXIDICOM, "oxidicom ends");
+        if (a->outcome == OUTCOME_OPEN) { /* the process ends */
+            a->outcome = OUTCOME_ABORTED_BY_OXIDICOM;
+            tracing_outcome(a, "oxidicom ends");
+        }
         say_span(a);
     }
     if (a->traced.told)
@@ -129,7 +130,7 @@ void tracing_answered(association_t *a, traced_object_t *object, uint16_t status
     object->answered = true;
     object->status = status;
     /* The last response may come after the end of the connection. */
-    if (object->begun_ns && a->traced.outcome != OUTCOME_OPEN)
+    if (object->begun_ns && a->outcome != OUTCOME_OPEN)
         a->traced.ended_ns = clock_wall_ns();
 }
 

@@ -12,8 +12,8 @@ void tracing_begin(association_t *association);
 void tracing_accepted(association_t *association, size_t proposed, size_t accepted);
 /* Tells a notifier that began anew what tracing_accepted has told the old one. */
 void tracing_say_again(association_t *association);
-/* The end as the peer sees it; only the first counts. */
-void tracing_outcome(association_t *association, outcome_t outcome, const char *how);
+/* It has its outcome. */
+void tracing_outcome(association_t *association, const char *how);
 /* Nothing of it is left: says the span, unless the peer has never sent a byte, as health probes and scanners do. */
 void tracing_end(association_t *association);
 

@@ -44,7 +44,7 @@ static void begin_objects(custody_t *custody) {
             object_finish(object);
     }
     share_drop(share);
-    custody_association_ended(custody, other);
+    custody_association_ended(custody, other, RING__ENDING__ENDING_RELEASED);
     share_drop(other);
 }
 

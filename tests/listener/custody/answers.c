@@ -199,7 +199,7 @@ static void acknowledge_end(uint64_t association) {
 }
 
 Test(answers, repeats_the_end_of_an_association_until_it_is_acknowledged) {
-    custody_association_ended(&rig->custody, rig->share);
+    custody_association_ended(&rig->custody, rig->share, RING__ENDING__ENDING_RELEASED);
     int64_t now = clock_ms();
     custody_tick(&rig->custody, now + END_REPEAT_MS + 1);
     for (int i = 0; i < 2; i++) {
@@ -220,7 +220,7 @@ Test(answers, says_at_the_end_of_an_association_how_many_objects_were_stored_of_
         rig_finish(rig, i, i == 3 ? STATUS_CANNOT_UNDERSTAND : STATUS_SUCCESS);
     }
     rig_opened(rig, JOURNAL, 3, TOKEN + 1);
-    custody_association_ended(&rig->custody, rig->share);
+    custody_association_ended(&rig->custody, rig->share, RING__ENDING__ENDING_CONNECTION_LOST);
     Ring__Envelope *e = rig_next(rig->notifier, PATIENCE_MS, NULL);
     cr_assert_not_null(e);
     cr_assert_eq(e->body_case, RING__ENVELOPE__BODY_ASSOCIATION_ENDED);
@@ -229,6 +229,7 @@ Test(answers, says_at_the_end_of_an_association_how_many_objects_were_stored_of_
     for (size_t i = 0; i < 2; i++)
         cr_expect_eq(ended->answered[i]->objects, ended->answered[i]->token == TOKEN ? 4 : 0);
     cr_expect_eq(ended->refused, 1);
+    cr_expect_eq(ended->ending, RING__ENDING__ENDING_CONNECTION_LOST);
     ring__envelope__free_unpacked(e, NULL);
     acknowledge_end(3);
 }
@@ -236,7 +237,7 @@ Test(answers, says_at_the_end_of_an_association_how_many_objects_were_stored_of_
 Test(answers, ignores_what_is_meant_for_an_earlier_listener) {
     rig_writer_alive(rig, "writer-a", 1);
     rig_send_object(rig, 10);
-    custody_association_ended(&rig->custody, rig->share);
+    custody_association_ended(&rig->custody, rig->share, RING__ENDING__ENDING_RELEASED);
     rig->stage.incarnation = 8;
     Ring__ObjectId id = RING__OBJECT_ID__INIT;
     id.listener = 7;

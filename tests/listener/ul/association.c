@@ -330,6 +330,7 @@ Test(association, sta6_is_aborted_when_it_is_idle_for_too_long) {
     rig->stage.settings.idle_timeout_ms = 0;
     server_tick(&server);
     expect_abort(ABORT_NOT_SPECIFIED);
+    cr_assert_eq(association_ending(a), RING__ENDING__ENDING_TIMED_OUT);
 }
 
 /* --- Sta8: the peer has asked for a release --- */
@@ -380,6 +381,7 @@ Test(association, sta13_ignores_what_comes_and_ends_when_the_peer_closes) {
     peer = -1;
     turn();
     cr_assert_eq(a->state, STA1_IDLE);
+    cr_assert_eq(association_ending(a), RING__ENDING__ENDING_RELEASED, "the first end counts");
     server_catch_up(&server);
     cr_assert(server_idle(&server));
     cr_assert_eq(server.site.peers.connections, 0);
