@@ -69,7 +69,7 @@ typedef struct settings {
     char *run_dir;
     char *state_dir;
     int64_t journal_keep_ms;
-    int64_t series_quiet_ms;
+    int64_t series_quiet_ms, abort_quiet_ms;
     char *writer_id;
     int64_t writer_operations; /* objects that storage works on at once */
     int64_t writers;

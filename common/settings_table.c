@@ -223,9 +223,14 @@ const setting_t SETTINGS[] = {
      .help = "Accept every abstract syntax. false: known storage SOP classes only."},
     {INTEGER("OXIDICOM_SCP_MAX_PDU_LENGTH", scp_max_pdu_length), .stages = FOR_LISTENER, .default_value = "131072",
      RANGE(4096, 131072 * 1024), .help = "Maximum P-DATA PDU to advertise, in bytes."},
-    {DURATION("OXIDICOM_SERIES_QUIET", series_quiet_ms), .stages = FOR_NOTIFIER, .default_value = "0s",
+    {DURATION("OXIDICOM_SERIES_QUIET", series_quiet_ms), .stages = FOR_NOTIFIER, .default_value = "3s",
      .most = 86400000,
-     .help = "Silence of a series before its registration. For a PACS that opens an association for each object."},
+     .help = "Wait of a series for another association, after a release. CUBE takes a series once, so it is "
+             "registered after that; 0s: at once."},
+    {DURATION("OXIDICOM_ABORT_QUIET", abort_quiet_ms), .stages = FOR_NOTIFIER, .default_value = "60s",
+     .most = 86400000,
+     .help = "Wait of a series after an abort or a lost connection. Also after a timeout or the listener's death; "
+             "take more than the peer's pause before it sends again."},
     {DURATION("OXIDICOM_HANDSHAKE_TIMEOUT", handshake_timeout_ms), .stages = FOR_LISTENER, .default_value = "30s",
      RANGE(100, 3600000), .help = "From the TCP connection to the end of A-ASSOCIATE-RQ."},
     {DURATION("OXIDICOM_IDLE_TIMEOUT", idle_timeout_ms), .stages = FOR_LISTENER, .default_value = "10m",

@@ -2,15 +2,19 @@
 #include "common/backoff.h"
 #include "common/clock.h"
 #include "common/metrics.h"
+#include "notifier/journal/quiet.h"
 #include "notifier/journal/reception.h"
 #include "notifier/notifier.h"
 
 /* After a commit that failed, unacknowledged objects are asked for again; doubled each time. */
 #define RESEND_FIRST_MS   1000
 #define RESEND_LONGEST_MS 8000
+/* After a commit that failed, ended waits of series are looked for again. */
+#define WAIT_RETRY_MS 1000
 
 static int on_progress_due(zloop_t *loop, int timer, void *argument);
 static int on_grace_over(zloop_t *loop, int timer, void *argument);
+static int on_wait_over(zloop_t *loop, int timer, void *argument);
 
 static void arm_progress(notifier_t *notifier) {
     int64_t wait_ms = progress_flush(notifier->progress, clock_ms());
@@ -76,10 +80,22 @@ static bool commit_journal(notifier_t *notifier) {
     return committed;
 }
 
-void commit_batch(notifier_t *notifier) {
+/* For the next end of a wait, at the time that the journal has. */
+static void arm_wait(notifier_t *notifier) {
+    if (notifier->wait_timer >= 0)
+        zloop_timer_end(notifier->stage->loop, notifier->wait_timer);
+    notifier->wait_timer = -1;
+    int64_t wait_ms = quiet_next_ms(&notifier->journal);
+    if (journal_commit(&notifier->journal) != 0) /* of nothing */
+        wait_ms = WAIT_RETRY_MS;
+    if (wait_ms > 0)
+        notifier->wait_timer = zloop_timer(notifier->stage->loop, (size_t)wait_ms, 1, on_wait_over, notifier);
+}
+
+static bool commit_and_tell(notifier_t *notifier) {
     reception_end_abandoned(&notifier->journal, notifier->owed);
     bool events = notifier->journal.open, committed = commit_journal(notifier);
-    bool end = owed_has_end(notifier->owed);
+    bool end = owed_has_end(notifier->owed), wait = owed_has_wait(notifier->owed);
     query_settle(notifier->query, committed);
     if (!committed) {
         ask_again_later(notifier);
@@ -87,6 +103,8 @@ void commit_batch(notifier_t *notifier) {
         owed_tell(notifier->owed, notifier->listener, notifier->progress, clock_ms());
         notifier->failed_commits = events ? 0 : notifier->failed_commits;
     }
+    if (committed && wait)
+        arm_wait(notifier);
     arm_progress(notifier);
     if (notifier->strangers && notifier->current_listener)
         await_grace(notifier);
@@ -94,6 +112,28 @@ void commit_batch(notifier_t *notifier) {
     registrar_pump(notifier->registrar);
     if (end)
         dones_pump(notifier->dones);
+    return committed;
+}
+
+void commit_batch(notifier_t *notifier) {
+    (void)commit_and_tell(notifier);
+}
+
+void commit_waits(notifier_t *notifier) {
+    bool ended = reception_end_waits(&notifier->journal, notifier->owed);
+    if (!ended || commit_and_tell(notifier))
+        arm_wait(notifier);
+    else
+        notifier->wait_timer = zloop_timer(notifier->stage->loop, WAIT_RETRY_MS, 1, on_wait_over, notifier);
+}
+
+static int on_wait_over(zloop_t *loop, int timer, void *argument) {
+    (void)loop;
+    (void)timer;
+    notifier_t *notifier = argument;
+    notifier->wait_timer = -1;
+    commit_waits(notifier);
+    return 0;
 }
 
 /* The files of receptions that an earlier process has left open are counted by the thread for storage. */
@@ -103,11 +143,9 @@ static void count_left_open(notifier_t *notifier) {
         storage_list(notifier->storage, reception, folder);
 }
 
-void commit_quiet_series(notifier_t *notifier) {
+void commit_overdue(notifier_t *notifier) {
     count_left_open(notifier);
-    bool any = reception_end_overdue(&notifier->journal, notifier->owed);
-    any |= reception_end_quiet(&notifier->journal, notifier->owed);
-    if (any)
+    if (reception_end_overdue(&notifier->journal, notifier->owed))
         commit_batch(notifier);
     else
         (void)!journal_commit(&notifier->journal); /* of nothing */

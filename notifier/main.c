@@ -10,6 +10,7 @@
 #include "common/watch.h"
 #include "notifier/broker/broker.h"
 #include "notifier/confine.h"
+#include "notifier/journal/quiet.h"
 #include "notifier/journal/reception.h"
 #include "notifier/libraries.h"
 #include "notifier/notifier.h"
@@ -154,8 +155,10 @@ static int on_storage(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
         } else if (answer.registration)
             registrar_on_counted(notifier->registrar, answer.registration, answer.late);
         else if (adoption_on_looked(&notifier->adoption, notifier->storage, &notifier->journal, notifier->owed,
-                                    answer.left))
+                                    answer.left)) {
             owed_tell(notifier->owed, notifier->listener, notifier->progress, clock_ms());
+            commit_waits(notifier);
+        }
     }
     registrar_on_broker(notifier->registrar);
     end_if_drained(stage);
@@ -169,7 +172,7 @@ static void on_beat(stage_t *stage) {
     alive.journal = notifier->journal.id;
     /* A full queue means that the listener is not there to hear it. */
     (void)!ring_send(notifier->listener, &RING_ENVELOPE(ALIVE, alive, &alive));
-    commit_quiet_series(notifier);
+    commit_overdue(notifier);
     storage_say(notifier->storage);
     adoption_beat(&notifier->adoption, notifier->storage, &notifier->journal);
     registrar_on_broker(notifier->registrar);
@@ -196,7 +199,7 @@ static void on_terminate(stage_t *stage) {
 static int confine(stage_t *stage, sandbox_t *sandbox) {
     notifier_t *notifier = stage->self = must(calloc(1, sizeof *notifier));
     notifier->stage = stage;
-    notifier->progress_timer = notifier->grace_timer = -1;
+    notifier->progress_timer = notifier->grace_timer = notifier->wait_timer = -1;
     confine_notifier(sandbox, &stage->settings);
     notifier->storage = storage_new(&stage->settings);
     return notifier->storage ? 0 : EX_OSERR;
@@ -216,6 +219,7 @@ static int start(stage_t *stage) {
     if (!notifier->listener || !notifier->figures)
         return EXIT_SETTINGS;
     notifier->owed = owed_new(notifier->journal.id);
+    quiet_resume(&notifier->journal);
     reception_load(&notifier->journal);
     link_state_init(&notifier->broker_state);
     link_state_init(&notifier->nats_state);
@@ -260,6 +264,7 @@ static int start(stage_t *stage) {
     }
     if (publisher_socket(notifier->publisher))
         failed |= zloop_reader(stage->loop, publisher_socket(notifier->publisher), on_publisher, stage);
+    commit_waits(notifier);
     return failed ? EX_OSERR : 0;
 }
 

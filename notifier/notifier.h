@@ -73,6 +73,7 @@ typedef struct notifier {
     uint64_t current_listener;                   /* incarnation; 0: has not said it yet */
     bool strangers;                              /* this batch had events of another one */
     int grace_timer;                             /* -1: none */
+    int wait_timer;                              /* of the series that wait; -1: none */
     int64_t resend_at_ms;                        /* after a commit that failed; 0: none has */
     int64_t failed_commits;                      /* in a row */
     log_limit_t complained;
@@ -88,8 +89,11 @@ void messages_start(notifier_t *notifier);
 
 /* Only committed changes are acknowledged, published or sent. */
 void commit_batch(notifier_t *notifier);
-/* Receptions that have been quiet for long enough end (OXIDICOM_SERIES_QUIET). */
-void commit_quiet_series(notifier_t *notifier);
+/* Associations end that have waited for too long for what their writers say. Call it now and then. */
+void commit_overdue(notifier_t *notifier);
+/* Receptions end that have waited long enough (quiet.h). A timer for the next wait is set. Call it once at the
+ * start, and after an adoption. */
+void commit_waits(notifier_t *notifier);
 /* The current listener is a new one: the grace begins anew. */
 void commit_renew_grace(notifier_t *notifier);
 /* Whether the time has come to ask for unacknowledged objects again, after a commit that failed: then as another.

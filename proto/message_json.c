@@ -30,7 +30,8 @@ json_t *message_json_time(int64_t wall_ms, message_json_form_t form) {
 /* As ring.proto names them. */
 static bool is_time(const char *name) {
     const char *end = strrchr(name, '_');
-    return strcmp(end ? end : name, "_at") == 0 || strcmp(name, "at") == 0 || strcmp(name, "since") == 0;
+    return strcmp(end ? end : name, "_at") == 0 || strcmp(end ? end : name, "_until") == 0 ||
+           strcmp(name, "at") == 0 || strcmp(name, "since") == 0;
 }
 
 /* `at`: the field's value in its message, or one of several. */

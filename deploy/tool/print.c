@@ -122,14 +122,23 @@ const char *cell(const char *format, ...) {
     return text;
 }
 
-const char *cell_time(int64_t wall_ms) {
+static const char *cell_local(int64_t wall_ms, bool with_date) {
     size_t room;
     char *text = next_cell(&room);
     time_t seconds = (time_t)(wall_ms / 1000);
     struct tm local;
-    if (wall_ms <= 0 || !localtime_r(&seconds, &local) || strftime(text, room, "%F %T", &local) == 0)
+    if (wall_ms <= 0 || !localtime_r(&seconds, &local) ||
+        strftime(text, room, with_date ? "%F %T" : "%T", &local) == 0)
         snprintf(text, room, "-");
     return text;
+}
+
+const char *cell_time(int64_t wall_ms) {
+    return cell_local(wall_ms, true);
+}
+
+const char *cell_clock(int64_t wall_ms) {
+    return cell_local(wall_ms, false);
 }
 
 const char *cell_bytes(uint64_t bytes) {

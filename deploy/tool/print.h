@@ -25,6 +25,8 @@ void table_print(table_t **self_p, FILE *out);
 const char *cell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Local time; "-" for 0. */
 const char *cell_time(int64_t wall_ms);
+/* The time of day alone. */
+const char *cell_clock(int64_t wall_ms);
 const char *cell_bytes(uint64_t bytes);
 
 /* Prints and frees it. */

@@ -20,8 +20,8 @@ const char *reception_state(const Ring__Reception *r) {
 }
 
 const char *reception_details(const Ring__Reception *r) {
-    if (has_state(r, "receiving") && r->associations == 0)
-        return "nobody sends it any more; waits for quiet";
+    if (has_state(r, "waiting"))
+        return cell("waiting until %s, %s", cell_clock(r->quiet_until), r->why);
     if (has_state(r, "receiving"))
         return cell("%" PRIu64 " associations send it", r->associations);
     if (has_state(r, "registered") || has_state(r, "confirmed"))

@@ -7,9 +7,10 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "notifier/journal/dones.h"
+#include "notifier/journal/quiet.h"
 #include "notifier/journal/reception.h"
 
-/* The associations that sent to an open reception are gone with their listener; clients still wait for its end. */
+/* Nobody sends to an open reception any more, since its listener is gone; clients still wait for its end. */
 static void say_the_end(journal_t *journal, owed_t *owed, const reception_row_t *row, const char *why) {
     int64_t reception = sqlite3_last_insert_rowid(journal->db);
     journal_run(journal, SQL_ADOPT_ERRORS, VALUES(NUMBER(reception), TEXT(row->errors_json)));
@@ -21,8 +22,43 @@ static void say_the_end(journal_t *journal, owed_t *owed, const reception_row_t 
     owed_end(owed, 0, row->calling_ae, row->series_uid, (uint32_t)row->files);
 }
 
+/* The rest of its wait is not known to be long enough: the peer may have tried in vain meanwhile. */
+static int64_t quiet_ms_of(const journal_t *journal, const reception_row_t *row) {
+    return row->quiet ? row->quiet_ms : quiet_ms_after(journal, RING__ENDING__ENDING_LISTENER_DIED);
+}
+
+/* An open reception stays open, and its wait begins anew: the peer may go on with its series here. */
+static bool adopt_open(journal_t *journal, owed_t *owed, const char *host, const reception_row_t *row) {
+    const char *why = row->quiet ? row->why : quiet_why(RING__ENDING__ENDING_LISTENER_DIED);
+    int added = journal_run(journal, SQL_ADOPT_OPEN,
+                            VALUES(TEXT(row->calling_ae), TEXT(row->series_uid), TEXT(row->folder),
+                                   BYTES(row->series, row->series_size), NUMBER(row->files), NUMBER(row->elsewhere),
+                                   NUMBER(row->errors), NUMBER(row->began_at),
+                                   TEXT(row->adopted_from ? row->adopted_from : host), NUMBER(row->number),
+                                   NUMBER(journal_now()), NUMBER(quiet_ms_of(journal, row)), TEXT(why),
+                                   NUMBER(row->owes_done && journal->says_progress)));
+    if (added != 1)
+        return false;
+    int64_t reception = sqlite3_last_insert_rowid(journal->db);
+    journal_run(journal, SQL_ADOPT_ERRORS, VALUES(NUMBER(reception), TEXT(row->errors_json)));
+    heard_open(journal->heard, reception, row->files);
+    owed_mark_wait(owed);
+    return true;
+}
+
+/* Whether it can wait here. Where the same series is received here, it is due at once, and held until that has
+ * ended.
+ */
+static bool may_wait(journal_t *journal, const reception_row_t *row) {
+    return row->receiving && quiet_ms_of(journal, row) > 0 &&
+           !journal_number(journal, SQL_RECEPTION_FIND_OPEN, VALUES(TEXT(row->calling_ae), TEXT(row->series_uid)),
+                           0);
+}
+
 /* Takes over one row, unless an attempt before this one, that did not come to its end, has. */
 static bool adopt_row(journal_t *journal, owed_t *owed, const char *host, const reception_row_t *row) {
+    if (may_wait(journal, row))
+        return adopt_open(journal, owed, host, row);
     int64_t ended_at = row->ended_at ? row->ended_at : journal_now();
     char *why = reception_problem(row);
     int added =

@@ -29,6 +29,7 @@ typedef struct association {
     uint64_t refused_wanted;
     enum { OPEN, ENDING, OVER } state;
     int64_t until_ms; /* of ENDING: it is waited for; of OVER: it is known */
+    Ring__Ending ending;
 } association_t;
 
 struct heard {
@@ -272,6 +273,7 @@ bool heard_end(heard_t *heard, const Ring__AssociationEnded *ended, int64_t now_
             series->wanted = ended->answered[i]->objects;
     }
     a->refused_wanted = ended->refused;
+    a->ending = ended->ending;
     if (a->state == OPEN) {
         a->state = ENDING;
         a->until_ms = now_ms + HEARD_END_WAIT_MS;
@@ -317,6 +319,11 @@ void heard_others_over(heard_t *heard, uint64_t listener, int64_t now_ms) {
 bool heard_is_over(heard_t *heard, uint64_t listener, uint64_t number) {
     const association_t *a = find_association(heard, listener, number);
     return a && a->state == OVER;
+}
+
+Ring__Ending heard_ending(heard_t *heard, uint64_t listener, uint64_t number) {
+    const association_t *a = find_association(heard, listener, number);
+    return a ? a->ending : RING__ENDING__ENDING_UNKNOWN;
 }
 
 void heard_beat(heard_t *heard, int64_t now_ms) {

@@ -77,6 +77,8 @@ bool heard_next_overdue(heard_t *heard, int64_t now_ms, uint64_t *listener, uint
 void heard_over(heard_t *heard, uint64_t listener, uint64_t association, int64_t now_ms);
 void heard_others_over(heard_t *heard, uint64_t listener, int64_t now_ms);
 bool heard_is_over(heard_t *heard, uint64_t listener, uint64_t association);
+/* How it has ended at the listener. */
+Ring__Ending heard_ending(heard_t *heard, uint64_t listener, uint64_t association);
 /* Forgets what has been over for long. Call it now and then. */
 void heard_beat(heard_t *heard, int64_t now_ms);
 

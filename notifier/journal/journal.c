@@ -197,6 +197,7 @@ bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use
 
 int journal_open(journal_t *journal, const settings_t *settings) {
     *journal = (journal_t){.series_quiet_ms = settings->series_quiet_ms,
+                           .abort_quiet_ms = settings->abort_quiet_ms,
                            .says_progress = settings->nats_address != NULL,
                            .heard = heard_new()};
     bool network;

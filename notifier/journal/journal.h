@@ -23,14 +23,14 @@
 typedef struct journal {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
-    char *path;              /* owned */
-    bool open;               /* a transaction is open */
-    bool broken;             /* it has failed and will be rolled back */
-    bool damaged;            /* SQLite has found that the file is not what it wrote */
-    bool lost;               /* so it was set aside: no transaction succeeds any more */
-    int64_t series_quiet_ms; /* as set; for reception.c */
-    bool says_progress;      /* to NATS; else no done is owed */
-    int64_t give_up_at_ms;   /* of one that was left behind: no statement goes on after this clock_ms */
+    char *path;                              /* owned */
+    bool open;                               /* a transaction is open */
+    bool broken;                             /* it has failed and will be rolled back */
+    bool damaged;                            /* SQLite has found that the file is not what it wrote */
+    bool lost;                               /* so it was set aside: no transaction succeeds any more */
+    int64_t series_quiet_ms, abort_quiet_ms; /* as set; for quiet.c */
+    bool says_progress;                      /* to NATS; else no done is owed */
+    int64_t give_up_at_ms; /* of one that was left behind: no statement goes on after this clock_ms */
     log_limit_t complained;
     uint64_t id;    /* which journal this is: another one that takes its place has another */
     heard_t *heard; /* owned; forgotten by a commit that fails. NULL in one that was left behind */

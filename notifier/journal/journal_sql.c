@@ -1,5 +1,10 @@
 #include "notifier/journal/journal_sql.h"
 
+/* A reception waits for somebody who goes on with it; until then. */
+#define QUIET       "state = 'receiving' AND quiet_at IS NOT NULL"
+#define QUIET_UNTIL "quiet_at + quiet_ms"
+#define FROM_QUIET  " FROM reception INDEXED BY reception_quiet_until WHERE " QUIET
+
 /* Without its last component. */
 #define PARENT_FOLDER "rtrim(rtrim(folder, replace(folder, '/', '')), '/')"
 
@@ -92,14 +97,23 @@ const char *const JOURNAL_MIGRATIONS[] = {
     "DROP TABLE event; DROP TABLE file;"
     "CREATE TABLE identity (id INTEGER PRIMARY KEY);"
     "INSERT INTO identity (id) VALUES (random() | 1);",
+    /* Version 10.
+     *   quiet_ms  how long a reception waits from quiet_at on; NULL: no association that sent it has ended since
+     * one last joined. `why` says then how one has ended */
+    "ALTER TABLE reception ADD COLUMN quiet_ms INTEGER;"
+    "DROP INDEX reception_quiet;"
+    "UPDATE reception SET quiet_ms = 3000, why = 'the end of the last association is not known'"
+    " WHERE quiet_at IS NOT NULL;"
+    "CREATE INDEX reception_quiet_until ON reception (" QUIET_UNTIL ") WHERE " QUIET ";",
 };
 
 const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;
 
-/* What has become of a reception that was registered, where CUBE was asked. */
-#define STATE_AT_CUBE(reception)                                                                                   \
-    "ifnull((SELECT inquiry.state FROM inquiry WHERE inquiry.reception = " reception ".id AND " reception          \
-    ".state = 'registered' AND inquiry.state <> 'waiting'), " reception ".state)"
+/* For people: whether it waits, and CUBE's answer for a registered one. */
+#define STATE_FOR_PEOPLE(reception)                                                                                \
+    "CASE WHEN " QUIET " THEN 'waiting' ELSE"                                                                      \
+    " ifnull((SELECT inquiry.state FROM inquiry WHERE inquiry.reception = " reception ".id AND " reception         \
+    ".state = 'registered' AND inquiry.state <> 'waiting'), " reception ".state) END"
 
 #define WHY_AT_CUBE(reception)                                                                                     \
     "ifnull((SELECT CASE inquiry.state WHEN 'short' THEN 'CUBE has ' || has || ' of ' || " reception               \
@@ -110,19 +124,19 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
 #define RECEPTION_COLUMNS                                                                                          \
     "id, coalesce(adopted_id, id), adopted_from, calling_ae, series_uid, state = 'receiving',"                     \
     " quiet_at IS NOT NULL, folder, counted(id, 'files', files), counted(id, 'elsewhere', elsewhere), errors,"     \
-    " began_at, ended_at, attempts, traceparent, series, ifnull(done = 0, 0)"
+    " began_at, ended_at, attempts, traceparent, series, ifnull(done = 0, 0), quiet_ms, why"
 
 /* A page of receptions, as Ring__Reception has their fields, newest first: below number ?1, from ?2 on, of the AE
  * title ?3 (empty: any), that began, ended or were settled at ?4 or later, ?5 rows at most; ?6: with the folder;
  * ?7: clock_ms. */
 #define RECEPTION_PAGE(AND_WHERE)                                                                                  \
-    "SELECT id, series_uid, calling_ae, " STATE_AT_CUBE(                                                           \
+    "SELECT id, series_uid, calling_ae, " STATE_FOR_PEOPLE(                                                        \
         "page") ", counted(id, 'files', files), errors, began_at, ended_at, settled_at,"                           \
                 " (SELECT count(*) FROM sending WHERE reception = page.id),"                                       \
                 " state = 'due' AND EXISTS (SELECT 1 FROM reception WHERE state = 'receiving'"                     \
                 "  AND calling_ae = page.calling_ae AND series_uid = page.series_uid),"                            \
                 " attempts, max(0, retry_ms - ?7), task_id, ndicom, " WHY_AT_CUBE(                                 \
-                    "page") ", iif(?6, folder, NULL)"                                                              \
+                    "page") ", iif(?6, folder, NULL), iif(" QUIET ", " QUIET_UNTIL ", 0)"                          \
                             " FROM reception AS page"                                                              \
                             " WHERE id < ?1 AND id >= ?2 AND (?3 = '' OR calling_ae = ?3)"                         \
                             " AND max(began_at, ifnull(ended_at, 0), ifnull(settled_at, 0)) >= ?4" AND_WHERE       \
@@ -163,15 +177,24 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_RECEPTION_FIND_ABANDONED] =
         "SELECT id FROM reception WHERE state = 'receiving' AND quiet_at IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM sending WHERE reception = reception.id) LIMIT 1",
-    [SQL_RECEPTION_QUIET] = "UPDATE reception SET quiet_at = ?2 WHERE id = ?1 AND state = 'receiving'",
     [SQL_RECEPTION_STIR] = "UPDATE reception SET quiet_at = NULL WHERE id = ?1",
-    /* Times lie in the future where the clock was set back; nobody should wait for that. */
-    [SQL_RECEPTION_FIND_QUIET] = "SELECT id FROM reception WHERE state = 'receiving' AND quiet_at IS NOT NULL"
-                                 " AND (quiet_at <= ?1 - ?2 OR quiet_at > ?1) LIMIT 1",
     [SQL_RECEPTION_READ] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE id = ?1",
     [SQL_RECEPTION_SETTLE] = "UPDATE reception SET state = iif(?2 IS NULL, 'due', 'refused'), why = ?2,"
-                             " ended_at = ?3, settled_at = iif(?2 IS NULL, NULL, ?3),"
+                             " ended_at = ?3, settled_at = iif(?2 IS NULL, NULL, ?3), quiet_at = NULL,"
                              " done = iif(done = 0 AND ?2 IS NOT NULL, ?3, done) WHERE id = ?1",
+
+    /* An association that has ended asks for a wait of ?2, and says why. */
+    [SQL_QUIET_AFTER] = "UPDATE reception SET"
+                        " why = iif(quiet_ms > ?2, replace(why, 'the last', 'an earlier'), ?3),"
+                        " quiet_ms = max(ifnull(quiet_ms, 0), ?2) WHERE id = ?1 AND state = 'receiving'",
+    [SQL_QUIET_FORGET] = "UPDATE reception SET quiet_ms = NULL, why = NULL"
+                         " WHERE id = ?1 AND state = 'receiving' AND quiet_ms IS NOT NULL",
+    [SQL_QUIET_BEGIN] = "UPDATE reception SET quiet_at = ?2 WHERE id = ?1 AND state = 'receiving'"
+                        " AND quiet_ms > 0 RETURNING series_uid, quiet_ms, ifnull(why, '')",
+    [SQL_QUIET_FIND_OVER] = "SELECT id" FROM_QUIET " AND " QUIET_UNTIL " <= ?1 UNION ALL"
+                            " SELECT id" FROM_QUIET " AND " QUIET_UNTIL " > ?2 LIMIT 1",
+    [SQL_QUIET_NEXT] = "SELECT " QUIET_UNTIL FROM_QUIET " AND " QUIET_UNTIL " > 0 ORDER BY " QUIET_UNTIL " LIMIT 1",
+    [SQL_QUIET_RESUME] = "UPDATE reception SET quiet_at = ?1 WHERE " QUIET " AND " QUIET_UNTIL " <= ?1",
 
     /* Of a reception whose done is said; in characters. */
     [SQL_ERROR_ADD] = "INSERT INTO error (reception, text) SELECT id, substr(?2, 1, ?3) FROM reception"
@@ -258,7 +281,7 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
         "UPDATE reception SET state = 'due', settled_at = NULL, retry_ms = ?2, why = ?3 WHERE id = ?1",
 
     /* Ring__StateCount. */
-    [SQL_STATUS_STATES] = "SELECT " STATE_AT_CUBE("reception") ", count(*) FROM reception GROUP BY 1 LIMIT ?1",
+    [SQL_STATUS_STATES] = "SELECT " STATE_FOR_PEOPLE("reception") ", count(*) FROM reception GROUP BY 1 LIMIT ?1",
     [SQL_STATUS_OLDEST_DUE] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE state = 'due' ORDER BY id LIMIT 1",
     [SQL_RECEPTION_LAST] = "SELECT max(id) FROM reception",
     [SQL_PAGE_IN_RANGE] = RECEPTION_PAGE(" AND ?8 = ''"),
@@ -292,6 +315,11 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
         " began_at, ended_at, attempts, adopted_from, adopted_id, why, settled_at, done)"
         " VALUES (?1, ?2, iif(?13 IS NULL, 'due', 'refused'), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
         " iif(?13 IS NULL, NULL, ?9), iif(?14, iif(?13 IS NULL, 0, ?9), NULL))",
+    /* Its wait is ?12 ms, for the reason ?13. */
+    [SQL_ADOPT_OPEN] =
+        "INSERT OR IGNORE INTO reception (calling_ae, series_uid, folder, series, files, elsewhere, errors,"
+        " began_at, adopted_from, adopted_id, quiet_at, quiet_ms, why, done)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, iif(?14, 0, NULL))",
     [SQL_ADOPT_ERRORS] =
         "INSERT INTO error (reception, text) SELECT reception.id, value FROM reception, json_each(?2)"
         " WHERE reception.id = ?1 AND done IS NOT NULL",

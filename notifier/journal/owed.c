@@ -34,7 +34,7 @@ struct owed {
     journaled_t *journaled;
     size_t journaled_count;
     size_t openings_count, ends_count, messages_count;
-    bool late, end;
+    bool late, end, wait;
     log_limit_t complained;
 };
 
@@ -85,6 +85,14 @@ void owed_mark_late(owed_t *owed) {
 
 bool owed_has_late(const owed_t *owed) {
     return owed->late;
+}
+
+void owed_mark_wait(owed_t *owed) {
+    owed->wait = true;
+}
+
+bool owed_has_wait(const owed_t *owed) {
+    return owed->wait;
 }
 
 bool owed_has_end(const owed_t *owed) {
@@ -187,5 +195,5 @@ void owed_drop(owed_t *owed) {
         free(owed->messages[i].text);
     }
     owed->openings_count = owed->ends_count = owed->messages_count = owed->journaled_count = 0;
-    owed->late = owed->end = false;
+    owed->late = owed->end = owed->wait = false;
 }

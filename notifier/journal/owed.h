@@ -29,6 +29,10 @@ void owed_trace(owed_t *owed, const char *traceparent, uint64_t span);
 void owed_mark_late(owed_t *owed);
 bool owed_has_late(const owed_t *owed);
 
+/* A reception has begun to wait. */
+void owed_mark_wait(owed_t *owed);
+bool owed_has_wait(const owed_t *owed);
+
 /* LONK of a reception, see progress.h. */
 void owed_count(owed_t *owed, int64_t reception, const char *calling_ae, const char *series_uid, uint32_t count);
 void owed_error(owed_t *owed, const char *calling_ae, const char *text);

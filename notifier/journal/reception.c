@@ -6,6 +6,7 @@
 #include "common/message.h"
 #include "notifier/cube/registration.h"
 #include "notifier/journal/dones.h"
+#include "notifier/journal/quiet.h"
 
 bool reception_stored_usable(const Ring__Stored *stored) {
     const Ring__Series *series = stored->series;
@@ -60,9 +61,9 @@ static int64_t join(journal_t *journal, owed_t *owed, const sender_t *sender, ch
     *late = is_over(journal, sender->listener, sender->association);
     if (*late)
         owed_mark_late(owed);
-    else
-        journal_run(journal, SQL_SENDING_ADD,
-                    VALUES(NUMBER(reception), NUMBER(sender->listener), NUMBER(sender->association)));
+    else if (journal_run(journal, SQL_SENDING_ADD,
+                         VALUES(NUMBER(reception), NUMBER(sender->listener), NUMBER(sender->association))) > 0)
+        quiet_on_join(journal, reception);
     return reception;
 }
 
@@ -75,7 +76,14 @@ static void set_first(journal_t *journal, int64_t reception, const Ring__Series 
     free(packed);
 }
 
-static void end_association(journal_t *journal, owed_t *owed, uint64_t listener, uint64_t association);
+static void end_association(journal_t *journal, owed_t *owed, uint64_t listener, uint64_t association,
+                            Ring__Ending ending);
+
+/* Ends an ending association once all its writers were heard. */
+static void end_if_all_is_heard(journal_t *journal, owed_t *owed, uint64_t listener, uint64_t association) {
+    if (heard_all(journal->heard, listener, association))
+        end_association(journal, owed, listener, association, heard_ending(journal->heard, listener, association));
+}
 
 /* --- stored -------------------------------------------------------------------------------------------- */
 
@@ -136,8 +144,7 @@ bool reception_on_stored(journal_t *journal, owed_t *owed, const Ring__Stored *s
     /* The listener may wait to hear that it is open: of what it had sent again, or has forgotten. */
     if (reception && again)
         owed_open(owed, stored->listener, stored->association, stored->token);
-    if (heard_all(journal->heard, stored->listener, stored->association))
-        end_association(journal, owed, stored->listener, stored->association);
+    end_if_all_is_heard(journal, owed, stored->listener, stored->association);
     return fresh;
 }
 
@@ -166,8 +173,7 @@ bool reception_on_refused(journal_t *journal, owed_t *owed, const Ring__Refused 
         if (journal_number(journal, SQL_RECEPTION_ADD_ERROR, VALUES(NUMBER(reception)), 0) <= DONES_ERRORS_MAX)
             dones_add_error(journal, reception, "%s", reason_of(refused));
     }
-    if (heard_all(journal->heard, id->listener, id->association))
-        end_association(journal, owed, id->listener, id->association);
+    end_if_all_is_heard(journal, owed, id->listener, id->association);
     return true;
 }
 
@@ -206,6 +212,8 @@ static void settle(journal_t *journal, owed_t *owed, const reception_row_t *endi
     free(why);
 }
 
+/* The one place where the wait of an open reception ends. From here on it waits for nobody: it is due, and the
+ * registrar has its folder counted. Later files of the series are another reception. */
 static void end_reception(journal_t *journal, owed_t *owed, int64_t reception) {
     reception_row_t row = {0};
     sqlite3_stmt *rows = journal_query(journal, SQL_RECEPTION_READ, VALUES(NUMBER(reception)));
@@ -214,31 +222,29 @@ static void end_reception(journal_t *journal, owed_t *owed, int64_t reception) {
             settle(journal, owed, &row);
 }
 
-/* Ends the reception if it is open and nobody sends to it any more; with OXIDICOM_SERIES_QUIET, its quiet begins.
- */
-static void end_if_over(journal_t *journal, owed_t *owed, int64_t reception) {
-    if (journal_number(journal, SQL_SENDING_ANY, VALUES(NUMBER(reception)), 0))
-        return;
-    if (journal->series_quiet_ms > 0)
-        journal_run(journal, SQL_RECEPTION_QUIET, VALUES(NUMBER(reception), NUMBER(journal_now())));
-    else
+/* An association that sent the reception has ended. Where nobody sends it any more, its wait begins. */
+static void end_sending(journal_t *journal, owed_t *owed, int64_t reception, Ring__Ending ending) {
+    quiet_on_end(journal, reception, ending);
+    if (!journal_number(journal, SQL_SENDING_ANY, VALUES(NUMBER(reception)), 0) &&
+        !quiet_begin(journal, owed, reception))
         end_reception(journal, owed, reception);
 }
 
-static void end_association(journal_t *journal, owed_t *owed, uint64_t listener, uint64_t association) {
+static void end_association(journal_t *journal, owed_t *owed, uint64_t listener, uint64_t association,
+                            Ring__Ending ending) {
     heard_over(journal->heard, listener, association, clock_ms());
     journal_run(journal, SQL_ASSOCIATION_END, VALUES(NUMBER(listener), NUMBER(association), NUMBER(journal_now())));
     int64_t reception;
     sqlite3_stmt *rows = journal_query(journal, SQL_SENDING_END, VALUES(NUMBER(listener), NUMBER(association)));
     while (rows_next_number(journal, rows, &reception))
-        end_if_over(journal, owed, reception);
+        end_sending(journal, owed, reception, ending);
     owed_acknowledge_end(owed, listener, association);
 }
 
 /* What writers have said of its last objects may come after its end: without it the last counts would be wrong. */
 void reception_on_association_ended(journal_t *journal, owed_t *owed, const Ring__AssociationEnded *ended) {
     if (heard_end(journal->heard, ended, clock_ms()) || is_over(journal, ended->listener, ended->association))
-        end_association(journal, owed, ended->listener, ended->association);
+        end_association(journal, owed, ended->listener, ended->association, ended->ending);
 }
 
 bool reception_end_overdue(journal_t *journal, owed_t *owed) {
@@ -247,7 +253,7 @@ bool reception_end_overdue(journal_t *journal, owed_t *owed) {
          any = true) {
         log_context_t context = {.association = association};
         log_info(&context, "ended, and not all of its objects were heard of: counts may be too low");
-        end_association(journal, owed, listener, association);
+        end_association(journal, owed, listener, association, heard_ending(journal->heard, listener, association));
     }
     heard_beat(journal->heard, clock_ms());
     return any;
@@ -258,7 +264,7 @@ void reception_load(journal_t *journal) {
     sqlite3_stmt *rows = journal_query(journal, SQL_RECEPTION_FIND_ALL_OPEN, NULL, 0);
     while (rows_next_reception(journal, rows, &row))
         heard_open(journal->heard, row.id, row.files);
-    (void)!journal_commit(journal); /* of nothing */
+    (void)!journal_commit(journal); /* of nothing, or of waits that begin anew: they may be over, then */
 }
 
 char *reception_next_uncounted(journal_t *journal, int64_t *reception) {
@@ -281,23 +287,19 @@ void reception_close_other_listeners(journal_t *journal, owed_t *owed, uint64_t 
     int64_t reception;
     sqlite3_stmt *rows = journal_query(journal, SQL_SENDING_END_OTHERS, VALUES(NUMBER(listener)));
     while (rows_next_number(journal, rows, &reception))
-        end_if_over(journal, owed, reception);
+        end_sending(journal, owed, reception, RING__ENDING__ENDING_LISTENER_DIED);
 }
 
 void reception_end_abandoned(journal_t *journal, owed_t *owed) {
     if (!owed_has_late(owed))
         return;
     for (int64_t id; (id = journal_number(journal, SQL_RECEPTION_FIND_ABANDONED, NULL, 0, 0)) != 0;)
-        end_if_over(journal, owed, id);
+        end_sending(journal, owed, id, RING__ENDING__ENDING_UNKNOWN);
 }
 
-bool reception_end_quiet(journal_t *journal, owed_t *owed) {
+bool reception_end_waits(journal_t *journal, owed_t *owed) {
     bool any = false;
-    int64_t now = journal_now(), id;
-    while ((id = journal_number(journal, SQL_RECEPTION_FIND_QUIET,
-                                VALUES(NUMBER(now), NUMBER(journal->series_quiet_ms)), 0)) != 0) {
+    for (int64_t id; (id = quiet_find_over(journal)) != 0; any = true)
         end_reception(journal, owed, id);
-        any = true;
-    }
     return any;
 }

@@ -1,5 +1,5 @@
 /* Receptions: what came of one series from one calling AE, until every association that sent it has ended and
- * nothing more has come for OXIDICOM_SERIES_QUIET. Who sends it to which folder is in the journal, its files are
+ * the wait for another (quiet.h) is over. Who sends it to which folder is in the journal, its files are
  * counted in memory (heard.h); these functions read and write the open transaction and note in the batch what is
  * owed after its commit. A failure breaks the transaction (journal.h), so none of them returns one. */
 #ifndef NOTIFIER_JOURNAL_RECEPTION_H
@@ -29,8 +29,8 @@ void reception_close_other_listeners(journal_t *journal, owed_t *owed, uint64_t 
  * end of each owed, so that several late events of one series are one reception. */
 void reception_end_abandoned(journal_t *journal, owed_t *owed);
 
-/* Ends the receptions whose quiet has lasted long enough; returns whether there were any. Call it now and then. */
-bool reception_end_quiet(journal_t *journal, owed_t *owed);
+/* Ends the receptions that have waited long enough (quiet.h); returns whether there were any. */
+bool reception_end_waits(journal_t *journal, owed_t *owed);
 
 /* Receptions that an earlier process, or a transaction that failed, has left open: their files are counted in
  * storage.

@@ -19,6 +19,7 @@ void rows_forget(reception_row_t *row) {
     free(row->adopted_from);
     free(row->series);
     free(row->errors_json);
+    free(row->why);
     *row = (reception_row_t){0};
 }
 
@@ -45,6 +46,8 @@ bool rows_next_reception(journal_t *journal, sqlite3_stmt *statement, reception_
     row->series_size = (size_t)sqlite3_column_bytes(statement, 15);
     row->series = series ? memcpy(must(malloc(row->series_size)), series, row->series_size) : NULL;
     row->owes_done = sqlite3_column_int64(statement, 16) != 0;
+    row->quiet_ms = sqlite3_column_int64(statement, 17);
+    row->why = text_at(statement, 18);
     return true;
 }
 
@@ -94,6 +97,15 @@ bool rows_next_ticket(journal_t *journal, sqlite3_stmt *statement, int64_t *tick
         return false;
     *ticket = sqlite3_column_int64(statement, 0);
     *clock = sqlite3_column_int64(statement, 1);
+    return true;
+}
+
+bool rows_next_wait(journal_t *journal, sqlite3_stmt *statement, char **series_uid, int64_t *ms, char **why) {
+    if (!journal_row(journal, statement))
+        return false;
+    *series_uid = text_at(statement, 0);
+    *ms = sqlite3_column_int64(statement, 1);
+    *why = text_at(statement, 2);
     return true;
 }
 

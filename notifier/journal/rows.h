@@ -19,6 +19,8 @@ typedef struct reception_row {
     size_t series_size;
     bool owes_done;    /* once it is registered */
     char *errors_json; /* that are said before, an array; NULL: they were not asked for */
+    int64_t quiet_ms;  /* how long it waits; 0: nothing says so */
+    char *why;         /* of the state, or of the wait */
     int64_t files, elsewhere, errors, began_at, ended_at /* 0: open */, attempts;
 } reception_row_t;
 
@@ -43,6 +45,9 @@ bool rows_next_ticket(journal_t *journal, sqlite3_stmt *statement, int64_t *tick
 
 /* The number of a reception and its folder; free that. */
 bool rows_next_folder(journal_t *journal, sqlite3_stmt *statement, int64_t *number, char **folder);
+
+/* A reception begins to wait: for how long, and why. Free the texts. */
+bool rows_next_wait(journal_t *journal, sqlite3_stmt *statement, char **series_uid, int64_t *ms, char **why);
 
 /* A text; free it. NULL: no more. */
 char *rows_next_text(journal_t *journal, sqlite3_stmt *statement);

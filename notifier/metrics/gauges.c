@@ -9,7 +9,8 @@
 #define JOURNAL_COUNT_PAUSE 100
 
 static void count_states(journal_t *journal) {
-    static const char *const always[] = {"receiving", "due", "registered", "refused", "confirmed", "short", "lost"};
+    static const char *const always[] = {"receiving", "waiting",   "due",   "registered",
+                                         "refused",   "confirmed", "short", "lost"};
     metric_forget(METRIC_JOURNAL_RECEPTIONS);
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         metric_set(METRIC_JOURNAL_RECEPTIONS, always[i], 0);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "notifier/cube/registration.h"
+#include "notifier/journal/quiet.h"
 #include "notifier/journal/reception.h"
 #include "notifier/progress/lonk.h"
 #include "tests/support/process.h"
@@ -71,6 +72,7 @@ static int64_t never_interrupted(void *self) {
 
 static void open_all(rig_t *rig) {
     cr_assert_eq(journal_open(&rig->journal, &rig->settings), 0);
+    quiet_resume(&rig->journal);
     reception_load(&rig->journal);
     rig_count_left_open(rig);
     rig->owed = owed_new(rig->journal.id);
@@ -114,7 +116,7 @@ void rig_tear_down(rig_t *rig) {
 void rig_beat(rig_t *rig) {
     rig_count_left_open(rig);
     reception_end_overdue(&rig->journal, rig->owed);
-    reception_end_quiet(&rig->journal, rig->owed);
+    reception_end_waits(&rig->journal, rig->owed);
     cr_assert_eq(rig_commit(rig), 0);
 }
 
@@ -158,13 +160,19 @@ void rig_end_of(rig_t *rig, const event_t *event, uint64_t answered, uint64_t re
     ended.answered = all;
     ended.n_answered = 1;
     ended.refused = refused;
+    ended.ending = RING__ENDING__ENDING_RELEASED;
     reception_on_association_ended(&rig->journal, rig->owed, &ended);
 }
 
 void rig_end(rig_t *rig, uint64_t listener, uint64_t association) {
+    rig_end_as(rig, listener, association, RING__ENDING__ENDING_RELEASED);
+}
+
+void rig_end_as(rig_t *rig, uint64_t listener, uint64_t association, Ring__Ending ending) {
     Ring__AssociationEnded ended = RING__ASSOCIATION_ENDED__INIT;
     ended.listener = listener;
     ended.association = association;
+    ended.ending = ending;
     reception_on_association_ended(&rig->journal, rig->owed, &ended);
 }
 

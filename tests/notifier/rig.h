@@ -36,8 +36,9 @@ void rig_restart(rig_t *rig);
 /* Writes the file that a stored event speaks of, then hears of it. */
 void rig_event(rig_t *rig, const event_t *event);
 #define EVENT(...) (&(event_t){__VA_ARGS__})
-/* The end of an association without awaited events. */
+/* The release of an association without awaited events; another end of it. */
 void rig_end(rig_t *rig, uint64_t listener, uint64_t association);
+void rig_end_as(rig_t *rig, uint64_t listener, uint64_t association, Ring__Ending ending);
 /* The same, with so many objects of the event's series answered with Success, and so many refused. */
 void rig_end_of(rig_t *rig, const event_t *event, uint64_t answered, uint64_t refused);
 /* As the notifier does after a burst of messages. Returns journal_commit's. */

@@ -144,6 +144,7 @@ void site_send_end(site_t *site, uint64_t listener, uint64_t association) {
     Ring__AssociationEnded ended = RING__ASSOCIATION_ENDED__INIT;
     ended.listener = listener;
     ended.association = association;
+    ended.ending = RING__ENDING__ENDING_RELEASED;
     cr_assert_eq(ring_send(site->notifier_inbox, &RING_ENVELOPE(ASSOCIATION_ENDED, association_ended, &ended)), 0);
 }
 

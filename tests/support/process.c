@@ -36,11 +36,20 @@ static void set_variable(char **envz, size_t *size, const char *name, const char
         abort();
 }
 
+/* Series are registered at once, unless the test or its environment says otherwise. */
+static void set_quiet(char **envz, size_t *size) {
+    static const char *const names[] = {"OXIDICOM_SERIES_QUIET", "OXIDICOM_ABORT_QUIET"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!envz_get(*envz, *size, names[i]))
+            set_variable(envz, size, names[i], "0s");
+}
+
 /* Our variables with the pairs on top; free the list and *envz, which its texts lie in. */
 static char **environment_with(const char *const *pairs, char **envz) {
     size_t size;
     if (argz_create(environ, envz, &size) != 0)
         abort();
+    set_quiet(envz, &size);
     /* The preloaded library writes files where a stage in its sandbox may not. */
     for (const char *const *pair = pairs; pair && *pair; pair += 2)
         if (strcmp(pair[0], "LD_PRELOAD") == 0)

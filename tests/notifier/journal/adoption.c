@@ -106,6 +106,59 @@ Test(adoption, takes_over_what_is_not_registered_and_removes_the_rest) {
     cr_expect_eq(look(), 0);
 }
 
+static void wait_for(int64_t series_quiet_ms, int64_t abort_quiet_ms) {
+    rig.settings.series_quiet_ms = series_quiet_ms;
+    rig.settings.abort_quiet_ms = abort_quiet_ms;
+    rig_restart(&rig);
+}
+
+/* The one series waits after a release, the other has lost its listener with the host. */
+Test(adoption, lets_an_open_series_wait_here_for_whoever_goes_on_with_it) {
+    wait_for(60000, 600000);
+    rig_event(&rig, EVENT(.association = 1, .object = 1, .series = "1.1"));
+    rig_end(&rig, 1, 1);
+    rig_event(&rig, EVENT(.association = 2, .object = 2, .series = "1.2", .folder = FOLDER "2"));
+    rig_event(&rig, EVENT(.association = 2, .object = 3, .series = "1.2", .folder = FOLDER "2", .status = 0xC000));
+    cr_assert_eq(rig_commit(&rig), 0);
+    vanish();
+    cr_expect_eq(look(), 1);
+    expect_rows("1.1receiving 1.2receiving");
+    cr_expect_str_eq(rig_query(&rig, "SELECT group_concat(quiet_ms || ' ' || why, ', ') FROM"
+                                     " (SELECT * FROM reception ORDER BY series_uid)"),
+                     "60000 the last association was released, "
+                     "600000 the last association died with its listener");
+    /* The peer goes on with one. */
+    rig_event(&rig, EVENT(.listener = 2, .association = 1, .object = 4, .series = "1.2", .folder = FOLDER "2"));
+    rig_end(&rig, 2, 1);
+    cr_assert_eq(rig_commit(&rig), 0);
+    rig_query(&rig, "UPDATE reception SET quiet_at = quiet_at - 60000");
+    rig_beat(&rig);
+    expect_rows("1.1due 1.2due");
+    cr_expect_str_eq(rig_query(&rig, "SELECT files FROM reception WHERE series_uid = '1.2'"), "2");
+    rig_confirm(&rig);
+    const char *said = rig_said(&rig);
+    cr_expect(strstr(said, "1_2 error: StudyDate is missing\n1_2 done\n"), "%s", said);
+}
+
+Test(adoption, of_a_series_that_is_received_here_is_held_until_that_has_ended) {
+    wait_for(60000, 600000);
+    rig_event(&rig, EVENT(.object = 1));
+    cr_assert_eq(rig_commit(&rig), 0);
+    vanish();
+    rig_event(&rig, EVENT(.listener = 2, .object = 2));
+    cr_assert_eq(rig_commit(&rig), 0);
+    cr_expect_eq(look(), 1);
+    rig_expect_states(&rig, "receiving due");
+    cr_expect_eq(journal_number(&rig.journal, SQL_DUE_STILL, VALUES(NUMBER(2)), 0), 0);
+    rig_end(&rig, 2, 1);
+    cr_assert_eq(rig_commit(&rig), 0);
+    cr_expect_eq(journal_number(&rig.journal, SQL_DUE_STILL, VALUES(NUMBER(2)), 0), 0);
+    rig_query(&rig, "UPDATE reception SET quiet_at = quiet_at - 60000");
+    rig_beat(&rig);
+    cr_expect_eq(journal_number(&rig.journal, SQL_DUE_STILL, VALUES(NUMBER(2)), 0), 1);
+    cr_assert_eq(journal_commit(&rig.journal), 0);
+}
+
 Test(adoption, keeps_what_a_task_id_is_made_of) {
     for (uint64_t i = 1; i <= 5; i++) {
         rig_event(&rig, EVENT(.association = i, .object = i, .series = i < 5 ? "1.9" : "1.1"));

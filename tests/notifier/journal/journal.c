@@ -126,32 +126,35 @@ Test(journal, a_migration_that_fails_leaves_the_version_before_it) {
     free(path);
 }
 
-/* As it was while each object was journaled. */
-static void make_journal_of_version_7(void) {
-    char *path = text_of("%s/journal.sqlite3", rig.settings.state_dir);
+/* In place of the rig's, with these rows in it. */
+static void make_journal_of_version(int version, const char *rows) {
+    char *path = text_of("%s/journal.sqlite3", rig.settings.state_dir),
+         *sql = text_of("PRAGMA user_version = %d; %s", version, rows);
     sqlite3 *db;
+    journal_close(&rig.journal);
     cr_assert_eq(unlink(path), 0);
     cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
-    for (int i = 0; i < 7; i++)
+    for (int i = 0; i < version; i++)
         cr_assert_eq(sqlite3_exec(db, JOURNAL_MIGRATIONS[i], NULL, NULL, NULL), SQLITE_OK);
-    cr_assert_eq(sqlite3_exec(db,
-                              "PRAGMA user_version = 7;"
-                              "INSERT INTO listener VALUES (5, 1, NULL);"
-                              "INSERT INTO reception (id, calling_ae, series_uid, folder, series, files, began_at)"
-                              " VALUES (1, 'RAWSCU', '1.2', '" FOLDER "', x'0A03312E32', 2, 1);"
-                              "INSERT INTO sending VALUES (1, 5, 1);"
-                              "INSERT INTO event VALUES (1, 5, 1, 1, 0, 0, '', 1), (2, 5, 2, 1, 0, 0, '', 1);"
-                              "INSERT INTO file VALUES (1, '" FOLDER "', 'a.dcm'), (1, '" FOLDER "', 'b.dcm')",
-                              NULL, NULL, NULL),
-                 SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
     sqlite3_close(db);
+    cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
     free(path);
+    free(sql);
+}
+
+/* As it was while each object was journaled. */
+static void make_journal_of_version_7(void) {
+    make_journal_of_version(7, "INSERT INTO listener VALUES (5, 1, NULL);"
+                               "INSERT INTO reception (id, calling_ae, series_uid, folder, series, files, began_at)"
+                               " VALUES (1, 'RAWSCU', '1.2', '" FOLDER "', x'0A03312E32', 2, 1);"
+                               "INSERT INTO sending VALUES (1, 5, 1);"
+                               "INSERT INTO event VALUES (1, 5, 1, 1, 0, 0, '', 1), (2, 5, 2, 1, 0, 0, '', 1);"
+                               "INSERT INTO file VALUES (1, '" FOLDER "', 'a.dcm'), (1, '" FOLDER "', 'b.dcm')");
 }
 
 Test(journal, that_journaled_each_object_is_read_and_what_was_open_there_ends) {
-    journal_close(&rig.journal);
     make_journal_of_version_7();
-    cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
     cr_expect_neq(rig.journal.id, 0);
     reception_load(&rig.journal);
     rig_expect_states(&rig, "receiving");
@@ -159,6 +162,15 @@ Test(journal, that_journaled_each_object_is_read_and_what_was_open_there_ends) {
     cr_assert_eq(rig_commit(&rig), 0);
     cr_expect_str_neq(rig_query(&rig, "SELECT ended_at FROM reception"), "NULL");
     cr_expect_str_eq(rig_query(&rig, "SELECT files FROM reception"), "2");
+}
+
+/* It did not know yet for how long a series waits. */
+Test(journal, of_before_goes_on_with_what_waits_for_quiet) {
+    make_journal_of_version(9, "INSERT INTO reception (calling_ae, series_uid, folder, series, files, began_at,"
+                               " quiet_at) VALUES ('RAWSCU', '1.2', '" FOLDER "', x'0A03312E32', 2, 1, 5000)");
+    cr_expect_str_eq(rig_query(&rig, "SELECT quiet_at || ' ' || quiet_ms FROM reception"), "5000 3000");
+    rig_beat(&rig);
+    cr_expect_str_neq(rig_query(&rig, "SELECT ended_at FROM reception"), "NULL");
 }
 
 Test(journal, another_one_has_another_id) {
