@@ -111,6 +111,7 @@ Test(manifests, of_helm_are_none_where_values_contradict_each_other, .timeout = 
         "refuse form=threads form; refuse serviceMonitor.enabled=true httpPort; "
         "refuse autoscaling.enabled=true httpPort; refuse prometheusRule.enabled=true httpPort; "
         "refuse aet= 'aet is required'; refuse config.threads=3 threads; refuse replica=3 replica; "
+        "refuse config.seriesQuiet=3 seriesQuiet; refuse config.abortQuiet=soon abortQuiet; "
         "refuse service.port=0 service.port; refuse service.externalTrafficPolicy=local externalTrafficPolicy; "
         "refuse httpPort=9090,autoscaling.enabled=true,replicas=7 'autoscaling.maxReplicas is 6; it must be at "
         "least "

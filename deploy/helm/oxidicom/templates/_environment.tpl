@@ -31,7 +31,7 @@
 - {name: OXIDICOM_HTTP_ADDRESS, value: 0.0.0.0}
 {{- end }}
 {{- end }}
-{{- $names := dict "listenerThreads" "OXIDICOM_LISTENER_THREADS" "tokioThreads" "TOKIO_WORKER_THREADS" "writers" "OXIDICOM_WRITERS" "logging" "RUST_LOG" "strictPduLength" "OXIDICOM_SCP_STRICT" "uncompressedOnly" "OXIDICOM_SCP_UNCOMPRESSED_ONLY" "maxPduLength" "OXIDICOM_SCP_MAX_PDU_LENGTH" "promiscuous" "OXIDICOM_SCP_PROMISCUOUS" }}
+{{- $names := dict "listenerThreads" "OXIDICOM_LISTENER_THREADS" "tokioThreads" "TOKIO_WORKER_THREADS" "writers" "OXIDICOM_WRITERS" "logging" "RUST_LOG" "strictPduLength" "OXIDICOM_SCP_STRICT" "uncompressedOnly" "OXIDICOM_SCP_UNCOMPRESSED_ONLY" "maxPduLength" "OXIDICOM_SCP_MAX_PDU_LENGTH" "promiscuous" "OXIDICOM_SCP_PROMISCUOUS" "seriesQuiet" "OXIDICOM_SERIES_QUIET" "abortQuiet" "OXIDICOM_ABORT_QUIET" }}
 {{- range $key, $value := $values.config }}
 {{- if not (kindIs "invalid" $value) }}
 - name: {{ required (printf "config.%s is unknown" $key) (get $names $key) }}
