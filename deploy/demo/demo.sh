@@ -101,7 +101,7 @@ say "The files, as CUBE's storage has them"
 count=$(find "$files/SERVICES" -name '*.dcm' | wc -l)
 [ "$count" -eq "$SLICES" ] || fail "$count files are there, not $SLICES"
 
-say "The registration, as CUBE's worker gets it"
+say "The registration, as CUBE's worker gets it, ${OXIDICOM_SERIES_QUIET:-3s} after the association"
 has_task() { compgen -G "$queue/*.msg" >/dev/null; }
 await 20 has_task || fail "no registration on the queue"
 task=$(cat "$queue"/*.msg)

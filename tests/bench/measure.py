@@ -102,7 +102,8 @@ class Peer:
             os.mkdir(f'{folder}/{name}')
         environment = {'OXIDICOM_AMQP_ADDRESS': f'filesystem://{folder}/queue', 'OXIDICOM_FILES_ROOT': f'{folder}/files',
                        'OXIDICOM_RUN_DIR': f'{folder}/run', 'OXIDICOM_STATE_DIR': f'{folder}/state',
-                       'OXIDICOM_LISTENER_PORT': str(port), 'RUST_LOG': 'warn', **settings}
+                       'OXIDICOM_LISTENER_PORT': str(port), 'RUST_LOG': 'warn',
+                       'OXIDICOM_SERIES_QUIET': '0s', 'OXIDICOM_ABORT_QUIET': '0s', **settings}
         peer = cls([f'{BIN}/oxidicom'], environment, folder, port, settings)
         await_writers(f'{folder}/run', int(settings.get('OXIDICOM_WRITERS', 1)))
         return peer

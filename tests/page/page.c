@@ -53,6 +53,7 @@ Test(page, shows_a_reception_from_its_first_object_to_its_registration_and_names
     receiver_t receiver;
     browser_t browser;
     scu_t scu = {.timeout_ms = PATIENCE_MS};
+    setenv("OXIDICOM_ABORT_QUIET", "1h", 1);
     start_receiver(&receiver, "page-reception", "false");
     browser_open(&browser, false);
     browser_await(&browser, FRESH " && " TEXT("ready") " === 'Ready'");
@@ -71,6 +72,12 @@ Test(page, shows_a_reception_from_its_first_object_to_its_registration_and_names
     /* `make pictures` puts these two into the documents. */
     browser_picture(&browser, "#main", "page");
     browser_picture(&browser, "#ring", "ring");
+    scu_abort(&scu);
+    browser_await(&browser,
+                  "document.querySelector('#series .chip.waiting') && " ROW("series", "waiting until ") " && " ROW(
+                      "series", ", the last association was aborted"));
+    browser_await(&browser, TEXT("notifier-2") " === '0 series open, 1 waiting'");
+    store_some(&scu, receiver.port, "CT-1", SERIES "1", 1, 5);
     cr_assert(scu_release(&scu));
     browser_await(&browser, ROWS("associations") " === 0");
     browser_await(&browser, ROW("series", "5 files told to CUBE"));
