@@ -394,6 +394,20 @@ Test(notifier, a_series_waits_for_its_quiet_also_over_a_kill) {
     cr_expect(site_await_query(&site, STATES, "registered", PATIENCE_MS));
 }
 
+/* The next one has another setting. */
+Test(notifier, told_to_end_leaves_the_wait_of_a_series_to_the_next) {
+    setenv("OXIDICOM_SERIES_QUIET", "1h", 1);
+    site_start(&site);
+    send_series(1, 1, 1);
+    end_association(1);
+    cr_expect_eq(site_terminate(&site, PATIENCE_MS), 0);
+    cr_expect_str_eq(site_query(&site, STATES), "receiving");
+    setenv("OXIDICOM_SERIES_QUIET", "0s", 1);
+    site_start(&site);
+    cr_assert(site_await_tasks(&site, 1, PATIENCE_MS));
+    cr_expect_eq(site_take_task(&site), 1);
+}
+
 /* One object per association, as some PACS send. OXIDICOM_TEST_ASSOCIATIONS: how many. */
 Test(notifier, hundreds_of_associations_of_one_object_each_are_one_registration, .timeout = PATIENCE_S) {
     const char *wanted = getenv("OXIDICOM_TEST_ASSOCIATIONS");
