@@ -225,9 +225,12 @@ static void end_reception(journal_t *journal, owed_t *owed, int64_t reception) {
 /* An association that sent the reception has ended. Where nobody sends it any more, its wait begins. */
 static void end_sending(journal_t *journal, owed_t *owed, int64_t reception, Ring__Ending ending) {
     quiet_on_end(journal, reception, ending);
-    if (!journal_number(journal, SQL_SENDING_ANY, VALUES(NUMBER(reception)), 0) &&
-        !quiet_begin(journal, owed, reception))
+    if (journal_number(journal, SQL_SENDING_ANY, VALUES(NUMBER(reception)), 0))
+        return;
+    if (!quiet_begin(journal, owed, reception))
         end_reception(journal, owed, reception);
+    else if (heard_knows(journal->heard, reception))
+        write_counts(journal, reception); /* for people who look after a restart */
 }
 
 static void end_association(journal_t *journal, owed_t *owed, uint64_t listener, uint64_t association,
