@@ -43,8 +43,11 @@ static size_t store(receiver_t *receiver, const char *calling_ae, int first, int
                 command = scu_store_command(MR_STORAGE, uid, 1);
         cr_assert(scu_p_data(&scu, 1, 3, command.at, command.size));
         cr_assert(scu_p_data(&scu, 1, 0, set.at, set.size / 2));
-        if (with_a_kill && i == first + count - 1)
+        if (with_a_kill && i == first + count - 1) {
+            /* Its events of the objects before would die with it. */
+            await_metric("oxidicom_events_total{event=\"stored\"}", i - 1);
             kill_its_writer(receiver);
+        }
         cr_assert(scu_p_data(&scu, 1, 2, set.at + set.size / 2, set.size - set.size / 2));
         cr_assert_eq(scu_status(&scu), 0, "instance %d", i);
         bytes += set.size;
