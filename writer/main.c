@@ -33,6 +33,7 @@ typedef struct writer {
     bool connected;               /* to the listener's inbox */
     object_environment_t environment;
     quarantine_t quarantine;
+    holdings_t holdings;
     objects_t *objects;
     ring_inbox_t inbox;
     figures_t *figures;
@@ -239,6 +240,8 @@ static void end_if_locked_out(writer_t *self) {
 static bool on_inbox(stage_t *stage) {
     writer_t *self = stage->self;
     bool more = ring_drain(stage->inbox, &self->inbox) == INBOX_BURST_MESSAGES;
+    more |= objects_on_turn(self->objects);
+    catch_up(self);
     end_if_free(self);
     end_if_locked_out(self);
     return more;
@@ -306,7 +309,7 @@ static int start(stage_t *stage) {
     report_t *report = report_new(stage->loop, self->listener, self->notifier, stage->id);
     self->environment =
         (object_environment_t){store, report, self->quarantine.size_bytes > 0 ? &self->quarantine : NULL,
-                               start_pool(self, (size_t)settings->writer_operations)};
+                               start_pool(self, (size_t)settings->writer_operations), &self->holdings};
     self->objects = objects_new(&self->environment, self->listener);
     objects_renew(self->objects, stage->incarnation);
     self->beat_ms = clock_ms();

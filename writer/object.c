@@ -11,6 +11,14 @@
 #include "common/telemetry/span.h"
 #include "writer/dicom/part10.h"
 
+/* Bytes that have come and wait for those before them to be inflated. */
+typedef struct arrival {
+    struct arrival *next;
+    zmq_msg_t data;
+    bool is_last, credit_wanted;
+    bool is_fed; /* the head has them, and has not inflated all of them */
+} arrival_t;
+
 struct object {
     const object_environment_t *environment;
     log_context_t context;
@@ -18,12 +26,14 @@ struct object {
     Ring__ObjectId id;
     uint32_t attempt;
     int64_t sent_ns, began_ns; /* of the first chunk; only where it is traced */
-    uint64_t taken;
-    uint64_t credit; /* to be given; 0: none */
-    bool is_whole;
+    uint64_t arrived, taken;   /* bytes; `taken`: of those that do not wait */
+    uint64_t credit;           /* to be given; 0: none */
+    bool has_arrived, is_whole;
+    size_t held;                /* of the holdings */
     Ring__ObjectHeader *header; /* owned */
     head_t *head;               /* while OBJECT_HEAD */
-    uint8_t *gathered;          /* bytes of the head before this chunk, while there is no deposit */
+    arrival_t *arrivals, **arrivals_end;
+    uint8_t *gathered; /* bytes of the head before this chunk, while there is no deposit */
     size_t gathered_bytes, gathered_capacity;
     instance_t instance; /* from OBJECT_FILE on; before, what was known when the deposit began */
     deposit_t *deposit;  /* from OBJECT_FILE on; before, where the head is long */
@@ -33,6 +43,26 @@ struct object {
 };
 
 /* --- life ------------------------------------------------------------------------------------------- */
+
+/* What it keeps in memory until it is whole. */
+static size_t size_of(const object_t *self) {
+    const Ring__Series *series = self->instance.series;
+    size_t size = sizeof *self + ring__object_header__get_packed_size(self->header) + self->gathered_capacity;
+    size += self->head ? head_held(self->head) : 0;
+    size += series ? sizeof *series + ring__series__get_packed_size(series) : 0;
+    size += self->instance.sop_class_uid ? strlen(self->instance.sop_class_uid) : 0;
+    return size + (self->instance.sop_instance_uid ? strlen(self->instance.sop_instance_uid) : 0);
+}
+
+/* The budget knows of it from the first chunk on that is not the last. */
+static void count(object_t *self) {
+    holdings_set(self->environment->holdings, &self->held, size_of(self));
+}
+
+static bool holds_too_much(object_t *self) {
+    count(self);
+    return !holdings_allow(self->environment->holdings, self->held, self->held);
+}
 
 object_t *object_new(const object_environment_t *environment, const Ring__Chunk *first) {
     object_t *self = must(calloc(1, sizeof *self));
@@ -49,6 +79,7 @@ object_t *object_new(const object_environment_t *environment, const Ring__Chunk 
     self->header = message_copy(&first->header->base);
     self->head = head_new(self->header->transfer_syntax_uid);
     self->kept.descriptor = -1;
+    self->arrivals_end = &self->arrivals;
     return self;
 }
 
@@ -58,11 +89,25 @@ static void forget_head(object_t *self) {
     free(self->gathered);
     self->gathered = NULL;
     self->gathered_bytes = self->gathered_capacity = 0;
+    if (self->held > 0)
+        count(self);
+}
+
+static void pop_arrival(object_t *self) {
+    arrival_t *arrival = self->arrivals;
+    self->arrivals = arrival->next;
+    if (!self->arrivals)
+        self->arrivals_end = &self->arrivals;
+    zmq_msg_close(&arrival->data);
+    free(arrival);
 }
 
 void object_destroy(object_t **self_p) {
     object_t *self = *self_p;
+    while (self->arrivals)
+        pop_arrival(self);
     forget_head(self);
+    holdings_set(self->environment->holdings, &self->held, 0);
     deposit_destroy(&self->deposit);
     store_discard(self->environment->store, &self->kept);
     instance_clear(&self->instance);
@@ -80,11 +125,15 @@ uint32_t object_attempt(const object_t *self) {
 }
 
 bool object_goes_on_at(const object_t *self, uint64_t offset) {
-    return offset == self->taken && !self->is_whole;
+    return offset == self->arrived && !self->has_arrived;
 }
 
 bool object_is_whole(const object_t *self) {
-    return self->is_whole;
+    return self->has_arrived;
+}
+
+bool object_waits(const object_t *self) {
+    return self->arrivals && !object_state_is_end(self->state);
 }
 
 uint64_t object_take_credit(object_t *self) {
@@ -138,15 +187,23 @@ static bool is_misplaced(int reason) {
 
 /* --- bytes ------------------------------------------------------------------------------------------ */
 
-static void gather(object_t *self, const void *bytes, size_t size) {
-    if (self->gathered_capacity - self->gathered_bytes < size) {
-        size_t doubled = 2 * self->gathered_capacity, needed = self->gathered_bytes + size;
-        self->gathered_capacity = doubled > needed ? doubled : needed;
-        self->gathered = must(realloc(self->gathered, self->gathered_capacity));
-    }
+/* Returns false, and does nothing, where the object would hold too much then. */
+static bool gather(object_t *self, const void *bytes, size_t size) {
+    size_t needed = self->gathered_bytes + size, doubled = 2 * self->gathered_capacity,
+           grown = needed <= self->gathered_capacity ? self->gathered_capacity
+                   : doubled > needed                ? doubled
+                                                     : needed;
+    count(self);
+    if (needed > HEAD_GATHERED_MAX_BYTES ||
+        !holdings_allow(self->environment->holdings, self->held, self->held - self->gathered_capacity + grown))
+        return false;
+    if (grown > self->gathered_capacity)
+        self->gathered = must(realloc(self->gathered, self->gathered_capacity = grown));
     if (size)
         memcpy(self->gathered + self->gathered_bytes, bytes, size);
-    self->gathered_bytes += size;
+    self->gathered_bytes = needed;
+    count(self);
+    return true;
 }
 
 static const char *known(const char *of_data_set, const char *of_command) {
@@ -248,6 +305,17 @@ static void refuse_unreadable(object_t *self, const char *why, zmq_msg_t *data, 
     refuse_data_set(self, &refusal, false, data, credit);
 }
 
+/* Only who holds much is refused; others still have room then. */
+static void refuse_for_memory(object_t *self) {
+    uint64_t left_out;
+    refusal_t refusal;
+    if (log_rarely(&self->environment->holdings->said, &left_out))
+        log_warn(&self->context, "heads that have not come whole take the memory for them: A700%s",
+                 log_more(left_out));
+    refusal_set(&refusal, STATUS_OUT_OF_RESOURCES, "too many long heads at once, please send it again");
+    refuse(self, &refusal);
+}
+
 /* --- the way to the file ---------------------------------------------------------------------------- */
 
 /* The head is known, and so is the place. */
@@ -262,12 +330,13 @@ static void begin_file(object_t *self, zmq_msg_t *data, uint64_t credit) {
     deposit_set_place(self->deposit, &(deposit_place_t){self->instance.series->folder, self->instance.file});
     deposit_take_message(self->deposit, data, credit);
     forget_head(self);
+    if (!self->is_whole && holds_too_much(self))
+        refuse_for_memory(self);
 }
 
 /* The head goes on. What is too much for memory goes to the file, behind a header of what is known by now. */
 static void go_on_gathering(object_t *self, zmq_msg_t *data, uint64_t credit) {
-    if (!self->deposit && self->gathered_bytes + zmq_msg_size(data) <= HEAD_GATHERED_MAX_BYTES) {
-        gather(self, zmq_msg_data(data), zmq_msg_size(data));
+    if (!self->deposit && gather(self, zmq_msg_data(data), zmq_msg_size(data))) {
         self->credit = credit;
         return;
     }
@@ -276,10 +345,12 @@ static void go_on_gathering(object_t *self, zmq_msg_t *data, uint64_t credit) {
         log_debug(&self->context, "so far, %s", refusal.comment);
     begin_deposit(self);
     deposit_take_message(self->deposit, data, credit);
+    if (holds_too_much(self))
+        refuse_for_memory(self);
 }
 
-static void take_head(object_t *self, zmq_msg_t *data, uint64_t credit) {
-    head_state_t state = head_feed(self->head, zmq_msg_data(data), zmq_msg_size(data));
+/* `state`: that of the head with these bytes. */
+static void take_head(object_t *self, head_state_t state, zmq_msg_t *data, uint64_t credit) {
     if (self->is_whole)
         state = head_finish(self->head);
     if (state == HEAD_READY)
@@ -331,13 +402,15 @@ object_state_t object_go_on(object_t *self) {
     return self->state;
 }
 
-object_state_t object_take(object_t *self, zmq_msg_t *data, bool last, bool credit_wanted) {
-    assert(!object_state_is_end(self->state) && !self->is_whole);
+/* --- what has come -------------------------------------------------------------------------------------- */
+
+/* `head`: the state of the head with these bytes, while it is not known. */
+static object_state_t take(object_t *self, head_state_t head, zmq_msg_t *data, bool last, bool credit_wanted) {
     self->taken += zmq_msg_size(data);
     self->is_whole = last;
     uint64_t credit = credit_wanted && !last ? self->taken : 0;
     if (self->state == OBJECT_HEAD)
-        take_head(self, data, credit);
+        take_head(self, head, data, credit);
     else if (self->state == OBJECT_FILE)
         deposit_take_message(self->deposit, data, credit);
     else
@@ -346,4 +419,45 @@ object_state_t object_take(object_t *self, zmq_msg_t *data, bool last, bool cred
         deposit_end(self->deposit);
     bool goes_on = self->deposit ? !object_state_is_end(self->state) : self->state == OBJECT_KEPT;
     return goes_on ? object_go_on(self) : self->state;
+}
+
+object_state_t object_inflate(object_t *self, uint64_t *budget) {
+    while (object_waits(self)) {
+        arrival_t *arrival = self->arrivals;
+        head_state_t head = HEAD_READY;
+        if (self->state == OBJECT_HEAD) {
+            head = arrival->is_fed ? head_feed_within(self->head, NULL, 0, budget)
+                                   : head_feed_within(self->head, zmq_msg_data(&arrival->data),
+                                                      zmq_msg_size(&arrival->data), budget);
+            arrival->is_fed = true;
+        }
+        if (head == HEAD_BUSY)
+            return self->state;
+        take(self, head, &arrival->data, arrival->is_last, arrival->credit_wanted);
+        pop_arrival(self);
+    }
+    return self->state;
+}
+
+static void wait_for_turn(object_t *self, zmq_msg_t *data, bool last, bool credit_wanted) {
+    arrival_t *arrival = must(calloc(1, sizeof *arrival));
+    arrival->is_last = last;
+    arrival->credit_wanted = credit_wanted;
+    must_hold(zmq_msg_init(&arrival->data) == 0 && zmq_msg_move(&arrival->data, data) == 0);
+    *self->arrivals_end = arrival;
+    self->arrivals_end = &arrival->next;
+}
+
+object_state_t object_take(object_t *self, zmq_msg_t *data, bool last, bool credit_wanted) {
+    assert(!object_state_is_end(self->state) && !self->has_arrived);
+    self->arrived += zmq_msg_size(data);
+    self->has_arrived = last;
+    if (self->state == OBJECT_HEAD && head_is_deflated(self->head)) {
+        wait_for_turn(self, data, last, credit_wanted);
+        return self->state;
+    }
+    head_state_t head = HEAD_READY;
+    if (self->state == OBJECT_HEAD)
+        head = head_feed(self->head, zmq_msg_data(data), zmq_msg_size(data));
+    return take(self, head, data, last, credit_wanted);
 }

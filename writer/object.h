@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "proto/ring.h"
 #include "writer/dicom/instance.h"
+#include "writer/holdings.h"
 #include "writer/report.h"
 #include "writer/storage/deposit.h"
 #include "writer/storage/quarantine.h"
@@ -21,6 +22,7 @@ typedef struct object_environment {
     report_t *report;
     quarantine_t *quarantine; /* NULL: none */
     pool_t *pool;             /* NULL: none */
+    holdings_t *holdings;     /* NULL: memory is not counted */
 } object_environment_t;
 
 typedef enum object_state {
@@ -58,6 +60,12 @@ bool object_is_whole(const object_t *self);
  * last. On OBJECT_STORED and OBJECT_REFUSED it is reported; on these and OBJECT_DROPPED nothing
  * but the final file is left of it, and the caller destroys the object. */
 object_state_t object_take(object_t *self, zmq_msg_t *data, bool last, bool credit_wanted);
+
+/* Bytes of its head wait to be inflated: they are kept, and the object is to be given turns. */
+bool object_waits(const object_t *self);
+
+/* Gives it one: inflates no more than the budget, off which that is taken. Returns as object_take does. */
+object_state_t object_inflate(object_t *self, uint64_t *budget);
 
 /* The same for one of which deposit_on_done has told. */
 object_state_t object_go_on(object_t *self);

@@ -6,6 +6,10 @@
 /* Earlier listeners that this writer remembers as gone. */
 #define GONE_LISTENERS_MAX 16
 
+/* Of data sets that are inflated: in one turn of the loop, and for one association before the next one's turn. */
+#define TURN_INFLATED_BYTES  (256 * 1024)
+#define SLICE_INFLATED_BYTES (64 * 1024)
+
 /* Names an object within one listener's life; all objects that are open are of the same listener. */
 typedef struct object_key {
     uint64_t association, object;
@@ -18,6 +22,7 @@ struct objects {
     uint64_t incarnation;              /* of the listener they came from; 0: none yet */
     uint64_t gone[GONE_LISTENERS_MAX]; /* earlier ones, whose last chunks may still wait in the inbox */
     size_t gone_next;
+    zlist_t *in_turn; /* numbers of associations whose objects wait to be inflated */
     uint64_t writer;  /* own incarnation; 0: not said */
     uint64_t ignored; /* chunks */
 };
@@ -61,6 +66,7 @@ objects_t *objects_new(const object_environment_t *environment, zsock_t *listene
     zhashx_set_key_duplicator(self->open, key_copy);
     zhashx_set_key_destructor(self->open, key_free);
     zhashx_set_destructor(self->open, object_free);
+    self->in_turn = zlist_new();
     return self;
 }
 
@@ -71,6 +77,7 @@ void objects_destroy(objects_t **self_p) {
     if (self->ignored)
         log_info(NULL, "chunks that continued no open object: %llu", (unsigned long long)self->ignored);
     zhashx_destroy(&self->open);
+    zlist_destroy(&self->in_turn);
     free(self);
     *self_p = NULL;
 }
@@ -169,6 +176,11 @@ static void settle(objects_t *self, object_t *object, object_state_t state) {
         zhashx_delete(self->open, &key);
 }
 
+static void await_turn(objects_t *self, uint64_t association) {
+    if (!zlist_exists(self->in_turn, (void *)(uintptr_t)association))
+        zlist_append(self->in_turn, (void *)(uintptr_t)association);
+}
+
 void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data) {
     if (!chunk->object) {
         ignore(self, NULL, "it names no object");
@@ -186,7 +198,39 @@ void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data
     object_t *object = object_of(self, chunk, &context);
     if (!object)
         return;
-    settle(self, object, object_take(object, data, chunk->last, chunk->credit_wanted));
+    object_state_t state = object_take(object, data, chunk->last, chunk->credit_wanted);
+    if (object_waits(object))
+        await_turn(self, context.association);
+    settle(self, object, state);
+}
+
+/* --- turns ------------------------------------------------------------------------------------------ */
+
+/* The oldest object of the association that waits; NULL: none does. */
+static object_t *waiting_of(const objects_t *self, uint64_t association) {
+    object_t *oldest = NULL;
+    for (object_t *object = zhashx_first(self->open); object; object = zhashx_next(self->open))
+        if (object_id(object)->association == association && object_waits(object) &&
+            (!oldest || object_id(object)->object < object_id(oldest)->object))
+            oldest = object;
+    return oldest;
+}
+
+bool objects_on_turn(objects_t *self) {
+    uint64_t left = TURN_INFLATED_BYTES;
+    while (left > 0 && zlist_size(self->in_turn) > 0) {
+        void *association = zlist_pop(self->in_turn);
+        object_t *object = waiting_of(self, (uintptr_t)association);
+        if (!object)
+            continue;
+        zlist_append(self->in_turn, association);
+        uint64_t slice = SLICE_INFLATED_BYTES;
+        object_state_t state = object_inflate(object, &slice);
+        uint64_t used = SLICE_INFLATED_BYTES - slice + HEAD_PIECE_BYTES; /* also what inflates to nothing */
+        left -= used < left ? used : left;
+        settle(self, object, state);
+    }
+    return zlist_size(self->in_turn) > 0;
 }
 
 void objects_on_done(objects_t *self) {

@@ -22,6 +22,10 @@ uint64_t objects_listener(const objects_t *self);
 void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data);
 void objects_on_cancel(objects_t *self, const Ring__Cancel *cancel);
 
+/* Inflates heads for a moment, the associations in turn, so that only who sends much to be inflated waits for it.
+ * Returns whether something is left for the loop's next turn. */
+bool objects_on_turn(objects_t *self);
+
 /* Jobs of the pool have come back. */
 void objects_on_done(objects_t *self);
 

@@ -23,8 +23,9 @@ static void set_up(void) {
     bench.notifier = zsock_new(ZMQ_PUSH);
     store_t *store = store_new(scratch_folder(), "0", 1, false);
     CHECK(store);
+    static holdings_t holdings;
     report_t *report = report_new(NULL, bench.listener, bench.notifier, "writer-0");
-    bench.environment = (object_environment_t){store, report, NULL, NULL};
+    bench.environment = (object_environment_t){store, report, NULL, NULL, &holdings};
 }
 
 static void handle(objects_t *objects, const Ring__Envelope *envelope, reader_t data) {
@@ -38,6 +39,7 @@ static void handle(objects_t *objects, const Ring__Envelope *envelope, reader_t 
         objects_on_cancel(objects, envelope->cancel);
     else if (envelope->body_case == RING__ENVELOPE__BODY_RELEASED)
         objects_on_released(objects, envelope->released->listener);
+    (void)objects_on_turn(objects);
     zmq_msg_close(&frame);
 }
 

@@ -30,9 +30,9 @@ void rig_init(void) {
     rig.notifier = inbox("notifier");
     rig.to_listener = ring_outbox_new(rig.folder, "listener", 1000);
     rig.to_notifier = ring_outbox_new(rig.folder, "notifier", 10);
-    rig.environment =
-        (object_environment_t){store_new(rig.root, "0", 1, true),
-                               report_new(NULL, rig.to_listener, rig.to_notifier, "writer-0"), NULL, NULL};
+    rig.environment = (object_environment_t){store_new(rig.root, "0", 1, true),
+                                             report_new(NULL, rig.to_listener, rig.to_notifier, "writer-0"), NULL,
+                                             NULL, &rig.holdings};
     rig.objects = objects_new(&rig.environment, rig.to_listener);
 }
 
@@ -63,7 +63,7 @@ void send_bytes(sent_t which, const uint8_t *bytes, uint64_t offset, size_t size
     header.base.n_unknown_fields = which.unknown != NULL;
     header.base.unknown_fields = (ProtobufCMessageUnknownField *)which.unknown;
     header.sop_instance_uid = (char *)"1.2.3.4.5";
-    header.transfer_syntax_uid = (char *)EXPLICIT_VR;
+    header.transfer_syntax_uid = which.syntax ? which.syntax : (char *)EXPLICIT_VR;
     Ring__Chunk chunk = RING__CHUNK__INIT;
     chunk.object = &id;
     chunk.attempt = which.attempt ? which.attempt : 1;

@@ -16,6 +16,7 @@ extern struct rig {
     char *folder, *root;
     zsock_t *to_listener, *to_notifier, *listener, *notifier;
     object_environment_t environment;
+    holdings_t holdings;
     objects_t *objects;
 } rig;
 
@@ -28,7 +29,7 @@ typedef struct sent {
     uint64_t listener, association, object;
     uint32_t attempt;
     bool credit_wanted, headless;
-    char *sop_class;
+    char *sop_class, *syntax;
     const ProtobufCMessageUnknownField *unknown; /* in the header */
 } sent_t;
 

@@ -1,5 +1,5 @@
-// The head of a data set: which elements count. Its structure is walk.c's; DCMTK knows the transfer syntaxes and
-// inflates.
+// The head of a data set: which elements count. Its structure is walk.c's; DCMTK knows the transfer syntaxes, and
+// zlib inflates, so that it can be stopped between two pieces.
 //
 // DcmDataset::read is not used: it calls itself once per level, so that a data set of 128 KiB that nests 8000
 // sequences overflows the stack of the process, and it gives up where other receivers go on.
@@ -8,11 +8,12 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <string>
 
+#define ZLIB_CONST
+#include <zlib.h>
+
 #include <dcmtk/config/osconfig.h>
-#include <dcmtk/dcmdata/dcistrmb.h>
 #include <dcmtk/dcmdata/dctk.h>
 
 #include "writer/dicom/walk.h"
@@ -33,7 +34,8 @@ constexpr head_tag_t REQUIRED[] = {HEAD_STUDY_DATE, HEAD_PATIENT_ID, HEAD_STUDY_
 // Explicit VR Little Endian around the pixels (PS3.5 A.4).
 constexpr char JPIP_HTJ2K_REFERENCED_DEFLATE[] = "1.2.840.10008.1.2.4.205";
 
-const size_t INFLATED_AT_ONCE_BYTES = 64 * 1024;
+// What zlib allocates to inflate: a window of 32 KiB and its state.
+constexpr size_t INFLATING_BYTES = 40 * 1024;
 
 DcmXfer syntax_of(const char *uid) {
     const bool is_younger = std::strcmp(uid, JPIP_HTJ2K_REFERENCED_DEFLATE) == 0;
@@ -46,23 +48,28 @@ DcmXfer syntax_of(const char *uid) {
 struct head {
     explicit head(const char *transfer_syntax_uid);
     ~head();
-    head_state_t feed(const void *bytes, size_t size);
+    head_state_t feed(const void *bytes, size_t size, uint64_t *budget);
     head_state_t finish();
+    size_t held() const;
+
+    const bool is_deflated;
 
     std::array<walk_value_t, HEAD_TAGS> values{};
     std::string complaint;
 
   private:
     void walk_on(const uint8_t *bytes, size_t size, bool is_end);
-    void inflate();
+    bool inflate_piece(uint64_t *budget);
     void fail(const char *why);
 
     walk_t *walk;
-    std::unique_ptr<DcmInputBufferStream> deflated; // none: it is not
+    z_stream zlib{}; // where it is deflated
+    bool has_ended = false;
     head_state_t state = HEAD_NEED_MORE;
 };
 
-head::head(const char *transfer_syntax_uid) {
+head::head(const char *transfer_syntax_uid)
+    : is_deflated(syntax_of(transfer_syntax_uid).getStreamCompression() != ESC_none) {
     for (size_t tag = 0; tag < HEAD_TAGS; tag++)
         values[tag].tag = WANTED[tag];
     for (const head_tag_t tag : REQUIRED)
@@ -70,15 +77,14 @@ head::head(const char *transfer_syntax_uid) {
     const DcmXfer xfer = syntax_of(transfer_syntax_uid);
     walk = walk_new({static_cast<bool>(xfer.isExplicitVR()), static_cast<bool>(xfer.isBigEndian())}, values.data(),
                     values.size(), HEAD_VALUE_MAX_BYTES);
-    if (xfer.getStreamCompression() == ESC_none)
-        return;
-    deflated = std::make_unique<DcmInputBufferStream>();
-    if (deflated->installCompressionFilter(xfer.getStreamCompression()).bad())
-        fail("compression of the transfer syntax is not supported");
+    if (is_deflated && inflateInit2(&zlib, -MAX_WBITS) != Z_OK) // without zlib's header (PS3.5 A.5)
+        std::abort();                                           // there is no memory
 }
 
 head::~head() {
     walk_destroy(&walk);
+    if (is_deflated)
+        (void)inflateEnd(&zlib);
     for (const walk_value_t &value : values)
         std::free(value.bytes);
 }
@@ -93,24 +99,24 @@ void head::fail(const char *why) {
     state = HEAD_UNREADABLE;
 }
 
-head_state_t head::feed(const void *bytes, size_t size) {
-    if (state != HEAD_NEED_MORE || size == 0) // DCMTK's stream breaks on an empty buffer
+head_state_t head::feed(const void *bytes, size_t size, uint64_t *budget) {
+    if (state != HEAD_NEED_MORE && state != HEAD_BUSY)
         return state;
-    if (!deflated) {
+    if (!is_deflated) {
         walk_on(static_cast<const uint8_t *>(bytes), size, false);
         return state;
     }
-    deflated->setBuffer(bytes, static_cast<offile_off_t>(size));
-    inflate();
-    deflated->releaseBuffer();
+    if (state == HEAD_NEED_MORE) {
+        zlib.next_in = static_cast<const Bytef *>(bytes);
+        zlib.avail_in = static_cast<uInt>(size); // a chunk of the ring has at most 4 GiB
+    }
+    state = HEAD_NEED_MORE;
+    while (inflate_piece(budget))
+        ;
     return state;
 }
 
 head_state_t head::finish() {
-    if (state == HEAD_NEED_MORE && deflated) {
-        deflated->setEos();
-        inflate();
-    }
     if (state == HEAD_NEED_MORE)
         walk_on(reinterpret_cast<const uint8_t *>(""), 0, true);
     if (state != HEAD_NEED_MORE)
@@ -132,19 +138,34 @@ void head::walk_on(const uint8_t *bytes, size_t size, bool is_end) {
         fail("sequences are nested too deeply");
 }
 
-void head::inflate() {
-    static uint8_t inflated[INFLATED_AT_ONCE_BYTES]; // the writer reads heads in one thread
-    offile_off_t size = 1;
-    while (state == HEAD_NEED_MORE && size > 0) {
-        size = deflated->read(inflated, sizeof inflated);
-        walk_on(inflated, static_cast<size_t>(size), false);
-        if (state == HEAD_NEED_MORE && deflated->status().bad() && deflated->status() != EC_EndOfStream)
-            fail("data set can't be inflated");
-        else if (state == HEAD_NEED_MORE && walk_bytes(walk) > HEAD_INFLATED_MAX_BYTES) {
-            complaint = "head of the data set is too long";
-            state = HEAD_UNREADABLE;
-        }
+// Inflates and looks through one piece; false: there is no more to do now.
+bool head::inflate_piece(uint64_t *budget) {
+    static uint8_t inflated[HEAD_PIECE_BYTES]; // the writer reads heads in one thread
+    if (has_ended)
+        return false;
+    if (budget && *budget == 0) {
+        state = HEAD_BUSY;
+        return false;
     }
+    zlib.next_out = inflated;
+    zlib.avail_out = sizeof inflated;
+    const int result = ::inflate(&zlib, Z_SYNC_FLUSH);
+    const size_t size = sizeof inflated - zlib.avail_out;
+    if (budget)
+        *budget -= *budget < size ? *budget : size;
+    walk_on(inflated, size, false);
+    has_ended = result == Z_STREAM_END;
+    if (state == HEAD_NEED_MORE && !has_ended && result != Z_OK && result != Z_BUF_ERROR)
+        fail("data set can't be inflated");
+    if (state == HEAD_NEED_MORE && walk_bytes(walk) > HEAD_INFLATED_MAX_BYTES) {
+        complaint = "head of the data set is too long";
+        state = HEAD_UNREADABLE;
+    }
+    return state == HEAD_NEED_MORE && zlib.avail_out == 0; // else all bytes are used up
+}
+
+size_t head::held() const {
+    return sizeof *this + walk_held(walk) + (is_deflated ? INFLATING_BYTES : 0);
 }
 
 // --- the C side: nothing throws out of it but for want of memory, which ends the process ---
@@ -164,7 +185,19 @@ void head_destroy(head_t **self_p) {
 }
 
 head_state_t head_feed(head_t *self, const void *bytes, size_t size) {
-    return self->feed(bytes, size);
+    return self->feed(bytes, size, nullptr);
+}
+
+head_state_t head_feed_within(head_t *self, const void *bytes, size_t size, uint64_t *budget) {
+    return self->feed(bytes, size, budget);
+}
+
+bool head_is_deflated(const head_t *self) {
+    return self->is_deflated;
+}
+
+size_t head_held(const head_t *self) {
+    return self->held();
 }
 
 head_state_t head_finish(head_t *self) {

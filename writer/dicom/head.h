@@ -8,6 +8,8 @@
 
 /* A deflated data set can inflate a thousandfold: it is looked through so far for what is wanted. */
 #define HEAD_INFLATED_MAX_BYTES (256 * 1024 * 1024)
+/* It is inflated in pieces of this size. */
+#define HEAD_PIECE_BYTES (16 * 1024)
 /* Of a value that is kept from the head: no text that means anything to CUBE is longer. */
 #define HEAD_VALUE_MAX_BYTES (16 * 1024)
 
@@ -42,6 +44,7 @@ typedef enum head_state {
     HEAD_NEED_MORE,
     HEAD_READY,      /* all values that there are can be asked for */
     HEAD_UNREADABLE, /* head_complaint says why */
+    HEAD_BUSY,       /* of head_feed_within: the budget is used up, and bytes are still to be inflated */
 } head_state_t;
 
 typedef struct head head_t;
@@ -58,6 +61,16 @@ void head_destroy(head_t **self_p);
 /* The data set goes on with these bytes, which are not needed after the call. Once the state is not
  * HEAD_NEED_MORE it stays and bytes are ignored. */
 head_state_t head_feed(head_t *self, const void *bytes, size_t size);
+
+/* The same, but inflates no more than `budget` bytes and one piece, and takes what it inflates off the budget. On
+ * HEAD_BUSY the bytes must stay where they are; it goes on with no bytes, until it says something else. */
+head_state_t head_feed_within(head_t *self, const void *bytes, size_t size, uint64_t *budget);
+
+/* Whether it has to be inflated. */
+bool head_is_deflated(const head_t *self);
+
+/* The memory that it takes. */
+size_t head_held(const head_t *self);
 
 /* The data set has ended: HEAD_READY where it did so between two elements, HEAD_UNREADABLE where it was cut off
  * within its head. */

@@ -59,6 +59,13 @@ uint64_t walk_bytes(const walk_t *self) {
     return self->at;
 }
 
+size_t walk_held(const walk_t *self) {
+    size_t held = sizeof *self + self->room * sizeof *self->levels;
+    for (size_t i = 0; i < self->values_count; i++)
+        held += self->values[i].size;
+    return held;
+}
+
 bool walk_is_between(const walk_t *self) {
     return self->depth == 0 && self->skip == 0 && !self->value && self->carried_size == 0;
 }

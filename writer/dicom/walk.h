@@ -36,6 +36,9 @@ walk_state_t walk_feed(walk_t *self, const uint8_t *bytes, size_t size, bool is_
 /* Of the data set, so far. */
 uint64_t walk_bytes(const walk_t *self);
 
+/* The memory that it takes, with the values. */
+size_t walk_held(const walk_t *self);
+
 /* Between two elements of the top level. */
 bool walk_is_between(const walk_t *self);
 

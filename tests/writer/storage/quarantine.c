@@ -35,7 +35,7 @@ static void init(void) {
     rig.listener = zsock_new(ZMQ_PUSH);
     rig.notifier = zsock_new(ZMQ_PUSH);
     rig.environment = (object_environment_t){rig.store, report_new(NULL, rig.listener, rig.notifier, "writer-0"),
-                                             &rig.quarantine, NULL};
+                                             &rig.quarantine, NULL, NULL};
     rig.folder = text_of("%s/" QUARANTINE_FOLDER, root);
 }
 
