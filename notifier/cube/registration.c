@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cube_columns.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/open_beneath.h"
@@ -14,16 +15,6 @@
 #include "common/utf8.h"
 
 #define SERVICES "SERVICES/PACS/"
-
-/* CUBE's columns, in characters (its models of PACS and PACSSeries). */
-#define CUBE_PATIENT_ID_MAX       100
-#define CUBE_PATIENT_NAME_MAX     150
-#define CUBE_ACCESSION_NUMBER_MAX 100
-#define CUBE_MODALITY_MAX         15
-#define CUBE_PROTOCOL_NAME_MAX    64
-#define CUBE_DESCRIPTION_MAX      400
-#define CUBE_PATH_MAX             1024
-#define CUBE_PACS_NAME_MAX        20
 
 void registration_destroy(registration_t **self_p) {
     registration_t *registration = *self_p;

@@ -5,14 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cube_columns.h"
 #include "common/memory.h"
 #include "common/utf8.h"
 #include "writer/dicom/forms.h"
 #include "writer/dicom/path.h"
 #include "writer/dicom/text.h"
-
-/* CUBE's columns of UIDs of the series and the study; a longer one names nothing any more when it is cut. */
-#define CUBE_UID_MAX 100
 
 /* First values of the head as text; NULL: absent or empty. */
 typedef char *texts_t[HEAD_TAGS];
@@ -83,24 +81,35 @@ static char *iso_date(const char *text) {
     return copy_text(text && date_read(text, date) ? date : "");
 }
 
+/* Cut to one character more than CUBE's column has, so that the notifier sees that it was longer, and says so.
+ * Nobody has to keep more of it. */
+static char *cut(const char *text, size_t characters) {
+    return text ? must(strndup(text, utf8_cut(text, characters + 1))) : copy_text("");
+}
+
+/* "" where it is too long: nothing can be kept under its name. */
+static char *uid(const char *text) {
+    return copy_text(text && text[utf8_cut(text, CUBE_UID_MAX)] == 0 ? text : "");
+}
+
 static Ring__Series *series_new(texts_t texts) {
     Ring__Series *series = must(malloc(sizeof *series));
     ring__series__init(series);
-    series->series_instance_uid = copy_text(texts[HEAD_SERIES_INSTANCE_UID]);
-    series->study_instance_uid = copy_text(texts[HEAD_STUDY_INSTANCE_UID]);
-    series->patient_id = copy_text(texts[HEAD_PATIENT_ID]);
+    series->series_instance_uid = uid(texts[HEAD_SERIES_INSTANCE_UID]);
+    series->study_instance_uid = uid(texts[HEAD_STUDY_INSTANCE_UID]);
+    series->patient_id = cut(texts[HEAD_PATIENT_ID], CUBE_PATIENT_ID_MAX);
     series->study_date = iso_date(texts[HEAD_STUDY_DATE]);
-    series->patient_name = copy_text(texts[HEAD_PATIENT_NAME]);
+    series->patient_name = cut(texts[HEAD_PATIENT_NAME], CUBE_PATIENT_NAME_MAX);
     series->patient_birth_date = iso_date(texts[HEAD_PATIENT_BIRTH_DATE]);
     const char *sex = texts[HEAD_PATIENT_SEX];
     series->patient_sex = copy_text(sex && sex_valid(sex) ? sex : "");
     series->has_patient_age_days =
         texts[HEAD_PATIENT_AGE] && age_read(texts[HEAD_PATIENT_AGE], &series->patient_age_days);
-    series->accession_number = copy_text(texts[HEAD_ACCESSION_NUMBER]);
-    series->modality = copy_text(texts[HEAD_MODALITY]);
-    series->protocol_name = copy_text(texts[HEAD_PROTOCOL_NAME]);
-    series->study_description = copy_text(texts[HEAD_STUDY_DESCRIPTION]);
-    series->series_description = copy_text(texts[HEAD_SERIES_DESCRIPTION]);
+    series->accession_number = cut(texts[HEAD_ACCESSION_NUMBER], CUBE_ACCESSION_NUMBER_MAX);
+    series->modality = cut(texts[HEAD_MODALITY], CUBE_MODALITY_MAX);
+    series->protocol_name = cut(texts[HEAD_PROTOCOL_NAME], CUBE_PROTOCOL_NAME_MAX);
+    series->study_description = cut(texts[HEAD_STUDY_DESCRIPTION], CUBE_DESCRIPTION_MAX);
+    series->series_description = cut(texts[HEAD_SERIES_DESCRIPTION], CUBE_DESCRIPTION_MAX);
     return series;
 }
 

@@ -30,8 +30,8 @@ typedef struct instance {
 } instance_t;
 
 /* Fills `instance` from a head that is HEAD_READY. Returns false, and why in `refusal`, where a required tag is
- * missing; series->series_instance_uid is set even then, where it could be read. Free with instance_clear in both
- * cases. */
+ * missing; series->series_instance_uid is set even then, where it could be read and CUBE has room for it. Texts
+ * have at most one character more than CUBE has room for. Free with instance_clear in both cases. */
 bool instance_read(instance_t *instance, const head_t *head, const Ring__ObjectHeader *command, refusal_t *refusal)
     __attribute__((warn_unused_result));
 void instance_clear(instance_t *instance);

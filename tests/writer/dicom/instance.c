@@ -143,7 +143,24 @@ Test(instance, whose_uids_are_longer_than_cube_has_room_for_is_refused) {
     instance_clear(&instance);
     cr_assert_not(read_but(&instance, 0x0020000E, uid, &refusal));
     cr_expect_str_eq(refusal.comment, "SeriesInstanceUID (0020,000E) is too long");
-    cr_expect_str_eq(instance.series->series_instance_uid, uid);
+    cr_expect_str_eq(instance.series->series_instance_uid, "");
+    instance_clear(&instance);
+}
+
+/* 16 KiB of each would be a hundred times what came over the network, in the journal and in the broker. */
+Test(instance, has_texts_of_no_more_than_one_character_over_what_cube_keeps) {
+    char text[1000 + 1];
+    memset(text, '\xE9', 1000); /* of ISO_IR 100: two bytes in UTF-8 */
+    text[1000] = 0;
+    instance_t instance = stored_but(0x00100020, text);
+    cr_expect_eq(strlen(instance.series->patient_id), 2 * 101);
+    instance_clear(&instance);
+    instance = stored_but(0x00081030, text);
+    cr_expect_eq(strlen(instance.series->study_description), 2 * 401);
+    instance_clear(&instance);
+    text[400] = 0;
+    instance = stored_but(0x0008103E, text);
+    cr_expect_eq(strlen(instance.series->series_description), 2 * 400);
     instance_clear(&instance);
 }
 
