@@ -170,6 +170,25 @@ static void say_stored(const object_t *self, uint64_t bytes) {
               self->instance.series->folder, self->instance.file);
 }
 
+/* Its place was another series' or instance's. */
+static void move(object_t *self, char **text, const char *to, const char *what) {
+    static log_limit_t said;
+    uint64_t left_out;
+    if (strcmp(*text, to) == 0)
+        return;
+    free(*text);
+    *text = copy_text(to);
+    if (log_rarely(&said, &left_out))
+        log_warn(&self->context, "%s, which stays: this one has a longer hash in its name%s", what,
+                 log_more(left_out));
+}
+
+static void note_place(object_t *self) {
+    deposit_place_t place = deposit_place(self->deposit);
+    move(self, &self->instance.series->folder, place.folder, "its series' folder is that of another series");
+    move(self, &self->instance.file, place.file, "its file's name is that of another instance");
+}
+
 static void refuse(object_t *self, const refusal_t *refusal) {
     store_discard(self->environment->store, &self->kept);
     Ring__WriterSpans spans;
@@ -327,7 +346,10 @@ static void begin_file(object_t *self, zmq_msg_t *data, uint64_t credit) {
     }
     self->state = OBJECT_FILE;
     begin_deposit(self);
-    deposit_set_place(self->deposit, &(deposit_place_t){self->instance.series->folder, self->instance.file});
+    const instance_t *instance = &self->instance;
+    store_identity_t identity = {instance->series->series_instance_uid,
+                                 instance->is_misnamed ? NULL : instance->sop_instance_uid, instance->identity};
+    deposit_set_place(self->deposit, &(deposit_place_t){instance->series->folder, instance->file, identity});
     deposit_take_message(self->deposit, data, credit);
     forget_head(self);
     if (!self->is_whole && holds_too_much(self))
@@ -397,6 +419,7 @@ object_state_t object_go_on(object_t *self) {
         return end_failed(self);
     if (state == DEPOSIT_STORED) {
         self->state = OBJECT_STORED;
+        note_place(self);
         say_stored(self, deposit_bytes(self->deposit));
     }
     return self->state;

@@ -62,7 +62,7 @@ void send_bytes(sent_t which, const uint8_t *bytes, uint64_t offset, size_t size
     header.sop_class_uid = which.sop_class ? which.sop_class : (char *)"1.2.3";
     header.base.n_unknown_fields = which.unknown != NULL;
     header.base.unknown_fields = (ProtobufCMessageUnknownField *)which.unknown;
-    header.sop_instance_uid = (char *)"1.2.3.4.5";
+    header.sop_instance_uid = which.sop_instance ? which.sop_instance : (char *)INSTANCE_UID;
     header.transfer_syntax_uid = which.syntax ? which.syntax : (char *)EXPLICIT_VR;
     Ring__Chunk chunk = RING__CHUNK__INIT;
     chunk.object = &id;

@@ -29,7 +29,7 @@ typedef struct sent {
     uint64_t listener, association, object;
     uint32_t attempt;
     bool credit_wanted, headless;
-    char *sop_class, *syntax;
+    char *sop_class, *sop_instance, *syntax;
     const ProtobufCMessageUnknownField *unknown; /* in the header */
 } sent_t;
 

@@ -140,7 +140,7 @@ void head::walk_on(const uint8_t *bytes, size_t size, bool is_end) {
 
 // Inflates and looks through one piece; false: there is no more to do now.
 bool head::inflate_piece(uint64_t *budget) {
-    static uint8_t inflated[HEAD_PIECE_BYTES]; // the writer reads heads in one thread
+    static thread_local uint8_t inflated[HEAD_PIECE_BYTES];
     if (has_ended)
         return false;
     if (budget && *budget == 0) {

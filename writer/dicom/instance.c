@@ -133,6 +133,16 @@ static void find_place(instance_t *instance, texts_t texts, const char *calling_
     instance->file = path_file(&parts);
 }
 
+/* The file is named by the data set's UID. */
+static void find_identity(instance_t *instance, const char *of_command) {
+    const char *uid = instance->sop_instance_uid;
+    instance->is_misnamed = *of_command && strcmp(of_command, uid) != 0;
+    if (instance->is_misnamed)
+        instance->identity = format_text("%s\n%s", uid, of_command);
+    else if (path_file_is_ambiguous(instance->file))
+        instance->identity = copy_text(uid);
+}
+
 bool instance_read(instance_t *instance, const head_t *head, const Ring__ObjectHeader *command,
                    refusal_t *refusal) {
     texts_t texts;
@@ -143,8 +153,10 @@ bool instance_read(instance_t *instance, const head_t *head, const Ring__ObjectH
     instance->sop_class_uid = copy_text(texts[HEAD_SOP_CLASS_UID]);
     instance->sop_instance_uid = copy_text(texts[HEAD_SOP_INSTANCE_UID]);
     bool stored = has_required(texts, refusal);
-    if (stored)
+    if (stored) {
         find_place(instance, texts, command->calling_ae);
+        find_identity(instance, command->sop_instance_uid);
+    }
     for (int tag = 0; tag < HEAD_TAGS; tag++)
         free(texts[tag]);
     return stored;
@@ -156,5 +168,6 @@ void instance_clear(instance_t *instance) {
     free(instance->file);
     free(instance->sop_class_uid);
     free(instance->sop_instance_uid);
+    free(instance->identity);
     *instance = (instance_t){0};
 }

@@ -24,9 +24,11 @@ typedef struct refusal {
 
 typedef struct instance {
     Ring__Series *series; /* owned, texts too: free_unpacked frees it */
-    char *file;           /* name within series->folder; owned like the two UIDs */
+    char *file;           /* name within series->folder; owned like the texts that follow */
     char *sop_class_uid;
     char *sop_instance_uid;
+    char *identity; /* where another instance can have the same folder and file name: what tells them apart; NULL */
+    bool is_misnamed; /* its command names another instance than its data set does */
 } instance_t;
 
 /* Fills `instance` from a head that is HEAD_READY. Returns false, and why in `refusal`, where a required tag is

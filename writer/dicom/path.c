@@ -127,3 +127,39 @@ char *path_file(const path_parts_t *parts) {
     free(name);
     return file;
 }
+
+/* --- names that are taken ---------------------------------------------------------------------------- */
+
+#define DICOM_SUFFIX ".dcm"
+
+bool path_file_is_ambiguous(const char *file) {
+    static const char absent[] = "InstanceNumber";
+    size_t number = strncmp(file, absent, strlen(absent)) == 0 ? strlen(absent) : strspn(file, "0123456789");
+    if (number == 0 || file[number] != '-')
+        return true;
+    const char *uid = file + number + 1;
+    return strcmp(uid + strspn(uid, "0123456789."), "dcm") != 0;
+}
+
+/* The first `size` bytes of a name, or what there is room for, with the hash of the text behind them. */
+static char *marked(const char *name, size_t size, char mark, const char *text, const char *suffix) {
+    char hash[HASH_WHOLE_BYTES + 1];
+    hash_whole(text, strlen(text), hash);
+    size_t room = PATH_COMPONENT_MAX_BYTES - 1 - HASH_WHOLE_BYTES - strlen(suffix);
+    return format_text("%.*s%c%s%s", (int)(size < room ? size : room), name, mark, hash, suffix);
+}
+
+char *path_folder_apart(const char *folder, const char *uid) {
+    const char *slash = strrchr(folder, '/'), *name = slash ? slash + 1 : folder;
+    size_t size = strlen(name);
+    while (size > 0 && name[size - 1] != '-' && name[size - 1] != '_')
+        size--;
+    char *component = marked(name, size > 0 ? size - 1 : strlen(name), '-', uid, "");
+    char *apart = format_text("%.*s%s", (int)(name - folder), folder, component);
+    free(component);
+    return apart;
+}
+
+char *path_file_apart(const char *file, const char *uid) {
+    return marked(file, strlen(file) - strlen(DICOM_SUFFIX), '_', uid, DICOM_SUFFIX);
+}

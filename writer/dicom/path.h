@@ -2,6 +2,8 @@
 #ifndef WRITER_DICOM_PATH_H
 #define WRITER_DICOM_PATH_H
 
+#include <stdbool.h>
+
 /* NAME_MAX of every file system that matters. */
 #define PATH_COMPONENT_MAX_BYTES 255
 
@@ -27,6 +29,15 @@ char *path_folder(const path_parts_t *parts);
 
 /* The file's name within it, of the same form, ending in ".dcm". Free it. */
 char *path_file(const path_parts_t *parts);
+
+/* Whether two instances of different UIDs can have this name: UID or number were not only digits and dots, or were
+ * cut off. */
+bool path_file_is_ambiguous(const char *file);
+
+/* Of a name, where that is taken by another series or instance: it ends with the whole hash, of 16 characters, of
+ * `uid`. Free them. */
+char *path_folder_apart(const char *folder, const char *uid);
+char *path_file_apart(const char *file, const char *uid);
 
 /* The name of the folder below SERVICES/PACS. Free it. */
 char *path_pacs_name(const char *calling_ae);

@@ -37,3 +37,7 @@ void hash7(const void *bytes, size_t size, char text[HASH7_BYTES + 1]) {
     memcpy(text, whole, HASH7_BYTES);
     text[HASH7_BYTES] = 0;
 }
+
+void hash_whole(const void *bytes, size_t size, char text[HASH_WHOLE_BYTES + 1]) {
+    snprintf(text, HASH_WHOLE_BYTES + 1, "%016llx", (unsigned long long)seahash(bytes, size));
+}

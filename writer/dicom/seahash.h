@@ -11,4 +11,8 @@ uint64_t seahash(const void *bytes, size_t size);
 #define HASH7_BYTES 7
 void hash7(const void *bytes, size_t size, char text[HASH7_BYTES + 1]);
 
+/* All of it, with leading zeros. */
+#define HASH_WHOLE_BYTES 16
+void hash_whole(const void *bytes, size_t size, char text[HASH_WHOLE_BYTES + 1]);
+
 #endif

@@ -19,6 +19,7 @@ static void base_close(base_t *base) {
     close(base->temporary);
     close(base->root);
     zhashx_destroy(&base->durable);
+    zhashx_destroy(&base->owners);
     free(base);
 }
 
@@ -67,6 +68,15 @@ bool bases_is_now(bases_t *self, const base_t *base) {
 
 /* --- opening ------------------------------------------------------------------------------------------ */
 
+static void *owner_copy(const void *item) {
+    return copy_text(item);
+}
+
+static void owner_free(void **item_p) {
+    free(*item_p);
+    *item_p = NULL;
+}
+
 static int base_open(bases_t *self, base_t **base_p) {
     int root, reason = root_open(&self->root, &root);
     if (reason != 0)
@@ -81,7 +91,9 @@ static int base_open(bases_t *self, base_t **base_p) {
         return reason;
     }
     base_t *base = must(calloc(1, sizeof *base));
-    *base = (base_t){root, temporary, is_nfs, zhashx_new(), 0};
+    *base = (base_t){root, temporary, is_nfs, zhashx_new(), zhashx_new(), 0};
+    zhashx_set_duplicator(base->owners, owner_copy);
+    zhashx_set_destructor(base->owners, owner_free);
     *base_p = base;
     return 0;
 }

@@ -12,6 +12,7 @@ typedef struct base {
     int root, temporary; /* folders */
     bool is_nfs;         /* where the temporary files lie, and so whatever they can be renamed to */
     zhashx_t *durable;   /* folders whose entries in all folders above are known to be durable */
+    zhashx_t *owners;    /* series, as texts, of folders (claims.h) */
     size_t users;
 } base_t;
 

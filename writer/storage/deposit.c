@@ -37,6 +37,7 @@ struct deposit {
     pool_t *pool;
     void *owner; /* NULL: nobody wants it any more */
     char *folder, *name;
+    char *series_uid, *instance_uid, *identity; /* of the place; NULL as there */
     /* The loop's. */
     pieces_t waiting;
     bool ended;   /* all bytes have come */
@@ -148,7 +149,8 @@ static void write_pieces(deposit_t *self) {
 
 static void commit(deposit_t *self) {
     self->bytes = self->file.bytes;
-    int reason = store_commit(self->store, &self->file, self->folder, self->name);
+    store_identity_t identity = {self->series_uid, self->instance_uid, self->identity};
+    int reason = store_commit_as(self->store, &self->file, &identity, &self->folder, &self->name);
     if (reason != 0)
         fail(self, reason, "complete");
     self->stored = reason == 0;
@@ -263,10 +265,17 @@ deposit_t *deposit_new(store_t *store, pool_t *pool, void *owner) {
     return self;
 }
 
+static char *copy_any(const char *text) {
+    return text ? copy_text(text) : NULL;
+}
+
 void deposit_set_place(deposit_t *self, const deposit_place_t *place) {
     assert(!self->folder && !self->ended);
     self->folder = copy_text(place->folder);
     self->name = copy_text(place->file);
+    self->series_uid = copy_any(place->identity.series_uid);
+    self->instance_uid = copy_any(place->identity.instance_uid);
+    self->identity = copy_any(place->identity.identity);
 }
 
 void deposit_destroy(deposit_t **self_p) {
@@ -286,6 +295,9 @@ void deposit_destroy(deposit_t **self_p) {
         return; /* comes back to deposit_on_done */
     free(self->folder);
     free(self->name);
+    free(self->series_uid);
+    free(self->instance_uid);
+    free(self->identity);
     free(self);
 }
 
@@ -297,6 +309,10 @@ uint64_t deposit_take_credit(deposit_t *self) {
 
 uint64_t deposit_bytes(const deposit_t *self) {
     return self->bytes;
+}
+
+deposit_place_t deposit_place(const deposit_t *self) {
+    return (deposit_place_t){.folder = self->folder, .file = self->name};
 }
 
 bool deposit_take_file(deposit_t *self, store_file_t *file) {

@@ -14,6 +14,7 @@ typedef struct deposit deposit_t;
 /* Where the file belongs. */
 typedef struct deposit_place {
     const char *folder, *file;
+    store_identity_t identity;
 } deposit_place_t;
 
 typedef enum deposit_state {
@@ -26,7 +27,7 @@ typedef enum deposit_state {
  * whoever is told of the work's end. */
 deposit_t *deposit_new(store_t *store, pool_t *pool, void *owner);
 
-/* Where it belongs, once and before its end; copied. Bytes may be taken before that. */
+/* Where it belongs, once and before its end; copied, with all texts. Bytes may be taken before that. */
 void deposit_set_place(deposit_t *self, const deposit_place_t *place);
 
 /* Nobody wants it any more: a file that has no final place yet is removed, now or when storage is done with it. */
@@ -54,7 +55,9 @@ bool deposits_await(pool_t *pool, int64_t wait_ms) __attribute__((warn_unused_re
 /* The credit of what is written, once; 0: none. */
 uint64_t deposit_take_credit(deposit_t *self);
 
-uint64_t deposit_bytes(const deposit_t *self); /* written; once it is stored */
+/* Once it is stored: how many bytes were written, and where it lies, which need not be the place that was set. */
+uint64_t deposit_bytes(const deposit_t *self);
+deposit_place_t deposit_place(const deposit_t *self);
 
 /* Gives up the file, with all bytes that were taken, to the caller: it will have another place than this one's.
  * False, and later again, while storage is at work on it; a deposit that has failed or has no file leaves `file`

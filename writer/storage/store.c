@@ -12,6 +12,7 @@
 #include "common/metrics.h"
 #include "common/portability.h"
 #include "writer/storage/base.h"
+#include "writer/storage/claims.h"
 #include "writer/storage/folder.h"
 #include "writer/storage/leftovers.h"
 #include "writer/storage/temporary.h"
@@ -22,6 +23,7 @@ struct store {
     bool durable;
     atomic_ullong begun;         /* files, for their names */
     _Atomic int64_t deadline_ms; /* of final places */
+    pthread_mutex_t naming;      /* held while a file whose name could be another's gets its place */
     pthread_mutex_t lock;        /* of all that follows; never held during a storage call */
     zlist_t *stuck;              /* names of temporary files that could not be removed */
     log_limit_t said_stuck;
@@ -42,6 +44,7 @@ store_t *store_new(const char *files_root, const char *id, uint64_t incarnation,
     store_t *self = must(calloc(1, sizeof *self));
     bases_init(&self->bases, files_root, id, incarnation);
     pthread_mutex_init(&self->lock, NULL);
+    pthread_mutex_init(&self->naming, NULL);
     self->durable = durable;
     self->deadline_ms = INT64_MAX;
     self->stuck = zlist_new();
@@ -66,6 +69,7 @@ void store_destroy(store_t **self_p) {
         return;
     bases_clear(&self->bases);
     pthread_mutex_destroy(&self->lock);
+    pthread_mutex_destroy(&self->naming);
     zlist_destroy(&self->stuck);
     free(self);
     *self_p = NULL;
@@ -348,5 +352,30 @@ failed:;
         close(target);
     bases_give_back(&self->bases, &base);
     store_discard(self, file);
+    return reason;
+}
+
+/* --- what a place is of ----------------------------------------------------------------------------- */
+
+static void take_place_of(char **text, char *other) {
+    free(*text);
+    *text = other;
+}
+
+int store_commit_as(store_t *self, store_file_t *file, const store_identity_t *identity, char **folder,
+                    char **name) {
+    base_t *base = bases_borrow(&self->bases);
+    if (base && identity->series_uid)
+        take_place_of(folder, claims_folder(&self->bases, base, *folder, identity->series_uid));
+    if (identity->identity)
+        pthread_mutex_lock(&self->naming);
+    if (base && identity->identity) {
+        claim_t claim = {*name, file->name, identity->instance_uid, identity->identity};
+        take_place_of(name, claims_file(base, *folder, &claim));
+    }
+    bases_give_back(&self->bases, &base);
+    int reason = store_commit(self, file, *folder, *name);
+    if (identity->identity)
+        pthread_mutex_unlock(&self->naming);
     return reason;
 }

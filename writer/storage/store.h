@@ -65,6 +65,18 @@ int store_append(store_t *self, store_file_t *file, struct iovec *parts, int par
  * (ECANCELED), for others may have been told to store the same and something newer since. */
 void store_set_deadline(store_t *self, int64_t deadline_ms);
 
+/* What a file and its place are of. */
+typedef struct store_identity {
+    const char *series_uid;   /* NULL: the folder is nobody's */
+    const char *instance_uid; /* as in claim_t */
+    const char *identity;     /* the same; NULL: the file's name is of one instance alone */
+} store_identity_t;
+
+/* store_commit, but where folder or name are of another series or instance, next to that (claims.h): then another
+ * text takes the place of `*folder` or `*name`. */
+int store_commit_as(store_t *self, store_file_t *file, const store_identity_t *identity, char **folder,
+                    char **name) MUST_SUCCEED;
+
 /* Gives the file its final place, `folder` being made where it is missing. When this has returned 0 the file is
  * complete under that name and, in a durable store, survives a power loss; what is left to do is store_close, which
  * nobody need wait for. ECANCELED: it was given up, or the deadline is over. */

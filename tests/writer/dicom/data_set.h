@@ -17,6 +17,7 @@
 #define ITEM_END         0xFFFEE00Du
 #define SEQUENCE_END     0xFFFEE0DDu
 
+#define INSTANCE_UID     "1.2.826.0.1.3680043.9.9999.4.1"
 #define SERIES_UID       "1.2.826.0.1.3680043.9.9999.3.1"
 
 typedef struct data_set {

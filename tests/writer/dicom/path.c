@@ -140,3 +140,36 @@ Test(path, of_a_long_series_description_ends_with_the_hash_of_the_whole) {
     cr_expect_eq(strlen(strrchr(folder, '/') + 1), 255);
     free(folder);
 }
+
+Test(path, of_digits_and_dots_alone_is_of_one_instance) {
+    static const char *const plain[] = {"0001-1.2.3.dcm", "12345-1.dcm", "InstanceNumber-1.2.3.dcm"},
+                             *const ambiguous[] = {"0001-1.2_3.dcm", "0001-1.2-3.dcm",    "1-1-1.2.dcm",
+                                                   "00_1-1.2.dcm",   "0001-.dcm.dcm",     "0001-a.dcm",
+                                                   "_.dcm",          "InstanceNumber.dcm"};
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        cr_expect_not(path_file_is_ambiguous(plain[i]), "%s", plain[i]);
+    for (size_t i = 0; i < sizeof ambiguous / sizeof *ambiguous; i++)
+        cr_expect(path_file_is_ambiguous(ambiguous[i]), "%s", ambiguous[i]);
+}
+
+static void expect_apart(char *apart, const char *wanted) {
+    cr_expect_str_eq(apart, wanted);
+    free(apart);
+}
+
+Test(path, that_is_taken_gives_way_to_one_with_the_whole_hash) {
+    const char *uid = "1.2.826.0.1.3680043.8.119551"; /* its hash: 9a7cb00… */
+    expect_apart(path_folder_apart("A/B/00005-MPRAGE-9a7cb00", uid), "A/B/00005-MPRAGE-9a7cb002e8756f88");
+    expect_apart(path_file_apart("0001-1.2.3.dcm", uid), "0001-1.2.3_9a7cb002e8756f88.dcm");
+    char name[PATH_COMPONENT_MAX_BYTES + 1];
+    memset(name, 'x', sizeof name);
+    memcpy(name + sizeof name - 9, "_1234567", 9);
+    char *apart = path_folder_apart(name, uid);
+    cr_expect_eq(strlen(apart), PATH_COMPONENT_MAX_BYTES);
+    free(apart);
+    memcpy(name + sizeof name - 5, ".dcm", 5);
+    apart = path_file_apart(name, uid);
+    cr_expect_eq(strlen(apart), PATH_COMPONENT_MAX_BYTES);
+    cr_expect_str_eq(apart + PATH_COMPONENT_MAX_BYTES - 4, ".dcm");
+    free(apart);
+}

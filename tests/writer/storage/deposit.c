@@ -42,7 +42,7 @@ TestSuite(deposit, .init = init, .fini = fini, .timeout = PATIENCE_S);
 
 static deposit_t *begin(const char *name, const char *text) {
     deposit_t *deposit = deposit_new(store, pool, (void *)(uintptr_t)name);
-    deposit_set_place(deposit, &(deposit_place_t){"A", name});
+    deposit_set_place(deposit, &(deposit_place_t){.folder = "A", .file = name});
     deposit_take(deposit, strdup(text), strlen(text));
     return deposit;
 }
@@ -164,7 +164,7 @@ Test(deposit, gives_credit_when_the_bytes_are_written_and_no_sooner) {
 Test(deposit, on_fast_storage_is_the_loops_own_work) {
     pool_t *fast = pool_new(THREADS);
     deposit_t *deposit = deposit_new(store, fast, NULL);
-    deposit_set_place(deposit, &(deposit_place_t){"A", "a"});
+    deposit_set_place(deposit, &(deposit_place_t){.folder = "A", .file = "a"});
     take_text(deposit, "one", 3);
     pool_note(fast, POOL_COMMIT, 0);
     pool_note(fast, POOL_CLOSE, 0);
@@ -198,7 +198,7 @@ Test(deposit, that_is_written_fast_and_completed_slowly_goes_to_a_thread_for_its
 
 Test(deposit, without_a_pool_is_written_by_the_loop_however_slow_storage_is) {
     deposit_t *deposit = deposit_new(store, NULL, NULL);
-    deposit_set_place(deposit, &(deposit_place_t){"A", "a"});
+    deposit_set_place(deposit, &(deposit_place_t){.folder = "A", .file = "a"});
     take_text(deposit, "one", 0);
     deposit_end(deposit);
     cr_expect_eq(deposit_advance(deposit), DEPOSIT_STORED);

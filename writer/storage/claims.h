@@ -1,0 +1,26 @@
+/* Whose a folder or a file name is: 28 bits of hash tell the series of a study folder apart, and UIDs that are none
+ * can be sanitised alike. What is of another series or instance stays, and the second one gets a name with a longer
+ * hash. Storage is asked once for each series of this writer, and for a file only where its name could be of
+ * another instance. */
+#ifndef WRITER_STORAGE_CLAIMS_H
+#define WRITER_STORAGE_CLAIMS_H
+
+#include "writer/storage/base.h"
+
+/* The folder for this series: the one that is wanted, unless that holds, or will, files of another. In any thread.
+ * Of two writers that begin two such series at the same moment, neither knows of the other. Free it. */
+char *claims_folder(bases_t *bases, base_t *base, const char *wanted, const char *series_uid);
+
+/* A file and what it is of. */
+typedef struct claim {
+    const char *name;         /* that it wants */
+    const char *temporary;    /* its name in the base's folder of temporary files */
+    const char *instance_uid; /* a file of this instance may be replaced; NULL: only one with the same bytes may */
+    const char *identity;     /* what tells it from others, for its other name */
+} claim_t;
+
+/* The name for the file in `folder`: not one that a file of another instance has. Not for two files of one folder
+ * at once. Free it. */
+char *claims_file(const base_t *base, const char *folder, const claim_t *claim);
+
+#endif
