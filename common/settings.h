@@ -75,6 +75,7 @@ typedef struct settings {
     int64_t writers;
     bool fsync;
     int64_t min_free_bytes;
+    int64_t max_object_size_bytes; /* 0: any */
     int64_t quarantine_size_bytes;
     int64_t sweep_interval_ms;
     int64_t ready_fd; /* -1: none */

@@ -249,6 +249,10 @@ const setting_t SETTINGS[] = {
      .default_value = "64MiB",
      .most = (int64_t)1 << 50,
      .help = "Room to keep free: below it, objects get A700. 0: until storage is full."},
+    {SIZE("OXIDICOM_MAX_OBJECT_SIZE", max_object_size_bytes), .stages = FOR_WRITER, .default_value = "0",
+     .most = (int64_t)1 << 50,
+     .help = "Largest object. A larger one is answered 0110; 0: any. The unfinished objects of one address take at "
+             "most half of the free room in any case."},
     {SIZE("OXIDICOM_QUARANTINE_SIZE", quarantine_size_bytes), .stages = FOR_WRITER, .default_value = "0",
      .most = (int64_t)1 << 50,
      .help = "Room for objects refused with C000. They lie in $OXIDICOM_FILES_ROOT/.oxidicom/quarantine/, and the "

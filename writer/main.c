@@ -308,8 +308,12 @@ static int start(stage_t *stage) {
     self->quarantine = (quarantine_t){.store = store, .size_bytes = (uint64_t)settings->quarantine_size_bytes};
     report_t *report = report_new(stage->loop, self->listener, self->notifier, stage->id);
     self->environment =
-        (object_environment_t){store, report, self->quarantine.size_bytes > 0 ? &self->quarantine : NULL,
-                               start_pool(self, (size_t)settings->writer_operations), &self->holdings};
+        (object_environment_t){.store = store,
+                               .report = report,
+                               .quarantine = self->quarantine.size_bytes > 0 ? &self->quarantine : NULL,
+                               .pool = start_pool(self, (size_t)settings->writer_operations),
+                               .holdings = &self->holdings,
+                               .max_object_bytes = (uint64_t)settings->max_object_size_bytes};
     self->objects = objects_new(&self->environment, self->listener);
     objects_renew(self->objects, stage->incarnation);
     self->beat_ms = clock_ms();

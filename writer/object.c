@@ -254,6 +254,7 @@ static void begin_deposit(object_t *self) {
         return;
     struct iovec header = file_header(self);
     self->deposit = deposit_new(self->environment->store, self->environment->pool, self);
+    deposit_set_sender(self->deposit, self->header->peer);
     deposit_take(self->deposit, header.iov_base, header.iov_len);
     if (self->gathered)
         deposit_take(self->deposit, self->gathered, self->gathered_bytes);
@@ -332,6 +333,15 @@ static void refuse_for_memory(object_t *self) {
         log_warn(&self->context, "heads that have not come whole take the memory for them: A700%s",
                  log_more(left_out));
     refusal_set(&refusal, STATUS_OUT_OF_RESOURCES, "too many long heads at once, please send it again");
+    refuse(self, &refusal);
+}
+
+/* With its first bytes that are too many: no repetition cures that. */
+static void refuse_for_size(object_t *self) {
+    refusal_t refusal;
+    if (self->state == OBJECT_HEAD && !read_instance(self, &refusal)) /* for the watchers of its series */
+        log_debug(&self->context, "so far, %s", refusal.comment);
+    refusal_set(&refusal, STATUS_PROCESSING_FAILURE, "the object is larger than OXIDICOM_MAX_OBJECT_SIZE");
     refuse(self, &refusal);
 }
 
@@ -475,6 +485,11 @@ object_state_t object_take(object_t *self, zmq_msg_t *data, bool last, bool cred
     assert(!object_state_is_end(self->state) && !self->has_arrived);
     self->arrived += zmq_msg_size(data);
     self->has_arrived = last;
+    uint64_t most = self->environment->max_object_bytes;
+    if (most > 0 && self->arrived > most && self->state != OBJECT_KEPT) {
+        refuse_for_size(self);
+        return self->state;
+    }
     if (self->state == OBJECT_HEAD && head_is_deflated(self->head)) {
         wait_for_turn(self, data, last, credit_wanted);
         return self->state;

@@ -20,9 +20,10 @@
 typedef struct object_environment {
     store_t *store;
     report_t *report;
-    quarantine_t *quarantine; /* NULL: none */
-    pool_t *pool;             /* NULL: none */
-    holdings_t *holdings;     /* NULL: memory is not counted */
+    quarantine_t *quarantine;  /* NULL: none */
+    pool_t *pool;              /* NULL: none */
+    holdings_t *holdings;      /* NULL: memory is not counted */
+    uint64_t max_object_bytes; /* 0: any */
 } object_environment_t;
 
 typedef enum object_state {

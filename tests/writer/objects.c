@@ -222,6 +222,21 @@ Test(objects, on_a_full_disk_are_refused_as_out_of_resources_and_leave_nothing) 
     free(set);
 }
 
+Test(objects, that_are_larger_than_they_may_be_are_refused_with_the_first_byte_too_many) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    rig.environment.max_object_bytes = set->size;
+    send_by((sent_t){0}, set, 100);
+    expect_stored(1, 1, expect_file(set));
+    rig.environment.max_object_bytes = set->size - 1;
+    send_chunk((sent_t){.object = 2}, set, 0, set->size - 1, false);
+    cr_expect_eq(objects_open(rig.objects), 1);
+    send_chunk((sent_t){.object = 2}, set, set->size - 1, 1, false);
+    cr_expect_eq(objects_open(rig.objects), 0);
+    expect_refused(STATUS_PROCESSING_FAILURE, 0, SERIES_UID);
+    cr_expect(is_temporary_folder_empty());
+    free(set);
+}
+
 Test(objects, whose_folder_is_something_else_are_refused_as_a_processing_failure) {
     char *path = text_of("%s/SERVICES", rig.root);
     fclose(fopen(path, "w"));

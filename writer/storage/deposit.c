@@ -35,7 +35,8 @@ typedef struct go {
 struct deposit {
     store_t *store;
     pool_t *pool;
-    void *owner; /* NULL: nobody wants it any more */
+    void *owner;      /* NULL: nobody wants it any more */
+    sender_t *sender; /* NULL: nobody's */
     char *folder, *name;
     char *series_uid, *instance_uid, *identity; /* of the place; NULL as there */
     /* The loop's. */
@@ -122,6 +123,7 @@ static bool begin_file(deposit_t *self) {
     }
     self->begun = true;
     self->file.given_up = &self->given_up;
+    self->file.sender = self->sender;
     return true;
 }
 
@@ -265,6 +267,10 @@ deposit_t *deposit_new(store_t *store, pool_t *pool, void *owner) {
     return self;
 }
 
+void deposit_set_sender(deposit_t *self, const char *peer) {
+    self->sender = store_sender(self->store, peer);
+}
+
 static char *copy_any(const char *text) {
     return text ? copy_text(text) : NULL;
 }
@@ -293,6 +299,7 @@ void deposit_destroy(deposit_t **self_p) {
         go(self, NULL, false, POOL_CLOSE);
     if (self->is_away)
         return; /* comes back to deposit_on_done */
+    sender_release(&self->sender);
     free(self->folder);
     free(self->name);
     free(self->series_uid);
@@ -319,6 +326,7 @@ bool deposit_take_file(deposit_t *self, store_file_t *file) {
     assert(!self->ended);
     if (deposit_advance(self) != DEPOSIT_FAILED && (self->is_away || self->waiting.first))
         return false;
+    store_uncount(&self->file);
     *file = self->file;
     file->given_up = NULL;
     self->file = (store_file_t){.descriptor = -1};

@@ -26,6 +26,8 @@ typedef enum deposit_state {
 /* `store` and `pool` (NULL: the loop does all) must outlive it, or what is left of it in the pool. `owner` is for
  * whoever is told of the work's end. */
 deposit_t *deposit_new(store_t *store, pool_t *pool, void *owner);
+/* Before the first bytes: they count to this peer's (senders.h). */
+void deposit_set_sender(deposit_t *self, const char *peer);
 
 /* Where it belongs, once and before its end; copied, with all texts. Bytes may be taken before that. */
 void deposit_set_place(deposit_t *self, const deposit_place_t *place);

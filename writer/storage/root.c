@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/memory.h"
+#include "writer/storage/senders.h"
 
 /* The room on the disk is asked for this often at least while files are written, and each time that this part of
  * what was above OXIDICOM_MIN_FREE has been written. */
@@ -88,35 +89,47 @@ bool root_is_nfs(int folder) {
 
 /* --- room -------------------------------------------------------------------------------------------- */
 
+/* Whether a sender may have so much unfinished where that is left. */
+static bool is_fair(uint64_t unfinished, uint64_t left) {
+    return unfinished <= SENDER_LITTLE_BYTES || unfinished <= left;
+}
+
 /* Takes the bytes off what may be written before the file system is asked again; false: it must be asked. */
-static bool take_allowance(root_t *root, uint64_t size, int64_t now_ms) {
+static bool take_allowance(root_t *root, uint64_t size, uint64_t unfinished, int64_t now_ms) {
     pthread_mutex_lock(&root->lock);
-    bool taken = root->looked_ms >= 0 && now_ms - root->looked_ms < FREE_CHECK_MS && size <= root->allowance;
-    if (taken)
+    bool taken = root->looked_ms >= 0 && now_ms - root->looked_ms < FREE_CHECK_MS && size <= root->allowance &&
+                 is_fair(unfinished, root->room - size);
+    if (taken) {
         root->allowance -= size;
-    else
+        root->room -= size;
+    } else {
         root->looked_ms = -1;
+    }
     pthread_mutex_unlock(&root->lock);
     return taken;
 }
 
-int root_room(root_t *root, int folder, uint64_t size) {
-    struct statvfs room;
-    if (root->min_free_bytes == 0)
+int root_room(root_t *root, int folder, uint64_t size, uint64_t unfinished) {
+    struct statvfs what;
+    if (root->min_free_bytes == 0 && unfinished <= SENDER_LITTLE_BYTES)
         return 0;
     int64_t now = clock_ms();
-    if (take_allowance(root, size, now))
+    if (take_allowance(root, size, unfinished, now))
         return 0;
     /* A file system that can't say it, or has no such measure, says ENOSPC when it comes to it. */
-    if (fstatvfs(folder, &room) != 0 || room.f_blocks == 0)
+    if (fstatvfs(folder, &what) != 0 || what.f_blocks == 0)
         return 0;
-    uint64_t free_bytes = (uint64_t)room.f_bavail * room.f_frsize;
+    uint64_t free_bytes = (uint64_t)what.f_bavail * what.f_frsize;
     if (free_bytes < root->min_free_bytes || free_bytes - root->min_free_bytes < size)
         return ENOSPC;
+    uint64_t left = free_bytes - root->min_free_bytes - size;
+    if (!is_fair(unfinished, left))
+        return EFBIG;
     pthread_mutex_lock(&root->lock);
     root->looked_ms = now;
+    root->room = left;
     /* Other writers take theirs meanwhile. */
-    root->allowance = (free_bytes - root->min_free_bytes - size) / FREE_CHECK_SHARE;
+    root->allowance = left / FREE_CHECK_SHARE;
     pthread_mutex_unlock(&root->lock);
     return 0;
 }

@@ -25,6 +25,7 @@ struct store {
     _Atomic int64_t deadline_ms; /* of final places */
     pthread_mutex_t naming;      /* held while a file whose name could be another's gets its place */
     pthread_mutex_t lock;        /* of all that follows; never held during a storage call */
+    zhashx_t *senders;           /* the loop's */
     zlist_t *stuck;              /* names of temporary files that could not be removed */
     log_limit_t said_stuck;
     trouble_t trouble;
@@ -47,6 +48,7 @@ store_t *store_new(const char *files_root, const char *id, uint64_t incarnation,
     pthread_mutex_init(&self->naming, NULL);
     self->durable = durable;
     self->deadline_ms = INT64_MAX;
+    self->senders = senders_new();
     self->stuck = zlist_new();
     zlist_autofree(self->stuck);
     base_t *base = NULL;
@@ -71,6 +73,7 @@ void store_destroy(store_t **self_p) {
     pthread_mutex_destroy(&self->lock);
     pthread_mutex_destroy(&self->naming);
     zlist_destroy(&self->stuck);
+    zhashx_destroy(&self->senders);
     free(self);
     *self_p = NULL;
 }
@@ -90,6 +93,8 @@ void store_complain(store_t *self, const log_context_t *object, const char *step
     if (reason == ENOSPC && self->bases.root.min_free_bytes > 0)
         snprintf(hint, sizeof hint, " (OXIDICOM_MIN_FREE keeps %llu MiB)",
                  (unsigned long long)self->bases.root.min_free_bytes >> 20);
+    else if (reason == EFBIG)
+        snprintf(hint, sizeof hint, " (its sender has more unfinished than is free)");
     else if (reason == ENODEV)
         snprintf(hint, sizeof hint, " (OXIDICOM_FILES_ROOT is not mounted)");
     pthread_mutex_lock(&self->lock);
@@ -149,6 +154,24 @@ void store_sweep(store_t *self) {
 
 /* --- temporary files -------------------------------------------------------------------------------- */
 
+sender_t *store_sender(store_t *self, const char *peer) {
+    return sender_of(self->senders, peer);
+}
+
+static void count_for_sender(store_file_t *file, uint64_t bytes) {
+    if (!file->sender)
+        return;
+    atomic_fetch_add(&file->sender->unfinished, bytes);
+    file->counted += bytes;
+}
+
+void store_uncount(store_file_t *file) {
+    if (file->sender)
+        atomic_fetch_sub(&file->sender->unfinished, file->counted);
+    file->sender = NULL;
+    file->counted = 0;
+}
+
 static void forget(store_file_t *file) {
     *file = (store_file_t){.descriptor = -1};
 }
@@ -167,7 +190,7 @@ static int create_once(store_t *self, const base_t *base, store_file_t *file) {
 }
 
 static int create(store_t *self, const base_t *base, store_file_t *file) {
-    int reason = root_room(&self->bases.root, base->root, 0);
+    int reason = root_room(&self->bases.root, base->root, 0, 0);
     if (reason == 0 && (reason = create_once(self, base, file)) == EEXIST)
         reason = create_once(self, base, file);
     return reason;
@@ -235,7 +258,11 @@ static uint64_t size_of(const struct iovec *parts, int parts_count) {
 
 int store_append(store_t *self, store_file_t *file, struct iovec *parts, int parts_count) {
     int64_t begun_us = clock_us();
-    int reason = root_room(&self->bases.root, file->descriptor, size_of(parts, parts_count));
+    uint64_t size = size_of(parts, parts_count);
+    uint64_t unfinished = file->sender ? atomic_load(&file->sender->unfinished) + size : 0;
+    int reason = root_room(&self->bases.root, file->descriptor, size, unfinished);
+    if (reason == 0)
+        count_for_sender(file, size);
     /* A write may be short, on a disk that fills up above all: the next one says why. */
     for (int at = advance(parts, 0, parts_count, 0); at < parts_count && reason == 0;) {
         int count = parts_count - at < IOV_MAX ? parts_count - at : IOV_MAX;
@@ -265,6 +292,7 @@ void store_close(store_file_t *file) {
 
 void store_discard(store_t *self, store_file_t *file) {
     store_close(file);
+    store_uncount(file);
     base_t *base = *file->name ? bases_borrow(&self->bases) : NULL;
     if (base)
         remove_named(self, base, file->name);
@@ -331,6 +359,7 @@ int store_commit(store_t *self, store_file_t *file, const char *folder, const ch
     if (store_calls.renameat(base->temporary, file->name, target, name) != 0)
         goto failed;
     *file->name = 0;
+    store_uncount(file);
 
     /* The acknowledgement goes out after this: a power loss must not bring the old name back. Should it fail, the
      * file is whole and stays, for it may have replaced one that was acknowledged; the peer sends it again. */

@@ -12,6 +12,7 @@
 
 #include "common/log.h"
 #include "writer/storage/calls.h"
+#include "writer/storage/senders.h"
 
 /* A file's pages go to storage after so many bytes, so that the fsync at its end does not take as long as the file
  * took to come. */
@@ -29,6 +30,8 @@ typedef struct store_file {
     uint64_t written_back;       /* of these, told to storage */
     const atomic_bool *given_up; /* true: it gets no final place. NULL: nobody gives it up; set after store_begin */
     int64_t spent_us;            /* what storage took for it so far */
+    sender_t *sender;            /* whose unfinished bytes it counts to; NULL: nobody's; set after store_begin */
+    uint64_t counted;            /* of its bytes, to the sender's */
 } store_file_t;
 
 /* Opens the files root for the writer `id`, makes its folder for temporary files (.oxidicom/tmp/HOST/ID/RUN below
@@ -58,7 +61,8 @@ void store_sweep(store_t *self);
  * mounted anew; ENODEV: it was a mount point and is none now. */
 int store_begin(store_t *self, store_file_t *file) MUST_SUCCEED;
 
-/* Writes all of it. The entries of `parts` are used up. */
+/* Writes all of it. EFBIG: its sender has more unfinished than is free (senders.h). The entries of `parts` are used
+ * up. */
 int store_append(store_t *self, store_file_t *file, struct iovec *parts, int parts_count) MUST_SUCCEED;
 
 /* Until then files may get their final place, on clock_ms; INT64_MAX, as at first: always. Later they are given up
@@ -88,6 +92,12 @@ void store_close(store_file_t *file);
 /* Opens a folder below the root, making what is missing of it. Returns a descriptor (O_PATH, it may be), or -1 with
  * errno. */
 int store_open_folder(store_t *self, const char *folder) MUST_SUCCEED;
+
+/* The sender of a peer; give it back with sender_release. */
+sender_t *store_sender(store_t *self, const char *peer);
+
+/* Its bytes are no sender's any more. */
+void store_uncount(store_file_t *file);
 
 /* Removes the file, if there is one; one that has its place is closed. */
 void store_discard(store_t *self, store_file_t *file);

@@ -34,8 +34,9 @@ static void init(void) {
     rig.quarantine = (quarantine_t){.store = rig.store, .size_bytes = 1 << 20};
     rig.listener = zsock_new(ZMQ_PUSH);
     rig.notifier = zsock_new(ZMQ_PUSH);
-    rig.environment = (object_environment_t){rig.store, report_new(NULL, rig.listener, rig.notifier, "writer-0"),
-                                             &rig.quarantine, NULL, NULL};
+    rig.environment = (object_environment_t){.store = rig.store,
+                                             .report = report_new(NULL, rig.listener, rig.notifier, "writer-0"),
+                                             .quarantine = &rig.quarantine};
     rig.folder = text_of("%s/" QUARANTINE_FOLDER, root);
 }
 

@@ -70,6 +70,76 @@ Test(root, counts_what_other_writers_write) {
     unmount_root();
 }
 
+/* Writes until it fails; returns the errno value, and how much was written. */
+static int fill(store_t *store, const char *peer, size_t *written) {
+    char *piece = calloc(1, MIB);
+    store_file_t file;
+    cr_assert_eq(store_begin(store, &file), 0);
+    sender_t *sender = file.sender = store_sender(store, peer);
+    unsigned long long before = sender->unfinished;
+    int reason = 0;
+    for (*written = 0; reason == 0 && *written < 200 * MIB; *written += reason == 0 ? MIB : 0)
+        reason = store_append(store, &file, &(struct iovec){piece, MIB}, 1);
+    cr_expect_eq(sender->unfinished, before, "what has failed is not unfinished");
+    sender_release(&sender);
+    free(piece);
+    return reason;
+}
+
+Test(root, gives_one_sender_half_of_the_room_for_what_it_has_not_finished) {
+    mount_root("size=72m");
+    store_t *store = store_new(root, "0", RUN, true);
+    store_keep_free(store, 8 * MIB);
+    char *piece = calloc(1, 20 * MIB);
+    store_file_t file;
+    size_t written;
+    cr_expect_eq(fill(store, "10.0.0.1:104", &written), EFBIG);
+    cr_expect(written >= 30 * MIB && written <= 32 * MIB, "%zu MiB", written / MIB);
+    /* Of both files of one address, and of no other. */
+    cr_assert_eq(store_begin(store, &file), 0);
+    sender_t *sender = file.sender = store_sender(store, "10.0.0.1:105");
+    cr_assert_eq(store_append(store, &file, &(struct iovec){piece, 20 * MIB}, 1), 0);
+    cr_expect_eq(fill(store, "10.0.0.1:106", &written), EFBIG);
+    cr_expect(written >= 10 * MIB && written <= 12 * MIB, "%zu MiB", written / MIB);
+    cr_expect_eq(fill(store, "10.0.0.2:104", &written), EFBIG);
+    cr_expect(written >= 20 * MIB && written <= 22 * MIB, "%zu MiB", written / MIB);
+    /* What is finished counts no more. */
+    cr_assert_eq(store_commit(store, &file, "A", "1.dcm"), 0);
+    store_close(&file);
+    cr_expect_eq(sender->unfinished, 0);
+    sender_release(&sender);
+    free(piece);
+    store_destroy(&store);
+    unmount_root();
+}
+
+Test(root, gives_a_sender_the_last_room_for_little) {
+    mount_root("size=24m");
+    store_t *store = store_new(root, "0", RUN, true);
+    store_keep_free(store, 8 * MIB);
+    size_t written;
+    cr_expect_eq(fill(store, "10.0.0.1:104", &written), ENOSPC);
+    cr_expect(written >= 14 * MIB && written <= 16 * MIB, "%zu MiB", written / MIB);
+    store_destroy(&store);
+    unmount_root();
+}
+
+Test(root, takes_a_site_of_ipv6_for_one_sender) {
+    zhashx_t *all = senders_new();
+    sender_t *a = sender_of(all, "[2001:db8:1:2::1]:104"), *b = sender_of(all, "[2001:db8:1:2:3::1]:105"),
+             *c = sender_of(all, "[2001:db8:1:3::1]:104"), *d = sender_of(all, "10.0.0.1:104"),
+             *e = sender_of(all, "10.0.0.1:105"), *f = sender_of(all, "");
+    cr_expect_eq(a, b);
+    cr_expect_neq(a, c);
+    cr_expect_eq(d, e);
+    cr_expect_eq(zhashx_size(all), 4);
+    sender_t **senders[] = {&a, &b, &c, &d, &e, &f};
+    for (size_t i = 0; i < sizeof senders / sizeof *senders; i++)
+        sender_release(senders[i]);
+    cr_expect_eq(zhashx_size(all), 0);
+    zhashx_destroy(&all);
+}
+
 Test(root, without_room_for_one_more_name_leaves_nothing_and_is_usable_when_there_is) {
     mount_root("size=4m,nr_inodes=16");
     store_t *store = store_new(root, "0", RUN, true);
