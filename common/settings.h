@@ -74,6 +74,7 @@ typedef struct settings {
     int64_t writer_operations; /* objects that storage works on at once */
     int64_t writers;
     bool fsync;
+    char *file_mode; /* octal */
     int64_t min_free_bytes;
     int64_t max_object_size_bytes; /* 0: any */
     int64_t quarantine_size_bytes;

@@ -114,6 +114,11 @@ static bool is_log_format(const char *text) {
     return strcmp(text, "text") == 0 || strcmp(text, "json") == 0;
 }
 
+static bool is_file_mode(const char *text) {
+    text += *text == '0';
+    return strlen(text) == 3 && strspn(text, "01234567") == 3 && (*text == '6' || *text == '7');
+}
+
 static bool is_writer_id(const char *text) {
     size_t length = strlen(text);
     for (size_t i = 0; i < length; i++)
@@ -253,6 +258,9 @@ const setting_t SETTINGS[] = {
      .most = (int64_t)1 << 50,
      .help = "Largest object. A larger one is answered 0110; 0: any. The unfinished objects of one address take at "
              "most half of the free room in any case."},
+    {TEXT("OXIDICOM_FILE_MODE", file_mode), .stages = FOR_WRITER, .default_value = "0644",
+     CHECKED(is_file_mode, "three octal digits, with or without a 0 before them, as 0640: at least 6 for the owner"),
+     .help = "Mode of stored files, as far as the umask allows. CUBE must be able to read them."},
     {SIZE("OXIDICOM_QUARANTINE_SIZE", quarantine_size_bytes), .stages = FOR_WRITER, .default_value = "0",
      .most = (int64_t)1 << 50,
      .help = "Room for objects refused with C000. They lie in $OXIDICOM_FILES_ROOT/.oxidicom/quarantine/, and the "

@@ -305,6 +305,7 @@ static int start(stage_t *stage) {
         return EX_CANTCREAT;
     open_beneath_say();
     store_keep_free(store, (uint64_t)settings->min_free_bytes);
+    store_set_file_mode(store, (mode_t)strtoul(settings->file_mode, NULL, 8));
     self->quarantine = (quarantine_t){.store = store, .size_bytes = (uint64_t)settings->quarantine_size_bytes};
     report_t *report = report_new(stage->loop, self->listener, self->notifier, stage->id);
     self->environment =

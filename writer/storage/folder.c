@@ -9,6 +9,9 @@
 #include "writer/storage/calls.h"
 #include "writer/storage/temporary.h"
 
+/* Of ours, not of CUBE's. */
+#define OWN_FOLDERS ".oxidicom/"
+
 /* Whether a folder is durable only after an fsync. On NFS it is when the server has answered the change of it, and
  * fsync does nothing but wait for whoever else changes it. */
 bool folder_needs_force(const base_t *base, bool durable) {
@@ -22,9 +25,9 @@ static int open_known(const base_t *base, int from, const char *path, bool durab
 
 /* Goes from `folder`, which is closed, to `name` in it, making that where it is missing. Returns its descriptor, or
  * -1 with errno. */
-static int enter(const base_t *base, int folder, const char *name, bool durable, bool is_durable) {
+static int enter(const base_t *base, int folder, const char *name, mode_t mode, bool durable, bool is_durable) {
     int next = -1;
-    bool made = mkdirat(folder, name, 0755) == 0;
+    bool made = mkdirat(folder, name, mode) == 0;
     /* A power loss must not take the folder's entry away from a file in it. One that was there already may have
      * been made a moment ago by another writer, or by one that was killed before it got here. */
     bool ok = made || errno == EEXIST;
@@ -65,8 +68,10 @@ int folder_open(bases_t *bases, base_t *base, const char *folder, bool durable) 
     char *path = copy_text(folder), *rest = path;
     int descriptor =
         base->is_nfs ? open_deepest(base, path, durable, &rest) : open_known(base, base->root, ".", durable);
+    /* Others may list what is for CUBE: the notifier, whose user may be another one. */
+    mode_t last = strncmp(folder, OWN_FOLDERS, strlen(OWN_FOLDERS)) == 0 ? 0700 : 0755;
     for (char *name; descriptor >= 0 && (name = strsep(&rest, "/"));)
-        descriptor = enter(base, descriptor, name, durable, is_durable);
+        descriptor = enter(base, descriptor, name, rest ? 0755 : last, durable, is_durable);
     free(path);
     if (descriptor >= 0 && !is_durable)
         bases_made_durable(bases, base, folder);

@@ -21,6 +21,7 @@
 struct store {
     bases_t bases;
     bool durable;
+    mode_t file_mode;
     atomic_ullong begun;         /* files, for their names */
     _Atomic int64_t deadline_ms; /* of final places */
     pthread_mutex_t naming;      /* held while a file whose name could be another's gets its place */
@@ -47,6 +48,7 @@ store_t *store_new(const char *files_root, const char *id, uint64_t incarnation,
     pthread_mutex_init(&self->lock, NULL);
     pthread_mutex_init(&self->naming, NULL);
     self->durable = durable;
+    self->file_mode = 0644;
     self->deadline_ms = INT64_MAX;
     self->senders = senders_new();
     self->stuck = zlist_new();
@@ -84,6 +86,10 @@ bool store_locked_out(const store_t *self) {
 
 void store_keep_free(store_t *self, uint64_t bytes) {
     self->bases.root.min_free_bytes = bytes;
+}
+
+void store_set_file_mode(store_t *self, mode_t mode) {
+    self->file_mode = mode;
 }
 
 void store_complain(store_t *self, const log_context_t *object, const char *step, int reason) {
@@ -180,7 +186,7 @@ static void forget(store_file_t *file) {
  * EEXIST for a request that was repeated): it would stay for as long as this writer lives. */
 static int create_once(store_t *self, const base_t *base, store_file_t *file) {
     temporary_name(atomic_fetch_add(&self->begun, 1) + 1, base->is_nfs, file->name);
-    file->descriptor = temporary_create(base->temporary, file->name, base->is_nfs);
+    file->descriptor = temporary_create(base->temporary, file->name, base->is_nfs, self->file_mode);
     if (file->descriptor >= 0)
         return 0;
     int reason = errno;

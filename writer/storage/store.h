@@ -48,6 +48,9 @@ bool store_locked_out(const store_t *self);
  */
 void store_keep_free(store_t *self, uint64_t bytes);
 
+/* The mode of stored files, as far as the umask allows; 0644 at first. */
+void store_set_file_mode(store_t *self, mode_t mode);
+
 /* Logs that an object failed at `step` ("create", "write", "complete") for `reason`, at most once a minute for each
  * reason. */
 void store_complain(store_t *self, const log_context_t *object, const char *step, int reason);

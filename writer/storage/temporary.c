@@ -21,11 +21,11 @@
 
 /* Opens the folder `name` in `parent`, which is closed, making it where it is missing. Returns a descriptor, or -1
  * with errno. */
-static int enter(int parent, const char *name) {
+static int enter(int parent, const char *name, mode_t mode) {
     int folder = -1;
     if (parent < 0)
         return -1;
-    if (mkdirat(parent, name, 0755) == 0 || errno == EEXIST)
+    if (mkdirat(parent, name, mode) == 0 || errno == EEXIST)
         folder = open_beneath(parent, name, O_RDONLY | O_DIRECTORY, 0);
     int reason = errno;
     close(parent);
@@ -52,10 +52,10 @@ bool is_run_name(const char *name) {
 static int open_writer_folder(int root, const char *id) {
     char *host = host_folder();
     int folder = fcntl(root, F_DUPFD_CLOEXEC, 0);
-    folder = enter(folder, ".oxidicom");
-    folder = enter(folder, "tmp");
-    folder = enter(folder, host);
-    folder = enter(folder, id);
+    folder = enter(folder, ".oxidicom", 0755);
+    folder = enter(folder, "tmp", 0755);
+    folder = enter(folder, host, 0755);
+    folder = enter(folder, id, 0755);
     free(host);
     return folder;
 }
@@ -64,7 +64,7 @@ static int open_writer_folder(int root, const char *id) {
  * lock just now: then its entry is gone afterwards. */
 static int open_locked(int root, const char *id, const char *name) {
     int writer = open_writer_folder(root, id);
-    int folder = writer < 0 ? -1 : enter(writer, name);
+    int folder = writer < 0 ? -1 : enter(writer, name, 0700);
     if (folder < 0)
         return -1;
     if (flock(folder, LOCK_EX) != 0)
@@ -101,7 +101,7 @@ int temporary_spread(int folder) {
     char name[2];
     for (unsigned i = 0; i < TEMPORARY_SPREAD; i++) {
         spread_name(i, name);
-        if (mkdirat(folder, name, 0755) != 0 && errno != EEXIST)
+        if (mkdirat(folder, name, 0700) != 0 && errno != EEXIST)
             return -1;
     }
     return 0;
@@ -136,11 +136,11 @@ void temporary_name(uint64_t number, bool is_spread, char name[TEMPORARY_NAME_BY
  *   from a network that had kept it) would cut off what was written since, perhaps acknowledged. Without O_TRUNC
  * the late one changes nothing, or makes an empty file under a name that is never used again.
  * - A crash at any instant leaves what it leaves with O_EXCL: a file that the next sweep removes. */
-int temporary_create(int folder, const char *name, bool is_nfs) {
+int temporary_create(int folder, const char *name, bool is_nfs, mode_t mode) {
     struct statx what = {0};
     const int how = O_WRONLY | O_CREAT | (is_nfs ? O_NONBLOCK : O_EXCL); /* a pipe there is nothing to wait at */
     const unsigned wanted = STATX_TYPE | STATX_NLINK | STATX_SIZE;
-    int file = open_beneath(folder, name, how, 0644);
+    int file = open_beneath(folder, name, how, mode);
     if (file < 0 || !is_nfs)
         return file;
     if (statx(file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, wanted, &what) == 0 && S_ISREG(what.stx_mode) &&

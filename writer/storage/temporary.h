@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/open_beneath.h"
 
@@ -22,8 +23,8 @@ char *host_folder(void);
 void run_name(uint64_t incarnation, char name[RUN_NAME_BYTES + 1]);
 bool is_run_name(const char *name);
 
-/* Makes and opens .oxidicom/tmp/HOST/`id`/`incarnation` below the files root. Returns a descriptor that holds a
- * lock on it for as long as it is open, or -1 with errno. */
+/* Makes and opens .oxidicom/tmp/HOST/`id`/`incarnation` below the files root; the last is its user's alone. Returns
+ * a descriptor that holds a lock on it for as long as it is open, or -1 with errno. */
 int temporary_open(int root, const char *id, uint64_t incarnation);
 
 /* Makes the folders in it that temporary_name spreads files over. Returns 0, or -1 with errno. */
@@ -34,9 +35,9 @@ bool is_spread_name(const char *name);
 /* Of the run's file of this number, relative to its folder. */
 void temporary_name(uint64_t number, bool is_spread, char name[TEMPORARY_NAME_BYTES]);
 
-/* Makes and opens a file in a run's folder for writing. Returns a descriptor, or -1 with errno; EEXIST: it is not
- * new. */
-int temporary_create(int folder, const char *name, bool is_nfs) __attribute__((warn_unused_result));
+/* Makes and opens a file in a run's folder for writing, of this mode as far as the umask allows. Returns a
+ * descriptor, or -1 with errno; EEXIST: it is not new. */
+int temporary_create(int folder, const char *name, bool is_nfs, mode_t mode) __attribute__((warn_unused_result));
 
 /* Closes it and removes the folder, if it is empty. */
 void temporary_close(int root, int folder, const char *id, uint64_t incarnation);

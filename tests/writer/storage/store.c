@@ -48,6 +48,30 @@ Test(store, gives_files_and_folders_the_usual_modes) {
     store_destroy(&store);
 }
 
+static void expect_mode(const char *path, mode_t mode) {
+    char *whole = text_of("%s/%s", root, path);
+    struct stat s;
+    cr_expect_eq(stat(whole, &s), 0, "%s", whole);
+    cr_expect_eq(s.st_mode & 0777, mode, "%s: %o", whole, s.st_mode);
+    free(whole);
+}
+
+Test(store, gives_files_the_mode_that_is_wanted_and_its_own_folders_to_nobody_else) {
+    store_t *store = store_new(root, "0", RUN, true);
+    store_set_file_mode(store, 0640);
+    cr_assert_eq(put(store, "A", "c.dcm", "x"), 0);
+    cr_assert_eq(put(store, ".oxidicom/quarantine", "d.dcm", "x"), 0);
+    expect_mode("A/c.dcm", 0640);
+    expect_mode("A", 0755);
+    expect_mode(".oxidicom", 0755);
+    expect_mode(".oxidicom/quarantine", 0700);
+    char *host = host_folder(), *run = text_of(TEMPORARY_FOLDERS "/%s/0/%016llx", host, (unsigned long long)RUN);
+    expect_mode(run, 0700);
+    free(run);
+    free(host);
+    store_destroy(&store);
+}
+
 Test(store, replaces_a_file_of_the_same_name) {
     store_t *store = store_new(root, "0", RUN, true);
     cr_assert_eq(put(store, "A", "c.dcm", "old and longer"), 0);
