@@ -1,4 +1,4 @@
-/* The columns of CUBE that what is registered must fit, in characters (its models of PACS and PACSSeries). */
+/* CUBE's columns, in characters: a registration must fit (its models of PACS and PACSSeries). */
 #ifndef COMMON_CUBE_COLUMNS_H
 #define COMMON_CUBE_COLUMNS_H
 

@@ -1,6 +1,6 @@
-/* The memory that a writer keeps for objects that have not come whole: one budget for all of them. Each may hold
- * HOLDINGS_SHARE times what is free, so that whoever holds much leaves room for the next one, and a little in any
- * case. The bytes on their way to a file are not part of it: the listener's windows bound them. */
+/* The memory of a writer for unfinished objects: one budget for all of them. Each may hold HOLDINGS_SHARE times the
+ * free part, so that a large one leaves room for the next one, and a little in any case. Bytes on their way to a
+ * file are no part of it: the listener's windows bound them. */
 #ifndef WRITER_HOLDINGS_H
 #define WRITER_HOLDINGS_H
 
@@ -29,7 +29,7 @@ static inline void holdings_set(holdings_t *self, size_t *before, size_t now) {
     *before = now;
 }
 
-/* Whether an object may hold so many, of which `own` are counted by now. */
+/* Whether an object may hold so many bytes; `own` are counted by now. */
 static inline bool holdings_allow(const holdings_t *self, size_t own, size_t wanted) {
     if (!self)
         return true;

@@ -26,7 +26,7 @@ struct object {
     Ring__ObjectId id;
     uint32_t attempt;
     int64_t sent_ns, began_ns; /* of the first chunk; only where it is traced */
-    uint64_t arrived, taken;   /* bytes; `taken`: of those that do not wait */
+    uint64_t arrived, taken;   /* bytes; `taken`: without the arrivals */
     uint64_t credit;           /* to be given; 0: none */
     bool has_arrived, is_whole;
     size_t held;                /* of the holdings */
@@ -44,7 +44,7 @@ struct object {
 
 /* --- life ------------------------------------------------------------------------------------------- */
 
-/* What it keeps in memory until it is whole. */
+/* Its memory until it is whole. */
 static size_t size_of(const object_t *self) {
     const Ring__Series *series = self->instance.series;
     size_t size = sizeof *self + ring__object_header__get_packed_size(self->header) + self->gathered_capacity;
@@ -381,7 +381,7 @@ static void go_on_gathering(object_t *self, zmq_msg_t *data, uint64_t credit) {
         refuse_for_memory(self);
 }
 
-/* `state`: that of the head with these bytes. */
+/* `state`: the head's, with these bytes. */
 static void take_head(object_t *self, head_state_t state, zmq_msg_t *data, uint64_t credit) {
     if (self->is_whole)
         state = head_finish(self->head);
@@ -435,7 +435,7 @@ object_state_t object_go_on(object_t *self) {
     return self->state;
 }
 
-/* --- what has come -------------------------------------------------------------------------------------- */
+/* --- arrivals -------------------------------------------------------------------------------------- */
 
 /* `head`: the state of the head with these bytes, while it is not known. */
 static object_state_t take(object_t *self, head_state_t head, zmq_msg_t *data, bool last, bool credit_wanted) {

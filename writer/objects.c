@@ -22,7 +22,7 @@ struct objects {
     uint64_t incarnation;              /* of the listener they came from; 0: none yet */
     uint64_t gone[GONE_LISTENERS_MAX]; /* earlier ones, whose last chunks may still wait in the inbox */
     size_t gone_next;
-    zlist_t *in_turn; /* numbers of associations whose objects wait to be inflated */
+    zlist_t *in_turn; /* numbers of associations with objects to be inflated */
     uint64_t writer;  /* own incarnation; 0: not said */
     uint64_t ignored; /* chunks */
 };

@@ -62,7 +62,7 @@ void head_destroy(head_t **self_p);
  * HEAD_NEED_MORE it stays and bytes are ignored. */
 head_state_t head_feed(head_t *self, const void *bytes, size_t size);
 
-/* The same, but inflates no more than `budget` bytes and one piece, and takes what it inflates off the budget. On
+/* The same, but inflates no more than `budget` bytes and one piece, and takes that off the budget. On
  * HEAD_BUSY the bytes must stay where they are; it goes on with no bytes, until it says something else. */
 head_state_t head_feed_within(head_t *self, const void *bytes, size_t size, uint64_t *budget);
 

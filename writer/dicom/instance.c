@@ -87,7 +87,7 @@ static char *cut(const char *text, size_t characters) {
     return text ? must(strndup(text, utf8_cut(text, characters + 1))) : copy_text("");
 }
 
-/* "" where it is too long: nothing can be kept under its name. */
+/* "" in place of a long one: nothing can be kept under its name. */
 static char *uid(const char *text) {
     return copy_text(text && text[utf8_cut(text, CUBE_UID_MAX)] == 0 ? text : "");
 }

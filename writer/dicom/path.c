@@ -141,7 +141,7 @@ bool path_file_is_ambiguous(const char *file) {
     return strcmp(uid + strspn(uid, "0123456789."), "dcm") != 0;
 }
 
-/* The first `size` bytes of a name, or what there is room for, with the hash of the text behind them. */
+/* The first `size` bytes of a name, fewer if need be, with the hash of the text behind them. */
 static char *marked(const char *name, size_t size, char mark, const char *text, const char *suffix) {
     char hash[HASH_WHOLE_BYTES + 1];
     hash_whole(text, strlen(text), hash);

@@ -17,7 +17,7 @@
 #define FILES_TRIED     3
 #define READ_MAX_BYTES  (1024 * 1024)
 #define READ_ONCE_BYTES (32 * 1024)
-/* Folders whose series are remembered. */
+/* Folders with a known series. */
 #define OWNERS_MAX 256
 
 /* Returns -1 where there is none, or nothing to read. */
@@ -44,7 +44,7 @@ static size_t read_all(int file, uint8_t *bytes, size_t size) {
 
 /* --- series ------------------------------------------------------------------------------------------- */
 
-/* A UID as it should be, whatever the character set is; NULL: it is none. */
+/* A UID in the form of PS3.5 9.1, in any character set; NULL: it is none. */
 static char *uid_of(const head_value_t *value) {
     size_t size = 0;
     while (size < value->size && strchr("0123456789.", value->bytes[size]) && value->bytes[size])

@@ -1,7 +1,6 @@
-/* Whose a folder or a file name is: 28 bits of hash tell the series of a study folder apart, and UIDs that are none
- * can be sanitised alike. What is of another series or instance stays, and the second one gets a name with a longer
- * hash. Storage is asked once for each series of this writer, and for a file only where its name could be of
- * another instance. */
+/* The owners of folders and file names. 28 bits of hash tell the series of a study folder apart, and illegal UIDs
+ * can be sanitised alike. The first series or instance keeps its place, the second one gets a name with a longer
+ * hash. Storage is asked once for each series and writer, and for a file only if its name is ambiguous. */
 #ifndef WRITER_STORAGE_CLAIMS_H
 #define WRITER_STORAGE_CLAIMS_H
 
@@ -11,7 +10,7 @@
  * Of two writers that begin two such series at the same moment, neither knows of the other. Free it. */
 char *claims_folder(bases_t *bases, base_t *base, const char *wanted, const char *series_uid);
 
-/* A file and what it is of. */
+/* A file, and its instance. */
 typedef struct claim {
     const char *name;         /* that it wants */
     const char *temporary;    /* its name in the base's folder of temporary files */

@@ -68,7 +68,7 @@ int folder_open(bases_t *bases, base_t *base, const char *folder, bool durable) 
     char *path = copy_text(folder), *rest = path;
     int descriptor =
         base->is_nfs ? open_deepest(base, path, durable, &rest) : open_known(base, base->root, ".", durable);
-    /* Others may list what is for CUBE: the notifier, whose user may be another one. */
+    /* The notifier, perhaps of another user, lists CUBE's folders. */
     mode_t last = strncmp(folder, OWN_FOLDERS, strlen(OWN_FOLDERS)) == 0 ? 0700 : 0755;
     for (char *name; descriptor >= 0 && (name = strsep(&rest, "/"));)
         descriptor = enter(base, descriptor, name, rest ? 0755 : last, durable, is_durable);

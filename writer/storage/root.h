@@ -17,7 +17,7 @@ typedef struct root {
     pthread_mutex_t lock;    /* of the three below */
     int64_t looked_ms;       /* when the file system was asked for its room; -1: it must be */
     uint64_t allowance;      /* bytes that may be written before it is asked again */
-    uint64_t room;           /* what was free above min_free_bytes then, less what was written since */
+    uint64_t room;           /* free above min_free_bytes then, less the bytes written since */
 } root_t;
 
 /* Free with root_clear. */
@@ -40,8 +40,8 @@ bool root_is_nfs(int folder);
 
 /* Whether min_free_bytes are left where `folder` lies, `size` bytes being written now. Asks the file system at most
  * once a second and each time that a share of the room has been written: it is a call to the server for a network
- * file system. `unfinished`: of the sender, with these; what is more than is left then, half of the room, is too
- * much where it is more than SENDER_LITTLE_BYTES. Returns 0, ENOSPC or EFBIG. */
+ * file system. `unfinished`: of the sender, with these bytes. More than SENDER_LITTLE_BYTES,
+ * and more than is left then, half of the room, is too much. Returns 0, ENOSPC or EFBIG. */
 int root_room(root_t *root, int folder, uint64_t size, uint64_t unfinished) __attribute__((warn_unused_result));
 
 /* fstatfs(2). Replaced by tests, which have no NFS. */

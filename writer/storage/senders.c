@@ -4,11 +4,11 @@
 
 #include "common/memory.h"
 
-/* Of an IPv6 address, what one site has (RFC 4291 2.5.4). */
+/* The prefix of a site in an IPv6 address (RFC 4291 2.5.4). */
 #define SITE_BYTES 8
 
 zhashx_t *senders_new(void) {
-    return zhashx_new(); /* whose items free themselves */
+    return zhashx_new(); /* senders free themselves */
 }
 
 /* Free it. */

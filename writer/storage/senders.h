@@ -11,7 +11,7 @@
 
 typedef struct sender {
     atomic_ullong unfinished; /* bytes; changed by any thread */
-    zhashx_t *all;            /* of which it is; the loop's, like all that follows */
+    zhashx_t *all;            /* the table; the loop's, like the rest */
     char *address;
     size_t users;
 } sender_t;

@@ -24,7 +24,7 @@ struct store {
     mode_t file_mode;
     atomic_ullong begun;         /* files, for their names */
     _Atomic int64_t deadline_ms; /* of final places */
-    pthread_mutex_t naming;      /* held while a file whose name could be another's gets its place */
+    pthread_mutex_t naming;      /* held while a file with an ambiguous name gets its place */
     pthread_mutex_t lock;        /* of all that follows; never held during a storage call */
     zhashx_t *senders;           /* the loop's */
     zlist_t *stuck;              /* names of temporary files that could not be removed */

@@ -30,7 +30,7 @@ typedef struct store_file {
     uint64_t written_back;       /* of these, told to storage */
     const atomic_bool *given_up; /* true: it gets no final place. NULL: nobody gives it up; set after store_begin */
     int64_t spent_us;            /* what storage took for it so far */
-    sender_t *sender;            /* whose unfinished bytes it counts to; NULL: nobody's; set after store_begin */
+    sender_t *sender;            /* counts its unfinished bytes; NULL: nobody does; set after store_begin */
     uint64_t counted;            /* of its bytes, to the sender's */
 } store_file_t;
 
@@ -72,7 +72,7 @@ int store_append(store_t *self, store_file_t *file, struct iovec *parts, int par
  * (ECANCELED), for others may have been told to store the same and something newer since. */
 void store_set_deadline(store_t *self, int64_t deadline_ms);
 
-/* What a file and its place are of. */
+/* The owners of a file and its place. */
 typedef struct store_identity {
     const char *series_uid;   /* NULL: the folder is nobody's */
     const char *instance_uid; /* as in claim_t */
