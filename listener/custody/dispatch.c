@@ -26,8 +26,17 @@ static bool can_send(const object_t *object) {
     return object->writer && object->unsent && object->sent - object->taken < OBJECT_WINDOW_BYTES;
 }
 
-static bool has_room(const writer_t *writer) {
-    return writer->awaited_bytes < WRITER_WINDOW_BYTES;
+static bool has_room(const object_t *object) {
+    uint64_t all = object->writer->awaited_bytes, own = object->share->awaited_bytes;
+    if (own == 0)
+        return true;
+    return all < WRITER_WINDOW_BYTES && own <= WINDOW_SHARE_OF_FREE * (WRITER_WINDOW_BYTES - all);
+}
+
+/* Counts what it awaits now instead of `before`. */
+static void count_awaited(object_t *object, uint64_t before, uint64_t now) {
+    object->writer->awaited_bytes += now - before;
+    object->share->awaited_bytes += now - before;
 }
 
 /* Sends one chunk; false where the writer's queue takes nothing. */
@@ -56,7 +65,7 @@ static bool send_next(object_t *object) {
     if (message.credit_wanted || message.last)
         object->asked = end;
     object->sent = end;
-    object->writer->awaited_bytes += awaited(object) - before;
+    count_awaited(object, before, awaited(object));
     object->unsent = TAILQ_NEXT(chunk, next);
     if (object->unsent == object->filling)
         object->unsent = NULL;
@@ -65,7 +74,7 @@ static bool send_next(object_t *object) {
 
 void dispatch_pump(object_t *object) {
     while (can_send(object)) {
-        if (!has_room(object->writer)) {
+        if (!has_room(object)) {
             object->writer->crowded = true;
             return;
         }
@@ -76,11 +85,16 @@ void dispatch_pump(object_t *object) {
 
 /* --- turns ------------------------------------------------------------------------------------------ */
 
-/* The oldest object that waits, of the association whose turn comes after the last one's. */
-static object_t *next_in_turn(custody_t *custody, const writer_t *writer) {
+/* The oldest object that waits and has room, of the association whose turn comes after the last one's. Notes
+ * whether any waits. */
+static object_t *next_in_turn(custody_t *custody, writer_t *writer) {
     object_t *object, *next = NULL;
+    writer->crowded = false;
     TAILQ_FOREACH(object, &custody->objects, next) {
         if (object->writer != writer || !can_send(object))
+            continue;
+        writer->crowded = true;
+        if (!has_room(object))
             continue;
         /* Numbers up to the last one's wrap around behind all others. */
         uint64_t turn = object->share->association - writer->served - 1;
@@ -90,14 +104,10 @@ static object_t *next_in_turn(custody_t *custody, const writer_t *writer) {
     return next;
 }
 
-/* Of so many bytes nothing is awaited any more: objects whose turn it is go on. */
-static void go_on(custody_t *custody, writer_t *writer, uint64_t bytes) {
-    writer->awaited_bytes -= bytes;
-    if (!writer->crowded || writer->lost)
-        return;
-    while (has_room(writer)) {
+/* Less is awaited of the writer: objects go on in their turn. */
+static void go_on(custody_t *custody, writer_t *writer) {
+    while (writer->crowded && !writer->lost) {
         object_t *object = next_in_turn(custody, writer);
-        writer->crowded = object != NULL;
         if (!object || !send_next(object))
             return;
         writer->served = object->share->association;
@@ -108,7 +118,8 @@ void dispatch_credit(object_t *object, uint64_t taken) {
     uint64_t before = awaited(object);
     object->taken = taken;
     object->progress_ms = clock_ms();
-    go_on(object->custody, object->writer, before - awaited(object));
+    count_awaited(object, before, awaited(object));
+    go_on(object->custody, object->writer);
     if (object->streaming)
         dispatch_stream(object);
     else
@@ -123,7 +134,8 @@ void dispatch_written(object_t *object, uint64_t token) {
     object->progress_ms = clock_ms();
     if (object->streaming)
         chunk_free_until(object, object->taken);
-    go_on(object->custody, object->writer, before - awaited(object));
+    count_awaited(object, before, awaited(object));
+    go_on(object->custody, object->writer);
 }
 
 void dispatch_stream(object_t *object) {
@@ -184,10 +196,11 @@ static void leave_writer(object_t *object) {
     writer_t *writer = object->writer;
     if (!writer)
         return;
+    count_awaited(object, awaited(object), 0);
     object->writer = NULL;
     writer->outstanding_bytes -= object->received;
     writer->outstanding_objects--;
-    go_on(object->custody, writer, awaited(object));
+    go_on(object->custody, writer);
     dispatch_release_if_done(object->custody, writer);
 }
 

@@ -20,6 +20,9 @@
  * turns, a chunk each. Enough to keep storage busy, and little enough that nobody waits long behind another's
  * objects. */
 #define WRITER_WINDOW_BYTES (4 * 1024 * 1024)
+/* One association may have so many times the free part of the window. It may always have one chunk: others may have
+ * objects there that take long. */
+#define WINDOW_SHARE_OF_FREE 4
 /* Credit is wanted each time so much of an object has been sent since the last. */
 #define CREDIT_BYTES (512 * 1024)
 /* An object up to this size is kept whole for redelivery while the buffer has room. */
@@ -57,9 +60,10 @@ typedef struct share {
     struct custody *custody;
     uint64_t association;
     size_t held_bytes, holders;
-    zhashx_t *series; /* by token; NULL: none yet */
-    bool forgot;      /* some of them */
-    uint64_t refused; /* objects, by writers */
+    uint64_t awaited_bytes; /* of its objects, at all writers (see writer_t) */
+    zhashx_t *series;       /* by token; NULL: none yet */
+    bool forgot;            /* some of them */
+    uint64_t refused;       /* objects, by writers */
 } share_t;
 
 /* Why a writer says nothing. */
