@@ -259,7 +259,8 @@ const setting_t SETTINGS[] = {
      .help = "Largest object. A larger one is answered 0110; 0: any. The unfinished objects of one address take at "
              "most half of the free room in any case."},
     {TEXT("OXIDICOM_FILE_MODE", file_mode), .stages = FOR_WRITER, .default_value = "0644",
-     CHECKED(is_file_mode, "three octal digits, with or without a 0 before them, as 0640: at least 6 for the owner"),
+     CHECKED(is_file_mode,
+             "three octal digits, with or without a 0 before them, as 0640: at least 6 for the owner"),
      .help = "Mode of stored files, as far as the umask allows. CUBE must be able to read them."},
     {SIZE("OXIDICOM_QUARANTINE_SIZE", quarantine_size_bytes), .stages = FOR_WRITER, .default_value = "0",
      .most = (int64_t)1 << 50,

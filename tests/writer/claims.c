@@ -1,4 +1,4 @@
-/* Objects whose folder or name is that of another series' or instance's. */
+/* Two series of one folder, two instances of one file name. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 

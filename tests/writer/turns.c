@@ -6,7 +6,7 @@
 
 #include "tests/writer/objects_rig.h"
 
-/* More than all places of a listener. */
+/* More than a listener has places. */
 #define HOARDERS       300
 #define HELD_MAX_BYTES (HOLDINGS_MAX_BYTES + HOARDERS * HOLDINGS_LITTLE_BYTES)
 

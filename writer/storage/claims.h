@@ -6,8 +6,8 @@
 
 #include "writer/storage/base.h"
 
-/* The folder for this series: the one that is wanted, unless that holds, or will, files of another. In any thread.
- * Of two writers that begin two such series at the same moment, neither knows of the other. Free it. */
+/* The folder for this series: `wanted`, unless another series has that. In any thread. Two writers that begin two
+ * such series at once do not know of each other. Free it. */
 char *claims_folder(bases_t *bases, base_t *base, const char *wanted, const char *series_uid);
 
 /* A file, and its instance. */
@@ -18,8 +18,8 @@ typedef struct claim {
     const char *identity;     /* what tells it from others, for its other name */
 } claim_t;
 
-/* The name for the file in `folder`: not one that a file of another instance has. Not for two files of one folder
- * at once. Free it. */
+/* The name for the file in `folder`: another one if another instance has that already. Not for two files of one
+ * folder at once. Free it. */
 char *claims_file(const base_t *base, const char *folder, const claim_t *claim);
 
 #endif
