@@ -149,21 +149,42 @@ void dispatch_stream(object_t *object) {
 
 /* --- with a writer, and without --------------------------------------------------------------------- */
 
+static bool takes_objects(const writer_t *writer) {
+    return !writer->leaving && !writer->lost;
+}
+
+/* Among equals the one with fewer associations, so that those that begin while all are idle are spread. */
+static bool has_less_outstanding(const writer_t *writer, const writer_t *than) {
+    if (writer->outstanding_bytes != than->outstanding_bytes)
+        return writer->outstanding_bytes < than->outstanding_bytes;
+    if (writer->outstanding_objects != than->outstanding_objects)
+        return writer->outstanding_objects < than->outstanding_objects;
+    return writer->associations < than->associations;
+}
+
 static writer_t *least_outstanding(custody_t *custody) {
     writer_t *writer, *best = NULL;
-    TAILQ_FOREACH(writer, &custody->writers, next) {
-        if (writer->leaving || writer->lost)
-            continue;
-        if (!best || writer->outstanding_bytes < best->outstanding_bytes ||
-            (writer->outstanding_bytes == best->outstanding_bytes &&
-             writer->outstanding_objects < best->outstanding_objects))
-            best = writer;
-    }
+    TAILQ_FOREACH(writer, &custody->writers, next)
+    if (takes_objects(writer) && (!best || has_less_outstanding(writer, best)))
+        best = writer;
     return best;
 }
 
+/* What a writer has to learn of a series it learns once: its folder, and whether the notifier knows it. Another one
+ * would have to learn it, too, and on NFS that is several round trips. So an association stays with its writer while
+ * that one has a thread for the object and the others' bytes don't keep it waiting. */
+static writer_t *last_with_room(const object_t *object) {
+    writer_t *writer = object->share->writer;
+    size_t threads = (size_t)object->custody->stage->settings.writer_operations;
+    bool has_room = writer && takes_objects(writer) && writer->outstanding_objects < threads &&
+                    writer->outstanding_bytes < WRITER_WINDOW_BYTES / 2;
+    return has_room ? writer : NULL;
+}
+
 void dispatch_assign(object_t *object) {
-    writer_t *writer = least_outstanding(object->custody);
+    writer_t *writer = last_with_room(object);
+    if (!writer)
+        writer = least_outstanding(object->custody);
     object->writer = writer;
     object->attempt++;
     object->sent = object->taken = object->asked = 0;
@@ -174,6 +195,7 @@ void dispatch_assign(object_t *object) {
         object->unsent = NULL;
     if (!writer)
         return;
+    share_stay_with(object->share, writer);
     writer->outstanding_bytes += object->received;
     writer->outstanding_objects++;
     dispatch_pump(object);

@@ -34,6 +34,8 @@ void chunk_free_all(object_t *object);
 /* --- series.c: which series of an association are open, and how many of their objects are answered --- */
 
 share_t *share_find(custody_t *custody, uint64_t association);
+/* It was given the association's last object; NULL: none was that is still there. */
+void share_stay_with(share_t *share, writer_t *writer);
 /* In the journal that the notifier has. */
 bool series_is_open(const share_t *share, uint64_t token);
 /* It is open in this journal, which may be another than the one that the notifier is known to have. */
@@ -47,7 +49,8 @@ Ring__Answered *series_answered(const share_t *share, size_t *count);
 
 /* Sends what its window and its writer's allow. */
 void dispatch_pump(object_t *object);
-/* Gives the object, from its begin, to the writer with the least outstanding; without one it waits. */
+/* Gives the object, from its begin, to the writer that had the association's last one, or where that has no room to
+ * the one with the least outstanding; without any it waits. */
 void dispatch_assign(object_t *object);
 /* Its writer is no more: sends it again or gives it up. */
 void dispatch_redeliver(object_t *object, const char *why);

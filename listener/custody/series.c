@@ -38,9 +38,18 @@ share_t *share_new(custody_t *custody, uint64_t association) {
     return share;
 }
 
+void share_stay_with(share_t *share, writer_t *writer) {
+    if (share->writer)
+        share->writer->associations--;
+    share->writer = writer;
+    if (writer)
+        writer->associations++;
+}
+
 void share_drop(share_t *share) {
     if (!share || --share->holders > 0)
         return;
+    share_stay_with(share, NULL);
     TAILQ_REMOVE(&share->custody->shares, share, next);
     zhashx_destroy(&share->series);
     free(share);

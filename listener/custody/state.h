@@ -64,6 +64,7 @@ typedef struct share {
     zhashx_t *series;       /* by token; NULL: none yet */
     bool forgot;            /* some of them */
     uint64_t refused;       /* objects, by writers */
+    struct writer *writer;  /* that was given its last object; NULL: none, or it is gone */
 } share_t;
 
 /* Why a writer says nothing. */
@@ -88,6 +89,7 @@ typedef struct writer {
     bool kept_by_storage;       /* has said so: that is why it is silent */
     uint64_t outstanding_bytes; /* of unanswered objects */
     size_t outstanding_objects;
+    size_t associations;    /* whose last object was given to it */
     uint64_t awaited_bytes; /* of all its objects: it has been asked what became of them, and has not said */
     uint64_t served;        /* association whose turn was last */
     bool crowded;           /* objects wait for their turn */

@@ -28,6 +28,10 @@ static writer_t *find_incarnation(custody_t *custody, uint64_t incarnation) {
 }
 
 static void free_writer(custody_t *custody, writer_t *writer, int linger_ms) {
+    share_t *share;
+    TAILQ_FOREACH(share, &custody->shares, next)
+    if (share->writer == writer)
+        share_stay_with(share, NULL);
     TAILQ_REMOVE(&custody->writers, writer, next);
     if (writer->monitor)
         watch_end(custody->stage->loop, writer->monitor);

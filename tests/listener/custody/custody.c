@@ -78,16 +78,73 @@ Test(custody, keeps_objects_for_a_writer_that_appears_later) {
     rig_expect_object(rig, 1, 1000, 2);
 }
 
-Test(custody, gives_objects_to_the_writer_with_the_least_outstanding) {
+/* An object of another association, with so many bytes by now. */
+static object_t *begin_of_another(size_t size) {
+    static uint64_t association = 100;
+    share_t *share = share_new(&rig->custody, association++);
+    object_t *object = rig_begin_of(rig, share);
+    share_drop(share); /* the object holds it */
+    rig_append(object, size);
+    return object;
+}
+
+Test(custody, gives_an_associations_first_object_to_the_writer_with_the_least_outstanding) {
     rig_writer_alive(rig, "writer-a", 1);
     rig_writer_alive(rig, "writer-b", 2);
-    object_t *large = rig_begin(rig), *small, *third;
-    rig_append(large, 100000);
-    small = rig_begin(rig);
-    rig_append(small, 10);
-    third = rig_begin(rig);
+    object_t *large = begin_of_another(100000), *small = begin_of_another(10), *third = begin_of_another(0);
     cr_assert_neq(large->writer, small->writer);
     cr_assert_eq(third->writer, small->writer);
+}
+
+Test(custody, spreads_associations_over_writers_that_have_nothing_to_do) {
+    share_t *other = share_new(&rig->custody, 4);
+    rig_writer_alive(rig, "writer-a", 1);
+    rig_writer_alive(rig, "writer-b", 2);
+    object_t *first = rig_begin(rig);
+    const writer_t *writer = first->writer;
+    object_abandon(first);
+    object_t *second = rig_begin_of(rig, other);
+    cr_assert_neq(second->writer, writer);
+    object_abandon(second);
+    share_drop(other);
+    cr_assert_eq(TAILQ_FIRST(&rig->custody.writers)->associations +
+                     TAILQ_LAST(&rig->custody.writers, writer_list)->associations,
+                 1, "one that has ended is counted no more");
+}
+
+Test(custody, gives_an_association_the_same_writer_while_that_has_room) {
+    rig_writer_alive(rig, "writer-a", 1);
+    rig_writer_alive(rig, "writer-b", 2);
+    object_t *object = rig_begin(rig);
+    writer_t *writer = object->writer;
+    rig_append(object, 100000);
+    for (int i = 1; i < rig->stage.settings.writer_operations; i++) {
+        object = rig_begin(rig);
+        cr_assert_eq(object->writer, writer, "the other one has less outstanding");
+    }
+    object = rig_begin(rig);
+    cr_assert_neq(object->writer, writer, "all its threads have an object");
+    cr_assert_eq(rig_begin(rig)->writer, object->writer, "now that is the last one");
+}
+
+Test(custody, gives_an_association_another_writer_where_the_last_one_has_much_to_write) {
+    rig_writer_alive(rig, "writer-a", 1);
+    rig_writer_alive(rig, "writer-b", 2);
+    object_t *large = rig_begin(rig);
+    rig_append(large, WRITER_WINDOW_BYTES / 2 - 1);
+    cr_assert_eq(rig_begin(rig)->writer, large->writer);
+    rig_append(large, 1);
+    cr_assert_neq(rig_begin(rig)->writer, large->writer);
+}
+
+Test(custody, gives_an_association_another_writer_where_the_last_one_is_gone) {
+    rig_writer_alive(rig, "writer-a", 1);
+    rig_writer_alive(rig, "writer-b", 2);
+    object_t *object = rig_begin(rig);
+    object_abandon(object);
+    writers_lost(&rig->custody, rig->share->writer, "killed by the test");
+    cr_assert_null(rig->share->writer);
+    cr_assert_eq(rig_begin(rig)->writer, TAILQ_FIRST(&rig->custody.writers));
 }
 
 Test(custody, gives_a_leaving_writer_nothing_new_and_releases_it_when_it_is_done) {

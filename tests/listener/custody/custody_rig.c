@@ -35,6 +35,7 @@ rig_t *rig_new(void) {
     rig->stage.settings.run_dir = rig->folder;
     rig->stage.settings.buffer_size_bytes = 64 << 20;
     rig->stage.settings.store_timeout_ms = 60000;
+    rig->stage.settings.writer_operations = 4;
     cr_assert_eq(custody_start(&rig->custody, &rig->stage), 0);
     rig->inboxes[0] = bind_inbox(rig, "writer-a");
     rig->inboxes[1] = bind_inbox(rig, "writer-b");
