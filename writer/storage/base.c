@@ -78,7 +78,8 @@ static void owner_free(void **item_p) {
 }
 
 static int base_open(bases_t *self, base_t **base_p) {
-    int root, reason = root_open(&self->root, &root);
+    root_place_t place;
+    int root, reason = root_open(&self->root, &root, &place);
     if (reason != 0)
         return reason;
     int temporary = temporary_open(root, self->id, self->incarnation);
@@ -91,7 +92,7 @@ static int base_open(bases_t *self, base_t **base_p) {
         return reason;
     }
     base_t *base = must(calloc(1, sizeof *base));
-    *base = (base_t){root, temporary, is_nfs, zhashx_new(), zhashx_new(), 0};
+    *base = (base_t){root, temporary, place, is_nfs, zhashx_new(), zhashx_new(), 0};
     zhashx_set_duplicator(base->owners, owner_copy);
     zhashx_set_destructor(base->owners, owner_free);
     *base_p = base;

@@ -10,6 +10,7 @@
 
 typedef struct base {
     int root, temporary; /* folders */
+    root_place_t place;  /* of the root */
     bool is_nfs;         /* where the temporary files lie, and so whatever they can be renamed to */
     zhashx_t *durable;   /* folders whose entries in all folders above are known to be durable */
     zhashx_t *owners;    /* series, as texts, of folders (claims.h) */

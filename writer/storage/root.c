@@ -54,7 +54,11 @@ static int why_closed(root_t *root, int reason) {
     return ESTALE;
 }
 
-int root_open(root_t *root, int *folder) {
+static root_place_t place_of(const struct statx *what) {
+    return (root_place_t){what->stx_ino, what->stx_mnt_id, what->stx_dev_major, what->stx_dev_minor};
+}
+
+int root_open(root_t *root, int *folder, root_place_t *place) {
     struct statx what = {0};
     pthread_mutex_lock(&root->lock);
     root->looked_ms = -1;
@@ -70,15 +74,18 @@ int root_open(root_t *root, int *folder) {
         return reason;
     }
     root->was_mount |= is_mount(&what);
+    *place = place_of(&what);
     return 0;
 }
 
-bool root_is_current(const root_t *root, int folder) {
-    struct statx open_now = {0}, named = {0};
-    if (look_at(folder, "", &open_now) != 0 || look_at(AT_FDCWD, root->path, &named) != 0)
+/* While it is open, nothing else gets its numbers. */
+bool root_is_current(const root_t *root, const root_place_t *place) {
+    struct statx what = {0};
+    if (look_at(AT_FDCWD, root->path, &what) != 0)
         return false;
-    return open_now.stx_ino == named.stx_ino && open_now.stx_dev_major == named.stx_dev_major &&
-           open_now.stx_dev_minor == named.stx_dev_minor && open_now.stx_mnt_id == named.stx_mnt_id;
+    const root_place_t named = place_of(&what);
+    return named.inode == place->inode && named.mount == place->mount &&
+           named.device_major == place->device_major && named.device_minor == place->device_minor;
 }
 
 /* Asks the server once for each time that the root is opened. */

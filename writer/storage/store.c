@@ -147,7 +147,7 @@ static void remove_stuck(store_t *self, const base_t *base) {
 void store_sweep(store_t *self) {
     base_t *base = bases_borrow(&self->bases);
     char *host = host_folder(), run[RUN_NAME_BYTES + 1];
-    if (base && root_is_current(&self->bases.root, base->root)) {
+    if (base && root_is_current(&self->bases.root, &base->place)) {
         remove_stuck(self, base);
         run_name(self->bases.incarnation, run);
         size_t removed = leftovers_sweep(base->root, &(sweeper_t){host, run});
@@ -213,7 +213,7 @@ int store_begin(store_t *self, store_file_t *file) {
     int64_t begun_us = clock_us();
     forget(file);
     base_t *base = bases_borrow(&self->bases);
-    int reason = base && root_is_current(&self->bases.root, base->root) ? create(self, base, file) : ESTALE;
+    int reason = base && root_is_current(&self->bases.root, &base->place) ? create(self, base, file) : ESTALE;
     if (is_gone(reason)) {
         reason = bases_reopen(&self->bases, &base);
         if (reason == 0)
@@ -328,7 +328,7 @@ void store_set_deadline(store_t *self, int64_t deadline_ms) {
 static int may_be_placed(store_t *self, const base_t *base, const store_file_t *file) {
     if ((file->given_up && atomic_load(file->given_up)) || clock_ms() >= self->deadline_ms)
         return ECANCELED;
-    return bases_is_now(&self->bases, base) || root_is_current(&self->bases.root, base->root) ? 0 : ESTALE;
+    return bases_is_now(&self->bases, base) || root_is_current(&self->bases.root, &base->place) ? 0 : ESTALE;
 }
 
 /* A network file system may say only at its end that it could not write, unless fsync has asked it before: then a
