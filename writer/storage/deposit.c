@@ -10,6 +10,7 @@
 
 /* Pieces of an object that are given to storage by one call. */
 #define DEPOSIT_PIECES_AT_ONCE 64
+#define DEPOSIT_SUSPECT        -2
 
 typedef struct piece {
     struct piece *next;
@@ -28,8 +29,9 @@ typedef struct go {
     job_t job;
     piece_t *pieces;
     bool commits;
+    bool watches[POOL_KINDS];
     uint64_t credit;             /* of what it has written */
-    int64_t took_us[POOL_KINDS]; /* -1: was not done */
+    int64_t took_us[POOL_KINDS]; /* -1: was not done; DEPOSIT_SUSPECT: long, and nobody has watched */
 } go_t;
 
 struct deposit {
@@ -170,12 +172,17 @@ static long waits(void) {
 }
 
 /* What it took is storage's only where the thread waited: one that merely had to share its core would have to do so
- * anywhere, and to hand its work over would cost more still. */
+ * anywhere, and to hand its work over would cost more still. What is fast is fast, whoever had the core. */
 static void timed(deposit_t *self, void (*step)(deposit_t *), pool_kind_t kind) {
+    bool watches = self->go.watches[kind];
     int64_t begin_us = clock_us();
-    long before = waits();
+    long before = watches ? waits() : 0;
     step(self);
-    self->go.took_us[kind] = waits() == before ? 0 : clock_us() - begin_us;
+    int64_t took_us = clock_us() - begin_us;
+    if (watches)
+        self->go.took_us[kind] = waits() == before ? 0 : took_us;
+    else
+        self->go.took_us[kind] = took_us < POOL_SLOW_US ? 0 : DEPOSIT_SUSPECT;
 }
 
 static void run(deposit_t *self) {
@@ -199,9 +206,12 @@ static void run_job(job_t *job) {
 /* --- who does it -------------------------------------------------------------------------------------- */
 
 static void note_end(deposit_t *self) {
-    for (int kind = 0; kind < POOL_KINDS; kind++)
-        if (self->pool && self->go.took_us[kind] >= 0)
+    for (int kind = 0; self->pool && kind < POOL_KINDS; kind++) {
+        if (self->go.took_us[kind] >= 0)
             pool_note(self->pool, (pool_kind_t)kind, self->go.took_us[kind]);
+        else if (self->go.took_us[kind] == DEPOSIT_SUSPECT)
+            pool_suspect(self->pool, (pool_kind_t)kind);
+    }
     if (self->go.credit)
         self->credit = self->go.credit;
 }
@@ -209,6 +219,8 @@ static void note_end(deposit_t *self) {
 /* One go of the work, done when this returns or handed over. */
 static void go(deposit_t *self, piece_t *pieces, bool commits, pool_kind_t kind) {
     self->go = (go_t){.job = {.run = run_job}, .pieces = pieces, .commits = commits, .took_us = {-1, -1, -1}};
+    for (int each = 0; each < POOL_KINDS; each++)
+        self->go.watches[each] = pool_watches(self->pool, (pool_kind_t)each);
     self->is_away = pool_is_worth_it(self->pool, kind) && pool_submit(self->pool, &self->go.job);
     if (self->is_away)
         return;

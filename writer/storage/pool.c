@@ -13,9 +13,6 @@
 #include "common/log.h"
 #include "common/memory.h"
 
-/* A thread waits for what took storage so long of late; anything faster is done by the loop itself. */
-#define STORAGE_SLOW_US 1000
-
 typedef struct queue {
     job_t *first, *last;
 } queue_t;
@@ -23,6 +20,7 @@ typedef struct queue {
 struct pool {
     size_t threads_max, outstanding;
     int64_t average_us[POOL_KINDS]; /* of what was done of late; -1: nothing yet */
+    unsigned watched[POOL_KINDS];   /* that so many more are */
     int done_event;                 /* eventfd, counts what has come back */
     pthread_mutex_t lock;           /* of all that follows; never held while a job runs */
     pthread_cond_t submitted;
@@ -108,8 +106,10 @@ pool_t *pool_new(size_t threads) {
     pool_t *self = must(calloc(1, sizeof *self));
     assert(threads > 0 && threads <= WRITER_OPERATIONS_MAX);
     self->threads_max = threads;
-    for (int i = 0; i < POOL_KINDS; i++)
+    for (int i = 0; i < POOL_KINDS; i++) {
         self->average_us[i] = -1;
+        self->watched[i] = POOL_WATCHED;
+    }
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->submitted, NULL);
     self->done_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -145,13 +145,25 @@ void pool_destroy(pool_t **self_p) {
 void pool_note(pool_t *self, pool_kind_t kind, int64_t took_us) {
     int64_t *average_us = &self->average_us[kind];
     *average_us = *average_us < 0 ? took_us : *average_us + (took_us - *average_us) / 8;
+    if (took_us >= POOL_SLOW_US)
+        self->watched[kind] = POOL_WATCHED;
+    else if (self->watched[kind] > 0)
+        self->watched[kind]--;
+}
+
+void pool_suspect(pool_t *self, pool_kind_t kind) {
+    self->watched[kind] = POOL_WATCHED;
+}
+
+bool pool_watches(const pool_t *self, pool_kind_t kind) {
+    return self && self->watched[kind] > 0;
 }
 
 /* Where nothing was closed yet, a close may take as long as what came before it. */
 bool pool_is_worth_it(const pool_t *self, pool_kind_t kind) {
     if (self && kind == POOL_CLOSE && self->average_us[kind] < 0)
         kind = POOL_COMMIT;
-    return self && self->average_us[kind] >= STORAGE_SLOW_US;
+    return self && self->average_us[kind] >= POOL_SLOW_US;
 }
 
 /* --- jobs --------------------------------------------------------------------------------------------- */

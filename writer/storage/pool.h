@@ -16,6 +16,11 @@ typedef struct job {
     struct job *next;             /* the pool's */
 } job_t;
 
+/* A thread waits for what took storage so long of late; anything faster is done by the loop itself. */
+#define POOL_SLOW_US 1000
+/* So many of a kind in a row are fast, then they are not watched any more. */
+#define POOL_WATCHED 16
+
 /* What storage is asked to do, each of which is fast or slow on its own: many a file system takes bytes at once and
  * waits when they are to be durable, and NFS waits when a file is closed. */
 typedef enum pool_kind { POOL_WRITE, POOL_COMMIT, POOL_CLOSE, POOL_KINDS } pool_kind_t;
@@ -28,6 +33,12 @@ void pool_destroy(pool_t **self_p);
 
 /* Something of this kind kept a thread waiting for so long, whichever thread it was. */
 void pool_note(pool_t *self, pool_kind_t kind, int64_t took_us);
+/* Something of this kind took POOL_SLOW_US or more, and nobody knows whether its thread waited: the next ones are
+ * watched. */
+void pool_suspect(pool_t *self, pool_kind_t kind);
+/* Whether it is to be known of the next one if its thread waits, which takes two system calls: such things have
+ * been slow of late, or are new. `self` may be NULL: never. */
+bool pool_watches(const pool_t *self, pool_kind_t kind);
 /* Whether such things take so long that a thread shall wait for them. `self` may be NULL: never. */
 bool pool_is_worth_it(const pool_t *self, pool_kind_t kind);
 

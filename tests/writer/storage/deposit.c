@@ -180,6 +180,33 @@ Test(deposit, on_fast_storage_is_the_loops_own_work) {
     pool_destroy(&fast);
 }
 
+static ssize_t slow_writev(int descriptor, const struct iovec *parts, int parts_count) {
+    usleep(20 * POOL_SLOW_US);
+    return writev(descriptor, parts, parts_count);
+}
+
+Test(deposit, on_storage_that_becomes_slow_is_watched_again_and_then_goes_to_a_thread) {
+    pool_t *fast = pool_new(THREADS);
+    for (int i = 0; i < POOL_WATCHED; i++) {
+        cr_expect(pool_watches(fast, POOL_WRITE), "what is new is watched");
+        pool_note(fast, POOL_WRITE, 10);
+    }
+    cr_expect_not(pool_watches(fast, POOL_WRITE));
+    store_calls.writev = slow_writev;
+    for (int i = 0; i < 2; i++) {
+        cr_expect_not(pool_is_worth_it(fast, POOL_WRITE));
+        deposit_t *deposit = deposit_new(store, fast, NULL);
+        take_text(deposit, "one", 0);
+        cr_expect_eq(deposit_advance(deposit), DEPOSIT_OPEN);
+        cr_expect(pool_watches(fast, POOL_WRITE));
+        cr_expect_eq(pool_outstanding(fast), 0);
+        deposit_destroy(&deposit);
+        cr_expect(deposits_await(fast, PATIENCE_MS));
+    }
+    cr_expect(pool_is_worth_it(fast, POOL_WRITE));
+    pool_destroy(&fast);
+}
+
 Test(deposit, that_is_written_fast_and_completed_slowly_goes_to_a_thread_for_its_end_alone) {
     for (int i = 0; i < 300; i++)
         pool_note(pool, POOL_WRITE, 0);
