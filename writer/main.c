@@ -242,6 +242,7 @@ static bool on_inbox(stage_t *stage) {
     bool more = ring_drain(stage->inbox, &self->inbox) == INBOX_BURST_MESSAGES;
     more |= objects_on_turn(self->objects);
     catch_up(self);
+    report_end_turn(self->environment.report);
     end_if_free(self);
     end_if_locked_out(self);
     return more;
@@ -252,6 +253,7 @@ static int on_storage(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     (void)item;
     writer_t *self = argument;
     objects_on_done(self->objects);
+    report_end_turn(self->environment.report);
     catch_up(self);
     end_if_free(self);
     return self->stage->ended ? -1 : 0;

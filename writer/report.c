@@ -1,5 +1,6 @@
 #include "writer/report.h"
 
+#include "common/clock.h"
 #include "common/hash.h"
 #include "common/memory.h"
 #include "common/message.h"
@@ -18,6 +19,13 @@ typedef struct gathered {
     Ring__Stored *message; /* owned, with all that is in it */
 } gathered_t;
 
+/* A file that the listener has not been told of yet. */
+typedef struct written {
+    Ring__ObjectId object;
+    uint32_t attempt;
+    uint64_t token;
+} written_t;
+
 struct report {
     zloop_t *loop;
     zsock_t *listener, *notifier;
@@ -27,6 +35,10 @@ struct report {
     gathered_t gathered[GATHERED_SERIES_MAX];
     size_t gathered_count, objects;
     int timer; /* -1: none */
+    written_t written[REPORT_TURN_OBJECTS];
+    size_t written_count;
+    int64_t written_since_us;               /* the first of them */
+    size_t turn_objects, last_turn_objects; /* stored ones, in a turn that had any */
 };
 
 report_t *report_new(zloop_t *loop, zsock_t *listener, zsock_t *notifier, const char *writer_id) {
@@ -44,28 +56,49 @@ void report_destroy(report_t **self_p) {
     if (!self)
         return;
     report_flush(self);
+    report_end_turn(self);
     free(self);
     *self_p = NULL;
 }
 
-static log_context_t context_of(const report_object_t *object) {
-    return (log_context_t){.association = object->id->association, .object = object->id->object};
-}
-
 /* --- to the listener -------------------------------------------------------------------------------- */
 
-static void say_written(const report_t *self, const report_object_t *object, uint64_t token, uint32_t status,
-                        uint32_t offending_element, const char *comment) {
-    log_context_t context = context_of(object);
-    Ring__Written written = RING__WRITTEN__INIT;
-    written.object = (Ring__ObjectId *)(uintptr_t)object->id;
-    written.attempt = object->attempt;
-    written.status = status;
-    written.offending_element = offending_element;
-    written.error_comment = (char *)(uintptr_t)comment;
-    written.token = token;
-    if (ring_send(self->listener, &RING_ENVELOPE(WRITTEN, written, &written)) != 0)
-        log_warn(&context, "can't report it to the listener: %s", strerror(errno));
+static void say_written(const report_t *self, const Ring__Written *written) {
+    if (ring_send(self->listener, &RING_ENVELOPE(WRITTEN, written, (Ring__Written *)(uintptr_t)written)) == 0)
+        return;
+    log_context_t context = {.association = written->object->association, .object = written->object->object};
+    log_warn(&context, "can't report it to the listener: %s", strerror(errno));
+}
+
+static void say_kept(report_t *self) {
+    for (size_t i = 0; i < self->written_count; i++) {
+        Ring__Written written = RING__WRITTEN__INIT;
+        written.object = &self->written[i].object;
+        written.attempt = self->written[i].attempt;
+        written.token = self->written[i].token;
+        say_written(self, &written);
+    }
+    self->written_count = 0;
+}
+
+void report_end_turn(report_t *self) {
+    say_kept(self);
+    if (self->turn_objects > 0)
+        self->last_turn_objects = self->turn_objects;
+    self->turn_objects = 0;
+}
+
+/* Messages in a row wake ZeroMQ's thread, and the listener, once; those that come one by one, each time. A peer
+ * that is alone and waits for its answer has it before this turn tidies up. */
+static void keep_written(report_t *self, const report_object_t *object, uint64_t token) {
+    int64_t now_us = clock_us();
+    bool seems_alone = self->turn_objects++ == 0 && self->last_turn_objects < 2;
+    if (self->written_count == 0)
+        self->written_since_us = now_us;
+    self->written[self->written_count++] = (written_t){*object->id, object->attempt, token};
+    if (!self->loop || seems_alone || self->written_count == REPORT_TURN_OBJECTS ||
+        now_us - self->written_since_us >= REPORT_TURN_US)
+        say_kept(self);
 }
 
 /* --- to the notifier -------------------------------------------------------------------------------- */
@@ -168,7 +201,7 @@ void report_stored(report_t *self, const report_object_t *object, const char *fi
         report_flush(self);
     else if (self->loop && self->timer < 0)
         self->timer = zloop_timer(self->loop, REPORT_GATHER_MS, 1, on_timer, self);
-    say_written(self, object, series.token, 0, 0, "");
+    keep_written(self, object, series.token);
 }
 
 void report_refused(report_t *self, const report_object_t *object, uint32_t status, uint32_t offending_element,
@@ -186,5 +219,11 @@ void report_refused(report_t *self, const report_object_t *object, uint32_t stat
     refused.span = object->header->span;
     refused.spans = object->spans;
     (void)say(self, &RING_ENVELOPE(REFUSED, refused, &refused));
-    say_written(self, object, 0, status, offending_element, comment);
+    Ring__Written written = RING__WRITTEN__INIT;
+    written.object = refused.object;
+    written.attempt = object->attempt;
+    written.status = status;
+    written.offending_element = offending_element;
+    written.error_comment = refused.error_comment;
+    say_written(self, &written);
 }

@@ -1,6 +1,6 @@
-/* What this writer says of objects that have come to their end: to the listener at once; to the notifier at once
- * where a series is new from its association or an object was refused, else gathered. Nothing is kept here that
- * matters: what is gathered is for progress, and the listener has the rest sent again. */
+/* What this writer says of objects that have come to their end: to the listener in the same turn; to the notifier
+ * at once where a series is new from its association or an object was refused, else gathered. Nothing is kept here
+ * that matters: what is gathered is for progress, and the listener has the rest sent again. */
 #ifndef WRITER_REPORT_H
 #define WRITER_REPORT_H
 
@@ -12,6 +12,10 @@
 /* Stored objects are gathered for so long, and so many of them. */
 #define REPORT_GATHER_MS      10
 #define REPORT_GATHER_OBJECTS 64
+/* The listener is told of the objects of one turn of the loop in a row, at its end; of at most so many, and not
+ * later than this after the first. Of a turn's first it is told at once where the turn before had no other. */
+#define REPORT_TURN_OBJECTS 16
+#define REPORT_TURN_US      500
 /* Series that the notifier is known to have heard of from an association; beyond that, one is said at once again.
  */
 #define REPORT_SERIES_TOLD 256
@@ -28,7 +32,7 @@ typedef struct report_object {
 } report_object_t;
 
 /* The outboxes and the loop must outlive it. Without a loop, what is gathered waits for REPORT_GATHER_OBJECTS or
- * report_flush. */
+ * report_flush, and the listener is told at once. */
 report_t *report_new(zloop_t *loop, zsock_t *listener, zsock_t *notifier, const char *writer_id);
 /* Says what is gathered. */
 void report_destroy(report_t **self_p);
@@ -39,5 +43,7 @@ void report_stored(report_t *self, const report_object_t *object, const char *fi
 void report_refused(report_t *self, const report_object_t *object, uint32_t status, uint32_t offending_element,
                     const char *comment);
 void report_flush(report_t *self);
+/* Tells the listener of the objects of this turn. To be called at the end of each in which objects went on. */
+void report_end_turn(report_t *self);
 
 #endif

@@ -135,6 +135,32 @@ Test(objects, are_gathered_for_a_moment_only) {
     free(set);
 }
 
+Test(objects, are_told_to_the_listener_in_a_row_at_the_end_of_the_turn) {
+    data_set_t *set = typical(EXPLICIT_VR);
+    zloop_t *loop = zloop_new();
+    report_destroy(&rig.environment.report);
+    rig.environment.report = report_new(loop, rig.to_listener, rig.to_notifier, "writer-0");
+    send_whole((sent_t){.object = 1}, set);
+    expect_written(1, 1, 0); /* no other was there */
+    send_whole((sent_t){.object = 2}, set);
+    expect_silence_for_now(rig.listener);
+    report_end_turn(rig.environment.report);
+    expect_written(2, 1, 0);
+    report_end_turn(rig.environment.report); /* a turn without an object */
+    expect_silence_for_now(rig.listener);
+    send_whole((sent_t){.object = 3}, set);
+    expect_silence_for_now(rig.listener); /* for longer than REPORT_TURN_US */
+    send_whole((sent_t){.object = 4}, set);
+    expect_written(3, 1, 0); /* though the turn is not over */
+    expect_written(4, 1, 0);
+    send_whole((sent_t){.object = 5}, set);
+    report_destroy(&rig.environment.report);
+    expect_written(5, 1, 0);
+    zloop_destroy(&loop);
+    rig.environment.report = report_new(NULL, rig.to_listener, rig.to_notifier, "writer-0");
+    free(set);
+}
+
 Test(objects, of_another_series_or_association_are_told_at_once) {
     data_set_t *set = typical(EXPLICIT_VR), *other = typical_but(EXPLICIT_VR, 0x0020000E, "1.2.3.9");
     send_whole((sent_t){.object = 1}, set);
