@@ -1,7 +1,6 @@
 #include "writer/dicom/forms.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,18 +24,22 @@ static int days_of(int year, int month) {
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
+static int two_digits(const char *text) {
+    return (text[0] - '0') * 10 + (text[1] - '0');
+}
+
 bool date_read(const char *text, char iso[ISO_DATE_BYTES + 1]) {
     int separators = has_form(text, "dddddddd") ? 0 : 1;
     if (separators && !has_form(text, "dddd-dd-dd") && !has_form(text, "dddd.dd.dd"))
         return false;
-    int year = atoi((char[]){text[0], text[1], text[2], text[3], 0});
-    text += 4 + separators;
-    int month = (text[0] - '0') * 10 + (text[1] - '0');
-    text += 2 + separators;
-    int day = (text[0] - '0') * 10 + (text[1] - '0');
+    const char *months = text + 4 + separators, *days = months + 2 + separators;
+    int year = two_digits(text) * 100 + two_digits(text + 2), month = two_digits(months), day = two_digits(days);
     if (year < 1 || month < 1 || month > 12 || day < 1 || day > days_of(year, month))
         return false;
-    snprintf(iso, ISO_DATE_BYTES + 1, "%04d-%02d-%02d", year % 10000, month % 100, day % 100);
+    memcpy(iso, "yyyy-mm-dd", ISO_DATE_BYTES + 1);
+    memcpy(iso, text, 4);
+    memcpy(iso + 5, months, 2);
+    memcpy(iso + 8, days, 2);
     return true;
 }
 

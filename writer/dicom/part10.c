@@ -1,8 +1,6 @@
 #include "writer/dicom/part10.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,28 +12,42 @@
 #define PREAMBLE_BYTES 128
 /* Of the group length element: tag, VR, length, value. */
 #define GROUP_LENGTH_BYTES 12
+/* Tag, VR and a length of 16 bits. */
+#define SHORT_ELEMENT_BYTES 8
 
-static void put_u16(FILE *out, size_t value) {
-    fputc((int)(value & 0xFF), out);
-    fputc((int)(value >> 8 & 0xFF), out);
+static const char PREFIX[4] = {'D', 'I', 'C', 'M'};
+/* Element (0002,0001). */
+static const uint8_t META_VERSION[] = {0x02, 0x00, 0x01, 0x00, 'O', 'B', 0, 0, 2, 0, 0, 0, 0x00, 0x01};
+
+/* Bytes that are being written; the room is there. */
+typedef struct output {
+    uint8_t *at;
+} output_t;
+
+static void put(output_t *out, const void *bytes, size_t size) {
+    memcpy(out->at, bytes, size);
+    out->at += size;
+}
+
+static void put_u16(output_t *out, size_t value) {
+    put(out, (const uint8_t[]){(uint8_t)value, (uint8_t)(value >> 8)}, 2);
 }
 
 /* File meta information is in Explicit VR Little Endian; these VRs have a length of 16 bits (PS3.5 7.1.2). */
-static void put_text(FILE *out, unsigned element, const char *vr, const char *text, char padding) {
+static void put_text(output_t *out, unsigned element, const char *vr, const char *text, char padding) {
     size_t size = strlen(text);
     assert(size < UINT16_MAX); /* HEAD_VALUE_MAX_BYTES and the command's own limit see to it */
     put_u16(out, 0x0002);
     put_u16(out, element);
-    fputs(vr, out);
+    put(out, vr, 2);
     put_u16(out, size + size % 2);
-    fwrite(text, 1, size, out);
-    if (size % 2)
-        fputc(padding, out);
+    put(out, text, size);
+    put(out, &padding, size % 2);
 }
 
 /* An AE title is at most 16 characters of ASCII without backslash and control characters (PS3.5 6.2); what else a
  * peer called itself can't be said here. */
-static void put_ae_title(FILE *out, const char *calling_ae) {
+static void put_ae_title(output_t *out, const char *calling_ae) {
     char title[AE_TITLE_BYTES + 1];
     size_t size = 0;
     for (; *calling_ae && size < AE_TITLE_BYTES; calling_ae++) {
@@ -51,33 +63,35 @@ static void put_ae_title(FILE *out, const char *calling_ae) {
         put_text(out, 0x0016, "AE", title, ' ');
 }
 
+/* All that is not the three UIDs, and a padding for each. */
+#define FIXED_BYTES                                                                                                \
+    (PREAMBLE_BYTES + sizeof PREFIX + GROUP_LENGTH_BYTES + sizeof META_VERSION + 6 * SHORT_ELEMENT_BYTES +         \
+     sizeof IMPLEMENTATION_CLASS_UID + sizeof IMPLEMENTATION_VERSION_NAME + AE_TITLE_BYTES + 3)
+
 uint8_t *part10_header(const part10_t *part10, size_t *size) {
-    static const uint8_t preamble[PREAMBLE_BYTES];
-    char *bytes = NULL;
-    FILE *out = must(open_memstream(&bytes, size));
-    __fsetlocking(out, FSETLOCKING_BYCALLER); /* nobody else knows of it */
-    fwrite(preamble, 1, sizeof preamble, out);
-    fputs("DICM", out);
-    put_u16(out, 0x0002);
-    put_u16(out, 0x0000);
-    fputs("UL", out);
-    put_u16(out, 4);
-    put_u16(out, 0); /* 32 bits, known only at the end */
-    put_u16(out, 0);
-    static const uint8_t version[] = {0x02, 0x00, 0x01, 0x00, 'O', 'B', 0, 0, 2, 0, 0, 0, 0x00, 0x01};
-    fwrite(version, 1, sizeof version, out);
-    put_text(out, 0x0002, "UI", part10->sop_class_uid, 0);
-    put_text(out, 0x0003, "UI", part10->sop_instance_uid, 0);
-    put_text(out, 0x0010, "UI", part10->transfer_syntax_uid, 0);
-    put_text(out, 0x0012, "UI", IMPLEMENTATION_CLASS_UID, 0);
-    put_text(out, 0x0013, "SH", IMPLEMENTATION_VERSION_NAME, ' ');
-    put_ae_title(out, part10->calling_ae);
-    must_hold(fclose(out) == 0);
-    size_t length = *size - PREAMBLE_BYTES - strlen("DICM") - GROUP_LENGTH_BYTES;
-    uint8_t *value = (uint8_t *)bytes + PREAMBLE_BYTES + strlen("DICM") + GROUP_LENGTH_BYTES - 4;
+    size_t room = FIXED_BYTES + strlen(part10->sop_class_uid) + strlen(part10->sop_instance_uid) +
+                  strlen(part10->transfer_syntax_uid);
+    uint8_t *bytes = must(calloc(1, room));
+    output_t out = {bytes + PREAMBLE_BYTES};
+    put(&out, PREFIX, sizeof PREFIX);
+    put_u16(&out, 0x0002);
+    put_u16(&out, 0x0000);
+    put(&out, "UL", 2);
+    put_u16(&out, 4);
+    uint8_t *length = out.at; /* known only at the end */
+    out.at += 4;
+    put(&out, META_VERSION, sizeof META_VERSION);
+    put_text(&out, 0x0002, "UI", part10->sop_class_uid, 0);
+    put_text(&out, 0x0003, "UI", part10->sop_instance_uid, 0);
+    put_text(&out, 0x0010, "UI", part10->transfer_syntax_uid, 0);
+    put_text(&out, 0x0012, "UI", IMPLEMENTATION_CLASS_UID, 0);
+    put_text(&out, 0x0013, "SH", IMPLEMENTATION_VERSION_NAME, ' ');
+    put_ae_title(&out, part10->calling_ae);
+    *size = (size_t)(out.at - bytes);
+    assert(*size <= room);
     for (int i = 0; i < 4; i++)
-        value[i] = (uint8_t)(length >> 8 * i);
-    return (uint8_t *)bytes;
+        length[i] = (uint8_t)((size_t)(out.at - length - 4) >> 8 * i);
+    return bytes;
 }
 
 /* --- reading ------------------------------------------------------------------------------------------ */

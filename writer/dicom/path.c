@@ -16,6 +16,19 @@
 #define SERIES_NUMBER_WIDTH   5
 #define INSTANCE_NUMBER_WIDTH 4
 
+/* The texts up to NULL in a row, which is done so often for each object that printf would be felt. Free it. */
+static char *chain(const char *const texts[]) {
+    size_t size = 1;
+    for (size_t i = 0; texts[i]; i++)
+        size += strlen(texts[i]);
+    char *whole = must(malloc(size)), *end = whole;
+    for (size_t i = 0; texts[i]; i++)
+        end = stpcpy(end, texts[i]);
+    *end = 0;
+    return whole;
+}
+#define CHAIN(...) chain((const char *const[]){__VA_ARGS__, NULL})
+
 /* Not isalnum: a locale must not change a path. */
 static bool is_kept(char c) {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' || c == '-';
@@ -33,7 +46,7 @@ char *path_sanitize(const char *text) {
 }
 
 char *path_component(const char *name, const char *suffix) {
-    char *whole = format_text("%s%s", name, suffix);
+    char *whole = CHAIN(name, suffix);
     size_t size = strlen(whole);
     if (size > PATH_COMPONENT_MAX_BYTES) {
         char hash[HASH7_BYTES + 1];
@@ -50,7 +63,7 @@ char *path_component(const char *name, const char *suffix) {
     if (*whole)
         return whole;
     free(whole);
-    return format_text("_");
+    return copy_text("_");
 }
 
 /* "[+]digits" below 2^32. */
@@ -67,7 +80,7 @@ static bool is_number(const char *text, unsigned long long *number) {
 static char *padded(const char *text, const char *absent, int width) {
     unsigned long long number;
     if (!text)
-        return format_text("%s", absent);
+        return copy_text(absent);
     if (is_number(text, &number))
         return format_text("%0*llu", width, number);
     char *clean = path_sanitize(text);
@@ -78,12 +91,12 @@ static char *padded(const char *text, const char *absent, int width) {
 }
 
 static char *sanitized(const char *text, const char *absent) {
-    return text ? path_sanitize(text) : format_text("%s", absent);
+    return text ? path_sanitize(text) : copy_text(absent);
 }
 
 /* One component of three parts; frees them. */
 static char *joined(char *first, char *second, char *third) {
-    char *whole = format_text("%s-%s-%s", first, second, third);
+    char *whole = CHAIN(first, "-", second, "-", third);
     char *component = path_component(whole, "");
     free(whole);
     free(first);
@@ -108,8 +121,8 @@ char *path_folder(const path_parts_t *parts) {
     char *study = joined(sanitized(parts->study_description, "StudyDescription"),
                          sanitized(parts->accession_number, "AccessionNumber"), sanitized(parts->study_date, ""));
     char *series = joined(padded(parts->series_number, "SeriesNumber", SERIES_NUMBER_WIDTH),
-                          sanitized(parts->series_description, "SeriesDescription"), format_text("%s", hash));
-    char *folder = format_text("SERVICES/PACS/%s/%s/%s/%s", pacs, patient, study, series);
+                          sanitized(parts->series_description, "SeriesDescription"), copy_text(hash));
+    char *folder = CHAIN("SERVICES/PACS/", pacs, "/", patient, "/", study, "/", series);
     free(pacs);
     free(patient);
     free(study);
@@ -120,7 +133,7 @@ char *path_folder(const path_parts_t *parts) {
 char *path_file(const path_parts_t *parts) {
     char *number = padded(parts->instance_number, "InstanceNumber", INSTANCE_NUMBER_WIDTH);
     char *uid = path_sanitize(parts->sop_instance_uid);
-    char *name = format_text("%s-%s", number, uid);
+    char *name = CHAIN(number, "-", uid);
     char *file = path_component(name, ".dcm");
     free(number);
     free(uid);
