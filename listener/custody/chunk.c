@@ -3,8 +3,9 @@
 #include "common/memory.h"
 #include "listener/custody/private.h"
 
-/* A chunk begins this small and grows, so that a small object does not take a whole one from the budget. */
-#define CHUNK_FIRST_BYTES ((size_t)16 * 1024)
+/* A chunk begins this small and grows, so that a small object does not take a whole one from the budget. As much as
+ * is received at first (intake.c): what has come by then is not moved when the rest does. */
+#define CHUNK_FIRST_BYTES ((size_t)32 * 1024)
 
 budget_t *budget_new(void) {
     budget_t *budget = must(calloc(1, sizeof *budget));
