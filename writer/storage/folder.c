@@ -58,22 +58,75 @@ static int open_deepest(const base_t *base, char *path, bool durable, char **res
     return open_known(base, base->root, ".", durable);
 }
 
-int folder_open(bases_t *bases, base_t *base, const char *folder, bool durable) {
-    bool is_durable = bases_is_durable(bases, base, folder);
-    if (is_durable || !folder_needs_force(base, durable)) {
-        int known = open_known(base, base->root, folder, durable);
-        if (known >= 0 || errno != ENOENT)
-            return known;
+/* Opens the deepest folder above `path` that this writer has been in, and puts the rest into `rest`. Returns -1
+ * where it knows none. A folder that is most likely missing is then made at once: the server says EEXIST as soon as
+ * it would have said that it is there. */
+static int open_above(bases_t *bases, const base_t *base, char *path, bool durable, char **rest) {
+    for (char *end = path + strlen(path); end > path; end--) {
+        if (*end != '/')
+            continue;
+        *end = 0;
+        int above = bases_is_durable(bases, base, path) ? open_known(base, base->root, path, durable) : -1;
+        *end = '/';
+        *rest = end + 1;
+        if (above >= 0)
+            return above;
     }
-    char *path = copy_text(folder), *rest = path;
-    int descriptor =
-        base->is_nfs ? open_deepest(base, path, durable, &rest) : open_known(base, base->root, ".", durable);
-    /* The notifier, perhaps of another user, lists CUBE's folders. */
-    mode_t last = strncmp(folder, OWN_FOLDERS, strlen(OWN_FOLDERS)) == 0 ? 0700 : 0755;
+    return -1;
+}
+
+/* The notifier, perhaps of another user, lists CUBE's folders. */
+static mode_t mode_of(const char *folder) {
+    return strncmp(folder, OWN_FOLDERS, strlen(OWN_FOLDERS)) == 0 ? 0700 : 0755;
+}
+
+/* Goes on from `descriptor`, which is closed, through all of `rest`, whose last folder has the mode `last`. */
+static int enter_all(const base_t *base, int descriptor, char *rest, mode_t last, bool durable, bool is_durable) {
     for (char *name; descriptor >= 0 && (name = strsep(&rest, "/"));)
         descriptor = enter(base, descriptor, name, rest ? 0755 : last, durable, is_durable);
+    return descriptor;
+}
+
+static int make(const base_t *base, const char *folder, bool durable, bool is_durable) {
+    char *path = copy_text(folder), *rest = path;
+    int begin =
+        base->is_nfs ? open_deepest(base, path, durable, &rest) : open_known(base, base->root, ".", durable);
+    int descriptor = enter_all(base, begin, rest, mode_of(folder), durable, is_durable);
     free(path);
+    return descriptor;
+}
+
+static int make_below_known(bases_t *bases, const base_t *base, const char *folder, bool durable) {
+    char *path = copy_text(folder), *rest = path;
+    int above = open_above(bases, base, path, durable, &rest);
+    int descriptor = enter_all(base, above, rest, mode_of(folder), durable, false);
+    free(path);
+    return descriptor;
+}
+
+/* On NFS with all folders above it. */
+static void remember(bases_t *bases, base_t *base, const char *folder) {
+    char *path = copy_text(folder);
+    for (char *end = strchr(path, '/'); base->is_nfs && end; end = strchr(end + 1, '/')) {
+        *end = 0;
+        bases_made_durable(bases, base, path);
+        *end = '/';
+    }
+    bases_made_durable(bases, base, path);
+    free(path);
+}
+
+int folder_open(bases_t *bases, base_t *base, const char *folder, bool durable) {
+    bool is_durable = bases_is_durable(bases, base, folder);
+    int descriptor = base->is_nfs && !is_durable ? make_below_known(bases, base, folder, durable) : -1;
+    if (descriptor < 0 && (is_durable || !folder_needs_force(base, durable))) {
+        descriptor = open_known(base, base->root, folder, durable);
+        if (descriptor < 0 && errno != ENOENT)
+            return -1;
+    }
+    if (descriptor < 0)
+        descriptor = make(base, folder, durable, is_durable);
     if (descriptor >= 0 && !is_durable)
-        bases_made_durable(bases, base, folder);
+        remember(bases, base, folder);
     return descriptor;
 }

@@ -401,6 +401,41 @@ Test(store, on_nfs_forces_files_to_the_disk_and_no_folder) {
     store_destroy(&store);
 }
 
+static void move(const char *from, const char *to) {
+    char *old = text_of("%s/%s", root, from), *new = text_of("%s/%s", root, to);
+    cr_assert_eq(rename(old, new), 0, "%s: %s", from, strerror(errno));
+    free(old);
+    free(new);
+}
+
+static void put_one(store_t *store, const char *folder) {
+    char *file = text_of("%s/1.dcm", folder);
+    cr_expect_eq(put(store, folder, "1.dcm", folder), 0, "%s", folder);
+    expect_content(file, folder);
+    free(file);
+}
+
+Test(store, on_nfs_makes_folders_below_those_that_it_knows_also_where_these_are_gone_or_others_made_them) {
+    pretend_nfs();
+    store_t *store = store_new(root, "0", RUN, true);
+    put_one(store, "A/B/C/D");
+    put_one(store, "A/B/C/E");
+    put_one(store, "A/X/Y/Z");
+    char *made = text_of("%s/A/B/C/F", root), *link_path = text_of("%s/A/B/C", root);
+    cr_assert_eq(mkdir(made, 0755), 0);
+    put_one(store, "A/B/C/F");
+    move("A/B/C", "moved");
+    put_one(store, "A/B/C/G");
+    put_one(store, "A/B/C/D");
+    move("A/B/C", "moved again");
+    cr_assert_eq(symlink("../../moved", link_path), 0);
+    cr_expect_eq(put(store, "A/B/C/H", "1.dcm", "x"), ELOOP, "no link is followed");
+    cr_expect_eq(put(store, "A/B/C/D", "2.dcm", "x"), ELOOP);
+    store_destroy(&store);
+    free(made);
+    free(link_path);
+}
+
 /* `name` of the run's temporary files is another name of this file. */
 static void put_in_the_way(const char *file, const char *name) {
     char run[RUN_NAME_BYTES + 1], *host = host_folder();
