@@ -171,8 +171,8 @@ static writer_t *least_outstanding(custody_t *custody) {
 }
 
 /* What a writer has to learn of a series it learns once: its folder, and whether the notifier knows it. Another one
- * would have to learn it, too, and on NFS that is several round trips. So an association stays with its writer while
- * that one has a thread for the object and the others' bytes don't keep it waiting. */
+ * would have to learn it, too, and on NFS that is several round trips. So an association stays with its writer
+ * while that one has a thread for the object and the others' bytes don't keep it waiting. */
 static writer_t *last_with_room(const object_t *object) {
     writer_t *writer = object->share->writer;
     size_t threads = (size_t)object->custody->stage->settings.writer_operations;

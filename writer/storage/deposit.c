@@ -10,7 +10,7 @@
 
 /* Pieces of an object that are given to storage by one call. */
 #define DEPOSIT_PIECES_AT_ONCE 64
-#define DEPOSIT_SUSPECT        -2
+#define DEPOSIT_SUSPECT        (-2)
 
 typedef struct piece {
     struct piece *next;
