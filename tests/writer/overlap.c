@@ -248,3 +248,21 @@ Test(overlap, of_a_long_head_that_is_refused_waits_for_storage_to_keep_it) {
     cr_expect_eq(objects_open(rig.objects), 0);
     free(set);
 }
+
+Test(overlap, of_objects_with_ambiguous_names_waits_for_none_but_one_of_the_same_name) {
+    data_set_t *one = typical_but(EXPLICIT_VR, 0x00080018, "1.2.3*1"),
+               *alike = typical_but(EXPLICIT_VR, 0x00080018, "1.2.3_1"),
+               *other = typical_but(EXPLICIT_VR, 0x00080018, "1.2.4_1");
+    shut_before(true);
+    send_whole((sent_t){.object = 1, .sop_instance = (char *)"1.2.3*1"}, one);
+    send_whole((sent_t){.object = 2, .sop_instance = (char *)"1.2.4_1"}, other);
+    gate_await(2);
+    gate_set(false);
+    let_storage_finish();
+    send_whole((sent_t){.object = 3, .sop_instance = (char *)"1.2.3_1"}, alike);
+    let_storage_finish();
+    cr_expect_eq(files_below(rig.root), 3);
+    free(one);
+    free(alike);
+    free(other);
+}

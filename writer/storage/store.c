@@ -24,7 +24,9 @@ struct store {
     mode_t file_mode;
     atomic_ullong begun;         /* files, for their names */
     _Atomic int64_t deadline_ms; /* of final places */
-    pthread_mutex_t naming;      /* held while a file with an ambiguous name gets its place */
+    pthread_mutex_t naming;      /* of the next one */
+    pthread_cond_t named;        /* one of them has gone */
+    zlist_t *names;              /* paths of files with ambiguous names that get their place just now */
     pthread_mutex_t lock;        /* of all that follows; never held during a storage call */
     zhashx_t *senders;           /* the loop's */
     zlist_t *stuck;              /* names of temporary files that could not be removed */
@@ -47,6 +49,8 @@ store_t *store_new(const char *files_root, const char *id, uint64_t incarnation,
     bases_init(&self->bases, files_root, id, incarnation);
     pthread_mutex_init(&self->lock, NULL);
     pthread_mutex_init(&self->naming, NULL);
+    pthread_cond_init(&self->named, NULL);
+    self->names = zlist_new();
     self->durable = durable;
     self->file_mode = 0644;
     self->deadline_ms = INT64_MAX;
@@ -74,6 +78,8 @@ void store_destroy(store_t **self_p) {
     bases_clear(&self->bases);
     pthread_mutex_destroy(&self->lock);
     pthread_mutex_destroy(&self->naming);
+    pthread_cond_destroy(&self->named);
+    zlist_destroy(&self->names);
     zlist_destroy(&self->stuck);
     zhashx_destroy(&self->senders);
     free(self);
@@ -397,20 +403,46 @@ static void take_place_of(char **text, char *other) {
     *text = other;
 }
 
+static bool is_being_named(const store_t *self, const char *path) {
+    for (const char *other = zlist_first(self->names); other; other = zlist_next(self->names))
+        if (strcmp(other, path) == 0)
+            return true;
+    return false;
+}
+
+/* Waits while another thread looks at the same name. Nobody else waits for storage here. */
+static char *begin_naming(store_t *self, const char *folder, const char *name) {
+    char *path = format_text("%s/%s", folder, name);
+    pthread_mutex_lock(&self->naming);
+    while (is_being_named(self, path))
+        pthread_cond_wait(&self->named, &self->naming);
+    zlist_append(self->names, path);
+    pthread_mutex_unlock(&self->naming);
+    return path;
+}
+
+static void end_naming(store_t *self, char *path) {
+    pthread_mutex_lock(&self->naming);
+    zlist_remove(self->names, path);
+    pthread_cond_broadcast(&self->named);
+    pthread_mutex_unlock(&self->naming);
+    free(path);
+}
+
 int store_commit_as(store_t *self, store_file_t *file, const store_identity_t *identity, char **folder,
                     char **name) {
+    char *naming = NULL;
     base_t *base = bases_borrow(&self->bases);
     if (base && identity->series_uid)
         take_place_of(folder, claims_folder(&self->bases, base, *folder, identity->series_uid));
-    if (identity->identity)
-        pthread_mutex_lock(&self->naming);
     if (base && identity->identity) {
+        naming = begin_naming(self, *folder, *name);
         claim_t claim = {*name, file->name, identity->instance_uid, identity->identity};
         take_place_of(name, claims_file(base, *folder, &claim));
     }
     bases_give_back(&self->bases, &base);
     int reason = store_commit(self, file, *folder, *name);
-    if (identity->identity)
-        pthread_mutex_unlock(&self->naming);
+    if (naming)
+        end_naming(self, naming);
     return reason;
 }
