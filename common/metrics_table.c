@@ -126,6 +126,10 @@ const metric_info_t METRICS[METRICS_COUNT] = {
     [METRIC_STORAGE_FAILURES] = {COUNTER("oxidicom_storage_failures",
                                          "Objects that storage failed to take, by error."),
                                  LABEL("error", 16), VALUES("ENOSPC"), .stages = FOR_WRITER},
+    [METRIC_FILES_MOVED_HOME] = {COUNTER("oxidicom_files_moved_home",
+                                         "Files stored in the folder of their series' first file though their own "
+                                         "tags name another."),
+                                 .stages = FOR_WRITER},
     [METRIC_OBJECTS_OPEN] = {GAUGE("oxidicom_writer_open_objects", "Objects begun and not complete."),
                              .stages = FOR_WRITER, .by_stage = true},
 
@@ -134,6 +138,11 @@ const metric_info_t METRICS[METRICS_COUNT] = {
         {COUNTER("oxidicom_events",
                  "Objects and ends of associations that the notifier was told of, repeated ones among them."),
          LABEL("event", 3), VALUES("stored", "refused", "association_ended"), .stages = FOR_NOTIFIER},
+    [METRIC_FILES_ELSEWHERE] = {COUNTER(
+                                    "oxidicom_files_elsewhere",
+                                    "Files found, when the reception of a series ended, in other folders of that "
+                                    "series: CUBE shows one."),
+                                .stages = FOR_NOTIFIER},
     [METRIC_JOURNAL_COMMIT_TIME] = {HISTOGRAM("oxidicom_journal_commit_seconds",
                                               "Commit of one transaction of events, forced to disk."),
                                     .stages = FOR_NOTIFIER},

@@ -45,14 +45,17 @@ typedef struct net_port_attr {
     (ACCESS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                                 \
      LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |                  \
      LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REFER | ACCESS_FS_TRUNCATE)
+#define ACCESS_LINK (ACCESS_WRITE | LANDLOCK_ACCESS_FS_MAKE_SYM)
 #define ACCESS_ALL                                                                                                 \
-    (ACCESS_WRITE | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_FIFO |     \
-     LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM | ACCESS_FS_IOCTL_DEV)
+    (ACCESS_LINK | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_FIFO |      \
+     LANDLOCK_ACCESS_FS_MAKE_BLOCK | ACCESS_FS_IOCTL_DEV)
 /* The rights to a thing that is no folder; Landlock rejects a file's rule with others. */
 #define ACCESS_OF_FILES (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_FS_TRUNCATE)
 
-static const uint64_t ACCESSES[] = {
-    [SANDBOX_LIST] = ACCESS_LIST, [SANDBOX_READ] = ACCESS_READ, [SANDBOX_WRITE] = ACCESS_WRITE};
+static const uint64_t ACCESSES[] = {[SANDBOX_LIST] = ACCESS_LIST,
+                                    [SANDBOX_READ] = ACCESS_READ,
+                                    [SANDBOX_WRITE] = ACCESS_WRITE,
+                                    [SANDBOX_LINK] = ACCESS_LINK};
 
 /* What the libraries of every stage read now and then: other libraries and iconv's tables, the resolver's files,
  * the number of processors, what the process is told of itself. Nobody's patients are there. */

@@ -15,7 +15,8 @@
 typedef enum sandbox_access {
     SANDBOX_LIST,  /* the names in folders */
     SANDBOX_READ,  /* and the content of files */
-    SANDBOX_WRITE, /* and everything but devices and execution */
+    SANDBOX_WRITE, /* and everything but symbolic links, devices and execution */
+    SANDBOX_LINK,  /* and symbolic links made */
 } sandbox_access_t;
 
 typedef struct sandbox_rule {

@@ -1,6 +1,8 @@
 /* oxidicom-writer: takes data sets in chunks from the listener, writes them as files and says so to the notifier.
  * It keeps nothing: it may be killed at any instant. */
+#include <errno.h>
 #include <jansson.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <zlib.h>
 
@@ -279,6 +281,16 @@ static pool_t *start_pool(writer_t *self, size_t operations) {
     return pool;
 }
 
+/* Links say where series go (writer/storage/home.h). They are allowed in our own folder alone: elsewhere one could
+ * make CUBE show a file of its own. */
+static void allow_links(sandbox_t *sandbox, const char *files_root) {
+    struct stat s;
+    char *own = format_text("%s/.oxidicom", files_root);
+    if ((mkdir(own, 0755) == 0 || errno == EEXIST) && lstat(own, &s) == 0 && S_ISDIR(s.st_mode))
+        sandbox_allow(sandbox, own, SANDBOX_LINK);
+    free(own);
+}
+
 /* Storage, and no network at all. The dictionary may lie anywhere, so it is read before. */
 static int confine(stage_t *stage, sandbox_t *sandbox) {
     if (!head_start()) {
@@ -286,6 +298,7 @@ static int confine(stage_t *stage, sandbox_t *sandbox) {
         return EX_UNAVAILABLE;
     }
     sandbox_allow(sandbox, stage->settings.files_root, SANDBOX_WRITE);
+    allow_links(sandbox, stage->settings.files_root);
     return 0;
 }
 
@@ -316,6 +329,7 @@ static int start(stage_t *stage) {
                                .quarantine = self->quarantine.size_bytes > 0 ? &self->quarantine : NULL,
                                .pool = start_pool(self, (size_t)settings->writer_operations),
                                .holdings = &self->holdings,
+                               .homes = homes_new(),
                                .max_object_bytes = (uint64_t)settings->max_object_size_bytes};
     self->objects = objects_new(&self->environment, self->listener);
     objects_renew(self->objects, stage->incarnation);
@@ -348,6 +362,7 @@ static void destroy(stage_t *stage) {
         figures_send(self->figures, NULL); /* what was counted since the last beat */
     objects_destroy(&self->objects);
     report_destroy(&self->environment.report);
+    homes_destroy(&self->environment.homes);
     stop_storage(self);
     if (self->monitor)
         watch_end(stage->loop, self->monitor);

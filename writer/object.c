@@ -7,9 +7,11 @@
 #include "common/clock.h"
 #include "common/memory.h"
 #include "common/message.h"
+#include "common/metrics.h"
 #include "common/portability.h"
 #include "common/telemetry/span.h"
 #include "writer/dicom/part10.h"
+#include "writer/dicom/path.h"
 
 /* Bytes that have come and wait for those before them to be inflated. */
 typedef struct arrival {
@@ -183,9 +185,30 @@ static void move(object_t *self, char **text, const char *to, const char *what) 
                  log_more(left_out));
 }
 
+/* Its series has another home than its own tags name. */
+static void move_home(object_t *self, const char *folder) {
+    Ring__Series *series = self->instance.series;
+    metric_add(METRIC_FILES_MOVED_HOME, NULL, 1);
+    if (home_differs_first(deposit_home(self->deposit)))
+        log_info(&self->context, "series %s: its files' tags name several folders; all go to the first file's",
+                 series->series_instance_uid);
+    free(series->folder);
+    series->folder = copy_text(folder);
+}
+
+static void note_folder(object_t *self, const char *folder) {
+    Ring__Series *series = self->instance.series;
+    char *apart = path_folder_apart(series->folder, series->series_instance_uid);
+    if (strcmp(folder, apart) == 0)
+        move(self, &series->folder, folder, "its series' folder is that of another series");
+    else if (strcmp(folder, series->folder) != 0)
+        move_home(self, folder);
+    free(apart);
+}
+
 static void note_place(object_t *self) {
     deposit_place_t place = deposit_place(self->deposit);
-    move(self, &self->instance.series->folder, place.folder, "its series' folder is that of another series");
+    note_folder(self, place.folder);
     move(self, &self->instance.file, place.file, "its file's name is that of another instance");
 }
 
@@ -202,6 +225,16 @@ static void refuse(object_t *self, const refusal_t *refusal) {
 static bool is_misplaced(int reason) {
     return reason == ENOTDIR || reason == EISDIR || reason == ELOOP || reason == ENAMETOOLONG || reason == EINVAL ||
            reason == EXDEV || reason == ENOTEMPTY;
+}
+
+/* --- its series' home --------------------------------------------------------------------------------- */
+
+/* Give it back. */
+static home_t *home_of(const object_t *self) {
+    const Ring__Series *series = self->instance.series;
+    return homes_of(self->environment->homes,
+                    &(homes_wish_t){self->id.listener, self->id.association, self->header->calling_ae,
+                                    series->series_instance_uid, series->pacs_name});
 }
 
 /* --- bytes ------------------------------------------------------------------------------------------ */
@@ -356,10 +389,13 @@ static void begin_file(object_t *self, zmq_msg_t *data, uint64_t credit) {
     }
     self->state = OBJECT_FILE;
     begin_deposit(self);
+    home_t *home = home_of(self);
     const instance_t *instance = &self->instance;
     store_identity_t identity = {instance->series->series_instance_uid,
-                                 instance->is_misnamed ? NULL : instance->sop_instance_uid, instance->identity};
+                                 instance->is_misnamed ? NULL : instance->sop_instance_uid, instance->identity,
+                                 home};
     deposit_set_place(self->deposit, &(deposit_place_t){instance->series->folder, instance->file, identity});
+    home_release(&home);
     deposit_take_message(self->deposit, data, credit);
     forget_head(self);
     if (!self->is_whole && holds_too_much(self))

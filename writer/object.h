@@ -8,6 +8,7 @@
 #include "proto/ring.h"
 #include "writer/dicom/instance.h"
 #include "writer/holdings.h"
+#include "writer/homes.h"
 #include "writer/report.h"
 #include "writer/storage/deposit.h"
 #include "writer/storage/quarantine.h"
@@ -24,6 +25,7 @@ typedef struct object_environment {
     pool_t *pool;              /* NULL: none */
     holdings_t *holdings;      /* NULL: memory is not counted */
     uint64_t max_object_bytes; /* 0: any */
+    homes_t *homes;
 } object_environment_t;
 
 typedef enum object_state {

@@ -36,6 +36,13 @@ const char *reception_details(const Ring__Reception *r) {
     return "for the broker";
 }
 
+static const char *details_and_elsewhere(const Ring__Reception *r) {
+    const char *details = reception_details(r);
+    return r->elsewhere
+               ? cell("%s%s%" PRIu64 " files in other folders", details, *details ? "; " : "", r->elsewhere)
+               : details;
+}
+
 static void rename_key(json_t *json, const char *from, const char *to) {
     json_object_set(json, to, json_object_get(json, from));
     json_object_del(json, from);
@@ -95,7 +102,7 @@ static int ask_pages(const options_t *options, ask_t *ask, Ring__SeriesQuery *qu
             const Ring__Reception *r = page->receptions[i];
             int64_t last = r->settled_at ? r->settled_at : r->ended_at ? r->ended_at : r->began_at;
             table_add(table, cell_time(last), r->series_instance_uid, r->calling_ae, reception_state(r),
-                      cell("%" PRIu64, r->files), cell("%" PRIu64, r->errors), reception_details(r),
+                      cell("%" PRIu64, r->files), cell("%" PRIu64, r->errors), details_and_elsewhere(r),
                       options->show_phi ? r->folder : NULL, NULL);
             json_array_append_new(list, reception_json(r, options->show_phi));
         }

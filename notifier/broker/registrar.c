@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/metrics.h"
+#include "common/series_key.h"
 #include "common/telemetry/span.h"
 #include "notifier/broker/broker.h"
 #include "notifier/broker/due_walk.h"
@@ -138,6 +139,7 @@ static registration_t *read_due(registrar_t *registrar, int64_t reception) {
         registration = must(calloc(1, sizeof *registration));
         registration->reception = reception;
         registration->series = rows_series(&row);
+        registration->link = series_key(row.calling_ae, row.series_uid);
         registration->began_at = row.began_at;
         registration->attempts = row.attempts;
         registration->number = row.number;

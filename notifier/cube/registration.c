@@ -21,6 +21,7 @@ void registration_destroy(registration_t **self_p) {
     if (!registration)
         return;
     ring__series__free_unpacked(registration->series, NULL);
+    free(registration->link);
     free(registration->why);
     free(registration);
     *self_p = NULL;

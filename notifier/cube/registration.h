@@ -26,6 +26,7 @@ typedef struct registration {
     int64_t attempts;            /* rejected before */
     int64_t resent;              /* though the broker had it: CUBE lacked it */
     Ring__Series *series;        /* owned */
+    char *link;                  /* owned; key of its series (series_key.h), not received any more; NULL: none */
     outcome_t outcome;
     char *why;      /* owned; NULL where confirmed */
     int64_t ndicom; /* files in the folder when the task was made */

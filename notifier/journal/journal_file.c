@@ -70,9 +70,9 @@ static bool make_open_folder(const char *path, mode_t mode) {
     return mkdir(path, mode) == 0 ? chmod(path, mode) == 0 : errno == EEXIST;
 }
 
-/* Where a host may leave its journal while this process runs. A files root that is not there is nobody's. */
-void journal_file_make_fallback_place(const char *files_root, mode_t mode) {
-    char *place = format_text("%s/" JOURNAL_FALLBACK, files_root);
+/* A files root that is not there is nobody's. */
+void journal_file_make_place(const char *files_root, const char *below, mode_t mode) {
+    char *place = format_text("%s/%s", files_root, below);
     char *last = strrchr(place, '/');
     *last = 0;
     bool made = make_open_folder(place, mode);
@@ -86,7 +86,7 @@ bool journal_file_make_folder(const settings_t *settings) {
     if (make_folder(settings->state_dir))
         return false;
     char *folder = fallback_folder(settings);
-    journal_file_make_fallback_place(settings->files_root, journal_file_folder_mode());
+    journal_file_make_place(settings->files_root, JOURNAL_FALLBACK, journal_file_folder_mode());
     if (!folder || !make_folder(folder))
         log_debug(NULL, "no folder for the journal yet: %s", strerror(errno));
     free(folder);

@@ -21,8 +21,9 @@ bool journal_file_make_folder(const settings_t *settings);
 /* What folders that others use may have, as the process' umask has it. While no other thread runs: it is the same
  * for all threads, and some change it for a moment. */
 mode_t journal_file_folder_mode(void);
-/* Makes the folder that hosts keep theirs in below the files root, as far as it can be made; says nothing. */
-void journal_file_make_fallback_place(const char *files_root, mode_t mode);
+/* Makes a folder below the files root that others use, too, and the one above it, as far as they can be made; says
+ * nothing. A host may leave its journal in JOURNAL_FALLBACK while this process runs. */
+void journal_file_make_place(const char *files_root, const char *below, mode_t mode);
 
 /* Renames the file and SQLite's files beside it: a suffix says when. False, after logging why, where the name is
  * still taken. */

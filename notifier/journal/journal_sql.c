@@ -126,6 +126,15 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
     " quiet_at IS NOT NULL, folder, counted(id, 'files', files), counted(id, 'elsewhere', elsewhere), errors,"     \
     " began_at, ended_at, attempts, traceparent, series, ifnull(done = 0, 0), quiet_ms, why"
 
+/* Files of a reception's series in other folders: its own files, and files of earlier receptions. CUBE knows one
+ * folder of a series. */
+#define ELSEWHERE_OF_PAGE                                                                                          \
+    "counted(page.id, 'elsewhere', page.elsewhere) + ifnull((SELECT sum(files) FROM"                               \
+    " (SELECT max(ifnull(ndicom, files)) AS files FROM reception AS other"                                         \
+    " WHERE other.series_uid = page.series_uid AND other.calling_ae = page.calling_ae"                             \
+    " AND other.folder <> page.folder AND other.id < page.id AND other.state <> 'refused'"                         \
+    " GROUP BY other.folder)), 0)"
+
 /* A page of receptions, as Ring__Reception has their fields, newest first: below number ?1, from ?2 on, of the AE
  * title ?3 (empty: any), that began, ended or were settled at ?4 or later, ?5 rows at most; ?6: with the folder;
  * ?7: clock_ms. */
@@ -136,7 +145,7 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
                 " state = 'due' AND EXISTS (SELECT 1 FROM reception WHERE state = 'receiving'"                     \
                 "  AND calling_ae = page.calling_ae AND series_uid = page.series_uid),"                            \
                 " attempts, max(0, retry_ms - ?7), task_id, ndicom, " WHY_AT_CUBE(                                 \
-                    "page") ", iif(?6, folder, NULL), iif(" QUIET ", " QUIET_UNTIL ", 0)"                          \
+                    "page") ", iif(?6, folder, NULL), iif(" QUIET ", " QUIET_UNTIL ", 0), " ELSEWHERE_OF_PAGE      \
                             " FROM reception AS page"                                                              \
                             " WHERE id < ?1 AND id >= ?2 AND (?3 = '' OR calling_ae = ?3)"                         \
                             " AND max(began_at, ifnull(ended_at, 0), ifnull(settled_at, 0)) >= ?4" AND_WHERE       \
@@ -179,6 +188,7 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
         " AND NOT EXISTS (SELECT 1 FROM sending WHERE reception = reception.id) LIMIT 1",
     [SQL_RECEPTION_STIR] = "UPDATE reception SET quiet_at = NULL WHERE id = ?1",
     [SQL_RECEPTION_READ] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE id = ?1",
+    [SQL_RECEPTION_ELSEWHERE] = "SELECT " ELSEWHERE_OF_PAGE " FROM reception AS page WHERE id = ?1",
     [SQL_RECEPTION_SETTLE] = "UPDATE reception SET state = iif(?2 IS NULL, 'due', 'refused'), why = ?2,"
                              " ended_at = ?3, settled_at = iif(?2 IS NULL, NULL, ?3), quiet_at = NULL,"
                              " done = iif(done = 0 AND ?2 IS NOT NULL, ?3, done) WHERE id = ?1",

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/message.h"
+#include "common/metrics.h"
 #include "notifier/cube/registration.h"
 #include "notifier/journal/dones.h"
 #include "notifier/journal/quiet.h"
@@ -187,6 +188,16 @@ char *reception_problem(const reception_row_t *row) {
     return why;
 }
 
+/* CUBE knows one folder of a series, so these files are on no page of its. */
+static void say_elsewhere(journal_t *journal, const reception_row_t *ending) {
+    int64_t files = journal_number(journal, SQL_RECEPTION_ELSEWHERE, VALUES(NUMBER(ending->id)), 0);
+    if (files == 0)
+        return;
+    metric_add(METRIC_FILES_ELSEWHERE, NULL, (uint64_t)files);
+    log_warn(NULL, "series %s: %lld files of it lie in other folders, and CUBE shows one folder of a series",
+             ending->series_uid, (long long)files);
+}
+
 /* What is said at the end, and how the reception goes on. */
 static void settle(journal_t *journal, owed_t *owed, const reception_row_t *ending) {
     char *why = reception_problem(ending);
@@ -207,6 +218,7 @@ static void settle(journal_t *journal, owed_t *owed, const reception_row_t *endi
              (long long)ending->errors);
     if (heard_knows(journal->heard, ending->id))
         write_counts(journal, ending->id);
+    say_elsewhere(journal, ending);
     journal_run(journal, SQL_RECEPTION_SETTLE, VALUES(NUMBER(ending->id), TEXT(why), NUMBER(journal_now())));
     heard_close(journal->heard, ending->id);
     free(why);

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/sandbox.h"
+#include "common/series_links.h"
 #include "notifier/journal/heard.h"
 #include "notifier/journal/journal_file.h"
 
@@ -80,12 +81,16 @@ static void clear(struct items *items) {
 }
 
 static void allow(sandbox_t *sandbox, const char *files_root) {
-    char *path = format_text("%s/" JOURNAL_FALLBACK, files_root);
+    char *path = format_text("%s/" JOURNAL_FALLBACK, files_root),
+         *links = format_text("%s/" SERIES_LINKS, files_root);
     /* The names in all folders: the files of a series are counted, on a volume that may be mounted anew meanwhile.
      * What is in the files stays closed, but for the journals that vanished hosts have left to be taken over. */
     sandbox_allow(sandbox, "/", SANDBOX_LIST);
     sandbox_allow(sandbox, path, SANDBOX_WRITE);
+    /* A link is removed when its series is not received any more. */
+    sandbox_allow(sandbox, links, SANDBOX_WRITE);
     free(path);
+    free(links);
 }
 
 /* What the loop's sandbox does not allow it, since the way there leads over storage. */
@@ -122,8 +127,20 @@ static void list(const storage_t *storage, item_t *item) {
         item->names = must(malloc(sizeof *item->names));
 }
 
+/* The series is not received any more: its next reception may go to another folder. */
+static void remove_link(const storage_t *storage, const char *key) {
+    static log_limit_t said; /* there is one such thread */
+    int root = key ? open(storage->files_root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    int reason = root < 0 ? 0 : series_links_remove(root, key);
+    if (reason != 0 && log_rarely(&said, NULL))
+        log_warn(NULL, "can't remove " SERIES_LINKS "/%s: %s", key, strerror(reason));
+    if (root >= 0)
+        close(root);
+}
+
 static void work_on(storage_t *storage, item_t *item) {
     if (item->registration) {
+        remove_link(storage, item->registration->link);
         registration_count_files(item->registration, storage->files_root);
     } else if (item->folder) {
         list(storage, item);
@@ -154,7 +171,8 @@ static void serve(storage_t *storage) {
 
 static void *run(void *argument) {
     storage_t *storage = argument;
-    journal_file_make_fallback_place(storage->files_root, storage->folder_mode);
+    journal_file_make_place(storage->files_root, JOURNAL_FALLBACK, storage->folder_mode);
+    journal_file_make_place(storage->files_root, SERIES_LINKS, storage->folder_mode);
     restrict_files(storage);
     note_silence(storage);
     pthread_mutex_lock(&storage->lock);

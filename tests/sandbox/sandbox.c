@@ -143,6 +143,36 @@ Test(sandbox, lets_files_be_written_and_moved_below_what_is_allowed_and_nothing_
         cr_expect(found[i] == wanted[i] || (i == 6 && found[i] == EXDEV), "try %zu: %s", i, strerror(found[i]));
 }
 
+static int linked(const char *name) {
+    char *link = path(name);
+    int reason = reason_of(symlink("target", link));
+    free(link);
+    return reason;
+}
+
+static void try_linking(sandbox_t *sandbox) {
+    char *directory = path("inside/directory");
+    if (mkdir(directory, 0700) != 0)
+        _exit(3);
+    allow(sandbox, "inside", SANDBOX_WRITE);
+    allow(sandbox, "inside/directory", SANDBOX_LINK);
+    restrict_files(sandbox);
+    found[0] = linked("inside/directory/link");
+    found[1] = linked("inside/link");
+    found[2] = moved("inside/directory/link", "inside/link");
+    found[3] = moved("inside/directory/link", "inside/directory/other");
+    found[4] = opened("inside/directory/new", O_WRONLY | O_CREAT);
+    found[5] = moved("inside/directory/new", "inside/new");
+    free(directory);
+}
+
+Test(sandbox, lets_symbolic_links_be_made_where_they_are_allowed_alone) {
+    in_child(try_linking);
+    const int wanted[] = {0, EACCES, EACCES, 0, 0, 0};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        cr_expect_eq(found[i], wanted[i], "try %zu: %s", i, strerror(found[i]));
+}
+
 static void try_reading(sandbox_t *sandbox) {
     allow(sandbox, "inside", SANDBOX_READ);
     allow(sandbox, "outside", SANDBOX_LIST);

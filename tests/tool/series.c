@@ -173,6 +173,60 @@ Test(series, come_page_by_page_however_many_there_are_and_however_far_apart, .ti
     receiver_clear(&receiver);
 }
 
+/* --- folders from before --------------------------------------------------------------------------------- */
+
+/* Sends instances with another description, so that the series has another folder than before. */
+static void store_renamed(const receiver_t *receiver, const char *series, int count) {
+    scu_t scu = {0};
+    cr_assert(scu_associate_mr(&scu, receiver->port, "SENDER", EXPLICIT_LE));
+    for (int i = 1; i <= count; i++) {
+        bytes_t set = dataset_instance(EXPLICIT_LE, series, instance_of(series, i), i, 100);
+        char *description = memmem(set.at, set.size, "SAG MPRAGE 220", 14);
+        cr_assert_not_null(description);
+        memcpy(description, "COR MPRAGE 220", 14);
+        cr_assert_eq(scu_store(&scu, 1, MR_STORAGE, instance_of(series, i), &set), 0);
+        bytes_free(&set);
+    }
+    cr_assert(scu_release(&scu));
+}
+
+Test(series, that_came_before_under_another_name_counts_the_files_there_and_names_both_folders,
+     .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    int status;
+    queue_t *queue = queue_new(rabbitmq_port(), "tool-folders");
+    ring_start(&receiver, "tool-folders", NULL);
+    store_series(&receiver, "SENDER", SERIES "10", 1, 3);
+    expect_registration(queue, SERIES "10", 3);
+    store_renamed(&receiver, SERIES "10", 2);
+    expect_registration(queue, SERIES "10", 2);
+    json_decref(await_reception(SERIES "10", "registered"));
+    json_t *json = TOOL_JSON(&status, "series", SERIES "10", "--show-phi");
+    json_t *list = json_object_get(json, "series"), *last = json_array_get(list, 0),
+           *first = json_array_get(list, 1);
+    cr_expect_str_eq(value_at(last, "elsewhere"), "3");
+    cr_expect_str_eq(value_at(first, "elsewhere"), "0");
+    cr_expect_not_null(strstr(value_at(last, "folder"), "COR_MPRAGE"));
+    cr_expect_not_null(strstr(value_at(first, "folder"), "SAG_MPRAGE"));
+    json_decref(json);
+    char *said = TOOL(&status, "series", SERIES "10");
+    cr_expect_not_null(strstr(said, "; 3 files in other folders"), "%s", said);
+    cr_expect_eq(receiver_times_logged(&receiver, "3 files of it lie in other folders"), 1);
+    free(said);
+    said = TOOL(&status, "resend", SERIES "10");
+    int files = 0;
+    for (int i = 0; i < 2; i++) {
+        delivered_t task;
+        cr_assert(queue_await(queue, &task, PATIENCE_MS));
+        files += (int)json_integer_value(delivered_argument(&task, "ndicom"));
+        delivered_clear(&task);
+    }
+    cr_expect_eq(files, 3 + 2);
+    free(said);
+    queue_destroy(&queue);
+    receiver_clear(&receiver);
+}
+
 /* --- resend ---------------------------------------------------------------------------------------------- */
 
 Test(resend, makes_a_second_task_of_what_the_folder_holds_now, .timeout = PATIENCE_S) {

@@ -33,13 +33,15 @@ void rig_init(void) {
     rig.environment =
         (object_environment_t){.store = store_new(rig.root, "0", 1, true),
                                .report = report_new(NULL, rig.to_listener, rig.to_notifier, "writer-0"),
-                               .holdings = &rig.holdings};
+                               .holdings = &rig.holdings,
+                               .homes = homes_new()};
     rig.objects = objects_new(&rig.environment, rig.to_listener);
 }
 
 void rig_fini(void) {
     objects_destroy(&rig.objects);
     report_destroy(&rig.environment.report);
+    homes_destroy(&rig.environment.homes);
     store_destroy(&rig.environment.store);
     zsock_destroy(&rig.to_listener);
     zsock_destroy(&rig.to_notifier);

@@ -41,6 +41,7 @@ struct deposit {
     sender_t *sender; /* NULL: nobody's */
     char *folder, *name;
     char *series_uid, *instance_uid, *identity; /* of the place; NULL as there */
+    home_t *home;                               /* NULL: none */
     /* The loop's. */
     pieces_t waiting;
     bool ended;   /* all bytes have come */
@@ -153,7 +154,7 @@ static void write_pieces(deposit_t *self) {
 
 static void commit(deposit_t *self) {
     self->bytes = self->file.bytes;
-    store_identity_t identity = {self->series_uid, self->instance_uid, self->identity};
+    store_identity_t identity = {self->series_uid, self->instance_uid, self->identity, self->home};
     int reason = store_commit_as(self->store, &self->file, &identity, &self->folder, &self->name);
     if (reason != 0)
         fail(self, reason, "complete");
@@ -294,6 +295,7 @@ void deposit_set_place(deposit_t *self, const deposit_place_t *place) {
     self->series_uid = copy_any(place->identity.series_uid);
     self->instance_uid = copy_any(place->identity.instance_uid);
     self->identity = copy_any(place->identity.identity);
+    self->home = place->identity.home ? home_share(place->identity.home) : NULL;
 }
 
 void deposit_destroy(deposit_t **self_p) {
@@ -317,6 +319,7 @@ void deposit_destroy(deposit_t **self_p) {
     free(self->series_uid);
     free(self->instance_uid);
     free(self->identity);
+    home_release(&self->home);
     free(self);
 }
 
@@ -332,6 +335,10 @@ uint64_t deposit_bytes(const deposit_t *self) {
 
 deposit_place_t deposit_place(const deposit_t *self) {
     return (deposit_place_t){.folder = self->folder, .file = self->name};
+}
+
+home_t *deposit_home(const deposit_t *self) {
+    return self->home;
 }
 
 bool deposit_take_file(deposit_t *self, store_file_t *file) {

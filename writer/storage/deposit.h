@@ -61,6 +61,9 @@ uint64_t deposit_take_credit(deposit_t *self);
 uint64_t deposit_bytes(const deposit_t *self);
 deposit_place_t deposit_place(const deposit_t *self);
 
+/* Of its place; NULL: none. It is known once the file is stored. */
+home_t *deposit_home(const deposit_t *self);
+
 /* Gives up the file, with all bytes that were taken, to the caller: it will have another place than this one's.
  * False, and later again, while storage is at work on it; a deposit that has failed or has no file leaves `file`
  * empty. */

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/series_links.h"
+#include "writer/storage/home.h"
 #include "writer/storage/temporary.h"
 
 typedef struct sweep {
@@ -18,6 +20,7 @@ typedef struct sweep {
     bool own_host;
     bool is_dead; /* the run that is swept, for certain */
     size_t removed;
+    int root; /* of links alone */
 } sweep_t;
 
 static bool is_full(const sweep_t *sweep) {
@@ -29,7 +32,7 @@ static void for_each(int folder, sweep_t *sweep, bool (*each)(sweep_t *, int fol
     int own = open_beneath(folder, ".", O_RDONLY | O_DIRECTORY, 0);
     DIR *list = own < 0 ? NULL : fdopendir(own);
     if (!list) {
-        log_warn(NULL, "can't look for temporary files of dead writers: %s", strerror(errno));
+        log_warn(NULL, "can't look for what dead writers have left: %s", strerror(errno));
         if (own >= 0)
             close(own);
         return;
@@ -43,11 +46,15 @@ static void for_each(int folder, sweep_t *sweep, bool (*each)(sweep_t *, int fol
 
 /* --- one run ----------------------------------------------------------------------------------------- */
 
-static bool was_touched(int folder, const char *name) {
+static bool was_touched_within(int folder, const char *name, time_t seconds) {
     struct stat s;
     if (fstatat(folder, name, &s, AT_SYMLINK_NOFOLLOW) != 0)
         return errno != ENOENT;
-    return time(NULL) - s.st_mtime < LEFTOVER_UNTOUCHED_S;
+    return time(NULL) - s.st_mtime < seconds;
+}
+
+static bool was_touched(int folder, const char *name) {
+    return was_touched_within(folder, name, LEFTOVER_UNTOUCHED_S);
 }
 
 static bool remove_file(sweep_t *sweep, int folder, const char *name) {
@@ -127,5 +134,36 @@ size_t leftovers_sweep(int root, const sweeper_t *sweeper) {
         return 0;
     for_each(hosts, &sweep, sweep_host);
     close(hosts);
+    return sweep.removed;
+}
+
+/* --- links of series ----------------------------------------------------------------------------------- */
+
+static bool leads_to_fresh(int root, int links, const char *key) {
+    char target[PATH_MAX];
+    int folder = home_read_link(links, key, target) == 0 ? open_beneath(root, target, O_PATH | O_DIRECTORY, 0) : -1;
+    bool fresh = folder >= 0 && was_touched_within(folder, ".", LINK_UNTOUCHED_S);
+    if (folder >= 0)
+        close(folder);
+    return fresh;
+}
+
+static bool sweep_link(sweep_t *sweep, int links, const char *key) {
+    if (was_touched_within(links, key, LINK_UNTOUCHED_S) || leads_to_fresh(sweep->root, links, key))
+        return true;
+    if (unlinkat(links, key, 0) == 0)
+        sweep->removed++;
+    else if (errno != ENOENT)
+        log_warn(NULL, "can't remove " SERIES_LINKS "/%s, which is not used any more: %s", key, strerror(errno));
+    return !is_full(sweep);
+}
+
+size_t leftovers_sweep_links(int root) {
+    sweep_t sweep = {.root = root};
+    int links = open_beneath(root, SERIES_LINKS, O_RDONLY | O_DIRECTORY, 0);
+    if (links < 0)
+        return 0;
+    for_each(links, &sweep, sweep_link);
+    close(links);
     return sweep.removed;
 }

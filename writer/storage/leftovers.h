@@ -21,4 +21,11 @@ typedef struct sweeper {
  * it removed. */
 size_t leftovers_sweep(int root, const sweeper_t *sweeper);
 
+/* A series' link (home.h) goes when neither it nor its folder has changed for so long: then the series is not
+ * received any more on any host, and nobody was left to remove it. */
+#define LINK_UNTOUCHED_S (7 * 24 * 60 * 60)
+
+/* Removes such links, at most LEFTOVERS_AT_ONCE. Returns how many. */
+size_t leftovers_sweep_links(int root);
+
 #endif

@@ -159,6 +159,9 @@ void store_sweep(store_t *self) {
         size_t removed = leftovers_sweep(base->root, &(sweeper_t){host, run});
         if (removed > 0)
             log_info(NULL, "removed %zu temporary files that dead writers left", removed);
+        removed = leftovers_sweep_links(base->root);
+        if (removed > 0)
+            log_info(NULL, "removed %zu links of series that are not received any more", removed);
     }
     free(host);
     bases_give_back(&self->bases, &base);
@@ -329,10 +332,14 @@ void store_set_deadline(store_t *self, int64_t deadline_ms) {
 
 /* --- the durable write ------------------------------------------------------------------------------ */
 
-/* Whether the file may have its final place: 0 or an errno value. Storage may have stalled for so long that the
- * listener has given this object up, or to somebody else; or other storage may have taken the root's place. */
+/* Storage may have stalled for so long that the listener has given this object up, or to somebody else. */
+static bool is_given_up(const store_t *self, const store_file_t *file) {
+    return (file->given_up && atomic_load(file->given_up)) || clock_ms() >= self->deadline_ms;
+}
+
+/* Whether the file may have its final place: 0 or an errno value. Other storage may have taken the root's place. */
 static int may_be_placed(store_t *self, const base_t *base, const store_file_t *file) {
-    if ((file->given_up && atomic_load(file->given_up)) || clock_ms() >= self->deadline_ms)
+    if (is_given_up(self, file))
         return ECANCELED;
     return bases_is_now(&self->bases, base) || root_is_current(&self->bases.root, &base->place) ? 0 : ESTALE;
 }
@@ -429,11 +436,24 @@ static void end_naming(store_t *self, char *path) {
     free(path);
 }
 
+/* Nothing that is given up makes a link. */
+static int go_home(store_t *self, const store_file_t *file, home_t *home, char **folder) {
+    int reason = is_given_up(self, file) ? ECANCELED : home_find(home, &self->bases, self->durable, *folder);
+    if (reason == 0)
+        take_place_of(folder, copy_text(home_folder(home)));
+    return reason;
+}
+
 int store_commit_as(store_t *self, store_file_t *file, const store_identity_t *identity, char **folder,
                     char **name) {
+    int reason = identity->home ? go_home(self, file, identity->home, folder) : 0;
+    if (reason != 0) {
+        store_discard(self, file);
+        return reason;
+    }
     char *naming = NULL;
     base_t *base = bases_borrow(&self->bases);
-    if (base && identity->series_uid)
+    if (base && identity->series_uid && !identity->home)
         take_place_of(folder, claims_folder(&self->bases, base, *folder, identity->series_uid));
     if (base && identity->identity) {
         naming = begin_naming(self, *folder, *name);
@@ -441,7 +461,7 @@ int store_commit_as(store_t *self, store_file_t *file, const store_identity_t *i
         take_place_of(name, claims_file(base, *folder, &claim));
     }
     bases_give_back(&self->bases, &base);
-    int reason = store_commit(self, file, *folder, *name);
+    reason = store_commit(self, file, *folder, *name);
     if (naming)
         end_naming(self, naming);
     return reason;

@@ -12,6 +12,7 @@
 
 #include "common/log.h"
 #include "writer/storage/calls.h"
+#include "writer/storage/home.h"
 #include "writer/storage/senders.h"
 
 /* A file's pages go to storage after so many bytes, so that the fsync at its end does not take as long as the file
@@ -55,7 +56,8 @@ void store_set_file_mode(store_t *self, mode_t mode);
  * reason. */
 void store_complain(store_t *self, const log_context_t *object, const char *step, int reason);
 
-/* Removes the temporary files of dead writers, and own ones that could not be removed before. */
+/* Removes the temporary files of dead writers, own ones that could not be removed before, and links of series that
+ * nobody removed. */
 void store_sweep(store_t *self);
 
 /* The following return 0 or an errno value. After a failure nothing is left of the file. */
@@ -77,10 +79,11 @@ typedef struct store_identity {
     const char *series_uid;   /* NULL: the folder is nobody's */
     const char *instance_uid; /* as in claim_t */
     const char *identity;     /* the same; NULL: the file's name is of one instance alone */
+    home_t *home;             /* of the series; NULL: it has none */
 } store_identity_t;
 
 /* store_commit, but where folder or name are of another series or instance, next to that (claims.h): then another
- * text takes the place of `*folder` or `*name`. */
+ * text takes the place of `*folder` or `*name`. So does the home of the series (home.h). */
 int store_commit_as(store_t *self, store_file_t *file, const store_identity_t *identity, char **folder,
                     char **name) MUST_SUCCEED;
 

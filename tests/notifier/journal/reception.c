@@ -2,6 +2,8 @@
 
 #include <criterion/criterion.h>
 
+#include "common/metrics.h"
+#include "common/settings.h"
 #include "tests/notifier/rig.h"
 #include "tests/support/process.h"
 
@@ -156,6 +158,32 @@ Test(reception, names_how_many_files_are_in_another_folder) {
         "error: 2 of 3 files of this series are in another folder than its first file and are not registered\n"
         "done\n");
     cr_expect_str_eq(rig_query(&rig, "SELECT folder FROM reception"), FOLDER);
+}
+
+static int64_t elsewhere;
+
+static void add_elsewhere(void *self, const metric_sample_t *sample) {
+    (void)self;
+    if (sample->metric == METRIC_FILES_ELSEWHERE)
+        elsewhere += sample->value;
+}
+
+Test(reception, counts_files_in_other_folders_its_own_and_those_of_earlier_ones) {
+    metrics_start(FOR_NOTIFIER);
+    rig_event(&rig, EVENT(.object = 1));
+    rig_end(&rig, 1, 1);
+    rig_confirm(&rig);
+    cr_expect_eq(journal_number(&rig.journal, SQL_RECEPTION_ELSEWHERE, VALUES(NUMBER(1)), 0), 0);
+    static const char other[] = "SERVICES/PACS/RAWSCU/p/s/other";
+    rig_event(&rig, EVENT(.object = 4, .association = 2, .folder = other));
+    rig_event(&rig, EVENT(.object = 5, .association = 2));
+    rig_event(&rig, EVENT(.object = 6, .association = 2));
+    rig_end(&rig, 1, 2);
+    cr_assert_eq(rig_commit(&rig), 0);
+    cr_expect_eq(journal_number(&rig.journal, SQL_RECEPTION_ELSEWHERE, VALUES(NUMBER(2)), 0), 3);
+    cr_expect_eq(journal_number(&rig.journal, SQL_RECEPTION_ELSEWHERE, VALUES(NUMBER(1)), 0), 0);
+    metrics_visit(add_elsewhere, NULL);
+    cr_expect_eq(elsewhere, 3);
 }
 
 Test(reception, that_cube_would_never_take_is_refused_with_an_error_before_done) {

@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/series_links.h"
 #include "tests/support/process.h"
 #include "tests/writer/storage/storage.h"
 #include "writer/storage/temporary.h"
@@ -152,4 +154,52 @@ Test(leftovers, are_also_own_files_that_could_not_be_removed_before) {
     cr_expect_eq(put(store, "A", "1.dcm", "x"), 0);
     cr_expect_eq(files_below(root), 1, "it goes with the next file");
     store_destroy(&store);
+}
+
+/* --- links of series ------------------------------------------------------------------------------------ */
+
+#define HOME "SERVICES/PACS/AE/p/s/x"
+
+static void age(const char *path, int64_t untouched_s) {
+    const struct timespec at[2] = {{.tv_sec = time(NULL) - untouched_s}, {.tv_sec = time(NULL) - untouched_s}};
+    cr_assert_eq(utimensat(AT_FDCWD, path, at, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+/* Whether a link, and its folder if there is one (-1: there is none), untouched for so long, outlive a sweep. */
+static bool link_stays(int64_t link_s, int64_t folder_s) {
+    int opened = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), links = series_links_open(opened);
+    char *path = text_of("%s/" SERIES_LINKS "/AE+1", root), *folder = text_of("%s/" HOME, root);
+    for (char *end = folder + strlen(root); end && folder_s >= 0; end = strchr(end + 1, '/')) {
+        *end = 0;
+        cr_assert(mkdir(folder, 0755) == 0 || errno == EEXIST);
+        *end = '/';
+    }
+    cr_assert(links >= 0 && symlinkat(HOME, links, "AE+1") == 0);
+    age(path, link_s);
+    if (folder_s >= 0 && mkdir(folder, 0755) == 0)
+        age(folder, folder_s);
+    close(links);
+    close(opened);
+    sweep();
+    struct stat s;
+    bool stays = lstat(path, &s) == 0;
+    free(path);
+    free(folder);
+    return stays;
+}
+
+Test(leftovers, a_link_that_nothing_has_changed_with_for_long_is_removed) {
+    cr_expect_not(link_stays(2 * LINK_UNTOUCHED_S, 2 * LINK_UNTOUCHED_S));
+}
+
+Test(leftovers, a_link_to_a_folder_that_is_gone_is_removed_when_it_is_old) {
+    cr_expect_not(link_stays(2 * LINK_UNTOUCHED_S, -1));
+}
+
+Test(leftovers, a_link_to_a_folder_that_has_changed_of_late_stays) {
+    cr_expect(link_stays(2 * LINK_UNTOUCHED_S, LINK_UNTOUCHED_S / 2));
+}
+
+Test(leftovers, a_link_that_was_made_of_late_stays) {
+    cr_expect(link_stays(LINK_UNTOUCHED_S / 2, -1));
 }

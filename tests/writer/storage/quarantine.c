@@ -36,12 +36,14 @@ static void init(void) {
     rig.notifier = zsock_new(ZMQ_PUSH);
     rig.environment = (object_environment_t){.store = rig.store,
                                              .report = report_new(NULL, rig.listener, rig.notifier, "writer-0"),
-                                             .quarantine = &rig.quarantine};
+                                             .quarantine = &rig.quarantine,
+                                             .homes = homes_new()};
     rig.folder = text_of("%s/" QUARANTINE_FOLDER, root);
 }
 
 static void fini(void) {
     report_destroy(&rig.environment.report);
+    homes_destroy(&rig.environment.homes);
     zsock_destroy(&rig.listener);
     zsock_destroy(&rig.notifier);
     store_destroy(&rig.store);

@@ -37,7 +37,7 @@ int files_below(const char *path) {
         if (entry->d_name[0] == '.' && (!entry->d_name[1] || entry->d_name[1] == '.'))
             continue;
         char *below = text_of("%s/%s", path, entry->d_name);
-        count += entry->d_type == DT_DIR ? files_below(below) : 1;
+        count += entry->d_type == DT_DIR ? files_below(below) : entry->d_type != DT_LNK;
         free(below);
     }
     if (list)

@@ -12,7 +12,7 @@ extern char *root;
 void storage_init(void);
 void storage_fini(void);
 
-/* How many files lie below `path`; folders do not count. */
+/* How many files lie below `path`; folders and symbolic links do not count. */
 int files_below(const char *path);
 void expect_content(const char *path, const char *wanted);
 int append_text(store_t *store, store_file_t *file, const char *text);
