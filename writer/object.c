@@ -44,6 +44,13 @@ struct object {
     bool is_part10;      /* while OBJECT_KEPT: what is kept has a header */
 };
 
+/* Writers died of it: nothing of it is read. */
+static void begin_unread(object_t *self) {
+    refusal_set(&self->refusal, STATUS_OUT_OF_RESOURCES, "three writers died with this object");
+    log_warn(&self->context, "refused unread with %04X: %s", self->refusal.status, self->refusal.comment);
+    self->state = OBJECT_KEPT;
+}
+
 /* --- life ------------------------------------------------------------------------------------------- */
 
 /* Its memory until it is whole. */
@@ -71,6 +78,8 @@ object_t *object_new(const object_environment_t *environment, const Ring__Chunk 
     self->environment = environment;
     self->context = (log_context_t){.association = first->object->association, .object = first->object->object};
     self->state = OBJECT_HEAD;
+    if (first->header->unread)
+        begin_unread(self);
     self->id = (Ring__ObjectId)RING__OBJECT_ID__INIT;
     self->id.listener = first->object->listener;
     self->id.association = first->object->association;
@@ -313,7 +322,9 @@ static void keep(object_t *self, zmq_msg_t *data, uint64_t credit) {
     quarantine_t *quarantine = self->environment->quarantine;
     struct iovec part = {zmq_msg_data(data), zmq_msg_size(data)};
     bool fits = true;
-    if (self->deposit) {
+    if (!quarantine) {
+        fits = false;
+    } else if (self->deposit) {
         fits = self->taken <= quarantine->size_bytes;
         deposit_take_message(self->deposit, data, credit);
     } else {

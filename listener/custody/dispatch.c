@@ -16,16 +16,6 @@ static Ring__ObjectId id_of(const object_t *object) {
 
 /* --- sending ---------------------------------------------------------------------------------------- */
 
-/* Bytes of which its writer has been asked to say what became of them, and has not. */
-static uint64_t awaited(const object_t *object) {
-    return object->asked > object->taken ? object->asked - object->taken : 0;
-}
-
-/* Whether it has something that its own window allows to be sent. */
-static bool can_send(const object_t *object) {
-    return object->writer && object->unsent && object->sent - object->taken < OBJECT_WINDOW_BYTES;
-}
-
 static bool has_room(const object_t *object) {
     uint64_t all = object->writer->awaited_bytes, own = object->share->awaited_bytes;
     if (own == 0)
@@ -52,7 +42,8 @@ static bool send_next(object_t *object) {
     message.header = chunk->offset == 0 ? &object->header : NULL;
     message.sent_at_ns = message.header && object->header.span ? clock_wall_ns() : 0;
     uint64_t end = chunk->offset + chunk->size;
-    message.credit_wanted = !message.last && (object->streaming || end - object->asked >= CREDIT_BYTES);
+    message.credit_wanted = !message.last && (object->streaming || end - object->asked >= CREDIT_BYTES ||
+                                              suspects_any(object->custody));
     zmq_msg_t data;
     atomic_fetch_add(&chunk->holders, 1);
     must_hold(zmq_msg_init_data(&data, chunk->bytes, chunk->size, chunk_drop, chunk) == 0);
@@ -61,11 +52,11 @@ static bool send_next(object_t *object) {
         zmq_msg_close(&data);
         return false; /* its silence is noticed, and the object goes to another */
     }
-    uint64_t before = awaited(object);
+    uint64_t before = dispatch_awaited(object);
     if (message.credit_wanted || message.last)
         object->asked = end;
     object->sent = end;
-    count_awaited(object, before, awaited(object));
+    count_awaited(object, before, dispatch_awaited(object));
     object->unsent = TAILQ_NEXT(chunk, next);
     if (object->unsent == object->filling)
         object->unsent = NULL;
@@ -73,8 +64,8 @@ static bool send_next(object_t *object) {
 }
 
 void dispatch_pump(object_t *object) {
-    while (can_send(object)) {
-        if (!has_room(object)) {
+    while (dispatch_can_send(object)) {
+        if (!has_room(object) || !suspects_allow(object, suspects_hold(object->custody, object->writer))) {
             object->writer->crowded = true;
             return;
         }
@@ -89,12 +80,13 @@ void dispatch_pump(object_t *object) {
  * whether any waits. */
 static object_t *next_in_turn(custody_t *custody, writer_t *writer) {
     object_t *object, *next = NULL;
+    bool held = suspects_hold(custody, writer);
     writer->crowded = false;
     TAILQ_FOREACH(object, &custody->objects, next) {
-        if (object->writer != writer || !can_send(object))
+        if (object->writer != writer || !dispatch_can_send(object))
             continue;
         writer->crowded = true;
-        if (!has_room(object))
+        if (!has_room(object) || !suspects_allow(object, held))
             continue;
         /* Numbers up to the last one's wrap around behind all others. */
         uint64_t turn = object->share->association - writer->served - 1;
@@ -115,10 +107,10 @@ static void go_on(custody_t *custody, writer_t *writer) {
 }
 
 void dispatch_credit(object_t *object, uint64_t taken) {
-    uint64_t before = awaited(object);
+    uint64_t before = dispatch_awaited(object);
     object->taken = taken;
     object->progress_ms = clock_ms();
-    count_awaited(object, before, awaited(object));
+    count_awaited(object, before, dispatch_awaited(object));
     go_on(object->custody, object->writer);
     if (object->streaming)
         dispatch_stream(object);
@@ -127,14 +119,14 @@ void dispatch_credit(object_t *object, uint64_t taken) {
 }
 
 void dispatch_written(object_t *object, uint64_t token) {
-    uint64_t before = awaited(object);
+    uint64_t before = dispatch_awaited(object);
     object->written = true;
     object->token = token;
     object->taken = object->sent;
     object->progress_ms = clock_ms();
     if (object->streaming)
         chunk_free_until(object, object->taken);
-    count_awaited(object, before, awaited(object));
+    count_awaited(object, before, dispatch_awaited(object));
     go_on(object->custody, object->writer);
 }
 
@@ -218,7 +210,7 @@ static void leave_writer(object_t *object) {
     writer_t *writer = object->writer;
     if (!writer)
         return;
-    count_awaited(object, awaited(object), 0);
+    count_awaited(object, dispatch_awaited(object), 0);
     object->writer = NULL;
     writer->outstanding_bytes -= object->received;
     writer->outstanding_objects--;
@@ -237,6 +229,24 @@ void dispatch_cancel(const object_t *object) {
         log_warn(&object->context, "can't cancel at %s: %s", object->writer->id, strerror(errno));
 }
 
+static void refuse_deadly(object_t *object, const char *why) {
+    static const char comment[] = "its writer died each time that it had this object";
+    log_error(&object->context, "%s, for the %u. time with this object from %s: A700", why, object->deaths,
+              object->header.peer);
+    dispatch_answer(object, (response_t){STATUS_OUT_OF_RESOURCES, 0, comment});
+}
+
+/* A writer refuses it without reading it, and keeps it in the quarantine if there is one. */
+static void mark_deadly(object_t *object) {
+    if (object->header.unread)
+        return;
+    object->header.unread = true;
+    metric_add(METRIC_OBJECTS_DEADLY, NULL, 1);
+    log_error(&object->context,
+              "a writer died %u times with this object from %s, calling AE \"%s\": it is refused unread, A700",
+              object->deaths, object->header.peer, object->header.calling_ae);
+}
+
 void dispatch_redeliver(object_t *object, const char *why) {
     if (object->failed)
         return;
@@ -249,6 +259,12 @@ void dispatch_redeliver(object_t *object, const char *why) {
                         (response_t){STATUS_OUT_OF_RESOURCES, 0, "storage lost the object, please send it again"});
         return;
     }
+    if (object->deaths > SUSPECT_DEATHS_MAX) {
+        refuse_deadly(object, why);
+        return;
+    }
+    if (object->deaths == SUSPECT_DEATHS_MAX)
+        mark_deadly(object);
     if (object->sent > 0)
         metric_add(METRIC_REDELIVERIES, NULL, 1);
     dispatch_assign(object);
@@ -260,6 +276,7 @@ void dispatch_redeliver(object_t *object, const char *why) {
 
 void dispatch_withdraw(object_t *object) {
     custody_t *custody = object->custody;
+    suspects_forget(object);
     leave_writer(object);
     chunk_free_all(object);
     zhashx_delete(custody->by_number, &object->context.object);
@@ -278,6 +295,7 @@ void dispatch_answer(object_t *object, response_t response) {
     }
     /* The peer is still sending it: the answer waits, the memory need not. */
     object->failed = true;
+    suspects_forget(object);
     leave_writer(object);
     chunk_free_all(object);
 }

@@ -1,5 +1,5 @@
-/* Private to this folder: series.c, chunk.c <- dispatch.c <- object.c, writers.c <- custody.c, each calls those
- * before it. */
+/* Private to this folder: series.c, chunk.c, suspects.c <- dispatch.c <- object.c, writers.c <- custody.c, each
+ * calls those before it. */
 #ifndef LISTENER_CUSTODY_PRIVATE_H
 #define LISTENER_CUSTODY_PRIVATE_H
 
@@ -45,8 +45,32 @@ void series_count(share_t *share, uint64_t token);
 /* What was counted; free it. */
 Ring__Answered *series_answered(const share_t *share, size_t *count);
 
+/* --- suspects.c: objects that a writer had in hand when it died --- */
+
+/* Deaths of a writer with an object in hand, after which no writer reads that object again. */
+#define SUSPECT_DEATHS_MAX 3
+
+/* This writer has died: each object that it had in hand becomes suspect, or more so. */
+void suspects_blame(custody_t *custody, const writer_t *writer);
+/* Whether any is there: then each chunk asks for credit, so that it is known what a writer has in hand. */
+bool suspects_any(const custody_t *custody);
+/* A suspect has this writer, or waits for it: nothing else may be sent to it. */
+bool suspects_hold(const custody_t *custody, const writer_t *writer);
+/* Whether the object may be sent to its writer: a suspect only alone, others where none holds the writer. */
+bool suspects_allow(const object_t *object, bool held);
+/* Its answer is known. */
+void suspects_forget(object_t *object);
+
 /* --- dispatch.c: which writer, which attempt, whose turn --- */
 
+/* Bytes that its writer has in hand: credit or Written was asked for, and has not come. */
+static inline uint64_t dispatch_awaited(const object_t *object) {
+    return object->asked > object->taken ? object->asked - object->taken : 0;
+}
+/* Whether it has something that its own window allows to be sent. */
+static inline bool dispatch_can_send(const object_t *object) {
+    return object->writer && object->unsent && object->sent - object->taken < OBJECT_WINDOW_BYTES;
+}
 /* Sends what its window and its writer's allow. */
 void dispatch_pump(object_t *object);
 /* Gives the object, from its begin, to the writer that had the association's last one, or where that has no room to
@@ -77,6 +101,8 @@ void writers_on_alive(custody_t *custody, const Ring__Alive *alive);
 /* Forgets those that have been silent for too long. */
 void writers_tick(custody_t *custody, int64_t now_ms);
 void writers_lost(custody_t *custody, writer_t *writer, const char *why);
+/* The same after a death of its process, perhaps of an object. */
+void writers_died(custody_t *custody, writer_t *writer, const char *why);
 void writers_clear(custody_t *custody);
 
 #endif

@@ -114,6 +114,7 @@ typedef struct object {
     bool complete;                  /* all of it was received */
     bool failed;                    /* its answer is known before it was complete: the rest is thrown away */
     bool written;                   /* its file is durable; it waits for its series to be open */
+    uint32_t deaths;                /* of a writer that had it in hand; above 0 it is a suspect */
     uint64_t token;                 /* of its series, once it is written */
     uint64_t notifier;              /* incarnation that was there when this attempt began; 0: none */
     response_t response;            /* once it is answered or failed; comment owned */
@@ -147,6 +148,7 @@ typedef struct custody {
     TAILQ_HEAD(ended_list, ended) ended;
     size_t ended_count;
     uint64_t objects_begun;
+    size_t suspects; /* objects in custody that are suspects */
     budget_t *budget;
     silence_t writers_gone; /* why the last one was given up, for its silence, and none has come since */
     log_limit_t complained; /* of too many writers */

@@ -63,6 +63,12 @@ void writers_lost(custody_t *custody, writer_t *writer, const char *why) {
     custody->writers_changed = true;
 }
 
+void writers_died(custody_t *custody, writer_t *writer, const char *why) {
+    if (!writer->leaving)
+        suspects_blame(custody, writer);
+    writers_lost(custody, writer, why);
+}
+
 /* The connection to a writer tells that the process is gone long before its silence does. */
 static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     (void)loop;
@@ -74,7 +80,7 @@ static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     for (ring_change_t change; writer && (change = ring_monitor_next(writer->monitor)) != RING_NO_CHANGE;) {
         if (change != RING_DISCONNECTED)
             continue;
-        writers_lost(custody, writer, "connection broken");
+        writers_died(custody, writer, "connection broken");
         writer = NULL;
     }
     return custody->end_turn ? custody->end_turn(custody->stage) : 0;
@@ -135,7 +141,7 @@ void writers_on_alive(custody_t *custody, const Ring__Alive *alive) {
     if (alive->storage_silent_ms > 0)
         return; /* nothing for it yet */
     if (writer)
-        writers_lost(custody, writer, "replaced");
+        writers_died(custody, writer, "replaced");
     if (!has_room_for_writer(custody)) {
         if (log_seldom(&custody->complained, NULL))
             log_warn(NULL, "%s is ignored: %d writers are there already", alive->id, WRITERS_MAX);

@@ -73,10 +73,21 @@ static void pause_ms(long ms) {
         ;
 }
 
+static void name_death(const rule_t *rule, char path[4096]) {
+    snprintf(path, 4096, "%s.dead-%d", getenv("OXIDICOM_TEST_FAULTS"), rule->line);
+}
+
+/* It has killed a process before: the next rule may act. */
+static bool is_spent(const rule_t *rule) {
+    char path[4096];
+    name_death(rule, path);
+    return strncmp(rule->action, "kill-", 5) == 0 && access(path, F_OK) == 0;
+}
+
 /* Only the process that makes the file dies: its successor reads the same rule. */
 static void die_once(const rule_t *rule) {
     char path[4096];
-    snprintf(path, sizeof path, "%s.dead-%d", getenv("OXIDICOM_TEST_FAULTS"), rule->line);
+    name_death(rule, path);
     if (syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) < 0)
         return;
     kill(getpid(), SIGKILL);
@@ -114,7 +125,7 @@ static const rule_t *find(const char *call, const char *path, const char *from) 
         rule_t *rule = &rules[i];
         if (strcmp(rule->stage, program_invocation_short_name) != 0 || !is_call(rule, call) ||
             (*rule->path && (!path || !strstr(path, rule->path))) ||
-            (*rule->from && (!from || strcmp(rule->from, from) != 0)))
+            (*rule->from && (!from || strcmp(rule->from, from) != 0)) || is_spent(rule))
             continue;
         if (++rule->seen > rule->after && rule->acted < rule->count) {
             rule->acted++;

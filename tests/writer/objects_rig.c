@@ -63,6 +63,7 @@ void send_bytes(sent_t which, const uint8_t *bytes, uint64_t offset, size_t size
     Ring__ObjectHeader header = RING__OBJECT_HEADER__INIT;
     header.calling_ae = (char *)"RAWSCU";
     header.sop_class_uid = which.sop_class ? which.sop_class : (char *)"1.2.3";
+    header.unread = which.unread;
     header.base.n_unknown_fields = which.unknown != NULL;
     header.base.unknown_fields = (ProtobufCMessageUnknownField *)which.unknown;
     header.sop_instance_uid = which.sop_instance ? which.sop_instance : (char *)INSTANCE_UID;

@@ -26,6 +26,7 @@ void rig_fini(void);
 /* --- what the listener does --- */
 
 typedef struct sent {
+    bool unread;
     uint64_t listener, association, object;
     uint32_t attempt;
     bool credit_wanted, headless;
