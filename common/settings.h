@@ -68,7 +68,7 @@ typedef struct settings {
     int64_t buffer_size_bytes;
     char *run_dir;
     char *state_dir;
-    int64_t journal_keep_ms;
+    int64_t journal_keep_ms, journal_size_bytes, journal_min_free_bytes;
     int64_t series_quiet_ms, abort_quiet_ms;
     char *writer_id;
     int64_t writer_operations; /* objects that storage works on at once */

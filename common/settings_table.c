@@ -286,6 +286,13 @@ const setting_t SETTINGS[] = {
              "$OXIDICOM_FILES_ROOT/.oxidicom/state/."},
     {DURATION("OXIDICOM_JOURNAL_KEEP", journal_keep_ms), .stages = FOR_NOTIFIER, .default_value = "7d",
      RANGE(3600000, 3650LL * 24 * 3600000), .help = "Time before the journal forgets a finished series."},
+    {SIZE("OXIDICOM_JOURNAL_SIZE", journal_size_bytes), .stages = FOR_NOTIFIER, .default_value = "1GiB",
+     .most = (int64_t)1 << 50,
+     .help = "Most bytes of the journal. Near them it forgets finished series earlier, refusals first; beyond them "
+             "no series is opened: A700. 0: no limit."},
+    {SIZE("OXIDICOM_JOURNAL_MIN_FREE", journal_min_free_bytes), .stages = FOR_NOTIFIER, .default_value = "16MiB",
+     .most = (int64_t)1 << 50,
+     .help = "Free room for the journal's file system. The same with less room than this; 0: until it is full."},
     {TEXT("OXIDICOM_RUN_DIR", run_dir), .stages = FOR_ALL | FOR_TOOL, ABSOLUTE_PATH,
      .help = "Folder of the sockets. Default: /run/oxidicom, else $XDG_RUNTIME_DIR/oxidicom, else a private one of "
              "the launcher: $TMPDIR/oxidicom-<user id>, /dev/shm/oxidicom-<user id> or "

@@ -4,6 +4,7 @@
 #include "common/metrics.h"
 #include "notifier/journal/quiet.h"
 #include "notifier/journal/reception.h"
+#include "notifier/journal/room.h"
 #include "notifier/notifier.h"
 
 /* After a commit that failed, unacknowledged objects are asked for again; doubled each time. */
@@ -50,8 +51,6 @@ void commit_renew_grace(notifier_t *notifier) {
  * failed journal (a full disk, say) poses as a new one, so that these objects get another chance before their
  * deadline. */
 static void ask_again_later(notifier_t *notifier) {
-    owed_drop(notifier->owed);
-    reception_load(&notifier->journal);
     if (notifier->resend_at_ms)
         return;
     notifier->resend_at_ms =
@@ -69,13 +68,14 @@ void commit_ask_again(notifier_t *notifier) {
 static bool commit_journal(notifier_t *notifier) {
     if (!notifier->journal.open)
         return true;
+    room_look(&notifier->journal);
     bool wrote = sqlite3_total_changes(notifier->journal.db) != notifier->journal_changes;
     int64_t begun_us = clock_us();
     bool committed = journal_commit(&notifier->journal) == 0;
     metric_observe(METRIC_JOURNAL_COMMIT_TIME, clock_us() - begun_us);
     metric_add(METRIC_JOURNAL_FAILURES, NULL, !committed);
     if (wrote || !committed)
-        atomic_store(&notifier->health.journal_writable, committed);
+        atomic_store(&notifier->health.journal_writable, committed && notifier->journal.room != ROOM_NONE);
     notifier->journal_changes = sqlite3_total_changes(notifier->journal.db);
     return committed;
 }
@@ -98,11 +98,16 @@ static bool commit_and_tell(notifier_t *notifier) {
     bool end = owed_has_end(notifier->owed), wait = owed_has_wait(notifier->owed);
     query_settle(notifier->query, committed);
     if (!committed) {
+        owed_drop(notifier->owed);
+        reception_load(&notifier->journal);
         ask_again_later(notifier);
     } else {
         owed_tell(notifier->owed, notifier->listener, notifier->progress, clock_ms());
-        notifier->failed_commits = events ? 0 : notifier->failed_commits;
+        notifier->failed_commits = events && !notifier->journal.turned_away ? 0 : notifier->failed_commits;
     }
+    if (notifier->journal.turned_away)
+        ask_again_later(notifier);
+    notifier->journal.turned_away = false;
     if (committed && wait)
         arm_wait(notifier);
     arm_progress(notifier);

@@ -29,7 +29,8 @@ static void try_journal(notifier_t *notifier) {
         return;
     notifier->journal_try_ms = clock_ms() + JOURNAL_TRY_MS;
     journal_run(&notifier->journal, SQL_JOURNAL_TRY, VALUES(NUMBER(journal_now())));
-    atomic_store(&notifier->health.journal_writable, journal_commit(&notifier->journal) == 0);
+    bool committed = journal_commit(&notifier->journal) == 0;
+    atomic_store(&notifier->health.journal_writable, committed && notifier->journal.room != ROOM_NONE);
 }
 
 /* The notifier's own figures take the shorter way. */

@@ -19,6 +19,9 @@
 #define JOURNAL_LEFT_BEHIND_MS    60000
 #define JOURNAL_LEFT_BEHIND_STEPS 10000
 
+/* The log is cut to this size once it is written back. */
+#define LOG_KEPT_BYTES "8388608"
+
 /* --- opening ------------------------------------------------------------------------------------------- */
 
 /* Takes note of the last error of SQLite where it means that the content of the file is not what SQLite wrote. */
@@ -66,6 +69,9 @@ static bool configure(journal_t *journal, bool network, bool fsync) {
     sqlite3_busy_timeout(journal->db, JOURNAL_BUSY_TIMEOUT_MS);
     sqlite3_extended_result_codes(journal->db, 1);
     journal_schema_distrust(journal->db);
+    /* Before anything is written: it holds for a new file only. */
+    if (!execute(journal, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_size_limit = " LOG_KEPT_BYTES))
+        return false;
     bool modes = network ? lock_exclusively(journal) : set_mode(journal, "PRAGMA journal_mode = WAL", "wal");
     /* The sandbox has no folder for temporary files. */
     return modes && execute(journal, "PRAGMA temp_store = MEMORY") &&
@@ -110,6 +116,16 @@ static bool migrate(journal_t *journal) {
     return false;
 }
 
+static int64_t page_bytes(const journal_t *journal) {
+    sqlite3_stmt *statement = NULL;
+    int64_t size = 0;
+    if (sqlite3_prepare_v2(journal->db, "PRAGMA page_size", -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        size = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return size;
+}
+
 /* Its id, and what the statements need. */
 static bool prepare(journal_t *journal) {
     sqlite3_stmt *identity = NULL;
@@ -119,6 +135,7 @@ static bool prepare(journal_t *journal) {
         sqlite3_step(identity) == SQLITE_ROW)
         journal->id = (uint64_t)sqlite3_column_int64(identity, 0);
     sqlite3_finalize(identity);
+    journal->page_bytes = page_bytes(journal);
     if (!journal->id) {
         note_damage(journal);
         log_error(NULL, "journal: it has no identity: %s", sqlite3_errmsg(journal->db));
@@ -198,6 +215,8 @@ bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use
 int journal_open(journal_t *journal, const settings_t *settings) {
     *journal = (journal_t){.series_quiet_ms = settings->series_quiet_ms,
                            .abort_quiet_ms = settings->abort_quiet_ms,
+                           .max_bytes = settings->journal_size_bytes,
+                           .min_free_bytes = settings->journal_min_free_bytes,
                            .says_progress = settings->nats_address != NULL,
                            .heard = heard_new()};
     bool network;

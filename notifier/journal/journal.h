@@ -20,6 +20,13 @@
 /* A journal up to this size is checked at start: in seconds, even from a slow disk. */
 #define JOURNAL_CHECK_MAX_BYTES (256LL * 1024 * 1024)
 
+/* How much more may be journaled (room.h). */
+typedef enum room {
+    ROOM_AMPLE,
+    ROOM_SCARCE, /* finished receptions are forgotten before their time */
+    ROOM_NONE,   /* no series is opened */
+} room_t;
+
 typedef struct journal {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
@@ -29,7 +36,12 @@ typedef struct journal {
     bool damaged;                            /* SQLite has found that the file is not what it wrote */
     bool lost;                               /* so it was set aside: no transaction succeeds any more */
     int64_t series_quiet_ms, abort_quiet_ms; /* as set; for quiet.c */
-    bool says_progress;                      /* to NATS; else no done is owed */
+    int64_t max_bytes;                       /* as set; for room.c. 0: no limit */
+    int64_t min_free_bytes;                  /* of its file system, the same */
+    int64_t page_bytes;
+    room_t room;
+    bool turned_away;      /* a series, for want of room, since somebody has set it to false */
+    bool says_progress;    /* to NATS; else no done is owed */
     int64_t give_up_at_ms; /* of one that was left behind: no statement goes on after this clock_ms */
     log_limit_t complained;
     uint64_t id;    /* which journal this is: another one that takes its place has another */

@@ -105,6 +105,12 @@ const char *const JOURNAL_MIGRATIONS[] = {
     "UPDATE reception SET quiet_ms = 3000, why = 'the end of the last association is not known'"
     " WHERE quiet_at IS NOT NULL;"
     "CREATE INDEX reception_quiet_until ON reception (" QUIET_UNTIL ") WHERE " QUIET ";",
+    /* Version 11: expiry finds its rows without a walk over all others. Refusals without a file go first. */
+    "CREATE INDEX ended_at ON ended (ended_at);"
+    "CREATE INDEX inquiry_settled ON inquiry (state) WHERE state <> 'waiting';"
+    "CREATE INDEX reception_settled ON reception (settled_at, done) WHERE settled_at IS NOT NULL;"
+    "CREATE INDEX reception_nothing ON reception (settled_at)"
+    "  WHERE state = 'refused' AND files = 0 AND done IS NULL;",
 };
 
 const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;
@@ -291,7 +297,12 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
         "UPDATE reception SET state = 'due', settled_at = NULL, retry_ms = ?2, why = ?3 WHERE id = ?1",
 
     /* Ring__StateCount. */
-    [SQL_STATUS_STATES] = "SELECT " STATE_FOR_PEOPLE("reception") ", count(*) FROM reception GROUP BY 1 LIMIT ?1",
+    [SQL_STATUS_STATES] =
+        "SELECT state, sum(n) FROM (SELECT state, count(*) AS n FROM reception GROUP BY state"
+        " UNION ALL SELECT 'waiting', count(*)" FROM_QUIET " UNION ALL SELECT 'receiving', -count(*)" FROM_QUIET
+        " UNION ALL SELECT 'registered', -count(*) FROM inquiry WHERE state <> 'waiting'"
+        " UNION ALL SELECT state, count(*) FROM inquiry WHERE state <> 'waiting' GROUP BY state)"
+        " GROUP BY state HAVING sum(n) > 0 LIMIT ?1",
     [SQL_STATUS_OLDEST_DUE] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE state = 'due' ORDER BY id LIMIT 1",
     [SQL_RECEPTION_LAST] = "SELECT max(id) FROM reception",
     [SQL_PAGE_IN_RANGE] = RECEPTION_PAGE(" AND ?8 = ''"),
@@ -309,10 +320,23 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     /* Of no listener: it closes nothing and expires by itself. */
     [SQL_JOURNAL_TRY] = "INSERT OR REPLACE INTO listener (incarnation, seen_at, closed_at) VALUES (0, ?1, ?1)",
 
-    [SQL_ASSOCIATION_EXPIRE] = "DELETE FROM ended WHERE ended_at < ?1",
+    /* Before ?1, ?2 rows at most. */
+    [SQL_ASSOCIATION_EXPIRE] =
+        "DELETE FROM ended WHERE (listener, association) IN"
+        " (SELECT listener, association FROM ended INDEXED BY ended_at WHERE ended_at < ?1 LIMIT ?2)",
     [SQL_LISTENER_EXPIRE] = "DELETE FROM listener WHERE closed_at < ?1",
-    [SQL_RECEPTION_EXPIRE] =
-        "DELETE FROM reception WHERE id IN (SELECT id FROM reception WHERE settled_at < ?1 LIMIT ?2)",
+    [SQL_RECEPTION_EXPIRE] = "DELETE FROM reception WHERE id IN (SELECT id FROM reception"
+                             " INDEXED BY reception_settled WHERE settled_at < ?1 LIMIT ?2)",
+    [SQL_REFUSAL_EXPIRE] = "DELETE FROM reception WHERE id IN (SELECT id FROM reception"
+                           " INDEXED BY reception_nothing WHERE state = 'refused' AND files = 0 AND done IS NULL"
+                           " AND settled_at < ?1 ORDER BY settled_at LIMIT ?2)",
+    /* The oldest that neither NATS nor CUBE waits for. */
+    [SQL_RECEPTION_FORGET] = "DELETE FROM reception WHERE id IN (SELECT id FROM reception"
+                             " INDEXED BY reception_settled WHERE settled_at < ?1 AND done IS NULL AND NOT EXISTS"
+                             " (SELECT 1 FROM inquiry WHERE reception = id AND inquiry.state = 'waiting')"
+                             " ORDER BY settled_at LIMIT ?2)",
+    [SQL_PAGE_COUNT] = "PRAGMA page_count",
+    [SQL_PAGES_FREE] = "PRAGMA freelist_count",
     [SQL_DONES_CANCEL] = "UPDATE reception SET done = NULL WHERE done IS NOT NULL",
     [SQL_ERRORS_CANCEL] = "DELETE FROM error",
     [SQL_KNOWN_EXPIRE] = "DELETE FROM known WHERE folder IN (SELECT folder FROM known ORDER BY used_at"

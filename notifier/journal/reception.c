@@ -112,6 +112,10 @@ static void open_series(journal_t *journal, owed_t *owed, const Ring__Stored *st
                        stored->series->series_instance_uid, stored->traceparent};
     char *folder;
     bool late;
+    if (journal->room == ROOM_NONE) {
+        journal->turned_away = true; /* its objects wait, and are sent again or answered A700 */
+        return;
+    }
     for (size_t i = 0; i < stored->n_objects; i++)
         owed_trace(owed, stored->traceparent, stored->objects[i]->span);
     int64_t reception = join(journal, owed, &sender, &folder, &late);
@@ -163,8 +167,8 @@ bool reception_on_refused(journal_t *journal, owed_t *owed, const Ring__Refused 
     if (!heard_refused(journal->heard, &(heard_series_t){id->listener, id->association, 0}, id->object))
         return false;
     owed_trace(owed, refused->traceparent, refused->span);
-    /* Without a series there is nothing that could end or be registered. */
-    if (!*refused->series_instance_uid) {
+    /* Without a series there is nothing that could end or be registered; without room it is said at once. */
+    if (!*refused->series_instance_uid || journal->room == ROOM_NONE) {
         owed_error(owed, refused->calling_ae, reason_of(refused));
     } else {
         sender_t sender = {id->listener, id->association, refused->calling_ae, refused->series_instance_uid,
