@@ -123,8 +123,9 @@ static receive_result_t receive(association_t *a, size_t room) {
 
 /* No TLS session came about, for a reason that is the peer's or the site's. */
 static void on_refused(association_t *a) {
-    if (log_seldom(&a->site->refusals[connection_refusal(&a->connection)], NULL))
-        log_warn(&a->context, "%s is refused: %s", a->peer, connection_security(&a->connection));
+    const char *why = connection_security(&a->connection);
+    if (association_seldom(a, why, NULL) && association_may_log(a, LEVEL_WARN))
+        log_warn(&a->context, "%s is refused: %s", a->peer, why);
     association_await_close(a, OUTCOME_REJECTED, connection_security(&a->connection));
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/log_peers.h"
 #include "common/memory.h"
 #include "common/metrics.h"
 #include "common/supervision.h"
@@ -221,10 +222,10 @@ static void pause_accepting(server_t *server, const char *why) {
 }
 
 /* Who is not to be served gets no word, not even of TLS, and holds nothing. */
-static void turn_away(server_t *server, int fd, const char *name) {
-    uint64_t left_out;
+static void turn_away(int fd, const struct in6_addr *address, const char *name) {
     metric_add(METRIC_ASSOCIATIONS, "not_allowed", 1);
-    if (log_seldom(&server->turned_away, &left_out))
+    uint64_t left_out;
+    if (log_peer_seldom(peers_number(address), "not allowed", &left_out))
         log_warn(NULL, "%s is not in OXIDICOM_ALLOW_PEERS: closed%s", name, log_more(left_out));
     close(fd);
 }
@@ -237,15 +238,15 @@ static void welcome(server_t *server, const listening_t *listening, int fd, cons
     const struct in6_addr address = network_address_of(from);
     const char *allowed = server->site.stage->settings.allow_peers;
     if (allowed && !networks_contain(allowed, &address)) {
-        turn_away(server, fd, name);
+        turn_away(fd, &address, name);
         return;
     }
     size_t limit = (size_t)server->site.stage->settings.connections_per_address,
            count = peers_add(&server->site.peers, &address);
     association_t *a = NULL;
-    uint64_t left_out;
     if (limit && count > 2 * limit) {
-        if (log_seldom(&server->crowded, &left_out))
+        uint64_t left_out;
+        if (log_peer_seldom(peers_number(&address), "too many", &left_out))
             log_warn(NULL, "%s has twice OXIDICOM_CONNECTIONS_PER_ADDRESS: closed%s", name, log_more(left_out));
         close(fd);
     } else {

@@ -26,7 +26,7 @@ typedef struct server {
     size_t connections_max;
     uint64_t accepted_count;
     int64_t drained_at_ms; /* while draining: open associations are aborted then */
-    log_limit_t crowded, full, turned_away;
+    log_limit_t full;
 } server_t;
 
 /* Of zeroes makes a server that server_clear takes. */

@@ -5,6 +5,7 @@
 #include <assert.h>
 
 #include "common/clock.h"
+#include "common/log_peers.h"
 #include "common/memory.h"
 #include "common/message.h"
 #include "common/metrics.h"
@@ -353,7 +354,8 @@ static void begin_kept(object_t *self, const refusal_t *refusal, bool is_part10,
 /* Its data set is not what it should be, while storage is well. */
 static void refuse_data_set(object_t *self, const refusal_t *refusal, bool is_part10, zmq_msg_t *data,
                             uint64_t credit) {
-    log_warn(&self->context, "refused with %04X: %s", refusal->status, refusal->comment);
+    if (log_peer_may(LEVEL_WARN, log_peer_number(self->header->peer), self->header->peer))
+        log_warn(&self->context, "refused with %04X: %s", refusal->status, refusal->comment);
     if (self->environment->quarantine && refusal->status == STATUS_CANNOT_UNDERSTAND)
         begin_kept(self, refusal, is_part10, data, credit);
     else

@@ -73,8 +73,9 @@ static void count_outcome(association_t *a, const message_t *message, const resp
     /* Storage that is full refuses every object. */
     if (response->status == STATUS_OUT_OF_RESOURCES && !log_rarely(&a->site->said_out_of_resources, &left_out))
         return;
-    log_warn(message->object ? &message->object->context : &a->context, "C-STORE answered %s%s%s", status,
-             *comment ? ": " : "", comment);
+    if (association_may_log(a, LEVEL_WARN))
+        log_warn(message->object ? &message->object->context : &a->context, "C-STORE answered %s%s%s", status,
+                 *comment ? ": " : "", comment);
     if (left_out)
         log_warn(NULL, "C-STORE was answered A700 %llu times more since that was last said",
                  (unsigned long long)left_out);

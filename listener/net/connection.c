@@ -100,10 +100,6 @@ bool connection_wants_output(const connection_t *connection) {
     return connection->tls && tls_session_wants_output(connection->tls);
 }
 
-refusal_t connection_refusal(const connection_t *connection) {
-    return tls_session_refusal(connection->tls);
-}
-
 const char *connection_security(connection_t *connection) {
     return connection->tls ? tls_session_describe(connection->tls) : NULL;
 }

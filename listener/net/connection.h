@@ -42,14 +42,6 @@ typedef enum receive_result {
     RECEIVE_REFUSED, /* no TLS session came about: finish, and wait for the peer to close */
 } receive_result_t;
 
-typedef enum refusal {
-    REFUSED_NOT_TLS,
-    REFUSED_NO_CERTIFICATE, /* of the client */
-    REFUSED_CERTIFICATE,
-    REFUSED_HANDSHAKE,
-    REFUSALS,
-} refusal_t;
-
 /* Receives the available bytes. Before it reports RECEIVE_NOTHING it has the kernel acknowledge at once: a peer
  * with Nagle's algorithm waits for that before it sends the tail of a message. */
 receive_result_t connection_receive(connection_t *connection, uint8_t *bytes, size_t room, size_t *size);
@@ -64,8 +56,6 @@ bool connection_is_shaking_hands(const connection_t *connection);
 bool connection_has_input(const connection_t *connection);
 /* TLS has to send before it can receive: receive again when the socket takes output. */
 bool connection_wants_output(const connection_t *connection);
-/* After RECEIVE_REFUSED: its kind. */
-refusal_t connection_refusal(const connection_t *connection);
 /* Why it was refused, or its protection; NULL for a plain one. Valid until the next call. */
 const char *connection_security(connection_t *connection);
 

@@ -44,6 +44,11 @@ static size_t hash_address(const void *key) {
     return (size_t)((halves[0] ^ halves[1] * 0x9E3779B97F4A7C15u) * 0xC2B2AE3D27D4EB4Fu);
 }
 
+uint64_t peers_number(const struct in6_addr *address) {
+    struct in6_addr network = network_of(address);
+    return hash_address(&network);
+}
+
 static int compare_addresses(const void *a, const void *b) {
     return memcmp(a, b, sizeof(struct in6_addr));
 }

@@ -22,6 +22,8 @@ void peers_start(peers_t *peers);
 void peers_clear(peers_t *peers);
 /* One connection more of the address; returns how many it has now. */
 size_t peers_add(peers_t *peers, const struct in6_addr *address);
+/* A number for the address; all of one IPv6 network have the same. */
+uint64_t peers_number(const struct in6_addr *address);
 /* One less. */
 void peers_remove(peers_t *peers, const struct in6_addr *address);
 /* So many more, or less, of its connections are associations that hold a place. */

@@ -20,7 +20,6 @@ struct tls_session {
     int fd;
     SSL *ssl; /* NULL: not begun, or refused */
     bool refused;
-    refusal_t refusal;
     bool established; /* the handshake is over */
     bool broken;      /* nothing more can be said */
     bool end_said;    /* close_notify is sent */
@@ -74,10 +73,6 @@ static int on_verify(int good, X509_STORE_CTX *store) {
     return good;
 }
 
-refusal_t tls_session_refusal(const tls_session_t *s) {
-    return s->refusal;
-}
-
 const char *tls_session_describe(tls_session_t *s) {
     if (s->refused || !s->ssl)
         return s->text ? s->text : "no TLS session";
@@ -94,11 +89,10 @@ const char *tls_session_describe(tls_session_t *s) {
 /* --- the handshake ----------------------------------------------------------------------------------- */
 
 /* There will be no session: its memory is freed, what still comes is thrown away. */
-static receive_result_t refuse(tls_session_t *s, refusal_t refusal) {
+static receive_result_t refuse(tls_session_t *s) {
     SSL_free(s->ssl);
     s->ssl = NULL;
     s->refused = true;
-    s->refusal = refusal;
     return RECEIVE_REFUSED;
 }
 
@@ -109,13 +103,13 @@ static receive_result_t refuse_handshake(tls_session_t *s) {
     const char *words = ERR_reason_error_string(ERR_peek_error());
     if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
         set_text(s, "it sent no client certificate, and OXIDICOM_TLS_CLIENT is required", "");
-        return refuse(s, REFUSED_NO_CERTIFICATE);
+        return refuse(s);
     }
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && s->text)
-        return refuse(s, REFUSED_CERTIFICATE);
+        return refuse(s);
     set_text(s, reason >= SSL_AD_REASON_OFFSET ? "it broke off the TLS handshake: " : "the TLS handshake failed: ",
              words ? words : "an error without a name");
-    return refuse(s, REFUSED_HANDSHAKE);
+    return refuse(s);
 }
 
 /* Looks at the first byte, without taking it. RECEIVED: the session has begun. */
@@ -129,7 +123,7 @@ static receive_result_t begin(tls_session_t *s) {
     if (first != FIRST_BYTE_TLS) {
         set_text(s, first == FIRST_BYTE_DICOM ? "plain DICOM" : "something that is no TLS",
                  " on the port for TLS (OXIDICOM_TLS_PORT)");
-        return refuse(s, REFUSED_NOT_TLS);
+        return refuse(s);
     }
     s->ssl = must(SSL_new(s->tls->context));
     must_hold(SSL_set_fd(s->ssl, s->fd) == 1);

@@ -26,8 +26,6 @@ ssize_t tls_session_send(tls_session_t *session, const uint8_t *bytes, size_t si
 /* Says close_notify; false where the socket takes no output now: call again. */
 bool tls_session_finish(tls_session_t *session);
 
-/* After RECEIVE_REFUSED. */
-refusal_t tls_session_refusal(const tls_session_t *session);
 /* After RECEIVE_REFUSED: why there is no session. Otherwise version, cipher suite and the client's certificate.
  * Valid until the next call. */
 const char *tls_session_describe(tls_session_t *session);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/log_peers.h"
 #include "common/memory.h"
 #include "common/metrics.h"
 #include "listener/ul/tracing.h"
@@ -25,6 +26,14 @@ void association_set_state(association_t *a, association_state_t state) {
         a->site->crowd_bytes -= a->crowd_bytes;
         a->crowd_bytes = 0;
     }
+}
+
+bool association_may_log(const association_t *a, log_level_t level) {
+    return log_wanted(level) && log_peer_may(level, peers_number(&a->address), a->peer);
+}
+
+bool association_seldom(const association_t *a, const char *kind, uint64_t *left_out) {
+    return log_peer_seldom(peers_number(&a->address), kind, left_out);
 }
 
 /* Once for each connection: after the last PDU nothing more can end. */
@@ -51,7 +60,7 @@ static void log_end_of_service(const association_t *a, const char *how) {
              (double)(clock_ms() - a->begun_ms) / 1000);
     if (a->stored > 0)
         log_always(&a->context, "%s", text);
-    else
+    else if (association_may_log(a, LEVEL_INFO))
         log_info(&a->context, "%s", text);
 }
 
@@ -65,7 +74,7 @@ static void log_end(association_t *a, outcome_t outcome, const char *how) {
         log_end_of_service(a, how);
     else if (a->state == STA2_AWAITING_ASSOCIATE_RQ)
         log_debug(&a->context, "%s: %s before an A-ASSOCIATE-RQ", a->peer, how);
-    else if (a->state == STA3_AWAITING_LOCAL_RESPONSE)
+    else if (a->state == STA3_AWAITING_LOCAL_RESPONSE && association_may_log(a, LEVEL_INFO))
         log_info(&a->context, "%s: %s while it waited for a place", a->calling_ae, how);
 }
 
@@ -118,7 +127,8 @@ void association_note_why(association_t *a, const char *why) {
 /* AA-8; before there is an association AA-1. */
 void association_abort(association_t *a, abort_reason_t reason, const char *why) {
     /* Before there is an association, anybody can send anything. */
-    if (a->state != STA2_AWAITING_ASSOCIATE_RQ || log_seldom(&a->site->strangers, NULL))
+    if (a->state == STA2_AWAITING_ASSOCIATE_RQ ? association_seldom(a, "stranger", NULL)
+                                               : association_may_log(a, LEVEL_WARN))
         log_warn(&a->context, "A-ABORT to %s: %s", a->peer, why);
     association_note_why(a, why);
     if (a->state != STA2_AWAITING_ASSOCIATE_RQ)

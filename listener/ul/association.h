@@ -29,6 +29,10 @@ bool association_end_input(association_t *association);
 /* A message was answered: perhaps the last before a release, or before the end of a half-closed connection. */
 void association_on_answered(association_t *association);
 
+/* Whether its peer has a line of this level left (log_peers.h). */
+bool association_may_log(const association_t *association, log_level_t level);
+/* The same of a complaint that a peer could cause with every connection: once in LOG_SELDOM_MS. */
+bool association_seldom(const association_t *association, const char *kind, uint64_t *left_out);
 /* The reason that its span will give. */
 void association_note_why(association_t *association, const char *why);
 /* The only place where a state changes. */

@@ -21,10 +21,11 @@ static void recount(association_t *a) {
 
 static void crowd_out(association_t *a) {
     uint64_t left_out;
-    if (log_seldom(&a->site->crowded_out, &left_out))
+    if (association_seldom(a, "crowded out", &left_out))
         log_warn(&a->context, "%s sent no whole A-ASSOCIATE-RQ, and others wait: closed%s", a->peer,
                  log_more(left_out));
     association_close(a, OUTCOME_TIMED_OUT, "no A-ASSOCIATE-RQ, and others wait");
+    pdu_stream_clear(&a->stream); /* many go in one turn, and are freed at its end only */
 }
 
 void crowd_make_room(site_t *site, int64_t now_ms) {
@@ -75,7 +76,9 @@ static int64_t worth_taking(const association_t *a, const association_t *waiting
     if (a->only_verification || a->state != STA6_DATA_TRANSFER)
         return 0;
     bool has_much = places_of(a) > fair, wants_little = places_of(waiting) < fair;
-    int64_t quiet_ms = deadlines_quiet_ms(a, now_ms);
+    int64_t quiet_ms = deadlines_quiet_ms(a, now_ms), stalled_ms = deadlines_stalled_ms(a, now_ms);
+    if (stalled_ms > quiet_ms)
+        quiet_ms = stalled_ms;
     if (wants_little && has_much) /* the idle ones first, then the ones that lose least */
         return ((int64_t)1 << 60) + (quiet_ms > 0 ? (int64_t)1 << 50 : 0) + quiet_ms -
                (now_ms - a->begun_ms) / 1000;

@@ -12,7 +12,8 @@
  * long. */
 #define CROWD_LEAVE_AT_ONCE 256
 #define CROWD_REQUEST_MS    1000
-/* A place is taken from an association that has had nothing under way for this time. */
+/* A place is taken from an association that has had nothing under way for this time, or a message slower than
+ * OXIDICOM_MIN_RATE: where places are wanted, deadlines are shorter. */
 #define CROWD_IDLE_MS 10000
 
 /* Counts the association's bytes. If all hold too much, the oldest connections with partial requests are closed;

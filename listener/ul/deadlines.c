@@ -14,6 +14,10 @@ int64_t deadlines_quiet_ms(const association_t *a, int64_t now_ms) {
     return deadlines_is_quiet(a) ? now_ms - a->patience.quiet_since_ms : 0;
 }
 
+int64_t deadlines_stalled_ms(const association_t *a, int64_t now_ms) {
+    return a->input_ended ? 0 : patience_stalled_ms(&a->patience, a->site->stage->settings.min_rate, now_ms);
+}
+
 static void check_open(association_t *a, const settings_t *settings, int64_t now_ms) {
     if (a->patience.paused_since_ms || a->input_ended)
         return;
@@ -30,7 +34,7 @@ static void end_handshake(association_t *a) {
     uint64_t left_out;
     if (!pdu_stream_inside(&a->stream))
         log_debug(&a->context, "%s sent nothing within OXIDICOM_HANDSHAKE_TIMEOUT: closed", a->peer);
-    else if (log_seldom(&a->site->late, &left_out))
+    else if (association_seldom(a, "late", &left_out))
         log_warn(&a->context, "%s sent no A-ASSOCIATE-RQ within OXIDICOM_HANDSHAKE_TIMEOUT: closed%s", a->peer,
                  log_more(left_out));
     association_close(a, OUTCOME_TIMED_OUT, "no A-ASSOCIATE-RQ in time"); /* AA-2 */

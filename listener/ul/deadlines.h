@@ -9,6 +9,9 @@ bool deadlines_is_quiet(const association_t *association);
 /* For how long; 0: something is. */
 int64_t deadlines_quiet_ms(const association_t *association, int64_t now_ms);
 
+/* How long a message has been under way that comes slower than OXIDICOM_MIN_RATE; 0: none. */
+int64_t deadlines_stalled_ms(const association_t *association, int64_t now_ms);
+
 /* Aborts it, or closes its connection, where a deadline has passed. To be called every TIMER_TICK_MS. */
 void deadlines_check(association_t *association, int64_t now_ms);
 

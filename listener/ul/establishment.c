@@ -14,7 +14,7 @@
 /* A peer that is refused comes again and again. */
 static void log_rejection(association_t *a, const char *why) {
     uint64_t left_out;
-    if (!log_seldom(&a->site->rejections, &left_out))
+    if (!association_seldom(a, "rejected", &left_out))
         log_debug(&a->context, "A-ASSOCIATE-RJ to %s: %s", a->peer, why);
     else
         log_warn(&a->context, "A-ASSOCIATE-RJ to %s, calling AE \"%s\": %s%s", a->peer, a->calling_ae, why,
@@ -47,6 +47,8 @@ static void copy_printable(char *to, size_t room, syntax_uid_t from) {
 }
 
 static void log_accepted(association_t *a, size_t accepted, uint16_t operations) {
+    if (!association_may_log(a, LEVEL_INFO))
+        return;
     char class[UID_MAX_BYTES + 1], version[IMPLEMENTATION_VERSION_MAX_BYTES + 1];
     copy_printable(class, sizeof class, a->rq.user.implementation_class);
     copy_printable(version, sizeof version, a->rq.user.implementation_version);

@@ -31,11 +31,21 @@ void patience_on_resume(patience_t *p) {
         p->window_since_ms += paused_ms;
 }
 
+static bool is_slow(const patience_t *p, int64_t rate, int64_t passed_ms) {
+    return p->window_bytes * 1000 < (uint64_t)rate * (uint64_t)passed_ms;
+}
+
+int64_t patience_stalled_ms(const patience_t *p, int64_t rate, int64_t now_ms) {
+    int64_t passed_ms = now_ms - p->window_since_ms;
+    return p->window_since_ms && !p->paused_since_ms && passed_ms > 0 && is_slow(p, rate, passed_ms) ? passed_ms
+                                                                                                     : 0;
+}
+
 bool patience_too_slow(patience_t *p, int64_t timeout_ms, int64_t rate, int64_t now_ms) {
     int64_t passed_ms = now_ms - p->window_since_ms;
     if (passed_ms < timeout_ms)
         return false;
-    bool slow = p->window_bytes * 1000 < (uint64_t)rate * (uint64_t)passed_ms;
+    bool slow = is_slow(p, rate, passed_ms);
     p->window_since_ms = now_ms;
     p->window_bytes = 0;
     return slow;

@@ -22,6 +22,9 @@ void patience_on_input(patience_t *patience, size_t size, bool within);
 void patience_on_pause(patience_t *patience);
 void patience_on_resume(patience_t *patience);
 
+/* How long the window has been open, where less came in it than `rate` bytes in a second; else 0. */
+int64_t patience_stalled_ms(const patience_t *patience, int64_t rate, int64_t now_ms);
+
 /* Whether a window of `timeout_ms` is over with fewer bytes than `rate` per second. Another window follows a good
  * one. */
 bool patience_too_slow(patience_t *patience, int64_t timeout_ms, int64_t rate, int64_t now_ms);

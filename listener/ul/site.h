@@ -19,9 +19,6 @@ typedef struct site {
     bool draining;
     uint64_t stored_count, received_bytes; /* objects; of data sets */
     log_limit_t said_out_of_resources;
-    log_limit_t refusals[REFUSALS]; /* of TLS */
-    log_limit_t strangers;          /* peers that do not speak DICOM */
-    log_limit_t rejections, late, crowded_out;
 } site_t;
 
 #endif

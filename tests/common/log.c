@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/log_filter.h"
+#include "common/log_peers.h"
 #include "common/utf8.h"
 #include "tests/support/process.h"
 
@@ -255,4 +257,48 @@ Test(log, lets_no_place_flood_it_and_counts_what_it_left_out) {
     cr_assert_eq(said - 1 + left_out, 5 * LOG_BURST_LINES);
     cr_assert_eq(count_of("quietly"), 5 * LOG_BURST_LINES);
     cr_assert_eq(count_of("another one"), 1);
+}
+
+static void be_noisy(void) {
+    log_start("listener", "info", NULL);
+    for (int i = 0; i < 2000; i++)
+        if (log_peer_may(LEVEL_WARN, 1, "192.0.2.1:104"))
+            log_warn(NULL, "the noisy one knocks");
+    if (log_peer_may(LEVEL_WARN, 2, "192.0.2.2:104"))
+        log_warn(NULL, "another one knocks");
+}
+
+Test(log, of_one_peer_never_drowns_what_another_does) {
+    lines_of(be_noisy);
+    cr_expect_geq(count_of("the noisy one"), LOG_PEER_BURST_MS / LOG_PEER_WARN_MS);
+    cr_expect_lt(count_of("the noisy one"), LOG_BURST_LINES / 2, "a few such peers would use up the place's lines");
+    cr_expect_eq(count_of("another one"), 1);
+}
+
+static uint64_t forgotten_number(uint64_t number) {
+    for (uint64_t other = number + 1;; other++)
+        if (hash_end(other) % LOG_PEERS_MAX == hash_end(number) % LOG_PEERS_MAX)
+            return other;
+}
+
+/* A peer with many addresses makes the table forget, not refuse. */
+Test(log, knows_a_bounded_number_of_peers) {
+    while (log_peer_may(LEVEL_WARN, 3, ""))
+        ;
+    cr_expect(log_peer_may(LEVEL_WARN, forgotten_number(3), ""));
+    cr_expect(log_peer_may(LEVEL_WARN, 3, ""));
+}
+
+Test(log, says_seldom_of_one_peer_what_it_says_at_once_of_another) {
+    uint64_t left_out;
+    cr_expect(log_peer_seldom(1, "rejected", &left_out));
+    cr_expect_not(log_peer_seldom(1, "rejected", &left_out));
+    cr_expect(log_peer_seldom(2, "rejected", &left_out));
+    cr_expect(log_peer_seldom(1, "late", &left_out));
+}
+
+Test(log, knows_a_peer_by_its_address_whatever_its_port) {
+    cr_expect_eq(log_peer_number("192.0.2.1:104"), log_peer_number("192.0.2.1:1104"));
+    cr_expect_neq(log_peer_number("192.0.2.1:104"), log_peer_number("192.0.2.11:104"));
+    cr_expect_neq(log_peer_number("[2001:db8::1]:104"), log_peer_number("[2001:db8::2]:104"));
 }

@@ -104,6 +104,15 @@ static bool is_closed(size_t number) {
     return recv(peers[number], &byte, 1, MSG_PEEK) == 0;
 }
 
+/* Bytes of requests; closed associations that are not freed yet count, too. */
+static size_t bytes_held(void) {
+    size_t held = 0;
+    association_t *a;
+    TAILQ_FOREACH(a, &server.site.roster.all, next)
+    held += a->stream.body_capacity;
+    return held;
+}
+
 /* --- before they are served ------------------------------------------------------------------------------ */
 
 Test(crowd, holds_so_much_of_unfinished_requests_and_closes_the_eldest) {
@@ -113,6 +122,7 @@ Test(crowd, holds_so_much_of_unfinished_requests_and_closes_the_eldest) {
         size_t number = come("::1");
         cr_assert(say(number, header, sizeof header) && say(number, body, sizeof body), "%zu", i);
         cr_assert_leq(server.site.crowd_bytes, CROWD_MAX_BYTES, "after %zu", i);
+        cr_assert_leq(bytes_held(), CROWD_MAX_BYTES, "after %zu", i);
         server_catch_up(&server);
     }
     cr_expect(is_closed(0), "the eldest is still there");
@@ -171,6 +181,27 @@ Test(crowd, takes_the_place_of_who_has_been_idle_for_longest) {
     cr_expect_eq(heard(4), PDU_ASSOCIATE_AC);
     cr_expect_eq(heard(2), PDU_ABORT);
     cr_expect_eq(heard(1), 0);
+    cr_expect_eq(server.site.roster.served_count, 4);
+}
+
+/* OXIDICOM_STALL_TIMEOUT is longer, but others wait. */
+Test(crowd, takes_the_place_of_who_has_stopped_in_a_message) {
+    rig->stage.settings.min_rate = 256;
+    for (char from[] = "fd00:0:0:1::1"; from[9] <= '4'; from[9]++)
+        ask(from, MR_STORAGE);
+    expect_served(0, 3);
+    ask("fd00:0:0:5::1", MR_STORAGE);
+    for (size_t i = 0; i < 4; i++) {
+        patience_on_input(&associations[i]->patience, i == 2 ? 100 : 100000, true);
+        associations[i]->patience.window_since_ms -= CROWD_IDLE_MS - 1000;
+    }
+    server_tick(&server);
+    cr_expect_eq(heard(4), 0, "it has not stopped for long");
+    for (size_t i = 0; i < 4; i++)
+        associations[i]->patience.window_since_ms -= 1000;
+    server_tick(&server);
+    cr_expect_eq(heard(4), PDU_ASSOCIATE_AC);
+    cr_expect_eq(heard(2), PDU_ABORT);
     cr_expect_eq(server.site.roster.served_count, 4);
 }
 
