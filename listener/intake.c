@@ -10,6 +10,8 @@
  * taken at once: a small object, or the begin of a larger one. */
 #define RECEIVE_TURNS       4
 #define RECEIVE_FIRST_BYTES (32 * 1024)
+/* Some C-ECHOs: each is answered by a system call of its own. */
+#define RECEIVE_ECHO_BYTES 2048
 
 /* --- PDUs -------------------------------------------------------------------------------------------- */
 
@@ -84,6 +86,8 @@ static size_t input_room(const association_t *a) {
         return 0;
     if (a->state != STA6_DATA_TRANSFER)
         return RECEIVE_BYTES;
+    if (a->only_verification)
+        return RECEIVE_ECHO_BYTES;
     size_t room = custody_room(a->site->custody, a->share, a->receiving ? a->receiving->object : NULL);
     return !a->receiving && room > RECEIVE_FIRST_BYTES ? RECEIVE_FIRST_BYTES : room;
 }

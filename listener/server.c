@@ -25,7 +25,7 @@
 #include "listener/ul/placement.h"
 #include "listener/ul/tracing.h"
 
-#define EVENTS_AT_ONCE 64
+#define EVENTS_AT_ONCE 1024
 #define LISTEN_BACKLOG 512
 /* Connections accepted before the loop looks at its other sources again. */
 #define ACCEPT_BURST_CONNECTIONS 64
@@ -289,9 +289,14 @@ static void accept_connections(server_t *server) {
 
 /* --- events ------------------------------------------------------------------------------------------ */
 
+/* It holds a place: neither waits for one, nor is for verification alone, of which any number is served. */
+static bool has_place(const association_t *a) {
+    return a->contexts && !a->only_verification;
+}
+
 void server_on_events(server_t *server) {
     struct epoll_event events[EVENTS_AT_ONCE];
-    int count = epoll_wait(server->site.epoll, events, EVENTS_AT_ONCE, 0);
+    int count = epoll_wait(server->site.epoll, events, EVENTS_AT_ONCE, 0), unserved = 0;
     for (int i = 0; i < count; i++) {
         association_t *a = events[i].data.ptr;
         if (!a) {
@@ -300,7 +305,8 @@ void server_on_events(server_t *server) {
         }
         if (events[i].events & EPOLLOUT)
             intake_on_writable(a);
-        if (a->connection.reading && (events[i].events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+        if (a->connection.reading && (events[i].events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) &&
+            (has_place(a) || unserved++ < SERVER_UNSERVED_AT_ONCE)) /* epoll reports the others again */
             intake_on_readable(a);
         if (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
             intake_on_hangup(a);

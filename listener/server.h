@@ -17,6 +17,10 @@ typedef struct listening {
     bool tls;
 } listening_t;
 
+/* TLS handshakes, requests and C-ECHOs cost far more than bytes of an object. So many connections without a place
+ * are read in one turn of the loop, and all that have one. */
+#define SERVER_UNSERVED_AT_ONCE 8
+
 typedef struct server {
     site_t site;
     tls_t tls;

@@ -315,6 +315,9 @@ bool storage_sop_class_known(syntax_uid_t uid) {
 }
 
 const known_transfer_syntax_t *transfer_syntax_find(syntax_uid_t uid) {
+    if (uid.size <
+        sizeof IMPLICIT_VR_LITTLE_ENDIAN - 1) /* the shortest: a request has room for 60,000 empty ones */
+        return NULL;
     for (size_t i = 0; i < TRANSFER_SYNTAXES_COUNT; i++)
         if (uid_is(uid, TRANSFER_SYNTAXES[i].uid))
             return &TRANSFER_SYNTAXES[i];

@@ -113,6 +113,10 @@ static size_t bytes_held(void) {
     return held;
 }
 
+static void expect_accepted(size_t number) {
+    cr_assert_eq(heard(number), PDU_ASSOCIATE_AC);
+}
+
 /* --- before they are served ------------------------------------------------------------------------------ */
 
 Test(crowd, holds_so_much_of_unfinished_requests_and_closes_the_eldest) {
@@ -143,6 +147,40 @@ Test(crowd, makes_room_by_closing_who_has_waited_for_longest_without_a_request) 
     cr_expect(is_closed(1) && !is_closed(2) && !is_closed(0));
     crowd_make_room(&server.site, clock_ms() + CROWD_REQUEST_MS);
     cr_expect(is_closed(2) && !is_closed(0), "who is served stays");
+}
+
+/* Handshakes and requests of many take turns with the objects of those that are served. */
+Test(crowd, of_the_unserved_is_read_a_few_at_a_time) {
+    size_t served = ask("fd00::1", MR_STORAGE), read = 0;
+    expect_accepted(served);
+    for (size_t i = 0; i < 3 * SERVER_UNSERVED_AT_ONCE; i++)
+        cr_assert_eq(send(peers[come("::1")], (uint8_t[]){PDU_ASSOCIATE_RQ}, 1, MSG_NOSIGNAL), 1);
+    cr_assert_eq(send(peers[served], (uint8_t[]){PDU_P_DATA}, 1, MSG_NOSIGNAL), 1);
+    associations[served]->any_input = false;
+    for (int turn = 1; turn <= 3; turn++) {
+        server_on_events(&server);
+        cr_expect(associations[served]->any_input);
+        read = 0;
+        for (size_t i = served + 1; i < count; i++)
+            read += associations[i]->any_input;
+        cr_expect_eq(read, (size_t)turn * SERVER_UNSERVED_AT_ONCE);
+    }
+}
+
+/* Of verification alone any number is served. */
+Test(crowd, of_those_for_verification_is_read_a_few_at_a_time) {
+    static const uint8_t begun[64] = {PDU_P_DATA, 0, 0, 0, 0xFF, 0};
+    size_t read = 0;
+    for (size_t i = 0; i < 2 * SERVER_UNSERVED_AT_ONCE; i++)
+        expect_accepted(ask("::1", "1.2.840.10008.1.1"));
+    for (size_t i = 0; i < count; i++) {
+        associations[i]->any_input = false;
+        cr_assert_gt(send(peers[i], begun, sizeof begun, MSG_NOSIGNAL), 0);
+    }
+    server_on_events(&server);
+    for (size_t i = 0; i < count; i++)
+        read += associations[i]->any_input;
+    cr_expect_eq(read, SERVER_UNSERVED_AT_ONCE);
 }
 
 /* --- places ----------------------------------------------------------------------------------------------- */
