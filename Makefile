@@ -22,7 +22,7 @@
 # make fresh       make demo, and the package built and installed, in a minimal Debian 12 and a minimal Debian 13
 # make arm64-check cross-built for arm64, with the demo and those suites under emulation that can run there
 # make vm-check    the package under systemd in a Debian 12 that boots, in QEMU: a quarter of an hour without KVM
-# make nfs-check   a receiver on NFS and what may happen to that, in user-mode Linux: minutes; make nfs-rates: its rates
+# make nfs-check   a receiver on NFS and its failures, in user-mode Linux: minutes; make nfs-rates: its rates
 # make clean       remove build/
 # make help        this list
 
@@ -45,9 +45,9 @@ SUITES := $(patsubst tests/%/,%,$(filter-out tests/support/ tests/preload/ tests
 
 CC ?= gcc
 CXX ?= g++
-# Of the machine that builds: what makes pages does not run what is built.
+# Of the machine that builds: it makes the pages, and does not run the result.
 CC_FOR_BUILD ?= cc
-# The one that belongs to the compiler, which may be for another machine.
+# The compiler's own, which may be for another machine.
 ifeq ($(origin AR),default)
 AR = $(or $(ARCHIVER),$(eval ARCHIVER := $(shell $(CC) -print-prog-name=ar))$(ARCHIVER))
 endif
@@ -175,7 +175,7 @@ $(B)/obj/%.o: %.cc | $(GENERATED)
 	@mkdir -p $(@D)
 	@echo CXX $<; $(COMPILE_CXX) -c -o $@ $<
 
-# Linked in as it is, under a name that begins with _binary_. By the compiler, which knows the machine that it is for.
+# Linked in unchanged, under a name that begins with _binary_. By the compiler, which knows the machine that it is for.
 $(B)/obj/%.html.o: %.html deploy/embed.s.in
 	@mkdir -p $(@D)
 	@echo EMBED $<; sed 's|NAME|_binary_$(subst /,_,$(subst .,_,$<))|g; s|FILE|$<|' deploy/embed.s.in | \
@@ -185,7 +185,7 @@ $(B)/obj/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
 	@echo CC $<; $(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(filter-out $(WARNINGS),$(OUR_CFLAGS)) $(CFLAGS) -c -o $@ $<
 
-# --- tests: one Criterion program per folder of tests/, whose folders are those of what it tests ---
+# --- tests: one Criterion program per folder of tests/, with a folder for each folder of the code ---
 
 SUPPORT := $(call objects,tests/support) $(if $(TSAN),$(B)/obj/tests/tsan/criterion.o)
 $(foreach s,$(SUITES),$(eval $(B)/tests/$(s): $(foreach f,$(call folders,tests/$(s)),$(call objects,$(f))) $(SUPPORT) $(PARTS_$(s))))
@@ -203,14 +203,14 @@ $(B)/%.so: tests/preload/%.c
 	@mkdir -p $(@D)
 	@echo CC $<; $(CC) -D_GNU_SOURCE -shared -fPIC -O1 $(WARNINGS) -o $@ $< -ldl
 
-PRELOADED := calls faults looks messages record
-# Preloaded into stages by tests that count, spoil or record what they do, and kill them at chosen points.
+PRELOADED := calls envelopes faults looks record
+# Preloaded into stages by tests that count, spoil or record their calls, and kill them at chosen points.
 $(B)/preload.so: $(PRELOADED:%=tests/preload/%.c) tests/preload/preload.h $(B)/gen/proto/ring.pb-c.c
 	@mkdir -p $(@D)
 	@echo CC $@; $(CC) -D_GNU_SOURCE -I. -isystem $(B)/gen -shared -fPIC -O1 $(WARNINGS) \
 		-o $@ $(filter %.c,$^) -lprotobuf-c -ldl
 
-# Those that have threads.
+# Suites of code with threads.
 THREADED := common notifier writer
 threaded-tests: $(PROGRAMS) $(THREADED:%=$(B)/tests/%)
 

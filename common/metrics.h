@@ -2,7 +2,7 @@
  * without a label is one atomic addition, one with a label is found under a lock that nobody holds for long; memory
  * is taken only for a label value that is new. Safe from any thread.
  *
- * Who reads: metrics_visit, for the notifier's board (proto/figures.h) and every exporter. */
+ * Who reads: metrics_visit, for the notifier (proto/snapshot.h) and every exporter. */
 #ifndef COMMON_METRICS_H
 #define COMMON_METRICS_H
 
@@ -80,7 +80,7 @@ typedef enum metric {
     METRIC_NATS_CONNECTED,
     METRIC_PROGRESS_WAITING,
     METRIC_PROGRESS_DROPPED,
-    /* nobody's own: the notifier's board knows it */
+    /* nobody's own: the notifier knows it */
     METRIC_STAGE_UP,
     METRICS_COUNT,
 } metric_t;

@@ -78,7 +78,7 @@ const metric_info_t METRICS[METRICS_COUNT] = {
     [METRIC_RECEIVED_BYTES] = {COUNTER("oxidicom_received_bytes", "Bytes of received data sets, stored or not."),
                                .unit = "bytes", .stages = FOR_LISTENER},
     [METRIC_C_STORE_RESPONSES] = {COUNTER("oxidicom_c_store_responses",
-                                          "C-STORE operations that were settled, by status (hexadecimal, PS3.7)."),
+                                          "Answered C-STORE operations, by status (hexadecimal, PS3.7)."),
                                   LABEL("status", 16), VALUES("0000", "A700", "C000", "0110"),
                                   .stages = FOR_LISTENER},
     [METRIC_RECEIVE_TIME] = {HISTOGRAM("oxidicom_receive_seconds",

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deps.sh SET…: installs from Debian what is missing of the named sets of packages, and only that. Does nothing, and
+# deps.sh SET…: installs from Debian the missing packages of the named sets, and no others. Does nothing, and
 # needs no network, when all is there. No service that comes with a package is started.
 # deps.sh --ask SET…: asks first, and installs nothing unless the answer is yes.
 # deps.sh --list SET…: only prints their names.
@@ -13,10 +13,10 @@ test="git procps libcriterion-dev dcmtk openssl nats-server rabbitmq-server redi
     prometheus s6 supervisor systemd groff-base man-db bsdextrautils
     mmdebstrap python3-grpcio python3-protobuf"
 package="build-essential debhelper fakeroot lintian"
-# For the tests of the live page, which are skipped where it is not there.
+# For the tests of the live page, which are skipped without it.
 browser="chromium chromium-driver"
 demo="dcmtk nats-server"
-# For `make pictures`, with those of browser.
+# For `make pictures`, with the set browser.
 pictures="pngquant"
 lint="git clang-format clang-tidy codespell"
 vm="qemu-system-x86 mmdebstrap dcmtk e2fsprogs systemd"

@@ -7,7 +7,7 @@ VERSION := $(shell sed -n 's/^.define OXIDICOM_VERSION "\(.*\)"/\1/p' common/ver
 
 # Nothing that is built for others is younger than this: the commit's time, which a tarball's files have, too.
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y deploy/install.mk)
-# Copies the source into a folder: what is in Git as it lies here, or all of an unpacked tarball.
+# Copies the source into a folder: Git's files in their present state, or all of an unpacked tarball.
 COPY = set -o pipefail; { if git ls-files --error-unmatch Makefile >/dev/null 2>&1; then git ls-files -z; else \
 	find . -path ./build -prune -o -type f -print0; fi; } | tar -c --null -T - | tar -x -C
 
@@ -33,7 +33,7 @@ $(B)/man/%.1: deploy/man/%.1.in $(B)/man/settings-printer
 	@sed -e '/^@VARIABLES@$$/{r $(B)/man/$*.variables' -e 'd}' -e 's/@VERSION@/$(VERSION)/' $< >$@
 
 $(B)/man/oxidicom.conf: deploy/man/settings.awk $(B)/man/settings-printer
-	@echo CONF $@; { echo '# Settings of oxidicom, see oxidicom.conf(5). What is commented out is the default.'; echo; \
+	@echo CONF $@; { echo '# Settings of oxidicom, see oxidicom.conf(5). Commented values are the defaults.'; echo; \
 		$(B)/man/settings-printer | awk -v form=conf -f deploy/man/settings.awk; } >$@
 
 # --- install ----------------------------------------------------------------------------------------------------
@@ -73,8 +73,8 @@ install: all man
 
 # Debian takes these for given; a package must not name them.
 ESSENTIAL := "^(gcc|g\+\+|make|libc6-dev)$$"
-# Who answers for the package, as Debian's own tools are told it: whoever builds it for others names themselves. The domain is
-# one that nobody owns (RFC 2606).
+# Who answers for the package, in the variables of Debian's own tools: name yourself if you build it for others. The domain
+# belongs to nobody (RFC 2606).
 DEBFULLNAME ?= oxidicom maintainers
 DEBEMAIL ?= oxidicom@example.org
 MAINTAINER ?= $(DEBFULLNAME) <$(DEBEMAIL)>

@@ -67,7 +67,7 @@ function document(text) {
     prose(text)
 }
 
-# Strings are cut out first, for the sake of those with slashes; then what is no comment.
+# Strings are cut out first, because of their slashes; then all code.
 function source(text,    at) {
     if (!inside)
         gsub(/"(\\.|[^"\\])*"/, "", text)

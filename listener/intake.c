@@ -97,7 +97,7 @@ static receive_result_t receive_placed(association_t *a, const placement_t *p, s
     receive_result_t result = connection_receive_pieces(&a->connection, p->pieces, p->count, size);
     if (result != RECEIVED)
         return result;
-    placed_t placed = placement_settle(p, &a->stream, *size, a->site->input);
+    placed_t placed = placement_finish(p, &a->stream, *size, a->site->input);
     operations_on_placed(a, placed.size, placed.ends_object);
     take_input(a, a->site->input, placed.others);
     return RECEIVED;

@@ -10,12 +10,12 @@
 #include "common/memory.h"
 #include "common/telemetry/otlp.h"
 #include "listener/conformance.h"
-#include "listener/gauges.h"
-#include "listener/memory.h"
+#include "listener/heap.h"
+#include "listener/listener_metrics.h"
 #include "listener/query.h"
 #include "listener/server.h"
-#include "proto/figures.h"
 #include "proto/libraries.h"
+#include "proto/snapshot.h"
 
 /* While nothing is held, memory that malloc keeps goes back to the system, at most this often. */
 #define GIVE_BACK_INTERVAL_MS 1000
@@ -26,7 +26,7 @@ typedef struct listener {
     ring_inbox_t inbox;
     int64_t given_back_ms;
     uint64_t given_back_work; /* done until then */
-    figures_t *figures;
+    snapshot_t *snapshot;
 } listener_t;
 
 /* --- messages of the ring ----------------------------------------------------------------------------- */
@@ -81,13 +81,13 @@ static ring_handler_fn *const HANDLERS[] = {
     [RING__ENVELOPE__BODY_STATUS_QUERY] = on_status_query,
 };
 
-/* --- figures ------------------------------------------------------------------------------------------ */
+/* --- metrics ------------------------------------------------------------------------------------------ */
 
-static void send_figures(listener_t *listener) {
+static void send_metrics(listener_t *listener) {
     listener->custody.writers_changed = false;
-    gauges_set(&listener->server, &listener->custody);
+    listener_metrics_set(&listener->server, &listener->custody);
     listener_view_t view;
-    figures_send(listener->figures, query_view(&view, &listener->server, &listener->custody));
+    snapshot_send(listener->snapshot, query_view(&view, &listener->server, &listener->custody));
 }
 
 /* --- the stage ---------------------------------------------------------------------------------------- */
@@ -96,7 +96,7 @@ static void send_figures(listener_t *listener) {
 static int end_turn(stage_t *stage) {
     listener_t *listener = stage->self;
     if (listener->custody.writers_changed)
-        send_figures(listener); /* whether the receiver is ready depends on it */
+        send_metrics(listener); /* whether the receiver is ready depends on it */
     if (listener->server.site.draining && !stage->ended && server_idle(&listener->server) &&
         custody_idle(&listener->custody)) {
         writers_release(&listener->custody);
@@ -129,7 +129,7 @@ static void give_back_memory(listener_t *listener, int64_t now_ms) {
         return;
     listener->given_back_ms = now_ms;
     listener->given_back_work = work;
-    memory_give_back();
+    heap_give_back();
 }
 
 static int on_tick(zloop_t *loop, int timer, void *argument) {
@@ -152,7 +152,7 @@ static bool on_inbox(stage_t *stage) {
 
 static void on_beat(stage_t *stage) {
     custody_beat(&((listener_t *)stage->self)->custody);
-    send_figures(stage->self);
+    send_metrics(stage->self);
 }
 
 static int on_drain_timeout(zloop_t *loop, int timer, void *argument) {
@@ -176,7 +176,7 @@ static void on_terminate(stage_t *stage) {
         stage_end(stage, EX_OSERR);
     log_info(NULL, "told to end: no new associations");
     server_drain(&listener->server);
-    send_figures(listener);
+    send_metrics(listener);
     (void)end_turn(stage);
 }
 
@@ -208,8 +208,8 @@ static int start(stage_t *stage) {
         status = server_start(&listener->server, stage, &listener->custody);
     if (status != 0)
         return status;
-    listener->figures = figures_new(stage, RING__STAGE__STAGE_LISTENER, &listener->inbox);
-    if (!listener->figures)
+    listener->snapshot = snapshot_new(stage, RING__STAGE__STAGE_LISTENER, &listener->inbox);
+    if (!listener->snapshot)
         return EXIT_SETTINGS;
     listener->custody.end_turn = on_custody;
     zmq_pollitem_t sockets = {.fd = listener->server.site.epoll, .events = ZMQ_POLLIN};
@@ -221,11 +221,11 @@ static int start(stage_t *stage) {
 
 static void destroy(stage_t *stage) {
     listener_t *listener = stage->self;
-    if (listener->figures)
-        figures_send(listener->figures, NULL); /* the counts since the last beat */
-    server_clear(&listener->server);           /* first: associations give up the objects that they are receiving */
+    if (listener->snapshot)
+        snapshot_send(listener->snapshot, NULL); /* the counts since the last beat */
+    server_clear(&listener->server); /* first: associations give up the objects that they are receiving */
     custody_clear(&listener->custody);
-    figures_destroy(&listener->figures);
+    snapshot_destroy(&listener->snapshot);
     otlp_stop();
     free(listener);
     stage->self = NULL;

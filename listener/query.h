@@ -1,4 +1,4 @@
-/* What the listener tells of itself: to the operator's tool, and with its figures to the notifier. */
+/* The listener's status: for the operator's tool, and with its metrics for the notifier. */
 #ifndef LISTENER_QUERY_H
 #define LISTENER_QUERY_H
 

@@ -21,7 +21,7 @@
 /* A journal that did not take events is tried so often. */
 #define JOURNAL_TRY_MS 2000
 
-/* --- figures ------------------------------------------------------------------------------------------- */
+/* --- metrics ------------------------------------------------------------------------------------------- */
 
 /* A journal that refused events is tried again; an unready one gets none. */
 static void try_journal(notifier_t *notifier) {
@@ -33,18 +33,19 @@ static void try_journal(notifier_t *notifier) {
     atomic_store(&notifier->health.journal_writable, committed && notifier->journal.room != ROOM_NONE);
 }
 
-/* The notifier's own figures take the shorter way. */
-static void beat_figures(notifier_t *notifier) {
+/* The notifier's own metrics take the shorter way. */
+static void beat_metrics(notifier_t *notifier) {
     health_beat(&notifier->health);
     try_journal(notifier);
     metric_set(METRIC_JOURNALING, NULL, atomic_load(&notifier->health.journal_writable));
-    gauges_measure(&notifier->gauges,
-                   &(gauges_sources_t){&notifier->journal, notifier->registrar, notifier->inquiries,
-                                       notifier->storage, notifier->publisher, &notifier->broker_state,
-                                       &notifier->nats_state, &notifier->cube_state,
-                                       notifier->stage->settings.nats_address != NULL, notifier->cube != NULL},
-                   clock_ms());
-    board_on_figures(notifier->board, figures_take(notifier->figures), clock_ms());
+    notifier_metrics_measure(
+        &notifier->own_metrics,
+        &(notifier_metrics_sources_t){&notifier->journal, notifier->registrar, notifier->inquiries,
+                                      notifier->storage, notifier->publisher, &notifier->broker_state,
+                                      &notifier->nats_state, &notifier->cube_state,
+                                      notifier->stage->settings.nats_address != NULL, notifier->cube != NULL},
+        clock_ms());
+    all_metrics_on_message(notifier->metrics, snapshot_take(notifier->snapshot), clock_ms());
     live_beat(&notifier->live, clock_ms());
     http_tick(notifier->http, clock_ms());
 }
@@ -55,7 +56,7 @@ static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     notifier_t *notifier = argument;
     for (ring_change_t change; (change = ring_monitor_next(notifier->monitor)) != RING_NO_CHANGE;)
         if (change == RING_DISCONNECTED)
-            board_lost(notifier->board, "listener");
+            all_metrics_lost(notifier->metrics, "listener");
     return 0;
 }
 
@@ -88,10 +89,10 @@ static void end_if_lost(stage_t *stage) {
 
 static bool on_inbox(stage_t *stage) {
     notifier_t *notifier = stage->self;
-    notifier->figures_heard = 0;
+    notifier->metrics_heard = 0;
     size_t taken = ring_drain(stage->inbox, &notifier->inbox);
-    /* Figures come all the time, and nothing follows from them. */
-    if (taken > notifier->figures_heard) {
+    /* Metrics come all the time, and nothing follows from them. */
+    if (taken > notifier->metrics_heard) {
         commit_batch(notifier);
         drain_heard(&notifier->drain);
     }
@@ -180,7 +181,7 @@ static void on_beat(stage_t *stage) {
     inquiries_beat(notifier->inquiries);
     dones_pump(notifier->dones);
     expiry_beat(&notifier->expiry, &notifier->journal, stage->settings.journal_keep_ms);
-    beat_figures(notifier);
+    beat_metrics(notifier);
     end_if_drained(stage);
     end_if_lost(stage);
 }
@@ -216,8 +217,8 @@ static int start(stage_t *stage) {
         return status;
     notifier->listener =
         ring_watched_outbox_new(stage->settings.run_dir, "listener", LISTENER_QUEUE_MESSAGES, &notifier->monitor);
-    notifier->figures = figures_new(stage, RING__STAGE__STAGE_NOTIFIER, &notifier->inbox);
-    if (!notifier->listener || !notifier->figures)
+    notifier->snapshot = snapshot_new(stage, RING__STAGE__STAGE_NOTIFIER, &notifier->inbox);
+    if (!notifier->listener || !notifier->snapshot)
         return EXIT_SETTINGS;
     notifier->owed = owed_new(notifier->journal.id);
     quiet_resume(&notifier->journal);
@@ -243,8 +244,8 @@ static int start(stage_t *stage) {
         stage, &notifier->journal, notifier->registrar, notifier->inquiries, notifier->storage, notifier->publisher,
         &notifier->broker_state, &notifier->nats_state, &notifier->cube_state});
     notifier->audits = audits_new(stage->settings.run_dir, notifier->cube, &notifier->cube_state);
-    notifier->board = board_new();
-    notifier->health.board = notifier->board;
+    notifier->metrics = all_metrics_new();
+    notifier->health.metrics = notifier->metrics;
     notifier->health.storage = notifier->storage;
     notifier->health.broker = &notifier->broker_state;
     notifier->health.nats = stage->settings.nats_address ? &notifier->nats_state : NULL;
@@ -252,7 +253,7 @@ static int start(stage_t *stage) {
     notifier->health.journal_writable = true; /* it was opened */
     health_beat(&notifier->health);
     live_init(&notifier->live, &(view_sources_t){&stage->settings, &notifier->health, &notifier->journal});
-    notifier->otlp_export = otlp_export_new(&stage->settings, notifier->board, stage->id);
+    notifier->otlp_export = otlp_export_new(&stage->settings, notifier->metrics, stage->id);
     notifier->http = http_new(&stage->settings, &notifier->health, &notifier->live);
     if (!notifier->monitor || watch_begin(stage->loop, notifier->monitor, on_monitor, notifier) != 0)
         log_warn(NULL, "can't watch the connection to the listener: its end is noticed by its silence only");
@@ -285,7 +286,8 @@ static void destroy(stage_t *stage) {
     notifier_t *notifier = stage->self;
     http_destroy(&notifier->http); /* first: it reads the settings below */
     if (notifier->otlp_export)
-        board_on_figures(notifier->board, figures_take(notifier->figures), clock_ms()); /* the last, to be sent */
+        all_metrics_on_message(notifier->metrics, snapshot_take(notifier->snapshot),
+                               clock_ms()); /* the last, to be sent */
     otlp_export_end(notifier->otlp_export);
     live_clear(&notifier->live);
     query_destroy(&notifier->query);
@@ -299,7 +301,7 @@ static void destroy(stage_t *stage) {
     if (notifier->monitor)
         watch_end(stage->loop, notifier->monitor);
     ring_watched_outbox_destroy(&notifier->listener, &notifier->monitor);
-    figures_destroy(&notifier->figures);
+    snapshot_destroy(&notifier->snapshot);
     /* SQLite may be held up by that thread, too: the journal is left as a crash would leave it, which loses
      * nothing. */
     if (storage_destroy(&notifier->storage))
@@ -309,7 +311,7 @@ static void destroy(stage_t *stage) {
     traced_destroy(&notifier->traced);
     otlp_stop();
     otlp_export_destroy(&notifier->otlp_export);
-    board_destroy(&notifier->board);
+    all_metrics_destroy(&notifier->metrics);
     if (broker_ended)
         free(notifier);
     else

@@ -81,12 +81,12 @@ static void on_alive(void *self, const Ring__Envelope *envelope, zmq_msg_t *data
     commit_renew_grace(notifier);
 }
 
-static void on_figures(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
+static void on_metrics(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
     (void)data;
     notifier_t *notifier = self;
-    notifier->figures_heard++;
-    board_on_figures(notifier->board, envelope->figures, clock_ms());
-    view_on_figures(notifier->live.view, envelope->figures);
+    notifier->metrics_heard++;
+    all_metrics_on_message(notifier->metrics, envelope->metrics, clock_ms());
+    view_on_metrics(notifier->live.view, envelope->metrics);
 }
 
 static void on_status_query(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
@@ -119,7 +119,7 @@ static ring_handler_fn *const HANDLERS[] = {
     [RING__ENVELOPE__BODY_STORED] = on_stored,
     [RING__ENVELOPE__BODY_REFUSED] = on_refused,
     [RING__ENVELOPE__BODY_ASSOCIATION_ENDED] = on_association_ended,
-    [RING__ENVELOPE__BODY_FIGURES] = on_figures,
+    [RING__ENVELOPE__BODY_METRICS] = on_metrics,
     [RING__ENVELOPE__BODY_ASSOCIATION_TRACED] = on_association_traced,
     [RING__ENVELOPE__BODY_STATUS_QUERY] = on_status_query,
     [RING__ENVELOPE__BODY_SERIES_QUERY] = on_series_query,

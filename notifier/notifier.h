@@ -22,16 +22,16 @@
 #include "notifier/journal/journal.h"
 #include "notifier/journal/owed.h"
 #include "notifier/journal/storage.h"
-#include "notifier/metrics/board.h"
-#include "notifier/metrics/gauges.h"
+#include "notifier/metrics/all_metrics.h"
+#include "notifier/metrics/notifier_metrics.h"
 #include "notifier/metrics/otlp_export.h"
 #include "notifier/metrics/traced.h"
 #include "notifier/operator/audits.h"
 #include "notifier/operator/query.h"
 #include "notifier/progress/progress.h"
 #include "notifier/progress/publisher.h"
-#include "proto/figures.h"
 #include "proto/ring.h"
+#include "proto/snapshot.h"
 
 /* After a listener's restart the notifier waits so long for the old one's last events. */
 #define LISTENER_GRACE_MS 2000
@@ -58,14 +58,14 @@ typedef struct notifier {
     audits_t *audits;
     adoption_t adoption;
     expiry_t expiry;
-    figures_t *figures;
-    board_t *board;
+    snapshot_t *snapshot;
+    all_metrics_t *metrics;
     health_t health;
-    gauges_t gauges;
+    notifier_metrics_t own_metrics;
     live_t live;
     http_t *http;               /* NULL: nobody is to be served */
     otlp_export_t *otlp_export; /* NULL: none */
-    size_t figures_heard;       /* messages of that kind in the last batch */
+    size_t metrics_heard;       /* messages of that kind in the last batch */
     int journal_changes;        /* rows changed so far, at the last commit of events */
     int64_t journal_try_ms;     /* when a journal that did not take events is tried again */
     traced_t *traced;

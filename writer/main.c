@@ -14,9 +14,9 @@
 #include "common/open_beneath.h"
 #include "common/stage.h"
 #include "common/watch.h"
-#include "proto/figures.h"
 #include "proto/libraries.h"
 #include "proto/reply.h"
+#include "proto/snapshot.h"
 #include "writer/conformance.h"
 #include "writer/dicom/head.h"
 #include "writer/objects.h"
@@ -38,7 +38,7 @@ typedef struct writer {
     holdings_t holdings;
     objects_t *objects;
     ring_inbox_t inbox;
-    figures_t *figures;
+    snapshot_t *snapshot;
     int64_t beat_ms;
     bool leaving;
     int storage_timer;       /* only storage keeps it from its end; -1: it does not */
@@ -61,7 +61,7 @@ static void say_alive(writer_t *self) {
     self->beat_ms = clock_ms();
     store_set_deadline(self->environment.store, self->beat_ms + WRITER_SILENCE_MS);
     metric_set(METRIC_OBJECTS_OPEN, NULL, (int64_t)objects_open(self->objects));
-    figures_send(self->figures, NULL);
+    snapshot_send(self->snapshot, NULL);
     if (ring_send(self->listener, &RING_ENVELOPE(ALIVE, alive, &alive)) != 0)
         log_debug(NULL, "can't say to the listener that this writer lives: %s", strerror(errno));
     /* Said again and again: a listener that was started meanwhile does not know it. */
@@ -312,8 +312,8 @@ static int start(stage_t *stage) {
         (ring_inbox_t){.handlers = HANDLERS, .handlers_size = sizeof HANDLERS / sizeof *HANDLERS, .self = self};
     self->listener = ring_watched_outbox_new(settings->run_dir, "listener", WRITER_OUTBOX_MESSAGES, &self->monitor);
     self->notifier = ring_outbox_new(settings->run_dir, "notifier", WRITER_OUTBOX_MESSAGES);
-    self->figures = figures_new(stage, RING__STAGE__STAGE_WRITER, &self->inbox);
-    if (!self->listener || !self->notifier || !self->figures)
+    self->snapshot = snapshot_new(stage, RING__STAGE__STAGE_WRITER, &self->inbox);
+    if (!self->listener || !self->notifier || !self->snapshot)
         return EXIT_SETTINGS;
     store_t *store = store_new(settings->files_root, settings->writer_id, stage->incarnation, settings->fsync);
     if (!store)
@@ -358,8 +358,8 @@ static void stop_storage(writer_t *self) {
 
 static void destroy(stage_t *stage) {
     writer_t *self = stage->self;
-    if (self->figures)
-        figures_send(self->figures, NULL); /* what was counted since the last beat */
+    if (self->snapshot)
+        snapshot_send(self->snapshot, NULL); /* what was counted since the last beat */
     objects_destroy(&self->objects);
     report_destroy(&self->environment.report);
     homes_destroy(&self->environment.homes);
@@ -368,7 +368,7 @@ static void destroy(stage_t *stage) {
         watch_end(stage->loop, self->monitor);
     ring_watched_outbox_destroy(&self->listener, &self->monitor);
     zsock_destroy(&self->notifier);
-    figures_destroy(&self->figures);
+    snapshot_destroy(&self->snapshot);
     free(self);
     stage->self = NULL;
 }

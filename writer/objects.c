@@ -165,7 +165,7 @@ static void give_credit(objects_t *self, const object_t *object, uint64_t taken,
 }
 
 /* What its last step means for the listener, and for the table. */
-static void settle(objects_t *self, object_t *object, object_state_t state) {
+static void finish(objects_t *self, object_t *object, object_state_t state) {
     const Ring__ObjectId *id = object_id(object);
     object_key_t key = {id->association, id->object};
     bool has_ended = object_state_is_end(state);
@@ -201,7 +201,7 @@ void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data
     object_state_t state = object_take(object, data, chunk->last, chunk->credit_wanted);
     if (object_waits(object))
         await_turn(self, context.association);
-    settle(self, object, state);
+    finish(self, object, state);
 }
 
 /* --- turns ------------------------------------------------------------------------------------------ */
@@ -228,7 +228,7 @@ bool objects_on_turn(objects_t *self) {
         object_state_t state = object_inflate(object, &slice);
         uint64_t used = SLICE_INFLATED_BYTES - slice + HEAD_PIECE_BYTES; /* also what inflates to nothing */
         left -= used < left ? used : left;
-        settle(self, object, state);
+        finish(self, object, state);
     }
     return zlist_size(self->in_turn) > 0;
 }
@@ -240,7 +240,7 @@ void objects_on_done(objects_t *self) {
         job_t *job = pool_take_done(pool);
         object_t *object = job ? deposit_on_done(job) : NULL;
         if (object)
-            settle(self, object, object_go_on(object));
+            finish(self, object, object_go_on(object));
         if (!job)
             return;
     }
@@ -265,7 +265,7 @@ void objects_renew(objects_t *self, uint64_t writer) {
 void objects_on_released(objects_t *self, uint64_t listener) {
     if (listener != self->incarnation || zhashx_size(self->open) == 0)
         return;
-    log_info(NULL, "%zu open objects were settled without this writer and are dropped", zhashx_size(self->open));
+    log_info(NULL, "%zu open objects were answered without this writer and are dropped", zhashx_size(self->open));
     zhashx_purge(self->open);
 }
 

@@ -1,4 +1,4 @@
-# bash completion for oxidicom and its stages. Options and commands are taken from --help, so that they are those of
+# bash completion for oxidicom and its stages. Options and commands are taken from --help, so that they match
 # the release that is installed.
 _oxidicom_said() { # WORD…: what the command line up to here says about itself
     "$@" --help 2>/dev/null

@@ -19,7 +19,7 @@ for folder in data state run/oxidicom; do
     chown "$user:0" "$root/$folder"
 done
 
-# What nobody reads in a container, and what differs between two builds of the same packages.
+# Files that nobody reads in a container, or that differ between two builds of the same packages.
 rm -rf "$root"/var/cache/* "$root"/var/log/* "$root"/var/lib/apt/lists/* "$root"/tmp/* "$root"/usr/share/man/* \
     "$root"/usr/share/locale/* "$root"/usr/share/info/* "$root"/etc/machine-id \
     "$root"/var/lib/dpkg/*-old "$root"/etc/*-
@@ -28,7 +28,7 @@ find "$root/usr/share/doc" -mindepth 1 ! -name copyright ! -path '*/doc/oxidicom
 # Nothing in it may gain rights.
 find "$root" -xdev -type f -perm /6000 -exec chmod u-s,g-s {} +
 
-# Which packages of which versions these are.
+# The packages and their versions.
 dpkg-query --admindir="$root/var/lib/dpkg" -W -f '${Package} ${Version}\n' >"$root/usr/share/doc/oxidicom/packages"
 
 "$(dirname "$0")/age.sh" "$root"

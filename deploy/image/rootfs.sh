@@ -16,7 +16,7 @@ mmdebstrap --quiet --variant=essential --skip=cleanup/run --include="$packages" 
     --customize-hook="cp -a --no-preserve=ownership '$destdir'/. \"\$1\"" \
     --customize-hook="'$here/finish.sh' \"\$1\"" "$suite" "$target"
 
-# Whoever starts a container gives it devices of its own; and mmdebstrap has taken away what it needed itself.
+# A container gets devices of its own at its start; and mmdebstrap has taken away what it needed itself.
 find "$target/dev" -xdev -mindepth 1 -delete
 touch -d "@${SOURCE_DATE_EPOCH:-0}" "$target/dev"
 "$here/age.sh" "$target"

@@ -2,7 +2,7 @@
 # make rootfs-check: whether it comes out the same a second time. make demo ROOTFS=build/rootfs: the demo in it.
 IMAGE_FILES := deploy/image/packages $(addprefix deploy/image/,libraries.sh finish.sh age.sh rootfs.sh)
 
-# Says of which time's source the root file system is.
+# The time of the root file system's source.
 ROOTFS_MADE := build/rootfs.made
 rootfs_time := $(if $(wildcard build/rootfs/usr),$(if $(wildcard $(ROOTFS_MADE)),$(file <$(ROOTFS_MADE))))
 

@@ -42,7 +42,7 @@ root=$(cd "$1" && pwd)
 shift
 [ -z "$host" ] || hostname "$host"
 
-# A layer above the root that has nothing but places to mount at; what is mounted from here on vanishes with us.
+# A layer above the root with mount points only; later mounts vanish with us.
 mount --make-rprivate /
 base=/mnt
 mount -t tmpfs -o mode=755 tmpfs $base

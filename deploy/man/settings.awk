@@ -7,7 +7,7 @@ function plain(text) {
     return text
 }
 
-# For troff: what would be read as an escape, a short hyphen, or, at the line's begin, a request.
+# For troff: characters that it would read as an escape, a short hyphen, or, at the line's begin, a request.
 function troff(text) {
     text = plain(text)
     gsub(/\\/, "\\e", text)

@@ -47,7 +47,7 @@ static size_t pdus_as_foreseen(const placement_t *p, size_t size, size_t *placed
     return pdus;
 }
 
-placed_t placement_settle(const placement_t *p, pdu_stream_t *stream, size_t size, uint8_t *others) {
+placed_t placement_finish(const placement_t *p, pdu_stream_t *stream, size_t size, uint8_t *others) {
     placed_t placed = {0};
     size_t piece, pdus = pdus_as_foreseen(p, size, &placed.size, &piece);
     size -= placed.size + pdus * P_DATA_HEADER_BYTES;

@@ -22,7 +22,7 @@ typedef struct placement {
 } placement_t;
 
 /* Where the next bytes of the object, at most `room`, are to be received: into p->pieces. False where that can't be
- * told before they have come, or is not worth it. The object must not change until placement_settle. */
+ * told before they have come, or is not worth it. The object must not change until placement_finish. */
 bool placement_plan(placement_t *p, const pdu_stream_t *stream, object_t *object, size_t room);
 
 /* The received part. */
@@ -33,6 +33,6 @@ typedef struct placed {
 } placed_t;
 
 /* `size` bytes have been received into p->pieces. `others` has room for RECEIVE_BUFFER_BYTES. */
-placed_t placement_settle(const placement_t *p, pdu_stream_t *stream, size_t size, uint8_t *others);
+placed_t placement_finish(const placement_t *p, pdu_stream_t *stream, size_t size, uint8_t *others);
 
 #endif

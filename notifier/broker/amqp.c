@@ -325,13 +325,13 @@ static int on_method(amqp_t *self, const amqp_frame_t *frame, failure_t *failure
     switch (frame->payload.method.id) {
     case AMQP_BASIC_ACK_METHOD: {
         const amqp_basic_ack_t *ack = method;
-        self->results.settled(self->results.self, ack->delivery_tag, ack->multiple, OUTCOME_CONFIRMED, NULL);
+        self->results.finished(self->results.self, ack->delivery_tag, ack->multiple, OUTCOME_CONFIRMED, NULL);
         return 0;
     }
     case AMQP_BASIC_NACK_METHOD: {
         const amqp_basic_nack_t *nack = method;
-        self->results.settled(self->results.self, nack->delivery_tag, nack->multiple, OUTCOME_REJECTED,
-                              "not taken by the broker (nack)");
+        self->results.finished(self->results.self, nack->delivery_tag, nack->multiple, OUTCOME_REJECTED,
+                               "not taken by the broker (nack)");
         return 0;
     }
     case AMQP_BASIC_RETURN_METHOD:
@@ -346,8 +346,8 @@ static int on_method(amqp_t *self, const amqp_frame_t *frame, failure_t *failure
         const amqp_channel_close_t *close = method;
         /* It was one of the messages; which one is not said. Each waits for a time of its own, so that the others
          * do not suffer from that one for ever. */
-        self->results.settled(self->results.self, UINT64_MAX, true, OUTCOME_REJECTED,
-                              "the broker closed the channel");
+        self->results.finished(self->results.self, UINT64_MAX, true, OUTCOME_REJECTED,
+                               "the broker closed the channel");
         return on_close(self, close->reply_code, close->reply_text, failure);
     }
     case AMQP_CONNECTION_CLOSE_METHOD: {

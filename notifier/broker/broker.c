@@ -153,7 +153,7 @@ static void try_to_connect(broker_t *broker) {
 
 /* --- registrations ------------------------------------------------------------------------------------- */
 
-static void settle(broker_t *broker, sent_t *sent, outcome_t outcome, const char *why) {
+static void finish(broker_t *broker, sent_t *sent, registration_outcome_t outcome, const char *why) {
     registration_t *registration = take_sent(broker, sent);
     if (outcome != OUTCOME_CONFIRMED) {
         registration_fail(registration, outcome, "%s", why);
@@ -164,12 +164,12 @@ static void settle(broker_t *broker, sent_t *sent, outcome_t outcome, const char
     give_back(broker, registration);
 }
 
-static void on_settled(void *self, uint64_t tag, bool multiple, outcome_t outcome, const char *why) {
+static void on_finished(void *self, uint64_t tag, bool multiple, registration_outcome_t outcome, const char *why) {
     broker_t *broker = self;
     for (sent_t *sent = TAILQ_FIRST(&broker->sent), *next; sent && sent->tag <= tag; sent = next) {
         next = TAILQ_NEXT(sent, next);
         if (multiple || sent->tag == tag)
-            settle(broker, sent, outcome, why);
+            finish(broker, sent, outcome, why);
     }
 }
 
@@ -290,7 +290,7 @@ static void make_destinations(broker_t *broker) {
     char *addresses = copy_text(broker->settings->broker_address), *rest = addresses;
     broker->destinations = must(calloc(strlen(addresses) + 1, sizeof *broker->destinations));
     for (char *address; (address = strsep(&rest, ";"));) {
-        transport_results_t results = {broker, on_settled, on_returned, on_blocked, on_looked};
+        transport_results_t results = {broker, on_finished, on_returned, on_blocked, on_looked};
         int scheme = broker_scheme_of(address);
         assert(scheme >= 0); /* the settings have seen to it */
         broker->destinations[broker->destinations_count++] = (destination_t){

@@ -14,7 +14,7 @@
 /* What the thread says to the loop, one at a time over its pipe. */
 typedef enum broker_event {
     BROKER_CONNECTED,    /* registrations may be handed over */
-    BROKER_DISCONNECTED, /* all that were not settled come back as OUTCOME_UNSENT first */
+    BROKER_DISCONNECTED, /* all unfinished ones come back as OUTCOME_UNSENT first */
     BROKER_BLOCKED,      /* it accepts nothing for now: handed registrations wait */
     BROKER_UNBLOCKED,    /* it takes messages again; not said where the connection ends meanwhile */
     BROKER_SETTLED,      /* a registration comes back */

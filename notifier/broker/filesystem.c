@@ -99,7 +99,7 @@ static int send_message(void *transport, const celery_message_t *message, uint64
     char *text = celery_envelope(message, self->queue);
     bool put = put_file(self, temporary, final, text);
     if (put)
-        self->results.settled(self->results.self, tag, false, OUTCOME_CONFIRMED, NULL);
+        self->results.finished(self->results.self, tag, false, OUTCOME_CONFIRMED, NULL);
     else
         failure_set(failure, "can't put a message into %.150s: %s", self->folder, strerror(errno));
     free(text);

@@ -300,9 +300,9 @@ static int on_answer(redis_t *self, redisReply *answer, failure_t *failure) {
     if (!is_push)
         return 0;
     if (trouble == TROUBLE_MESSAGE)
-        self->results.settled(self->results.self, tag, false, OUTCOME_REJECTED, why_of(answer));
+        self->results.finished(self->results.self, tag, false, OUTCOME_REJECTED, why_of(answer));
     else if (answer->type == REDIS_REPLY_INTEGER && answer->integer > 0)
-        self->results.settled(self->results.self, tag, false, OUTCOME_CONFIRMED, NULL);
+        self->results.finished(self->results.self, tag, false, OUTCOME_CONFIRMED, NULL);
     else
         return failure_set(failure, "it does not answer as Redis does: no length of the list");
     return 0;

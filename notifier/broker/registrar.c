@@ -283,70 +283,71 @@ static int64_t retry_at(int64_t attempts) {
     return clock_ms() + backoff_jittered(backoff_ms(RETRY_FIRST_MS, RETRY_LONGEST_MS, attempts));
 }
 
-static void record(registrar_t *registrar, const registration_t *settled) {
+static void record(registrar_t *registrar, const registration_t *returned) {
     journal_t *journal = registrar->journal;
-    int64_t id = settled->reception, attempts = settled->attempts + 1, now = journal_now(), done;
-    switch (settled->outcome) {
+    int64_t id = returned->reception, attempts = returned->attempts + 1, now = journal_now(), done;
+    switch (returned->outcome) {
     case OUTCOME_CONFIRMED:
-        done = inquiries_on_registered(registrar->inquiries, id, settled->series->folder);
-        journal_run(journal, SQL_DUE_REGISTERED,
-                    VALUES(NUMBER(id), NUMBER(now), TEXT(settled->task_id), NUMBER(settled->ndicom), NUMBER(done)));
+        done = inquiries_on_registered(registrar->inquiries, id, returned->series->folder);
+        journal_run(
+            journal, SQL_DUE_REGISTERED,
+            VALUES(NUMBER(id), NUMBER(now), TEXT(returned->task_id), NUMBER(returned->ndicom), NUMBER(done)));
         break;
     case OUTCOME_IMPOSSIBLE:
-        refuse(journal, id, settled->why);
+        refuse(journal, id, returned->why);
         break;
     case OUTCOME_REJECTED:
         journal_run(journal, SQL_DUE_REJECTED,
-                    VALUES(NUMBER(id), NUMBER(attempts), NUMBER(retry_at(attempts)), TEXT(settled->why)));
+                    VALUES(NUMBER(id), NUMBER(attempts), NUMBER(retry_at(attempts)), TEXT(returned->why)));
         break;
     case OUTCOME_UNSENT:
         break; /* it is as due as before */
     }
 }
 
-static void log_outcome(const registration_t *settled) {
+static void log_outcome(const registration_t *returned) {
     static const char *const outcomes[] = {[OUTCOME_CONFIRMED] = "confirmed",
                                            [OUTCOME_REJECTED] = "rejected",
                                            [OUTCOME_IMPOSSIBLE] = "impossible",
                                            [OUTCOME_UNSENT] = "unsent"};
-    metric_add(METRIC_REGISTRATIONS, outcomes[settled->outcome], 1);
-    const char *series = settled->series->series_instance_uid;
-    switch (settled->outcome) {
+    metric_add(METRIC_REGISTRATIONS, outcomes[returned->outcome], 1);
+    const char *series = returned->series->series_instance_uid;
+    switch (returned->outcome) {
     case OUTCOME_CONFIRMED:
-        log_info(NULL, "series %s is registered: %lld files, task %s", series, (long long)settled->ndicom,
-                 settled->task_id);
+        log_info(NULL, "series %s is registered: %lld files, task %s", series, (long long)returned->ndicom,
+                 returned->task_id);
         break;
     case OUTCOME_IMPOSSIBLE:
-        log_error(NULL, "series %s can't be registered: %s", series, settled->why);
+        log_error(NULL, "series %s can't be registered: %s", series, returned->why);
         break;
     case OUTCOME_REJECTED:
-        log_warn(NULL, "series %s is not registered yet: %s", series, settled->why);
+        log_warn(NULL, "series %s is not registered yet: %s", series, returned->why);
         break;
     case OUTCOME_UNSENT:
-        log_debug(NULL, "series %s was not sent: %s", series, settled->why);
+        log_debug(NULL, "series %s was not sent: %s", series, returned->why);
         break;
     }
 }
 
-static void say_span(const registrar_t *registrar, const registration_t *settled) {
+static void say_span(const registrar_t *registrar, const registration_t *returned) {
     static const char *const errors[] = {
         [OUTCOME_UNSENT] = "unsent", [OUTCOME_REJECTED] = "rejected", [OUTCOME_IMPOSSIBLE] = "impossible"};
-    const trace_context_t *parent = trace_is_set(&settled->parent) ? &settled->parent : NULL;
-    span_t *span = span_new(&settled->trace, parent, registrar->span_name, SPAN_PRODUCER, settled->sent_ns);
+    const trace_context_t *parent = trace_is_set(&returned->parent) ? &returned->parent : NULL;
+    span_t *span = span_new(&returned->trace, parent, registrar->span_name, SPAN_PRODUCER, returned->sent_ns);
     span_text(span, "messaging.system", BROKERS[broker_scheme_of(registrar->settings->broker_address)].system);
     span_text(span, "messaging.operation.type", "send");
     span_text(span, "messaging.destination.name", registrar->settings->queue_name);
-    span_text(span, "messaging.message.id", *settled->task_id ? settled->task_id : NULL);
-    span_text(span, "dicom.series_instance_uid", settled->series->series_instance_uid);
-    span_number(span, "oxidicom.files", settled->ndicom);
-    if (settled->outcome != OUTCOME_CONFIRMED)
-        span_fail(span, errors[settled->outcome], settled->why);
+    span_text(span, "messaging.message.id", *returned->task_id ? returned->task_id : NULL);
+    span_text(span, "dicom.series_instance_uid", returned->series->series_instance_uid);
+    span_number(span, "oxidicom.files", returned->ndicom);
+    if (returned->outcome != OUTCOME_CONFIRMED)
+        span_fail(span, errors[returned->outcome], returned->why);
     span_end(&span, clock_wall_ns());
 }
 
 /* Records the returned registrations, all in one transaction. If that fails, they stay on their way, so that they
  * are not sent again, and are recorded at the next occasion. */
-static void record_settled(registrar_t *registrar) {
+static void record_returned(registrar_t *registrar) {
     under_way_t *item, *next;
     TAILQ_FOREACH(item, &registrar->under_way, next) {
         if (item->place == BACK)
@@ -381,7 +382,7 @@ void registrar_on_broker(registrar_t *registrar) {
     registration_t *registration;
     while (broker_receive(registrar->broker, &event, &registration))
         on_event(registrar, event, registration);
-    record_settled(registrar);
+    record_returned(registrar);
     registrar_pump(registrar);
 }
 

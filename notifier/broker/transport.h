@@ -19,12 +19,12 @@
 /* How a transport reports the fate of the messages that `send` took. */
 typedef struct transport_results {
     void *self;
-    /* The message with this tag (`multiple`: and all before it) is settled. `why`: unless confirmed. */
-    void (*settled)(void *self, uint64_t tag, bool multiple, outcome_t outcome, const char *why);
-    /* The broker sent this task back; that it is settled comes later. */
+    /* The message with this tag (`multiple`: and all before it) is finished. `why`: unless confirmed. */
+    void (*finished)(void *self, uint64_t tag, bool multiple, registration_outcome_t outcome, const char *why);
+    /* The broker sent this task back; its end is reported later. */
     void (*returned)(void *self, const char *task_id, const char *why);
     /* The broker takes nothing for a while (`why`: its alarm), or takes messages again (NULL). Until then nothing
-     * is settled, and the connection is well. */
+     * is finished, and the connection is well. */
     void (*blocked)(void *self, const char *why);
     /* So many messages wait in the queue (-1: the broker does not let us see it), for so many consumers (-1: it
      * does not know). */
@@ -39,8 +39,8 @@ typedef struct transport {
     int (*connect)(void *self, failure_t *failure);
     /* A descriptor that becomes readable when `service` has something to do; -1: none. */
     int (*descriptor)(void *self);
-    /* Sends a message. Tags count from 1 in each connection, one up with each message. It is settled later, or from
-     * within. -1: with the failure; the connection is useless then. */
+    /* Sends a message. Tags count from 1 in each connection, one up with each message. It is finished later, or
+     * from within. -1: with the failure; the connection is useless then. */
     int (*send)(void *self, const celery_message_t *message, uint64_t tag, failure_t *failure);
     /* Handles arrived bytes, and keeps the connection alive. Called at least every BROKER_SERVICE_MS. -1: as of
      * send. */

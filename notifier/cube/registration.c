@@ -27,7 +27,7 @@ void registration_destroy(registration_t **self_p) {
     *self_p = NULL;
 }
 
-void registration_fail(registration_t *registration, outcome_t outcome, const char *format, ...) {
+void registration_fail(registration_t *registration, registration_outcome_t outcome, const char *format, ...) {
     va_list arguments;
     free(registration->why);
     va_start(arguments, format);

@@ -17,7 +17,7 @@ typedef enum outcome {
     OUTCOME_CONFIRMED,  /* the broker has it, for good */
     OUTCOME_REJECTED,   /* not now: again after a pause, others go first */
     OUTCOME_IMPOSSIBLE, /* never */
-} outcome_t;
+} registration_outcome_t;
 
 /* A due registration on its way to the broker and back. */
 typedef struct registration {
@@ -27,7 +27,7 @@ typedef struct registration {
     int64_t resent;              /* though the broker had it: CUBE lacked it */
     Ring__Series *series;        /* owned */
     char *link;                  /* owned; key of its series (series_key.h), not received any more; NULL: none */
-    outcome_t outcome;
+    registration_outcome_t outcome;
     char *why;      /* owned; NULL where confirmed */
     int64_t ndicom; /* files in the folder when the task was made */
     char task_id[UUID_STR_LEN];
@@ -38,7 +38,7 @@ typedef struct registration {
 
 void registration_destroy(registration_t **self_p);
 /* Sets outcome and why. */
-void registration_fail(registration_t *registration, outcome_t outcome, const char *format, ...)
+void registration_fail(registration_t *registration, registration_outcome_t outcome, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Why CUBE could never register this series, with any files; free it. NULL: it can. No patient's data in it. */

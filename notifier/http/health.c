@@ -56,8 +56,8 @@ static check_t check_storage(storage_t *storage) {
 
 static size_t check_all(health_t *health, int64_t now_ms, check_t checks[CHECKS_MAX]) {
     size_t count = 0;
-    int64_t accepting = board_gauge(health->board, METRIC_ACCEPTING, now_ms, -1),
-            writers = board_gauge(health->board, METRIC_WRITERS_ALIVE, now_ms, 0);
+    int64_t accepting = all_metrics_gauge(health->metrics, METRIC_ACCEPTING, now_ms, -1),
+            writers = all_metrics_gauge(health->metrics, METRIC_WRITERS_ALIVE, now_ms, 0);
     checks[count++] = checked("listener", accepting == 1, UNREADY,
                               accepting < 0 ? "no listener is there" : "the listener accepts no new associations");
     /* The listener tells of the writers, so without one nobody knows. */
@@ -93,7 +93,7 @@ readiness_t health_ready(health_t *health, int64_t now_ms, char why[HEALTH_WHY_B
     return least_of(checks, count);
 }
 
-static void add_stage(void *list, const board_stage_t *stage) {
+static void add_stage(void *list, const all_metrics_stage_t *stage) {
     static const char *const kinds[] = {"unknown", "listener", "writer", "notifier"};
     json_t *entry =
         json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I}", "id", stage->id, "stage", kinds[stage->kind], "up",
@@ -117,7 +117,7 @@ char *health_json(health_t *health, int64_t now_ms) {
             json_object_set_new(entry, "since_ms", json_integer(checks[i].since));
         json_object_set_new(list, checks[i].name, entry);
     }
-    board_visit_stages(health->board, now_ms, add_stage, stages);
+    all_metrics_visit_stages(health->metrics, now_ms, add_stage, stages);
     json_t *report =
         json_pack("{s:s, s:b, s:s, s:o, s:o}", "status", names[least_of(checks, count)], "alive",
                   health_alive(health, now_ms), "release", OXIDICOM_VERSION, "checks", list, "stages", stages);

@@ -1,5 +1,4 @@
-/* Whether the receiver lives and is ready, for those who ask over HTTP: what the loop says of itself, and the
- * board. */
+/* Whether the receiver lives and is ready, for HTTP: by the loop's own signs of life and the metrics of all stages. */
 #ifndef NOTIFIER_HTTP_HEALTH_H
 #define NOTIFIER_HTTP_HEALTH_H
 
@@ -7,13 +6,13 @@
 
 #include "common/link_state.h"
 #include "notifier/journal/storage.h"
-#include "notifier/metrics/board.h"
+#include "notifier/metrics/all_metrics.h"
 
 /* A loop that has not come round for so long hangs. */
 #define LOOP_SILENCE_MS 10000
 
 typedef struct health {
-    board_t *board;
+    all_metrics_t *metrics;
     storage_t *storage; /* NULL: nobody asks it */
     link_state_t *broker;
     link_state_t *nats;           /* NULL: none is configured */

@@ -12,7 +12,7 @@
 #include "common/memory.h"
 #include "notifier/http/clients.h"
 #include "notifier/http/hosts.h"
-#include "notifier/metrics/exposition.h"
+#include "notifier/metrics/metrics_text.h"
 
 struct http {
     const settings_t *settings;
@@ -85,9 +85,9 @@ static answer_t on_readyz(http_t *http, struct MHD_Connection *connection) {
 
 static answer_t on_metrics(http_t *http, struct MHD_Connection *connection) {
     bool openmetrics =
-        exposition_wants_openmetrics(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept"));
+        metrics_text_wants_openmetrics(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept"));
     answer_t answer = {.status = MHD_HTTP_OK, .type = openmetrics ? OPENMETRICS_FORMAT : TEXT_FORMAT};
-    answer.body = exposition_of(http->health->board, openmetrics, clock_ms(), &answer.size);
+    answer.body = metrics_text_of(http->health->metrics, openmetrics, clock_ms(), &answer.size);
     return answer;
 }
 

@@ -4,7 +4,7 @@
  *   /          the page (page.html)
  *   /events    its content, as an event stream
  *   /series    ?q=: a search, as JSON
- *   /metrics   the board for Prometheus
+ *   /metrics   the metrics for Prometheus
  *   /livez     200 while the loop comes round
  *   /readyz    200 while new associations are served, 503 otherwise; the missing parts in plain words
  *   ?verbose   of the last two: JSON

@@ -36,16 +36,16 @@ void view_destroy(view_t **self_p) {
     *self_p = NULL;
 }
 
-void view_on_figures(view_t *view, const Ring__Figures *figures) {
-    if (!figures->listener)
+void view_on_metrics(view_t *view, const Ring__Metrics *message) {
+    if (!message->listener)
         return;
-    size_t size = ring__listener_status__get_packed_size(figures->listener);
+    size_t size = ring__listener_status__get_packed_size(message->listener);
     if (size > view->listener_room) {
         free(view->listener);
         view->listener = must(malloc(size));
         view->listener_room = size;
     }
-    view->listener_size = ring__listener_status__pack(figures->listener, view->listener);
+    view->listener_size = ring__listener_status__pack(message->listener, view->listener);
 }
 
 /* --- the listener -------------------------------------------------------------------------------------- */
@@ -116,11 +116,11 @@ char *view_search(void *self, const char *text) {
     return dumped(json_pack("{s:o}", "series", list));
 }
 
-/* --- figures ------------------------------------------------------------------------------------------- */
+/* --- metrics ------------------------------------------------------------------------------------------- */
 
 /* Values without a label under the metric's name, others in an object under it; a stage's own values under the
  * stage. */
-static void add_value(void *argument, const board_value_t *value) {
+static void add_value(void *argument, const all_metrics_value_t *value) {
     json_t *into = argument;
     const metric_info_t *info = &METRICS[value->metric];
     if (info->type == METRIC_HISTOGRAM)
@@ -141,11 +141,11 @@ static void add_value(void *argument, const board_value_t *value) {
 char *view_now(view_t *view, int64_t now_ms) {
     const view_sources_t *sources = &view->sources;
     char *health = health_json(sources->health, now_ms);
-    json_t *json = json_object(), *figures = json_object();
+    json_t *json = json_object(), *metrics = json_object();
     json_object_set_new(json, "health", json_loads(health, 0, NULL));
     free(health);
-    board_visit(sources->health->board, now_ms, add_value, figures);
-    json_object_set_new(json, "figures", figures);
+    all_metrics_visit(sources->health->metrics, now_ms, add_value, metrics);
+    json_object_set_new(json, "metrics", metrics);
     json_object_set_new(json, "now", json_integer(clock_wall_ms()));
     set_text(json, "release", OXIDICOM_VERSION);
     set_text(json, "broker_kind", BROKERS[broker_scheme_of(sources->settings->broker_address)].name);

@@ -20,7 +20,7 @@ view_t *view_new(const view_sources_t *sources);
 void view_destroy(view_t **self_p);
 
 /* A message of the ring: remembers what the listener says of itself. */
-void view_on_figures(view_t *view, const Ring__Figures *figures);
+void view_on_metrics(view_t *view, const Ring__Metrics *message);
 
 /* Everything as of now, on one line; free it. Reads the journal, outside of a transaction. */
 char *view_now(view_t *view, int64_t now_ms);

@@ -203,7 +203,7 @@ static void say_elsewhere(journal_t *journal, const reception_row_t *ending) {
 }
 
 /* What is said at the end, and how the reception goes on. */
-static void settle(journal_t *journal, owed_t *owed, const reception_row_t *ending) {
+static void finish(journal_t *journal, owed_t *owed, const reception_row_t *ending) {
     char *why = reception_problem(ending);
     if (ending->errors > DONES_ERRORS_MAX)
         dones_add_error(journal, ending->id, "%lld further errors of this series are left out",
@@ -235,7 +235,7 @@ static void end_reception(journal_t *journal, owed_t *owed, int64_t reception) {
     sqlite3_stmt *rows = journal_query(journal, SQL_RECEPTION_READ, VALUES(NUMBER(reception)));
     while (rows_next_reception(journal, rows, &row))
         if (row.receiving)
-            settle(journal, owed, &row);
+            finish(journal, owed, &row);
 }
 
 /* An association that sent the reception has ended. Where nobody sends it any more, its wait begins. */

@@ -14,7 +14,7 @@
 
 struct otlp_export {
     otlp_link_t *link;
-    board_t *board;
+    all_metrics_t *metrics;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -27,7 +27,7 @@ static void export_once(otlp_export_t *self) {
     char why[OTLP_WHY_BYTES];
     uint64_t left_out;
     Otlp__ExportMetricsServiceRequest *request =
-        otlp_request_new(self->board, otlp_link_target(self->link)->resource, clock_ms(), clock_wall_ns());
+        otlp_request_new(self->metrics, otlp_link_target(self->link)->resource, clock_ms(), clock_wall_ns());
     otlp_result_t result = otlp_link_post(self->link, &request->base, why);
     otlp_request_destroy(&request);
     if (result == OTLP_TAKEN)
@@ -68,12 +68,12 @@ static void destroy(otlp_export_t *self) {
     free(self);
 }
 
-otlp_export_t *otlp_export_new(const settings_t *settings, board_t *board, const char *instance) {
+otlp_export_t *otlp_export_new(const settings_t *settings, all_metrics_t *metrics, const char *instance) {
     otlp_target_t target;
     if (!otlp_target_read(&target, settings, OTLP_METRICS, instance))
         return NULL;
     otlp_export_t *self = must(calloc(1, sizeof *self));
-    self->board = board;
+    self->metrics = metrics;
     self->link = otlp_link_new(&target);
     pthread_mutex_init(&self->lock, NULL);
     condition_init(&self->wake);

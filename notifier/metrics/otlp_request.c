@@ -15,7 +15,7 @@ typedef struct draft {
     int64_t time_ns;
 } draft_t;
 
-static bool is_seconds(const board_value_t *value) {
+static bool is_seconds(const all_metrics_value_t *value) {
     const char *unit = METRICS[value->metric].unit;
     return unit && strcmp(unit, "seconds") == 0;
 }
@@ -23,7 +23,7 @@ static bool is_seconds(const board_value_t *value) {
 /* --- values ------------------------------------------------------------------------------------------------ */
 
 /* Returns how many there are. */
-static size_t attributes_of(const board_value_t *value, Otlp__KeyValue ***attributes) {
+static size_t attributes_of(const all_metrics_value_t *value, Otlp__KeyValue ***attributes) {
     const char *const names[] = {"stage", METRICS[value->metric].label};
     const char *const texts[] = {value->stage, value->label};
     size_t count = 0;
@@ -38,12 +38,12 @@ static size_t attributes_of(const board_value_t *value, Otlp__KeyValue ***attrib
 }
 
 /* The clock may have been set back since, and other stages' word is not trusted. */
-static uint64_t start_of(const draft_t *draft, const board_value_t *value) {
+static uint64_t start_of(const draft_t *draft, const all_metrics_value_t *value) {
     bool good = value->since_us > 0 && value->since_us <= draft->time_ns / 1000;
     return (uint64_t)(good ? value->since_us * 1000 : draft->time_ns);
 }
 
-static Otlp__NumberDataPoint *number_of(const draft_t *draft, const board_value_t *value) {
+static Otlp__NumberDataPoint *number_of(const draft_t *draft, const all_metrics_value_t *value) {
     Otlp__NumberDataPoint *point = message_new(&otlp__number_data_point__descriptor);
     point->time_unix_nano = (uint64_t)draft->time_ns;
     if (METRICS[value->metric].type == METRIC_COUNTER)
@@ -59,7 +59,7 @@ static Otlp__NumberDataPoint *number_of(const draft_t *draft, const board_value_
     return point;
 }
 
-static Otlp__HistogramDataPoint *histogram_of(const draft_t *draft, const board_value_t *value) {
+static Otlp__HistogramDataPoint *histogram_of(const draft_t *draft, const all_metrics_value_t *value) {
     Otlp__HistogramDataPoint *point = message_new(&otlp__histogram_data_point__descriptor);
     point->start_time_unix_nano = start_of(draft, value);
     point->time_unix_nano = (uint64_t)draft->time_ns;
@@ -117,7 +117,7 @@ static Otlp__Metric *metric_new(metric_t metric) {
         (list)->data_points[(list)->n_data_points++] = (point);                                                    \
     } while (0)
 
-static void add_value(void *argument, const board_value_t *value) {
+static void add_value(void *argument, const all_metrics_value_t *value) {
     draft_t *draft = argument;
     Otlp__Metric **metric = &draft->metrics[value->metric];
     if (!*metric)
@@ -130,8 +130,8 @@ static void add_value(void *argument, const board_value_t *value) {
         ADD_POINT((*metric)->gauge, number_of(draft, value));
 }
 
-static void add_stage(void *draft, const board_stage_t *stage) {
-    add_value(draft, &(board_value_t){.metric = METRIC_STAGE_UP, .stage = stage->id, .value = stage->up});
+static void add_stage(void *draft, const all_metrics_stage_t *stage) {
+    add_value(draft, &(all_metrics_value_t){.metric = METRIC_STAGE_UP, .stage = stage->id, .value = stage->up});
 }
 
 /* --- the request ------------------------------------------------------------------------------------------- */
@@ -148,17 +148,17 @@ static Otlp__ScopeMetrics *scope_metrics_of(const draft_t *draft) {
     return self;
 }
 
-request_t *otlp_request_new(board_t *board, Otlp__Resource *resource, int64_t now_ms, int64_t time_ns) {
+request_t *otlp_request_new(all_metrics_t *metrics, Otlp__Resource *resource, int64_t now_ms, int64_t time_ns) {
     draft_t draft = {.time_ns = time_ns};
-    board_visit(board, now_ms, add_value, &draft);
-    board_visit_stages(board, now_ms, add_stage, &draft);
-    Otlp__ResourceMetrics *metrics = message_new(&otlp__resource_metrics__descriptor);
-    metrics->resource = resource;
-    metrics->scope_metrics = must(malloc(sizeof(Otlp__ScopeMetrics *)));
-    metrics->scope_metrics[metrics->n_scope_metrics++] = scope_metrics_of(&draft);
+    all_metrics_visit(metrics, now_ms, add_value, &draft);
+    all_metrics_visit_stages(metrics, now_ms, add_stage, &draft);
+    Otlp__ResourceMetrics *of_resource = message_new(&otlp__resource_metrics__descriptor);
+    of_resource->resource = resource;
+    of_resource->scope_metrics = must(malloc(sizeof(Otlp__ScopeMetrics *)));
+    of_resource->scope_metrics[of_resource->n_scope_metrics++] = scope_metrics_of(&draft);
     request_t *self = message_new(&otlp__export_metrics_service_request__descriptor);
     self->resource_metrics = must(malloc(sizeof(Otlp__ResourceMetrics *)));
-    self->resource_metrics[self->n_resource_metrics++] = metrics;
+    self->resource_metrics[self->n_resource_metrics++] = of_resource;
     return self;
 }
 

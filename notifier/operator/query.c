@@ -67,7 +67,7 @@ Ring__Answer *query_answer(query_t *query, const Ring__ReplyTo *reply_to) {
     return pending->answer;
 }
 
-void query_settle(query_t *query, bool committed) {
+void query_finish(query_t *query, bool committed) {
     const char *run_dir = query->sources.stage->settings.run_dir;
     Ring__Answer failed = RING__ANSWER__INIT;
     failed.error = (char *)"the journal can't be used now";

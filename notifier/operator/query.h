@@ -39,7 +39,7 @@ void query_on_resend(query_t *query, const Ring__Resend *message);
 void query_on_register(query_t *query, const Ring__Register *message);
 
 /* The transaction has ended: the answers go out, or, where it has failed, an error in place of each. */
-void query_settle(query_t *query, bool committed);
+void query_finish(query_t *query, bool committed);
 
 /* --- shared by query.c, resend.c and view.c --- */
 

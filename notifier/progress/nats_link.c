@@ -171,11 +171,11 @@ static kept_t *keep(nats_link_t *link, const lonk_final_t *final) {
 static void forget_answered(nats_link_t *link) {
     if (!is_connected(link))
         return;
-    int64_t settled_ms = clock_ms() - OUTLIVE_MS;
+    int64_t outlived_ms = clock_ms() - OUTLIVE_MS;
     kept_t *next;
     for (kept_t *kept = TAILQ_FIRST(&link->finals); kept; kept = next) {
         next = TAILQ_NEXT(kept, next);
-        if (kept->said == link->number && kept->answered_ms && kept->answered_ms <= settled_ms) {
+        if (kept->said == link->number && kept->answered_ms && kept->answered_ms <= outlived_ms) {
             link->taken(link->self, kept->final.reception);
             forget(link, kept);
         }

@@ -1,4 +1,4 @@
-# make bench: figures beside those of storescp, see tests/bench/README.md.
+# make bench: oxidicom beside storescp, see tests/bench/README.md.
 $(B)/bench/sender $(B)/bench/bare_ring: $(B)/bench/%: $(B)/obj/tests/bench/%.o $(SUPPORT) $(PROTO)
 	@mkdir -p $(@D)
 	@echo LINK $@; $(LINK) $(call libraries,tests)

@@ -32,7 +32,7 @@ options() {
             count=$((count + 1))
         done
     done < <(code | tr -d '\\' | grep -E '^(kubectl exec .* )?oxidicom( [a-z]+)?( .*)? --' | sed 's/.* -- oxidicom/oxidicom/')
-    # Those of the table of commands stand beside their command.
+    # The table of commands has options beside their command.
     while IFS='|' read -r _ line text _; do
         command=$(grep -oE 'oxidicom [a-z]+' <<<"$line" | head -n 1)
         known=$($bin/$command --help)

@@ -19,7 +19,7 @@
 #define SERIES_OF_A_TITLE 50
 #define KILL_INTERVAL_MS  200
 #define SERVERS_UP_MS     8000
-#define SETTLE_MS         180000
+#define CALM_MS           180000
 #define QUEUE             "kill-loop"
 
 typedef struct sender {
@@ -60,7 +60,7 @@ static void *send_series(void *argument) {
                  sender->series_count / SERIES_OF_A_TITLE);
         snprintf(d->series, sizeof d->series, "1.2.826.0.1.3680043.9.9999.6.%d.%d", sender->number,
                  ++sender->series_count);
-        sender->failed = !delivery_run(d, SETTLE_MS);
+        sender->failed = !delivery_run(d, CALM_MS);
     }
     return NULL;
 }
@@ -186,15 +186,15 @@ static bool all_registered(void *argument) {
 
 static void await_registrations(const loop_t *loop, totals_t *t) {
     registrations_t r = {loop, queue_new(loop->rabbitmq.port, QUEUE), json_object(), t};
-    (void)await(all_registered, &r, SETTLE_MS); /* missing files are then counted and told */
-    poll(NULL, 0, 1000);                        /* a wrong one may follow a right one */
+    (void)await(all_registered, &r, CALM_MS); /* missing files are then counted and told */
+    poll(NULL, 0, 1000);                      /* a wrong one may follow a right one */
     take_registrations(r.queue, r.last, t);
     t->unregistered = count_unregistered(loop, r.last, true);
     json_decref(r.last);
     queue_destroy(&r.queue);
 }
 
-static void print_figures(const loop_t *loop, const totals_t *t) {
+static void print_totals(const loop_t *loop, const totals_t *t) {
     const int *k = loop->ring.kills;
     fprintf(
         stderr,
@@ -227,7 +227,7 @@ Test(kill_loop, loses_nothing_that_was_acknowledged, .timeout = 100000) {
     totals_t totals = {0};
     fprintf(stderr, "kill loop: OXIDICOM_TEST_SEED=%u\n", loop.seed);
     cr_assert_eq(pthread_create(&loop.servers_thread, NULL, run_servers, &loop), 0);
-    cr_assert(await(is_set, &loop.servers_up, SETTLE_MS));
+    cr_assert(await(is_set, &loop.servers_up, CALM_MS));
     receiver_prepare(&loop.receiver);
     char *broker = text_of("amqp://127.0.0.1:%d", loop.rabbitmq.port),
          *nats = text_of("127.0.0.1:%d", loop.nats.port);
@@ -236,9 +236,9 @@ Test(kill_loop, loses_nothing_that_was_acknowledged, .timeout = 100000) {
     ring_of_ours_start(&loop.ring, &loop.receiver, environment);
     run(&loop);
     count_deliveries(&loop, &totals);
-    cr_assert(await(is_set, &loop.servers_stay, SETTLE_MS));
+    cr_assert(await(is_set, &loop.servers_stay, CALM_MS));
     await_registrations(&loop, &totals);
-    print_figures(&loop, &totals);
+    print_totals(&loop, &totals);
     for (int i = 0; i < SENDERS; i++)
         cr_expect_not(loop.senders[i].failed, "sender %d could not deliver its last series", i);
     cr_expect_gt(totals.objects, 0);

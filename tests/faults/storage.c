@@ -169,9 +169,9 @@ Test(storage_faults, that_stall_leave_echoes_answered_and_memory_bounded_and_los
 /* Longer than the watchdog waits for a stage that storage may hold up. */
 static bool is_silent(void *port) {
     int status;
-    char *figures = http_get(*(int *)port, "/metrics", NULL, &status);
-    bool silent = metric_in(figures, "oxidicom_storage_silent_seconds") > 1.5 * WATCHDOG_STORAGE_FACTOR;
-    free(figures);
+    char *metrics = http_get(*(int *)port, "/metrics", NULL, &status);
+    bool silent = metric_in(metrics, "oxidicom_storage_silent_seconds") > 1.5 * WATCHDOG_STORAGE_FACTOR;
+    free(metrics);
     return silent;
 }
 

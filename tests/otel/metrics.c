@@ -1,4 +1,4 @@
-/* What a collector hears of metrics: the figures of /metrics. */
+/* What a collector hears of metrics: the same as /metrics. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -170,7 +170,7 @@ static json_int_t value_of(const json_t *export, const char *name, const char *a
     return -1;
 }
 
-static void expect_figures(const json_t *export, const char *before, const char *after) {
+static void expect_exported(const json_t *export, const char *before, const char *after) {
     size_t i, points = 0;
     json_t *metric;
     json_array_foreach(json_object_get(export, "metrics"), i, metric) points += check_metric(metric, before, after);
@@ -186,7 +186,7 @@ static void expect_figures(const json_t *export, const char *before, const char 
 }
 
 /* Until all stages have told the notifier, each in its time. */
-static void await_figures(const collector_t *collector) {
+static void await_metrics(const collector_t *collector) {
     bool told = false;
     for (int i = 0; i < 20 && !told; i++) {
         json_t *export = collector_next_metrics(collector);
@@ -207,11 +207,11 @@ static void expect_metrics(const char *kind, const char *protocol) {
           (const char *const[]){"OTEL_EXPORTER_OTLP_PROTOCOL", protocol, "OTEL_RESOURCE_ATTRIBUTES",
                                 "site=west,service.name=lost", "OTEL_SERVICE_NAME", "won", NULL});
     receive(receiver.port, 3);
-    await_figures(&collector);
+    await_metrics(&collector);
     char *before = scrape();
     json_t *export = collector_next_metrics(&collector);
     char *after = scrape();
-    expect_figures(export, before, after);
+    expect_exported(export, before, after);
     cr_assert_str_eq(text_in(json_object_get(export, "resource"), "service.name"), "won");
     cr_assert_str_eq(text_in(json_object_get(export, "resource"), "service.instance.id"), "notifier");
     cr_assert_str_eq(text_in(json_object_get(export, "resource"), "site"), "west");
@@ -224,11 +224,11 @@ static void expect_metrics(const char *kind, const char *protocol) {
     collector_stop(&collector);
 }
 
-Test(metrics, over_grpc_are_the_figures_of_prometheus, .timeout = PATIENCE_S) {
+Test(metrics, over_grpc_are_those_of_prometheus, .timeout = PATIENCE_S) {
     expect_metrics("grpc", "");
 }
 
-Test(metrics, over_http_are_the_figures_of_prometheus, .timeout = PATIENCE_S) {
+Test(metrics, over_http_are_those_of_prometheus, .timeout = PATIENCE_S) {
     expect_metrics("http", "http/protobuf");
 }
 

@@ -49,7 +49,7 @@ Test(message_json, has_lists_of_numbers_and_of_messages) {
                 "{\"path\":\"\",\"bytes\":0,\"schema\":0,\"states\":[{\"state\":\"due\",\"receptions\":4294967296},"
                 "{\"state\":\"\",\"receptions\":0}],\"oldest_due_at\":0,\"oldest_due_series\":\"\"}");
     uint64_t buckets[] = {1, 2, 3};
-    Ring__Figure figure = RING__FIGURE__INIT;
+    Ring__MetricValue figure = RING__METRIC_VALUE__INIT;
     figure.value = -1;
     figure.buckets = buckets;
     figure.n_buckets = 3;

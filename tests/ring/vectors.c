@@ -9,9 +9,9 @@
 #include "tests/ring/cases.h"
 #include "tests/support/certificates.h"
 
-#define FILES     16
-#define SUBJECTS  16
-#define SETTLE_MS 150 /* surplus messages would come now */
+#define FILES    16
+#define SUBJECTS 16
+#define CALM_MS  150 /* surplus messages would come now */
 
 /* One case under way. */
 typedef struct run {
@@ -108,16 +108,16 @@ static bool compare_lonk(const run_t *run, tap_t *tap, FILE *complain) {
 }
 
 /* Waits until all expected ones have arrived, and for surplus ones. */
-static void settle(run_t *run, tap_t *tap, queue_t *queue) {
+static void await_calm(run_t *run, tap_t *tap, queue_t *queue) {
     size_t tasks = json_array_size(json_object_get(run->wanted, "tasks"));
-    int64_t end = clock_ms() + PATIENCE_MS, settled = 0;
-    while (clock_ms() < end && (settled == 0 || clock_ms() - settled < SETTLE_MS)) {
+    int64_t end = clock_ms() + PATIENCE_MS, calm_since = 0;
+    while (clock_ms() < end && (calm_since == 0 || clock_ms() - calm_since < CALM_MS)) {
         take_tasks(run, queue);
         bool arrived = json_array_size(run->tasks) == tasks && compare_lonk(run, tap, NULL);
         if (!arrived)
-            settled = 0;
-        else if (settled == 0)
-            settled = clock_ms();
+            calm_since = 0;
+        else if (calm_since == 0)
+            calm_since = clock_ms();
         usleep(5000);
     }
     compare_lonk(run, tap, run->complain);
@@ -188,7 +188,7 @@ static bool run_case(const json_t *the_case, receiver_t *receiver, tap_t *tap, q
         fputs("the association was not released; ", run.complain);
     if (!json_equal(run.statuses, json_object_get(run.wanted, "statuses")))
         fprintf(run.complain, "statuses %s; ", json_dumps(run.statuses, JSON_COMPACT));
-    settle(&run, tap, queue);
+    await_calm(&run, tap, queue);
     compare_files(&run, receiver->folder, receiver->root);
     fclose(run.complain);
     bool right = run.complaints_size == 0;

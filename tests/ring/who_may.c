@@ -151,7 +151,7 @@ static scu_t associate_with_whole_ring(const site_t *site) {
     bytes_t set = instance(1, 1000);
     cr_assert_eq(scu_store(&scu, MR_CONTEXT, MR_STORAGE, "1.2.3", &set), 0);
     bytes_free(&set);
-    (void)process_settled_descriptors(site->listener);
+    (void)process_steady_descriptors(site->listener);
     return scu;
 }
 

@@ -121,12 +121,12 @@ static void start(run_t *run) {
         COMPLAIN(run, "an honest association is not served at the begin\n");
     for (size_t i = 0; i < 3; i++) {
         run->pids[i] = receiver_stage(&run->receiver, STAGES[i], 0);
-        run->descriptors[i] = process_settled_descriptors(run->pids[i]);
+        run->descriptors[i] = process_steady_descriptors(run->pids[i]);
     }
 }
 
 /* The listener's memory once it has given back malloc's reserves, which it does some time after its work. */
-static long settled_kib(const run_t *run) {
+static long steady_kib(const run_t *run) {
     long least = process_anonymous_kib(run->pids[0]);
     for (int64_t since_ms = clock_ms(); clock_ms() - since_ms < SETTLED_MS; usleep(50000)) {
         long kib = process_anonymous_kib(run->pids[0]);
@@ -154,7 +154,7 @@ static void look_at_stages(run_t *run) {
         COMPLAIN(run, "descriptors stay open: %zu, %zu and %zu; at the begin %zu, %zu and %zu\n",
                  process_descriptors(run->pids[0]), process_descriptors(run->pids[1]),
                  process_descriptors(run->pids[2]), run->descriptors[0], run->descriptors[1], run->descriptors[2]);
-    long kib = settled_kib(run);
+    long kib = steady_kib(run);
     fprintf(run->report, "anonymous memory of the listener: %ld KiB, warm %ld KiB\n", kib, run->warm_kib);
     if (MEMORY_COUNTS && run->hostile->sessions > WARM_SESSIONS && kib > run->warm_kib + GROWTH_KIB)
         COMPLAIN(run, "the listener's memory grows\n");
@@ -203,7 +203,7 @@ bool hostile_run(const hostile_t *hostile, FILE *report) {
     start(&run);
     hold_sessions(&run, 0, warm);
     if (MEMORY_COUNTS)
-        run.warm_kib = settled_kib(&run);
+        run.warm_kib = steady_kib(&run);
     hold_sessions(&run, warm, hostile->sessions);
     stop(&run);
     fprintf(report, "%zu sessions from %llu on in %lld s: %s\n", hostile->sessions,

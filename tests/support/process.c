@@ -272,13 +272,13 @@ size_t process_descriptors(pid_t pid) {
     return count;
 }
 
-size_t process_settled_descriptors(pid_t pid) {
-    size_t settled = process_descriptors(pid);
+size_t process_steady_descriptors(pid_t pid) {
+    size_t steady = process_descriptors(pid);
     for (int64_t since_ms = clock_ms(); clock_ms() - since_ms < SETTLED_MS; poll(NULL, 0, POLL_MS)) {
         size_t count = process_descriptors(pid);
-        if (count != settled)
+        if (count != steady)
             since_ms = clock_ms();
-        settled = count;
+        steady = count;
     }
-    return settled;
+    return steady;
 }

@@ -33,7 +33,7 @@ long process_anonymous_kib(pid_t pid);
 size_t process_descriptors(pid_t pid);
 /* The same once it has not changed for a while: when the stages of a ring have connected in every way; an object
  * that goes round shows only some. */
-size_t process_settled_descriptors(pid_t pid);
+size_t process_steady_descriptors(pid_t pid);
 
 /* Asks `condition` every few milliseconds until it holds; false after `ms`. */
 bool await(bool (*condition)(void *argument), void *argument, int64_t ms);

@@ -138,10 +138,10 @@ static bool ends_within(int64_t ms) {
     return true;
 }
 
-/* The next message to the notifier but for figures, which come all the time. */
+/* The next message to the notifier but for metrics, which come all the time. */
 static Ring__Envelope *next_event(void) {
     Ring__Envelope *event = received(rig.notifier);
-    while (event->body_case == RING__ENVELOPE__BODY_FIGURES) {
+    while (event->body_case == RING__ENVELOPE__BODY_METRICS) {
         ring__envelope__free_unpacked(event, NULL);
         event = received(rig.notifier);
     }

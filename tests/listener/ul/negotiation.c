@@ -8,14 +8,14 @@
 
 static const char *const BOTH[] = {J2K, ELE, NULL};
 
-typedef struct outcome {
+typedef struct negotiated {
     answered_context_t answers[PRESENTATION_CONTEXTS_MAX];
     presentation_contexts_t accepted;
     size_t proposed, count;
-} outcome_t;
+} negotiated_t;
 
-static outcome_t *negotiated(request_t *r, negotiation_policy_t policy) {
-    outcome_t *o = calloc(1, sizeof *o);
+static negotiated_t *negotiated(request_t *r, negotiation_policy_t policy) {
+    negotiated_t *o = calloc(1, sizeof *o);
     associate_rq_t rq;
     cr_assert(associate_rq_read(&rq, r->bytes, r->size));
     cr_assert_leq(rq.contexts_count, PRESENTATION_CONTEXTS_MAX);
@@ -26,7 +26,7 @@ static outcome_t *negotiated(request_t *r, negotiation_policy_t policy) {
     return o;
 }
 
-static void outcome_free(outcome_t *o) {
+static void outcome_free(negotiated_t *o) {
     presentation_contexts_clear(o->accepted);
     free(o);
 }
@@ -36,7 +36,7 @@ static void outcome_free(outcome_t *o) {
 Test(negotiation, takes_the_first_acceptable_transfer_syntax_of_the_proposer) {
     request_t *r = request_begin();
     request_context(r, 1, CT, BOTH);
-    outcome_t *o = negotiated(r, (negotiation_policy_t){0});
+    negotiated_t *o = negotiated(r, (negotiation_policy_t){0});
     cr_assert_eq(o->count, 1);
     cr_assert_str_eq(o->accepted[1].transfer_syntax, J2K);
     outcome_free(o);
@@ -47,7 +47,7 @@ Test(negotiation, takes_native_syntaxes_only_when_told_so) {
     request_context(r, 1, CT, BOTH);
     request_context(r, 3, CT, (const char *const[]){J2K, NULL});
     request_context(r, 5, CT, (const char *const[]){"1.2.840.10008.1.2.1.99", NULL});
-    outcome_t *o = negotiated(r, (negotiation_policy_t){.uncompressed_only = true});
+    negotiated_t *o = negotiated(r, (negotiation_policy_t){.uncompressed_only = true});
     cr_assert_str_eq(o->accepted[1].transfer_syntax, ELE);
     cr_assert_eq(o->answers[1].result, CONTEXT_TRANSFER_SYNTAXES_NOT_SUPPORTED);
     cr_assert_eq(o->answers[2].result, CONTEXT_TRANSFER_SYNTAXES_NOT_SUPPORTED);
@@ -58,7 +58,7 @@ Test(negotiation, takes_unknown_abstract_syntaxes_only_when_promiscuous) {
     for (int promiscuous = 0; promiscuous <= 1; promiscuous++) {
         request_t *r = request_begin();
         request_context(r, 1, "1.2.3.4", BOTH);
-        outcome_t *o = negotiated(r, (negotiation_policy_t){.promiscuous = promiscuous});
+        negotiated_t *o = negotiated(r, (negotiation_policy_t){.promiscuous = promiscuous});
         cr_assert_eq(o->answers[0].result, promiscuous ? CONTEXT_ACCEPTED : CONTEXT_ABSTRACT_SYNTAX_NOT_SUPPORTED);
         outcome_free(o);
     }
@@ -68,7 +68,7 @@ Test(negotiation, answers_a_context_without_transfer_syntax_or_abstract_syntax) 
     request_t *r = request_begin();
     request_context(r, 1, CT, NULL);
     request_context(r, 3, NULL, BOTH);
-    outcome_t *o = negotiated(r, (negotiation_policy_t){.promiscuous = true});
+    negotiated_t *o = negotiated(r, (negotiation_policy_t){.promiscuous = true});
     cr_assert_eq(o->answers[0].result, CONTEXT_TRANSFER_SYNTAXES_NOT_SUPPORTED);
     cr_assert_eq(o->answers[1].result, CONTEXT_ABSTRACT_SYNTAX_NOT_SUPPORTED);
     outcome_free(o);
@@ -79,7 +79,7 @@ Test(negotiation, refuses_the_second_context_of_an_id_and_even_ids) {
     request_context(r, 1, CT, (const char *const[]){ELE, NULL});
     request_context(r, 1, CT, (const char *const[]){J2K, NULL});
     request_context(r, 2, CT, BOTH);
-    outcome_t *o = negotiated(r, (negotiation_policy_t){0});
+    negotiated_t *o = negotiated(r, (negotiation_policy_t){0});
     cr_assert_eq(o->count, 1);
     cr_assert_str_eq(o->accepted[1].transfer_syntax, ELE);
     cr_assert_eq(o->answers[1].result, CONTEXT_NO_REASON);
@@ -91,7 +91,7 @@ Test(negotiation, answers_more_than_128_contexts) {
     request_t *r = request_begin();
     for (int i = 0; i < 200; i++)
         request_context(r, (uint8_t)(2 * i + 1), CT, BOTH);
-    outcome_t *o = negotiated(r, (negotiation_policy_t){0});
+    negotiated_t *o = negotiated(r, (negotiation_policy_t){0});
     cr_assert_eq(o->proposed, 200);
     cr_assert_eq(o->count, 128);
     outcome_free(o);
@@ -106,7 +106,7 @@ Test(negotiation, refuses_uids_over_64_characters_and_takes_those_of_64) {
     request_context(r, 3, CT, (const char *const[]){LONG_UID, NULL});
     request_context(r, 5, CT, (const char *const[]){LONG_UID, ELE, NULL});
     request_context(r, 7, &LONG_UID[1], BOTH);
-    outcome_t *o = negotiated(r, (negotiation_policy_t){.promiscuous = true});
+    negotiated_t *o = negotiated(r, (negotiation_policy_t){.promiscuous = true});
     cr_assert_eq(o->answers[0].result, CONTEXT_ABSTRACT_SYNTAX_NOT_SUPPORTED);
     cr_assert_eq(o->answers[1].result, CONTEXT_TRANSFER_SYNTAXES_NOT_SUPPORTED);
     cr_assert_str_eq(o->accepted[5].transfer_syntax, ELE);
@@ -118,7 +118,7 @@ Test(negotiation, knows_uids_padded_with_nul_or_space) {
     request_t *r = request_begin();
     uint8_t body[] = "\1\0\0\0\x30\0\0\x1A" CT "\0\x40\0\0\x14" ELE " ";
     request_item(r, 0x20, body, 4 + 4 + 26 + 4 + 20);
-    outcome_t *o = negotiated(r, (negotiation_policy_t){0});
+    negotiated_t *o = negotiated(r, (negotiation_policy_t){0});
     cr_assert_eq(o->count, 1);
     cr_assert_str_eq(o->accepted[1].abstract_syntax, CT);
     outcome_free(o);

@@ -68,7 +68,7 @@ static void hear(heard_t *heard, sent_t sent, bool in_place) {
         size = size < ready ? size : ready;
         placement_t p;
         if (in_place && placement_plan(&p, &stream, heard->object, RECEIVE_BYTES)) {
-            placed_t placed = placement_settle(&p, &stream, receive_pieces(&sent, &p, size), input);
+            placed_t placed = placement_finish(&p, &stream, receive_pieces(&sent, &p, size), input);
             object_placed(heard->object, placed.size);
             heard->placed += placed.size;
             if (placed.ends_object)

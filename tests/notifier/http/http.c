@@ -27,7 +27,7 @@ static void init(void) {
     settings.http_port = free_port();
     settings.http_address = (char *)"127.0.0.1";
     link_state_init(&broker);
-    health.board = board_new();
+    health.metrics = all_metrics_new();
     health.broker = &broker;
     health.journal_writable = true;
     health_beat(&health);
@@ -39,7 +39,7 @@ static void init(void) {
 static void fini(void) {
     http_destroy(&http);
     live_clear(&live);
-    board_destroy(&health.board);
+    all_metrics_destroy(&health.metrics);
 }
 TestSuite(http, .init = init, .fini = fini, .timeout = PATIENCE_S);
 

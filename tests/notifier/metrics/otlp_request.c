@@ -1,4 +1,4 @@
-/* The board as a collector is told of it; end to end in tests/otel. */
+/* The metrics as a collector gets them; end to end in tests/otel. */
 #include "notifier/metrics/otlp_request.h"
 
 #include <criterion/criterion.h>
@@ -11,38 +11,38 @@
 #define NOW_NS   INT64_C(1800000000000000000)
 #define LONG_AGO INT64_C(1700000000000000) /* microseconds */
 
-static board_t *board;
+static all_metrics_t *metrics;
 
 static void init(void) {
     log_start("test", "off", NULL);
-    board = board_new();
+    metrics = all_metrics_new();
 }
 
 static void fini(void) {
-    board_destroy(&board);
+    all_metrics_destroy(&metrics);
 }
 TestSuite(otlp_request, .init = init, .fini = fini);
 
 static void hear(int64_t since_us, const char *name, const char *label, int64_t value) {
-    Ring__Figure figure = RING__FIGURE__INIT, *pointer = &figure;
+    Ring__MetricValue figure = RING__METRIC_VALUE__INIT, *pointer = &figure;
     figure.name = (char *)(uintptr_t)name;
     figure.label = (char *)(uintptr_t)label;
     figure.value = value;
     Ring__Alive self = RING__ALIVE__INIT;
     self.id = (char *)"listener";
     self.stage = RING__STAGE__STAGE_LISTENER;
-    Ring__Figures figures = RING__FIGURES__INIT;
-    figures.self = &self;
-    figures.counted_since = since_us;
-    figures.figures = &pointer;
-    figures.n_figures = 1;
-    board_on_figures(board, &figures, NOW_MS);
+    Ring__Metrics message = RING__METRICS__INIT;
+    message.self = &self;
+    message.counted_since = since_us;
+    message.values = &pointer;
+    message.n_values = 1;
+    all_metrics_on_message(metrics, &message, NOW_MS);
 }
 
 /* The only metric but oxidicom_stage_up, and its only point, which is a number. */
 static void with_point(void (*check)(const Otlp__Metric *metric, const Otlp__NumberDataPoint *point)) {
     Otlp__Resource resource = OTLP__RESOURCE__INIT;
-    Otlp__ExportMetricsServiceRequest *request = otlp_request_new(board, &resource, NOW_MS, NOW_NS);
+    Otlp__ExportMetricsServiceRequest *request = otlp_request_new(metrics, &resource, NOW_MS, NOW_NS);
     const Otlp__ScopeMetrics *scope = request->resource_metrics[0]->scope_metrics[0];
     cr_assert_eq(scope->n_metrics, 2);
     const Otlp__Metric *metric = scope->metrics[0];

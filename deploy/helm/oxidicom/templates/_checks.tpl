@@ -1,4 +1,4 @@
-{{/* What can't be, and what follows from other values. */}}
+{{/* Impossible values, and consequences of other values. */}}
 
 {{- define "oxidicom.check" -}}
 {{- $values := .Values }}
@@ -6,7 +6,7 @@
 {{- fail "form is launcher or sidecars" }}
 {{- end }}
 {{- if and (or $values.autoscaling.enabled $values.serviceMonitor.enabled $values.prometheusRule.enabled) (not $values.httpPort) }}
-{{- fail "autoscaling, serviceMonitor and prometheusRule read figures, so they need httpPort" }}
+{{- fail "autoscaling, serviceMonitor and prometheusRule read metrics, so they need httpPort" }}
 {{- end }}
 {{- if and $values.autoscaling.enabled (lt (int $values.autoscaling.maxReplicas) (int $values.replicas)) }}
 {{- fail (printf "autoscaling.maxReplicas is %d; it must be at least replicas, %d" (int $values.autoscaling.maxReplicas) (int $values.replicas)) }}

@@ -8,7 +8,7 @@ app.kubernetes.io/part-of: chris
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
-{{/* Short enough for a StatefulSet's pods, whose names are labels: 63 characters with a revision behind it. */}}
+{{/* Short enough for the names of a StatefulSet's pods as labels: 63 characters with a revision behind it. */}}
 {{- define "oxidicom.name" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- $whole := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}

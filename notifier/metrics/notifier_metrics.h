@@ -1,6 +1,6 @@
 /* What the notifier measures about once a second: the journal, the broker's and NATS's state, queues. */
-#ifndef NOTIFIER_METRICS_GAUGES_H
-#define NOTIFIER_METRICS_GAUGES_H
+#ifndef NOTIFIER_METRICS_NOTIFIER_METRICS_H
+#define NOTIFIER_METRICS_NOTIFIER_METRICS_H
 
 #include "common/link_state.h"
 #include "notifier/broker/registrar.h"
@@ -8,12 +8,12 @@
 #include "notifier/journal/storage.h"
 #include "notifier/progress/publisher.h"
 
-typedef struct gauges {
+typedef struct notifier_metrics {
     int64_t next_ms, next_states_ms;
     uint64_t dropped; /* progress messages, so far */
-} gauges_t;
+} notifier_metrics_t;
 
-typedef struct gauges_sources {
+typedef struct notifier_metrics_sources {
     journal_t *journal;
     const registrar_t *registrar;
     const inquiries_t *inquiries;
@@ -21,9 +21,9 @@ typedef struct gauges_sources {
     publisher_t *publisher;
     link_state_t *broker, *nats, *cube;
     bool has_nats, asks_cube;
-} gauges_sources_t;
+} notifier_metrics_sources_t;
 
 /* Outside of a transaction. */
-void gauges_measure(gauges_t *gauges, const gauges_sources_t *sources, int64_t now_ms);
+void notifier_metrics_measure(notifier_metrics_t *self, const notifier_metrics_sources_t *sources, int64_t now_ms);
 
 #endif

@@ -1,4 +1,4 @@
-#include "proto/figures.h"
+#include "proto/snapshot.h"
 
 #include <stdlib.h>
 
@@ -10,42 +10,42 @@
 #include "proto/reply.h"
 
 /* Snapshots that wait for an absent notifier: later ones count them in, so none need queue up. */
-#define FIGURES_QUEUE_MESSAGES 2
+#define SNAPSHOT_QUEUE_MESSAGES 2
 
-/* Figures keep their memory from one snapshot to the next. */
+/* The values keep their memory from one snapshot to the next. */
 struct item {
-    Ring__Figure figure;
+    Ring__MetricValue figure;
     char label[METRIC_LABEL_MAX_BYTES + 1];
     uint64_t buckets[METRIC_BUCKETS];
 };
 
-struct figures {
+struct snapshot {
     const stage_t *stage;
     Ring__Stage kind;
     ring_inbox_t *inbox;
     zsock_t *notifier;
     int64_t measured_ms;
     Ring__Alive alive;
-    Ring__Figures message;
+    Ring__Metrics message;
     struct item **items;
-    Ring__Figure **pointers;
+    Ring__MetricValue **pointers;
     size_t room;
 };
 
-figures_t *figures_new(const stage_t *stage, Ring__Stage kind, ring_inbox_t *inbox) {
-    figures_t *self = must(calloc(1, sizeof *self));
+snapshot_t *snapshot_new(const stage_t *stage, Ring__Stage kind, ring_inbox_t *inbox) {
+    snapshot_t *self = must(calloc(1, sizeof *self));
     self->stage = stage;
     self->kind = kind;
     self->inbox = inbox;
     if (kind != RING__STAGE__STAGE_NOTIFIER)
-        self->notifier = ring_outbox_new(stage->settings.run_dir, "notifier", FIGURES_QUEUE_MESSAGES);
+        self->notifier = ring_outbox_new(stage->settings.run_dir, "notifier", SNAPSHOT_QUEUE_MESSAGES);
     if (kind != RING__STAGE__STAGE_NOTIFIER && !self->notifier)
-        figures_destroy(&self);
+        snapshot_destroy(&self);
     return self;
 }
 
-void figures_destroy(figures_t **self_p) {
-    figures_t *self = *self_p;
+void snapshot_destroy(snapshot_t **self_p) {
+    snapshot_t *self = *self_p;
     if (!self)
         return;
     for (size_t i = 0; i < self->room; i++)
@@ -58,14 +58,14 @@ void figures_destroy(figures_t **self_p) {
 }
 
 static void add(void *argument, const metric_sample_t *sample) {
-    figures_t *self = argument;
-    if (self->message.n_figures == self->room) {
+    snapshot_t *self = argument;
+    if (self->message.n_values == self->room) {
         self->items = grown(self->items, self->room, sizeof *self->items);
         self->pointers = grown(self->pointers, self->room, sizeof *self->pointers);
         self->items[self->room++] = must(malloc(sizeof **self->items));
     }
-    struct item *item = self->items[self->message.n_figures];
-    ring__figure__init(&item->figure);
+    struct item *item = self->items[self->message.n_values];
+    ring__metric_value__init(&item->figure);
     item->figure.name = (char *)(uintptr_t)METRICS[sample->metric].name;
     snprintf(item->label, sizeof item->label, "%s", sample->label);
     item->figure.label = item->label;
@@ -75,10 +75,10 @@ static void add(void *argument, const metric_sample_t *sample) {
         item->figure.buckets = item->buckets;
         item->figure.n_buckets = METRIC_BUCKETS;
     }
-    self->pointers[self->message.n_figures++] = &item->figure;
+    self->pointers[self->message.n_values++] = &item->figure;
 }
 
-static void measure(figures_t *self) {
+static void measure(snapshot_t *self) {
     int64_t now = clock_ms();
     if (self->measured_ms && now - self->measured_ms < MEASURE_INTERVAL_MS)
         return;
@@ -90,20 +90,20 @@ static void measure(figures_t *self) {
     }
 }
 
-const Ring__Figures *figures_take(figures_t *self) {
+const Ring__Metrics *snapshot_take(snapshot_t *self) {
     measure(self);
-    ring__figures__init(&self->message);
+    ring__metrics__init(&self->message);
     metrics_visit(add, self);
     self->alive = alive_of(self->stage, self->kind);
     self->message.self = &self->alive;
     self->message.counted_since = metrics_began_us();
-    self->message.figures = self->pointers;
+    self->message.values = self->pointers;
     return &self->message;
 }
 
-void figures_send(figures_t *self, const Ring__ListenerStatus *listener) {
-    Ring__Figures *message = (Ring__Figures *)(uintptr_t)figures_take(self);
+void snapshot_send(snapshot_t *self, const Ring__ListenerStatus *listener) {
+    Ring__Metrics *message = (Ring__Metrics *)(uintptr_t)snapshot_take(self);
     message->listener = (Ring__ListenerStatus *)(uintptr_t)listener;
-    if (ring_send(self->notifier, &RING_ENVELOPE(FIGURES, figures, message)) != 0)
-        log_debug(NULL, "the notifier takes no figures: %s", strerror(errno));
+    if (ring_send(self->notifier, &RING_ENVELOPE(METRICS, metrics, message)) != 0)
+        log_debug(NULL, "the notifier takes no metrics: %s", strerror(errno));
 }

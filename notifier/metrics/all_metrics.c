@@ -1,4 +1,4 @@
-#include "notifier/metrics/board.h"
+#include "notifier/metrics/all_metrics.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "common/memory.h"
 
 /* Values of one process, without unknown names. */
-#define BOARD_VALUES_MAX 2048
+#define ALL_METRICS_VALUES_MAX 2048
 
 /* Longest name of an inbox: "writer-" and 64 characters. */
 #define STAGE_ID_BYTES 80
@@ -38,7 +38,7 @@ typedef struct known_stage {
     values_t now, before; /* of the process that is there; counters of those before it */
 } known_stage_t;
 
-struct board {
+struct all_metrics {
     pthread_mutex_t lock;
     TAILQ_HEAD(known_stages, known_stage) stages;
     size_t stages_count;
@@ -70,7 +70,7 @@ static struct value *append(values_t *values, metric_t metric, const char *label
 /* Peers must not make it grow without end: counters of writers that come and go have few labels, and the same. */
 static void add(values_t *values, const struct value *more) {
     struct value *sum = find(values, more->metric, more->label);
-    if (!sum && values->count >= BOARD_VALUES_MAX)
+    if (!sum && values->count >= ALL_METRICS_VALUES_MAX)
         return;
     if (!sum)
         sum = append(values, more->metric, more->label);
@@ -91,10 +91,10 @@ static void add_counters(values_t *values, const values_t *more) {
             add(values, &more->items[i]);
 }
 
-static void take_values(values_t *values, const Ring__Figures *figures) {
+static void take_values(values_t *values, const Ring__Metrics *message) {
     values->count = 0;
-    for (size_t i = 0; i < figures->n_figures && values->count < BOARD_VALUES_MAX; i++) {
-        const Ring__Figure *figure = figures->figures[i];
+    for (size_t i = 0; i < message->n_values && values->count < ALL_METRICS_VALUES_MAX; i++) {
+        const Ring__MetricValue *figure = message->values[i];
         metric_t metric = metric_named(figure->name);
         size_t buckets = metric < METRICS_COUNT && METRICS[metric].type == METRIC_HISTOGRAM ? METRIC_BUCKETS : 0;
         /* Another release has other metrics, or other buckets. */
@@ -102,7 +102,7 @@ static void take_values(values_t *values, const Ring__Figures *figures) {
             continue;
         struct value *value = append(values, metric, figure->label);
         value->value = figure->value;
-        value->since_us = figures->counted_since;
+        value->since_us = message->counted_since;
         if (buckets)
             memcpy(value->buckets, figure->buckets, sizeof value->buckets);
     }
@@ -110,62 +110,62 @@ static void take_values(values_t *values, const Ring__Figures *figures) {
 
 /* --- stages ---------------------------------------------------------------------------------------------- */
 
-board_t *board_new(void) {
-    board_t *board = must(calloc(1, sizeof *board));
-    pthread_mutex_init(&board->lock, NULL);
-    TAILQ_INIT(&board->stages);
-    return board;
+all_metrics_t *all_metrics_new(void) {
+    all_metrics_t *metrics = must(calloc(1, sizeof *metrics));
+    pthread_mutex_init(&metrics->lock, NULL);
+    TAILQ_INIT(&metrics->stages);
+    return metrics;
 }
 
-static void forget(board_t *board, known_stage_t *stage) {
-    TAILQ_REMOVE(&board->stages, stage, next);
-    board->stages_count--;
+static void forget(all_metrics_t *metrics, known_stage_t *stage) {
+    TAILQ_REMOVE(&metrics->stages, stage, next);
+    metrics->stages_count--;
     free(stage->now.items);
     free(stage->before.items);
     free(stage);
 }
 
-void board_destroy(board_t **self_p) {
-    board_t *board = *self_p;
-    if (!board)
+void all_metrics_destroy(all_metrics_t **self_p) {
+    all_metrics_t *metrics = *self_p;
+    if (!metrics)
         return;
-    while (!TAILQ_EMPTY(&board->stages))
-        forget(board, TAILQ_FIRST(&board->stages)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
-    free(board->forgotten.items);
-    free(board->sums.items);
-    pthread_mutex_destroy(&board->lock);
-    free(board);
+    while (!TAILQ_EMPTY(&metrics->stages))
+        forget(metrics, TAILQ_FIRST(&metrics->stages)); /* NOLINT(clang-analyzer-unix.Malloc): TAILQ */
+    free(metrics->forgotten.items);
+    free(metrics->sums.items);
+    pthread_mutex_destroy(&metrics->lock);
+    free(metrics);
     *self_p = NULL;
 }
 
-static known_stage_t *find_stage(board_t *board, const char *id) {
+static known_stage_t *find_stage(all_metrics_t *metrics, const char *id) {
     known_stage_t *stage;
-    TAILQ_FOREACH(stage, &board->stages, next) {
+    TAILQ_FOREACH(stage, &metrics->stages, next) {
         if (strcmp(stage->id, id) == 0)
             break;
     }
     return stage;
 }
 
-static void make_room(board_t *board) {
-    known_stage_t *stage, *oldest = TAILQ_FIRST(&board->stages);
-    if (!oldest || board->stages_count < BOARD_STAGES_MAX)
+static void make_room(all_metrics_t *metrics) {
+    known_stage_t *stage, *oldest = TAILQ_FIRST(&metrics->stages);
+    if (!oldest || metrics->stages_count < ALL_METRICS_STAGES_MAX)
         return;
-    TAILQ_FOREACH(stage, &board->stages, next) {
+    TAILQ_FOREACH(stage, &metrics->stages, next) {
         if (stage->heard_ms < oldest->heard_ms)
             oldest = stage;
     }
-    add_counters(&board->forgotten, &oldest->before);
-    add_counters(&board->forgotten, &oldest->now);
-    forget(board, oldest);
+    add_counters(&metrics->forgotten, &oldest->before);
+    add_counters(&metrics->forgotten, &oldest->now);
+    forget(metrics, oldest);
 }
 
-static known_stage_t *add_stage(board_t *board, const Ring__Alive *self) {
-    make_room(board);
+static known_stage_t *add_stage(all_metrics_t *metrics, const Ring__Alive *self) {
+    make_room(metrics);
     known_stage_t *stage = must(calloc(1, sizeof *stage));
     snprintf(stage->id, sizeof stage->id, "%s", self->id);
-    TAILQ_INSERT_TAIL(&board->stages, stage, next);
-    board->stages_count++;
+    TAILQ_INSERT_TAIL(&metrics->stages, stage, next);
+    metrics->stages_count++;
     return stage;
 }
 
@@ -177,36 +177,36 @@ static bool is_stage(const Ring__Alive *self) {
            self->stage <= RING__STAGE__STAGE_NOTIFIER;
 }
 
-void board_on_figures(board_t *board, const Ring__Figures *figures, int64_t now_ms) {
-    const Ring__Alive *self = figures->self;
+void all_metrics_on_message(all_metrics_t *metrics, const Ring__Metrics *message, int64_t now_ms) {
+    const Ring__Alive *self = message->self;
     if (!is_stage(self)) {
-        if (log_seldom(&board->complained, NULL))
-            log_warn(NULL, "a Figures message without its stage is ignored");
+        if (log_seldom(&metrics->complained, NULL))
+            log_warn(NULL, "a Metrics message without its stage is ignored");
         return;
     }
-    pthread_mutex_lock(&board->lock);
-    known_stage_t *stage = find_stage(board, self->id);
+    pthread_mutex_lock(&metrics->lock);
+    known_stage_t *stage = find_stage(metrics, self->id);
     if (!stage)
-        stage = add_stage(board, self);
-    if (stage->counted_since != figures->counted_since)
+        stage = add_stage(metrics, self);
+    if (stage->counted_since != message->counted_since)
         add_counters(&stage->before, &stage->now);
     snprintf(stage->release, sizeof stage->release, "%s", self->release);
     stage->kind = self->stage;
     stage->process = self->process;
     stage->started_at = self->started_at;
-    stage->counted_since = figures->counted_since;
+    stage->counted_since = message->counted_since;
     stage->heard_ms = now_ms;
     stage->lost = false;
-    take_values(&stage->now, figures);
-    pthread_mutex_unlock(&board->lock);
+    take_values(&stage->now, message);
+    pthread_mutex_unlock(&metrics->lock);
 }
 
-void board_lost(board_t *board, const char *id) {
-    pthread_mutex_lock(&board->lock);
-    known_stage_t *stage = find_stage(board, id);
+void all_metrics_lost(all_metrics_t *metrics, const char *id) {
+    pthread_mutex_lock(&metrics->lock);
+    known_stage_t *stage = find_stage(metrics, id);
     if (stage)
         stage->lost = true;
-    pthread_mutex_unlock(&board->lock);
+    pthread_mutex_unlock(&metrics->lock);
 }
 
 /* --- sums ---------------------------------------------------------------------------------------------- */
@@ -225,25 +225,26 @@ static void sum_stage(values_t *sums, metric_t metric, const known_stage_t *stag
             add(sums, &stage->before.items[i]);
 }
 
-static void show(values_t *sums, const char *stage, void (*visit)(void *, const board_value_t *), void *self) {
+static void show(values_t *sums, const char *stage, void (*visit)(void *, const all_metrics_value_t *),
+                 void *self) {
     for (size_t i = 0; i < sums->count; i++) {
-        board_value_t value = {.metric = sums->items[i].metric,
-                               .label = sums->items[i].label,
-                               .stage = stage,
-                               .value = sums->items[i].value,
-                               .since_us = sums->items[i].since_us};
+        all_metrics_value_t value = {.metric = sums->items[i].metric,
+                                     .label = sums->items[i].label,
+                                     .stage = stage,
+                                     .value = sums->items[i].value,
+                                     .since_us = sums->items[i].since_us};
         memcpy(value.buckets, sums->items[i].buckets, sizeof value.buckets);
         visit(self, &value);
     }
     sums->count = 0;
 }
 
-static void visit_metric(board_t *board, metric_t metric, int64_t now_ms,
-                         void (*visit)(void *, const board_value_t *), void *self) {
+static void visit_metric(all_metrics_t *metrics, metric_t metric, int64_t now_ms,
+                         void (*visit)(void *, const all_metrics_value_t *), void *self) {
     const known_stage_t *stage;
-    values_t *sums = &board->sums;
+    values_t *sums = &metrics->sums;
     sums->count = 0;
-    TAILQ_FOREACH(stage, &board->stages, next) {
+    TAILQ_FOREACH(stage, &metrics->stages, next) {
         bool shown = now_ms - stage->heard_ms < STAGE_SHOWN_MS;
         if (!METRICS[metric].by_stage || shown)
             sum_stage(sums, metric, stage, is_up(stage, now_ms));
@@ -252,42 +253,42 @@ static void visit_metric(board_t *board, metric_t metric, int64_t now_ms,
     }
     if (METRICS[metric].by_stage)
         return;
-    for (size_t i = 0; i < board->forgotten.count; i++)
-        if (board->forgotten.items[i].metric == metric)
-            add(sums, &board->forgotten.items[i]);
+    for (size_t i = 0; i < metrics->forgotten.count; i++)
+        if (metrics->forgotten.items[i].metric == metric)
+            add(sums, &metrics->forgotten.items[i]);
     show(sums, NULL, visit, self);
 }
 
-void board_visit(board_t *board, int64_t now_ms, void (*visit)(void *self, const board_value_t *value),
-                 void *self) {
-    pthread_mutex_lock(&board->lock);
+void all_metrics_visit(all_metrics_t *metrics, int64_t now_ms,
+                       void (*visit)(void *self, const all_metrics_value_t *value), void *self) {
+    pthread_mutex_lock(&metrics->lock);
     for (int metric = 0; metric < METRICS_COUNT; metric++)
-        visit_metric(board, (metric_t)metric, now_ms, visit, self);
-    pthread_mutex_unlock(&board->lock);
+        visit_metric(metrics, (metric_t)metric, now_ms, visit, self);
+    pthread_mutex_unlock(&metrics->lock);
 }
 
-int64_t board_gauge(board_t *board, metric_t metric, int64_t now_ms, int64_t absent) {
+int64_t all_metrics_gauge(all_metrics_t *metrics, metric_t metric, int64_t now_ms, int64_t absent) {
     const known_stage_t *stage;
     bool found = false;
     int64_t sum = 0;
-    pthread_mutex_lock(&board->lock);
-    TAILQ_FOREACH(stage, &board->stages, next)
+    pthread_mutex_lock(&metrics->lock);
+    TAILQ_FOREACH(stage, &metrics->stages, next)
     for (size_t i = 0; i < stage->now.count && is_up(stage, now_ms); i++)
         if (stage->now.items[i].metric == metric) {
             sum = (int64_t)((uint64_t)sum + (uint64_t)stage->now.items[i].value);
             found = true;
         }
-    pthread_mutex_unlock(&board->lock);
+    pthread_mutex_unlock(&metrics->lock);
     return found ? sum : absent;
 }
 
-void board_visit_stages(board_t *board, int64_t now_ms, void (*visit)(void *self, const board_stage_t *stage),
-                        void *self) {
+void all_metrics_visit_stages(all_metrics_t *metrics, int64_t now_ms,
+                              void (*visit)(void *self, const all_metrics_stage_t *stage), void *self) {
     const known_stage_t *stage;
-    pthread_mutex_lock(&board->lock);
-    TAILQ_FOREACH(stage, &board->stages, next)
+    pthread_mutex_lock(&metrics->lock);
+    TAILQ_FOREACH(stage, &metrics->stages, next)
     if (now_ms - stage->heard_ms < STAGE_SHOWN_MS)
-        visit(self, &(board_stage_t){stage->id, stage->release, stage->kind, stage->process, stage->started_at,
-                                     now_ms - stage->heard_ms, is_up(stage, now_ms)});
-    pthread_mutex_unlock(&board->lock);
+        visit(self, &(all_metrics_stage_t){stage->id, stage->release, stage->kind, stage->process,
+                                           stage->started_at, now_ms - stage->heard_ms, is_up(stage, now_ms)});
+    pthread_mutex_unlock(&metrics->lock);
 }

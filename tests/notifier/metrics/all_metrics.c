@@ -1,32 +1,32 @@
-/* The board and what Prometheus reads of it, from messages of stages that behave and of strangers. */
-#include "notifier/metrics/board.h"
+/* The metrics of all stages and Prometheus' text of them, from messages of stages and strangers. */
+#include "notifier/metrics/all_metrics.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
-#include "notifier/metrics/exposition.h"
+#include "notifier/metrics/metrics_text.h"
 #include "tests/support/http.h"
 
 #define NOW 1000000
 
-static board_t *board;
+static all_metrics_t *metrics;
 
 static void init(void) {
     log_start("test", "off", NULL);
-    board = board_new();
+    metrics = all_metrics_new();
 }
 
 static void fini(void) {
-    board_destroy(&board);
+    all_metrics_destroy(&metrics);
 }
-TestSuite(board, .init = init, .fini = fini);
+TestSuite(all_metrics, .init = init, .fini = fini);
 
 /* One figure of a process of that id that counts from `since` on. */
 static void hear_histogram(const char *id, int64_t since, const char *name, const char *label, int64_t value,
                            uint64_t *buckets, size_t buckets_count, int64_t now_ms) {
-    Ring__Figure figure = RING__FIGURE__INIT, *pointer = &figure;
+    Ring__MetricValue figure = RING__METRIC_VALUE__INIT, *pointer = &figure;
     figure.name = (char *)(uintptr_t)name;
     figure.label = (char *)(uintptr_t)label;
     figure.value = value;
@@ -36,12 +36,12 @@ static void hear_histogram(const char *id, int64_t since, const char *name, cons
     self.id = (char *)(uintptr_t)id;
     self.stage = strcmp(id, "listener") == 0 ? RING__STAGE__STAGE_LISTENER : RING__STAGE__STAGE_WRITER;
     self.release = (char *)"0.0.1";
-    Ring__Figures figures = RING__FIGURES__INIT;
-    figures.self = &self;
-    figures.counted_since = since;
-    figures.figures = &pointer;
-    figures.n_figures = 1;
-    board_on_figures(board, &figures, now_ms);
+    Ring__Metrics message = RING__METRICS__INIT;
+    message.self = &self;
+    message.counted_since = since;
+    message.values = &pointer;
+    message.n_values = 1;
+    all_metrics_on_message(metrics, &message, now_ms);
 }
 
 static void hear(const char *id, int64_t since, const char *name, const char *label, int64_t value,
@@ -51,14 +51,14 @@ static void hear(const char *id, int64_t since, const char *name, const char *la
 
 static double told(const char *series, int64_t now_ms) {
     size_t size;
-    char *text = exposition_of(board, false, now_ms, &size);
+    char *text = metrics_text_of(metrics, false, now_ms, &size);
     cr_assert_eq(strlen(text), size);
     double value = metric_in(text, series);
     free(text);
     return value;
 }
 
-Test(board, adds_up_what_stages_count) {
+Test(all_metrics, adds_up_what_stages_count) {
     hear("writer-0", 1, "oxidicom_files_written", "", 3, NOW);
     hear("writer-1", 2, "oxidicom_files_written", "", 4, NOW);
     cr_expect_eq(told("oxidicom_files_written_total", NOW), 7);
@@ -66,7 +66,7 @@ Test(board, adds_up_what_stages_count) {
     cr_expect_eq(told("oxidicom_files_written_total", NOW), 12, "a snapshot replaces the one before");
 }
 
-Test(board, keeps_what_a_dead_process_had_counted_and_adds_what_the_next_one_counts) {
+Test(all_metrics, keeps_what_a_dead_process_had_counted_and_adds_what_the_next_one_counts) {
     hear("writer-0", 1, "oxidicom_files_written", "", 3, NOW);
     hear("writer-0", 2, "oxidicom_files_written", "", 1, NOW);
     hear("writer-0", 3, "oxidicom_files_written", "", 2, NOW);
@@ -74,7 +74,7 @@ Test(board, keeps_what_a_dead_process_had_counted_and_adds_what_the_next_one_cou
     cr_expect_eq(told("oxidicom_files_written_total", NOW + STAGE_SHOWN_MS), 6, "nobody is there any more");
 }
 
-Test(board, adds_up_histograms_bucket_by_bucket) {
+Test(all_metrics, adds_up_histograms_bucket_by_bucket) {
     uint64_t first[METRIC_BUCKETS] = {1, 2, [METRIC_BOUNDS] = 3}, second[METRIC_BUCKETS] = {10};
     hear_histogram("writer-0", 1, "oxidicom_fsync_seconds", "", 1500000, first, METRIC_BUCKETS, NOW);
     hear_histogram("writer-0", 2, "oxidicom_fsync_seconds", "", 250, second, METRIC_BUCKETS, NOW);
@@ -86,20 +86,20 @@ Test(board, adds_up_histograms_bucket_by_bucket) {
     cr_expect_float_eq(told("oxidicom_fsync_seconds_sum", NOW), 1.50025, 1e-9);
 }
 
-Test(board, believes_gauges_only_of_stages_that_are_there) {
+Test(all_metrics, believes_gauges_only_of_stages_that_are_there) {
     hear("listener", 1, "oxidicom_writers_alive", "", 2, NOW);
-    cr_expect_eq(board_gauge(board, METRIC_WRITERS_ALIVE, NOW, -1), 2);
-    cr_expect_eq(board_gauge(board, METRIC_WRITERS_ALIVE, NOW + STAGE_SILENCE_MS, -1), -1);
+    cr_expect_eq(all_metrics_gauge(metrics, METRIC_WRITERS_ALIVE, NOW, -1), 2);
+    cr_expect_eq(all_metrics_gauge(metrics, METRIC_WRITERS_ALIVE, NOW + STAGE_SILENCE_MS, -1), -1);
     cr_expect_eq(told("oxidicom_writers_alive", NOW + STAGE_SILENCE_MS), -1);
     cr_expect_eq(told("oxidicom_stage_up{stage=\"listener\"}", NOW + STAGE_SILENCE_MS), 0);
     cr_expect_eq(told("oxidicom_stage_up{stage=\"listener\"}", NOW + STAGE_SHOWN_MS), -1);
-    board_lost(board, "listener");
-    cr_expect_eq(board_gauge(board, METRIC_WRITERS_ALIVE, NOW, -1), -1, "its connection is broken");
+    all_metrics_lost(metrics, "listener");
+    cr_expect_eq(all_metrics_gauge(metrics, METRIC_WRITERS_ALIVE, NOW, -1), -1, "its connection is broken");
     hear("listener", 1, "oxidicom_writers_alive", "", 1, NOW);
-    cr_expect_eq(board_gauge(board, METRIC_WRITERS_ALIVE, NOW, -1), 1);
+    cr_expect_eq(all_metrics_gauge(metrics, METRIC_WRITERS_ALIVE, NOW, -1), 1);
 }
 
-Test(board, tells_values_of_each_stage_apart_where_that_matters) {
+Test(all_metrics, tells_values_of_each_stage_apart_where_that_matters) {
     hear("writer-0", 1, "oxidicom_process_open_descriptors", "", 20, NOW);
     hear("writer-1", 1, "oxidicom_process_open_descriptors", "", 30, NOW);
     cr_expect_eq(told("oxidicom_process_open_descriptors{stage=\"writer-0\"}", NOW), 20);
@@ -108,7 +108,7 @@ Test(board, tells_values_of_each_stage_apart_where_that_matters) {
     cr_expect_eq(told("oxidicom_log_lines_total{stage=\"writer-0\",level=\"warn\"}", NOW), 5);
 }
 
-Test(board, leaves_out_what_it_does_not_know_or_what_does_not_fit) {
+Test(all_metrics, leaves_out_what_it_does_not_know_or_what_does_not_fit) {
     uint64_t few[3] = {1, 1, 1};
     hear("writer-0", 1, "oxidicom_from_the_future", "", 1, NOW);
     hear_histogram("writer-1", 1, "oxidicom_fsync_seconds", "", 5, few, 3, NOW);
@@ -117,9 +117,9 @@ Test(board, leaves_out_what_it_does_not_know_or_what_does_not_fit) {
     hear("writer-4", 1, "oxidicom_objects_stored", "", 5, NOW);
     hear("../listener", 1, "oxidicom_files_written", "", 5, NOW);
     hear("", 1, "oxidicom_files_written", "", 5, NOW);
-    board_on_figures(board, &(Ring__Figures)RING__FIGURES__INIT, NOW);
+    all_metrics_on_message(metrics, &(Ring__Metrics)RING__METRICS__INIT, NOW);
     size_t size;
-    char *text = exposition_of(board, false, NOW, &size);
+    char *text = metrics_text_of(metrics, false, NOW, &size);
     cr_expect_null(strstr(text, "future"));
     cr_expect_null(strstr(text, "fsync"));
     cr_expect_null(strstr(text, "files_written"), "%s", text);
@@ -128,21 +128,21 @@ Test(board, leaves_out_what_it_does_not_know_or_what_does_not_fit) {
     free(text);
 }
 
-Test(board, remembers_a_bounded_number_of_stages_and_what_the_forgotten_ones_counted) {
+Test(all_metrics, remembers_a_bounded_number_of_stages_and_what_the_forgotten_ones_counted) {
     char id[32];
     size_t size;
-    for (int i = 0; i < 2 * BOARD_STAGES_MAX; i++) {
+    for (int i = 0; i < 2 * ALL_METRICS_STAGES_MAX; i++) {
         snprintf(id, sizeof id, "writer-%d", i);
         hear(id, 1, "oxidicom_files_written", "", 1, NOW + i);
     }
-    cr_expect_eq(told("oxidicom_files_written_total", NOW), 2 * BOARD_STAGES_MAX);
-    char *text = exposition_of(board, false, NOW + 2 * BOARD_STAGES_MAX, &size);
+    cr_expect_eq(told("oxidicom_files_written_total", NOW), 2 * ALL_METRICS_STAGES_MAX);
+    char *text = metrics_text_of(metrics, false, NOW + 2 * ALL_METRICS_STAGES_MAX, &size);
     cr_expect_null(strstr(text, "\"writer-0\""));
     cr_expect_not_null(strstr(text, id));
     free(text);
 }
 
-Test(exposition, is_openmetrics_only_for_those_who_ask) {
+Test(metrics_text, is_openmetrics_only_for_those_who_ask) {
     static const struct {
         const char *accept;
         bool openmetrics;
@@ -156,5 +156,5 @@ Test(exposition, is_openmetrics_only_for_those_who_ask) {
         {"application/openmetrics-text;q=0.75", true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        cr_expect_eq(exposition_wants_openmetrics(cases[i].accept), cases[i].openmetrics, "%s", cases[i].accept);
+        cr_expect_eq(metrics_text_wants_openmetrics(cases[i].accept), cases[i].openmetrics, "%s", cases[i].accept);
 }

@@ -1,4 +1,4 @@
-#include "notifier/metrics/exposition.h"
+#include "notifier/metrics/metrics_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #define OPENMETRICS_TYPE "application/openmetrics-text"
 
 /* Prometheus offers it first and with a version; "q=0" refuses a form. */
-bool exposition_wants_openmetrics(const char *accept) {
+bool metrics_text_wants_openmetrics(const char *accept) {
     const char *offer = accept ? strcasestr(accept, OPENMETRICS_TYPE) : NULL;
     if (!offer)
         return false;
@@ -51,7 +51,7 @@ static void describe(document_t *document, metric_t metric) {
 }
 
 /* `bound`: the label "le" of a bucket, or NULL. */
-static void write_name(FILE *out, const board_value_t *value, const char *suffix, const char *bound) {
+static void write_name(FILE *out, const all_metrics_value_t *value, const char *suffix, const char *bound) {
     const metric_info_t *info = &METRICS[value->metric];
     const char *const names[] = {"stage", info->label, "le"}, *const values[] = {value->stage, value->label, bound};
     char separator = '{';
@@ -67,7 +67,7 @@ static void write_name(FILE *out, const board_value_t *value, const char *suffix
     fputs(separator == ',' ? "} " : " ", out);
 }
 
-static void write_value(FILE *out, const board_value_t *value) {
+static void write_value(FILE *out, const all_metrics_value_t *value) {
     const char *unit = METRICS[value->metric].unit;
     if (unit && strcmp(unit, "seconds") == 0) {
         uint64_t size = value->value < 0 ? -(uint64_t)value->value : (uint64_t)value->value;
@@ -77,7 +77,7 @@ static void write_value(FILE *out, const board_value_t *value) {
     }
 }
 
-static void write_histogram(FILE *out, const board_value_t *value) {
+static void write_histogram(FILE *out, const all_metrics_value_t *value) {
     uint64_t count = 0;
     char bound[32];
     for (size_t i = 0; i < METRIC_BUCKETS; i++) {
@@ -94,7 +94,7 @@ static void write_histogram(FILE *out, const board_value_t *value) {
     fprintf(out, "%" PRIu64 "\n", count);
 }
 
-static void write_sample(void *argument, const board_value_t *value) {
+static void write_sample(void *argument, const all_metrics_value_t *value) {
     document_t *document = argument;
     describe(document, value->metric);
     if (METRICS[value->metric].type == METRIC_HISTOGRAM) {
@@ -105,16 +105,17 @@ static void write_sample(void *argument, const board_value_t *value) {
     write_value(document->out, value);
 }
 
-/* Of the board itself: which stages are there. */
-static void write_stage(void *document, const board_stage_t *stage) {
-    write_sample(document, &(board_value_t){.metric = METRIC_STAGE_UP, .stage = stage->id, .value = stage->up});
+/* The present stages. */
+static void write_stage(void *document, const all_metrics_stage_t *stage) {
+    write_sample(document,
+                 &(all_metrics_value_t){.metric = METRIC_STAGE_UP, .stage = stage->id, .value = stage->up});
 }
 
-char *exposition_of(board_t *board, bool openmetrics, int64_t now_ms, size_t *size) {
+char *metrics_text_of(all_metrics_t *metrics, bool openmetrics, int64_t now_ms, size_t *size) {
     char *text = NULL;
     document_t document = {must(open_memstream(&text, size)), openmetrics, METRICS_COUNT};
-    board_visit(board, now_ms, write_sample, &document);
-    board_visit_stages(board, now_ms, write_stage, &document);
+    all_metrics_visit(metrics, now_ms, write_sample, &document);
+    all_metrics_visit_stages(metrics, now_ms, write_stage, &document);
     if (openmetrics)
         fputs("# EOF\n", document.out);
     must_hold(fclose(document.out) == 0);

@@ -1,5 +1,5 @@
 /* A burst scatters its blocks over the heap, and glibc returns by itself only the heap's end. */
-#include "listener/memory.h"
+#include "listener/heap.h"
 
 #include <stdlib.h>
 
@@ -27,7 +27,7 @@ static void replace_cached_blocks(void) {
     }
 }
 
-void memory_give_back(void) {
+void heap_give_back(void) {
     replace_cached_blocks();
     heap_trim();
 }

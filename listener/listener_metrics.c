@@ -1,4 +1,4 @@
-#include "listener/gauges.h"
+#include "listener/listener_metrics.h"
 
 #include "common/metrics.h"
 
@@ -16,7 +16,7 @@ static void set_writers(const custody_t *custody) {
     metric_set(METRIC_WRITERS_ALIVE, NULL, alive);
 }
 
-void gauges_set(const server_t *server, const custody_t *custody) {
+void listener_metrics_set(const server_t *server, const custody_t *custody) {
     const roster_t *roster = &server->site.roster;
     const settings_t *settings = &server->site.stage->settings;
     metric_set(METRIC_ACCEPTING, NULL, server->accepting && !server->site.draining);

@@ -1,4 +1,4 @@
-#include "notifier/metrics/gauges.h"
+#include "notifier/metrics/notifier_metrics.h"
 
 #include "common/clock.h"
 #include "common/limits.h"
@@ -32,16 +32,16 @@ static void measure_oldest(journal_t *journal) {
 }
 
 /* A week of receptions takes a moment to be counted: the larger the journal, the more rarely. */
-static void measure_journal(gauges_t *gauges, journal_t *journal, int64_t now_ms) {
+static void measure_journal(notifier_metrics_t *self, journal_t *journal, int64_t now_ms) {
     metric_set(METRIC_JOURNAL_SIZE, NULL, journal_size(journal));
-    if (now_ms < gauges->next_states_ms)
+    if (now_ms < self->next_states_ms)
         return;
     int64_t begun_us = clock_us();
     count_states(journal);
     measure_oldest(journal);
     (void)!journal_commit(journal); /* of nothing; a failure was logged */
     int64_t took_ms = (clock_us() - begun_us) / 1000;
-    gauges->next_states_ms = now_ms + MEASURE_INTERVAL_MS + took_ms * JOURNAL_COUNT_PAUSE;
+    self->next_states_ms = now_ms + MEASURE_INTERVAL_MS + took_ms * JOURNAL_COUNT_PAUSE;
 }
 
 static void measure_connection(metric_t metric, link_state_t *state) {
@@ -52,15 +52,15 @@ static void measure_connection(metric_t metric, link_state_t *state) {
     metric_set(metric, NULL, connected);
 }
 
-static void measure_progress(gauges_t *gauges, publisher_t *publisher) {
+static void measure_progress(notifier_metrics_t *self, publisher_t *publisher) {
     uint64_t waiting, dropped;
     publisher_count(publisher, &waiting, &dropped);
     metric_set(METRIC_PROGRESS_WAITING, NULL, (int64_t)waiting);
-    metric_add(METRIC_PROGRESS_DROPPED, NULL, dropped - gauges->dropped);
-    gauges->dropped = dropped;
+    metric_add(METRIC_PROGRESS_DROPPED, NULL, dropped - self->dropped);
+    self->dropped = dropped;
 }
 
-static void measure_cube(const gauges_sources_t *sources) {
+static void measure_cube(const notifier_metrics_sources_t *sources) {
     int64_t waiting, still_ms, since, now = journal_now();
     if (!sources->asks_cube)
         return;
@@ -73,16 +73,16 @@ static void measure_cube(const gauges_sources_t *sources) {
     metric_set(METRIC_OLDEST_UNCONFIRMED, NULL, now > since ? (now - since) * 1000 : 0);
 }
 
-void gauges_measure(gauges_t *gauges, const gauges_sources_t *sources, int64_t now_ms) {
-    if (now_ms < gauges->next_ms)
+void notifier_metrics_measure(notifier_metrics_t *self, const notifier_metrics_sources_t *sources, int64_t now_ms) {
+    if (now_ms < self->next_ms)
         return;
-    gauges->next_ms = now_ms + MEASURE_INTERVAL_MS;
-    measure_journal(gauges, sources->journal, now_ms);
+    self->next_ms = now_ms + MEASURE_INTERVAL_MS;
+    measure_journal(self, sources->journal, now_ms);
     measure_connection(METRIC_BROKER_CONNECTED, sources->broker);
     if (sources->has_nats)
         measure_connection(METRIC_NATS_CONNECTED, sources->nats);
     measure_cube(sources);
-    measure_progress(gauges, sources->publisher);
+    measure_progress(self, sources->publisher);
     metric_set(METRIC_REGISTRATIONS_UNDER_WAY, NULL, (int64_t)registrar_with_broker(sources->registrar));
     metric_set(METRIC_STORAGE_SILENT, NULL, storage_silent_ms(sources->storage) * 1000);
 }

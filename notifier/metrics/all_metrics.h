@@ -2,8 +2,8 @@
  * process' counts are added to its successor's. Only the counts since its last snapshot are lost.
  *
  * Written by the loop, read by the threads that answer HTTP: every function takes the lock. */
-#ifndef NOTIFIER_METRICS_BOARD_H
-#define NOTIFIER_METRICS_BOARD_H
+#ifndef NOTIFIER_METRICS_ALL_METRICS_H
+#define NOTIFIER_METRICS_ALL_METRICS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,46 +17,47 @@
 /* … and is shown as such for so long. */
 #define STAGE_SHOWN_MS (5 * 60 * 1000)
 /* Processes remembered; the one silent for longest makes room. */
-#define BOARD_STAGES_MAX (WRITERS_MAX + 16)
+#define ALL_METRICS_STAGES_MAX (WRITERS_MAX + 16)
 
-typedef struct board board_t;
+typedef struct all_metrics all_metrics_t;
 
-board_t *board_new(void);
-void board_destroy(board_t **self_p);
+all_metrics_t *all_metrics_new(void);
+void all_metrics_destroy(all_metrics_t **self_p);
 
 /* A message of the ring, or the notifier's own snapshot. Unusable parts are left out. */
-void board_on_figures(board_t *board, const Ring__Figures *figures, int64_t now_ms);
-/* The connection to this stage is broken: it is gone until its figures come again. */
-void board_lost(board_t *board, const char *id);
+void all_metrics_on_message(all_metrics_t *metrics, const Ring__Metrics *message, int64_t now_ms);
+/* The connection to this stage is broken: it is gone until its next message. */
+void all_metrics_lost(all_metrics_t *metrics, const char *id);
 
 /* A value of all present stages; counters and histograms also of gone ones. */
-typedef struct board_value {
+typedef struct all_metrics_value {
     metric_t metric;
     const char *label; /* "" where the metric has none */
     const char *stage; /* id; NULL where the stages' values are added up */
     int64_t value;     /* of a histogram the sum */
     uint64_t buckets[METRIC_BUCKETS];
     int64_t since_us; /* counters and histograms: the start of the first process counted in it, since 1970 */
-} board_value_t;
+} all_metrics_value_t;
 
 /* In the order of the table, the values of one metric one after the other. The texts are valid during the call;
  * `visit` must not call this module. */
-void board_visit(board_t *board, int64_t now_ms, void (*visit)(void *self, const board_value_t *value), void *self);
+void all_metrics_visit(all_metrics_t *metrics, int64_t now_ms,
+                       void (*visit)(void *self, const all_metrics_value_t *value), void *self);
 
 /* The value of a gauge that has no label and is added up; `absent` where no stage that is there has it. */
-int64_t board_gauge(board_t *board, metric_t metric, int64_t now_ms, int64_t absent);
+int64_t all_metrics_gauge(all_metrics_t *metrics, metric_t metric, int64_t now_ms, int64_t absent);
 
-typedef struct board_stage {
+typedef struct all_metrics_stage {
     const char *id, *release;
     Ring__Stage kind;
     uint32_t process;
     int64_t started_at; /* milliseconds since 1970 */
-    int64_t silent_ms;  /* since its last figures */
+    int64_t silent_ms;  /* since its last message */
     bool up;
-} board_stage_t;
+} all_metrics_stage_t;
 
 /* The stages that are there, or were until lately. The same rules. */
-void board_visit_stages(board_t *board, int64_t now_ms, void (*visit)(void *self, const board_stage_t *stage),
-                        void *self);
+void all_metrics_visit_stages(all_metrics_t *metrics, int64_t now_ms,
+                              void (*visit)(void *self, const all_metrics_stage_t *stage), void *self);
 
 #endif
