@@ -220,7 +220,7 @@ void sandbox_say(const sandbox_t *sandbox, const char *mode) {
     else if (sandbox->landlock && sandbox->seccomp)
         log_info(NULL, "sandbox: files by Landlock (ABI %d), system calls by seccomp", sandbox->landlock);
     else
-        log_warn(NULL, "the sandbox is not whole: Landlock for files: %s; seccomp for system calls: %s",
+        log_warn(NULL, "the sandbox is incomplete: Landlock for files: %s; seccomp for system calls: %s",
                  sandbox->landlock ? "in force" : sandbox_refused_by(sandbox->no_landlock),
                  sandbox->seccomp ? "in force" : sandbox_refused_by(sandbox->no_seccomp));
 }

@@ -143,7 +143,7 @@ static size_t connections_allowed(size_t wanted) {
     rlim_t reserved = limit.rlim_max / 2 < DESCRIPTORS_RESERVED ? limit.rlim_max / 2 : DESCRIPTORS_RESERVED;
     if (limit.rlim_max - reserved < wanted) {
         wanted = (size_t)(limit.rlim_max - reserved);
-        log_warn(NULL, "%zu connections at the most, for want of descriptors (RLIMIT_NOFILE)", wanted);
+        log_warn(NULL, "at most %zu connections: RLIMIT_NOFILE allows no more descriptors", wanted);
     }
     if (limit.rlim_cur < wanted + reserved) {
         limit.rlim_cur = wanted + reserved;

@@ -7,7 +7,7 @@
 
 static void complain(notifier_t *notifier, const char *message) {
     if (log_seldom(&notifier->complained, NULL))
-        log_warn(NULL, "a %s message that lacks something is not used", message);
+        log_warn(NULL, "an incomplete %s message is ignored", message);
 }
 
 static log_context_t context_of(const Ring__ObjectId *id) {

@@ -17,12 +17,11 @@
 #include "deploy/tool/tool.h"
 #include "proto/libraries.h"
 
-/* What the removal of the run folder may take, which may lie in storage, too. */
+/* Time for the removal of the run folder, which may lie in storage, too. */
 #define END_REMOVE_MS 500
 
 static void print_help(void) {
-    puts("oxidicom: receives DICOM for ChRIS. Starts oxidicom-listener, -writer and -notifier, restarts each "
-         "alone.\n"
+    puts("oxidicom: receives DICOM for ChRIS. Starts listener, writers and notifier, restarts each alone.\n"
          "  --stages LIST   only these of listener,writer,notifier\n"
          "  --settings      print the tables of all settings; also --version, --help\n"
          "Signals: TERM and INT drain and end, TTIN and TTOU add and remove a writer, HUP is handed on.\n"

@@ -176,7 +176,7 @@ static void add_writer(supervisor_t *supervisor) {
     while (find_writer(supervisor, number))
         number++;
     if (number >= WRITERS_MAX)
-        log_warn(NULL, "no writer is added: %d are the most", WRITERS_MAX);
+        log_warn(NULL, "no writer is added: the limit is %d", WRITERS_MAX);
     else
         add(supervisor, KIND_WRITER, number);
 }

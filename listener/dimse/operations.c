@@ -77,7 +77,7 @@ static void count_outcome(association_t *a, const message_t *message, const resp
         log_warn(message->object ? &message->object->context : &a->context, "C-STORE answered %s%s%s", status,
                  *comment ? ": " : "", comment);
     if (left_out)
-        log_warn(NULL, "C-STORE was answered A700 %llu times more since that was last said",
+        log_warn(NULL, "C-STORE was answered A700 %llu more times since the last such line",
                  (unsigned long long)left_out);
 }
 

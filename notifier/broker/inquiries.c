@@ -79,7 +79,7 @@ inquiries_t *inquiries_new(journal_t *journal, const settings_t *settings, cube_
     if (!cube)
         fall_back(inquiries);
     if (journal_commit(journal) != 0)
-        log_warn(NULL, "inquiries to CUBE wait longer than need be");
+        log_warn(NULL, "inquiries to CUBE wait longer than necessary");
     return inquiries;
 }
 

@@ -64,7 +64,7 @@ registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *bro
     /* They count from the start of a process: after a restart, each gets another chance at the broker. */
     journal_run(journal, SQL_DUE_FORGET_RETRIES, NULL, 0);
     if (journal_commit(journal) != 0)
-        log_warn(NULL, "registrations that were rejected wait longer than need be");
+        log_warn(NULL, "registrations that were rejected wait longer than necessary");
     return registrar;
 }
 

@@ -271,7 +271,7 @@ bool reception_end_overdue(journal_t *journal, owed_t *owed) {
     for (uint64_t listener, association; heard_next_overdue(journal->heard, clock_ms(), &listener, &association);
          any = true) {
         log_context_t context = {.association = association};
-        log_info(&context, "ended, and not all of its objects were heard of: counts may be too low");
+        log_info(&context, "ended before all its events arrived: counts may be too low");
         end_association(journal, owed, listener, association, heard_ending(journal->heard, listener, association));
     }
     heard_beat(journal->heard, clock_ms());

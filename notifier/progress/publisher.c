@@ -209,7 +209,7 @@ void publisher_publish(void *self, const char *subject, const void *payload, siz
         return;
     publisher->dropped++;
     if (log_seldom(&publisher->complained, NULL))
-        log_warn(NULL, "progress messages dropped for want of room so far: %llu",
+        log_warn(NULL, "progress messages dropped so far, since the queue is full: %llu",
                  (unsigned long long)publisher->dropped);
 }
 

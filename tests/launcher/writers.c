@@ -111,7 +111,7 @@ Test(writers, are_at_most_256, .timeout = PATIENCE_S) {
     expect_logged(&receiver, "all stages are ready");
     expect_logged(&receiver, last);
     kill(receiver.launcher, SIGTTIN);
-    expect_logged(&receiver, "no writer is added: 256 are the most");
+    expect_logged(&receiver, "no writer is added: the limit is 256");
     cr_assert_eq(receiver_times_logged(&receiver, one_more), 0);
     kill(receiver.launcher, SIGTTOU);
     expect_logged(&receiver, "writer-255 died of signal 15");

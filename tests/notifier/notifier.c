@@ -327,7 +327,7 @@ Test(notifier, messages_that_lack_something_do_not_end_it) {
     cr_assert_eq(ring_send(site.notifier_inbox, &RING_ENVELOPE(REFUSED, refused, &message.refused)), 0);
     send_series(1, 2, 2);
     cr_expect_eq(site_told(&site, "opened:1"), 1);
-    cr_expect(site_await_log(&site, "lacks something", PATIENCE_MS));
+    cr_expect(site_await_log(&site, "an incomplete ", PATIENCE_MS));
 }
 
 Test(notifier, a_confirmation_that_the_journal_does_not_take_is_journaled_later_and_nothing_is_sent_twice) {

@@ -273,9 +273,9 @@ static void expect_said(const char *text) {
 Test(stages, do_what_they_can_on_a_kernel_that_has_no_landlock) {
     take_away(SCMP_SYS(landlock_create_ruleset), ENOSYS);
     receiver_start(&receiver, NULL);
-    expect_said(
-        "the sandbox is not whole: Landlock for files: this kernel has none, or too old a one, or a seccomp filter "
-        "of the supervisor or container hides it; seccomp for system calls: in force");
+    expect_said("the sandbox is incomplete: Landlock for files: this kernel has none, or too old a one, or a "
+                "seccomp filter "
+                "of the supervisor or container hides it; seccomp for system calls: in force");
     cr_expect(store_one(1));
 }
 
@@ -283,9 +283,9 @@ Test(stages, blame_a_filter_of_the_supervisor_and_not_the_kernel_for_what_only_a
     take_away(SCMP_SYS(landlock_create_ruleset), EPERM);
     take_away(SCMP_SYS(seccomp), EPERM);
     receiver_start(&receiver, NULL);
-    expect_said(
-        "the sandbox is not whole: Landlock for files: a seccomp filter of the supervisor or container refuses it; "
-        "seccomp for system calls: a seccomp filter of the supervisor or container refuses it");
+    expect_said("the sandbox is incomplete: Landlock for files: a seccomp filter of the supervisor or container "
+                "refuses it; "
+                "seccomp for system calls: a seccomp filter of the supervisor or container refuses it");
     cr_expect(store_one(1));
 }
 
