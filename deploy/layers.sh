@@ -20,7 +20,7 @@ sources() {
     done
 }
 
-# FILE INCLUDED, of our own headers, without those that are generated.
+# FILE INCLUDED, of our own headers, without generated ones.
 includes() {
     sources | xargs grep -oE '^#include "[^"]+"' | sed -n 's/^\([^:]*\):#include "\(.*\)"$/\1 \2/p' | grep -v '\.pb-c\.h$'
 }

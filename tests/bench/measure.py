@@ -1,4 +1,4 @@
-"""Receivers that are started for one measurement, what they use while it runs, and the sender."""
+"""Receivers started for one measurement, their use of the machine, and the sender."""
 import glob
 import json
 import os
@@ -37,7 +37,7 @@ def await_port(port):
 
 
 def await_writers(run_folder, count):
-    """Until the listener has heard of them all: those that it does not know get nothing to do."""
+    """Until the listener has heard of them all: unknown ones get nothing to do."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         status = subprocess.run([f'{BIN}/oxidicom', 'status', '--json'], capture_output=True, text=True,
@@ -63,7 +63,7 @@ def processes(pid):
 
 
 def cpu_seconds(pid):
-    """User and system time of the tree, with that of children that have been waited for."""
+    """User and system time of the tree, with its awaited children's."""
     total = 0
     for process in processes(pid):
         try:

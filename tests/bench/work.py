@@ -1,4 +1,4 @@
-"""Work other than that of the sender: an ordinary storescu, associations that only open, a loop of durable writes; and
+"""Work other than the sender's: an ordinary storescu, associations that only open, a loop of durable writes; and
 collectors of traces and metrics."""
 import contextlib
 import glob
@@ -18,7 +18,7 @@ EXPLICIT_LE = b'1.2.840.10008.1.2.1'
 
 
 def storescu(peer, files):
-    """All files over one association of a storescu as it comes."""
+    """All files over one association of an unchanged storescu."""
     begin = time.monotonic()
     subprocess.run(['storescu', '-aec', 'ChRIS', '127.0.0.1', str(peer.port)] + files, check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -21,7 +21,7 @@ run_in() {
 if [ ! -e "$folder/made" ]; then
     rm -rf --one-file-system "$folder"
     mkdir -p "$folder"
-    # What is linked with is the target's, what is run to build is this machine's.
+    # Libraries are the target's, tools of the build are this machine's.
     ours="gcc,libc6-dev,make,pkgconf,git,procps,crossbuild-essential-arm64,protobuf-c-compiler,protobuf-compiler,qemu-user,dcmtk,nats-server,openssl"
     theirs=$(deploy/deps.sh --list build | grep -E '^lib.*-dev$|-dev$' | sed 's/$/:arm64/' | paste -sd,)
     mmdebstrap --quiet --variant=minbase --architectures="$(dpkg --print-architecture),arm64" \

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # fresh.sh FOLDER SUITE: in a minimal Debian of that release, what a new site does first: `make demo` and `make deb` of the
 # committed tree; and, in another, `apt install` of that package, whose units are verified and whose s6 tree receives a
-# series. Says how long each took and what was fetched. Takes minutes, needs root, mmdebstrap and Debian's packages, and
+# series. Prints the time and the fetched packages of each. Takes minutes, needs root, mmdebstrap and Debian's packages, and
 # leaves the two root file systems in FOLDER.
 set -euo pipefail
 folder=$1 suite=$2 slices=20
 
-# ROOT < SCRIPT: what is mounted, and every process, ends with the script.
+# ROOT < SCRIPT: mounts and processes end with the script.
 run_in() {
     unshare --mount --propagation private --pid --fork --kill-child bash -c '
         mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && mount -t tmpfs -o mode=755 tmpfs "$1/run"

@@ -251,7 +251,7 @@ def compose(paths):
             text = file.read()
         try:
             models.ComposeSpecification.model_validate(yaml.safe_load(text))
-        except Exception as error:  # whatever it raises means that it is not valid
+        except Exception as error:  # any exception means that it is not valid
             wrong.append(f"{path}: {error}")
         site = yaml.safe_load(text)
         for name, service in site["services"].items():

@@ -4,7 +4,7 @@ what was promised before the cut is there after it.
 
     power_cut.py RECORD FOLDER CUTS SEED
 
-What survives a cut: whatever a finished fsync of that very file or folder covers. Of the rest any part, in any order:
+A cut spares everything that a finished fsync of that very file or folder covers. Of the rest any part, in any order:
 each sector of each write, each change of a file's size and each entry of a folder on its own, as no file system
 promises more. Even cuts keep nothing that was not forced, or all of it; the others a random part.
 
@@ -140,7 +140,7 @@ def find_journal(tree):
 
 
 def series_of(journal):
-    """What will be registered: {(folder, listener, association)} of those who send still, {folder} of the rest."""
+    """The coming registrations: {(folder, listener, association)} of open associations, {folder} of the rest."""
     if not journal:
         return set(), set()
     database = sqlite3.connect(journal)
@@ -157,7 +157,7 @@ def series_of(journal):
 
 
 def complete_files(folder):
-    """What was received in the end, by path below the files root."""
+    """The received files in the end, by path below the files root."""
     files = {}
     root = os.path.join(folder, "root")
     for path, _, names in os.walk(os.path.join(root, "SERVICES")):
@@ -180,7 +180,7 @@ def promises_of(entries, names):
 
 
 def faults_of(tree, before, files, names):
-    """What of the promises before the cut the tree does not keep."""
+    """The promises before the cut that the tree breaks."""
     promised = promises_of(before, names)
     faults = []
     try:
@@ -201,7 +201,7 @@ def faults_of(tree, before, files, names):
 
 
 def cut_after(entries, folder, files, names, keep):
-    """What is broken, and how much was promised, where the power fails after these entries."""
+    """The broken promises, and the number of all, if the power fails after these entries."""
     top, root = (str(os.stat(os.path.join(folder, name)).st_ino) for name in ("", "root"))
     nodes = replay(entries, top)
     # The files root was there before, so it is durable.

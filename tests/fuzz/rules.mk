@@ -53,11 +53,11 @@ fuzz-build:
 	deploy/deps.sh build fuzz
 	+$(MAKE) $(JOBS) fuzz-targets $(LIBFUZZER)
 
-# What is found beyond the corpora is kept in build/fuzz/corpus/, what fails in build/fuzz/findings/.
+# New inputs are kept in build/fuzz/corpus/, failing ones in build/fuzz/findings/.
 fuzz: fuzz-build
 	tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
-# Puts into tests/fuzz/corpus/ what of it, of the seeds and of what was found adds something.
+# Puts the useful inputs of it, of the seeds and of the findings into tests/fuzz/corpus/.
 fuzz-corpus: fuzz-build $(B)/fuzz/seed
 	tests/fuzz/merge $(FUZZ_TARGETS)
 

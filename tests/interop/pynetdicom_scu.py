@@ -2,7 +2,7 @@
 
     pynetdicom_scu.py KIND PORT AE=FOLDER…
 
-Sends each folder's files in an association of its own, each data set as its file has it. KIND says what else is
+Sends each folder's files in an association of its own, each data set unchanged. KIND says what else is
 negotiated: "plain" nothing, "contexts" 128 presentation contexts, "user-items" every kind of user information.
 Ends with status 0 only where all that was accepted and stored.
 """

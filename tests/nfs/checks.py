@@ -174,7 +174,7 @@ def run(check, version):
         finally:
             unmount()
         print(f'nfs-check: passed: {name}{": " + said if said else ""} ({time.monotonic() - begin:.0f} s)', flush=True)
-    except Exception as reason:  # whatever it is, the others shall run
+    except Exception as reason:  # the others shall run in any case
         print(f'nfs-check: failed: {name}: {reason}', flush=True)
         print(traceback.format_exc(), sh('tail -n 20 /run/oxidicom.log', check=False), flush=True)
         serve(8)

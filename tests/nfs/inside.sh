@@ -1,5 +1,5 @@
 #!/bin/bash
-# inside.sh: init of the machine. Its root is the one of the machine around it, read-only, so what has to be written lies on tmpfs:
+# inside.sh: init of the machine. Its root is the surrounding machine's, read-only, so writable places are on tmpfs:
 # /mnt/export on a disk of its own is what the server has, /mnt/nfs is where checks.py mounts it.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run LANG=C.UTF-8
 mount -t proc proc /proc

@@ -162,7 +162,7 @@ def data_set(path):
 
 
 class Sender:
-    """storescu with files of /mnt/out/load; what it is answered, in order: [(file, status)]."""
+    """storescu with files of /mnt/out/load; its answers, in order: [(file, status)]."""
 
     def __init__(self, *files, title='NFS'):
         self.process = subprocess.Popen(['storescu', '-v', '--no-halt', '-aet', title, '127.0.0.1', str(PORT), *files],

@@ -1,4 +1,4 @@
-"""Objects a second on NFS v4.2 whose server is far away, beside storescp +B, in turns. What boot.sh is given as `rates`."""
+"""Objects a second on NFS v4.2 with a far server, beside storescp +B, in turns: boot.sh's `rates`."""
 import statistics
 
 from machine import Oxidicom, Storescp, Counted, delay, mount, send, unmount

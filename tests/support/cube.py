@@ -1,4 +1,4 @@
-"""A Celery worker with CUBE's task, that applies CUBE's rules and records what it was called with.
+"""A Celery worker with CUBE's task, that applies CUBE's rules and records its arguments.
 
 Environment: CUBE_BROKER (address), CUBE_FILES_ROOT (folder), CUBE_RECORD (file: a line of JSON per call),
 CUBE_KEY_PREFIX (Redis' global_keyprefix, may be unset).

@@ -1,9 +1,9 @@
-"""A small CUBE: its worker, its API as far as it is asked, its race, its refusals and its faults.
+"""A small CUBE: its worker, the asked part of its API, its race, its refusals and its faults.
 
 cube_site.py PORT FILES_ROOT TASKS FOLDER [CERTIFICATE KEY]
 
 TASKS is the folder of a filesystem broker. FOLDER gets a file `ready`, and `tasks` with a line of JSON for each task.
-GET /control?name=value changes what it does, and answers with what it has done so far:
+GET /control?name=value changes its behaviour, and answers with its deeds so far:
   worker=0      takes no tasks; N: so many at once
   lose=N        the next N tasks come to nothing
   keep=N        of the files of a series that is registered from now on, only N
@@ -205,7 +205,7 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_):
-        pass  # whoever breaks off
+        pass  # the client broke off
 
 
 server = Server(('127.0.0.1', PORT), Handler)

@@ -18,7 +18,7 @@ systemctl --quiet --root="$root" mask serial-getty@ttyS0.service getty@tty1.serv
     dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
 echo vm >"$root/etc/hostname"
 echo '127.0.0.1 localhost vm' >"$root/etc/hosts"
-mkdir -p "$root/var/log/journal" # what was said before a reboot stays
+mkdir -p "$root/var/log/journal" # messages before a reboot stay
 cp "$deb" "$root/root/oxidicom.deb"
 install -m 755 tests/vm/inside.sh "$root/root/inside.sh"
 install -m 644 build/probe.so "$root/usr/local/lib/probe.so"

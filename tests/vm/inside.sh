@@ -45,7 +45,7 @@ never_restarted() { [ "$(value "$1" NRestarts)" -eq 0 ]; }
 ended_well() { [ "$(value "$1" Result)" = success ] && [ "$(value "$1" ExecMainStatus)" -eq 0 ]; }
 is_exposed_little() { systemd-analyze security --no-pager --threshold=19 "oxidicom-$1"; }
 
-# The configuration demands the sandbox, and the stage says what is in force.
+# The configuration demands the sandbox, and the stage reports it.
 says_its_sandbox() {
     journalctl -b -o cat "_PID=$(value "$1" MainPID)" | grep -E 'sandbox: files by Landlock \(ABI [0-9]+\), system calls by seccomp'
 }
@@ -115,7 +115,7 @@ is_registered() { # LEDGER
     [ -s "$1" ] && [ -z "$missing" ] && ! grep -E ' (receiving|waiting) ' /root/series
 }
 
-# --- what is checked --------------------------------------------------------------------------------------------
+# --- checks ------------------------------------------------------------------------------------------------------
 
 starts() {
     dpkg -i /root/oxidicom.deb >/root/said 2>&1 || say "failed: the package is installed"
@@ -133,7 +133,7 @@ starts() {
     check "no stage was started again" for_each_stage never_restarted
 }
 
-dies() { # killed at these counts of acknowledged objects, whatever time that takes
+dies() { # killed at these counts of acknowledged objects, at any time
     local stage old count=20
     : >killed
     send killed {12..35} &
