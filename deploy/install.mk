@@ -18,11 +18,11 @@ PAGES := $(patsubst deploy/man/%.in,$(B)/man/%,$(wildcard deploy/man/*.in))
 man: $(PAGES) $(B)/man/oxidicom.conf
 
 # Compiled for the machine that builds, of what needs no library.
-PRINTER := deploy/man/settings.c $(patsubst %,common/%.c,settings settings_table duration secret broker_schemes \
+PRINTER := deploy/man/print_settings.c $(patsubst %,common/%.c,settings settings_table duration secret broker_schemes \
 	comma_list network utf8 memory)
 $(B)/man/settings-printer: $(PRINTER) $(wildcard common/*.h)
 	@mkdir -p $(@D)
-	@echo CC deploy/man/settings.c; $(CC_FOR_BUILD) -std=gnu11 -D_GNU_SOURCE -I. -o $@ $(PRINTER)
+	@echo CC deploy/man/print_settings.c; $(CC_FOR_BUILD) -std=gnu11 -D_GNU_SOURCE -I. -o $@ $(PRINTER)
 
 $(B)/man/oxidicom.conf.5: deploy/man/oxidicom.conf.5.in deploy/man/settings.awk $(B)/man/settings-printer
 	@echo MAN $@; $(B)/man/settings-printer | awk -f deploy/man/settings.awk >$(B)/man/settings

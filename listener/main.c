@@ -12,7 +12,7 @@
 #include "listener/conformance.h"
 #include "listener/heap.h"
 #include "listener/listener_metrics.h"
-#include "listener/query.h"
+#include "listener/listener_status.h"
 #include "listener/server.h"
 #include "proto/libraries.h"
 #include "proto/snapshot.h"
@@ -68,7 +68,7 @@ static void on_acknowledged(void *self, const Ring__Envelope *envelope, zmq_msg_
 static void on_status_query(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
     (void)data;
     listener_t *listener = self;
-    query_on_status(&listener->server, &listener->custody, envelope->status_query);
+    listener_status_on_query(&listener->server, &listener->custody, envelope->status_query);
 }
 
 static ring_handler_fn *const HANDLERS[] = {
@@ -87,7 +87,7 @@ static void send_metrics(listener_t *listener) {
     listener->custody.writers_changed = false;
     listener_metrics_set(&listener->server, &listener->custody);
     listener_view_t view;
-    snapshot_send(listener->snapshot, query_view(&view, &listener->server, &listener->custody));
+    snapshot_send(listener->snapshot, listener_status_view(&view, &listener->server, &listener->custody));
 }
 
 /* --- the stage ---------------------------------------------------------------------------------------- */

@@ -12,8 +12,8 @@
 #include "notifier/confine.h"
 #include "notifier/journal/quiet.h"
 #include "notifier/journal/reception.h"
-#include "notifier/libraries.h"
 #include "notifier/notifier.h"
+#include "notifier/notifier_libraries.h"
 #include "proto/reply.h"
 
 /* Acknowledgements and signs of life that wait for a listener that is not there. */
@@ -324,7 +324,7 @@ int main(int argc, char **argv) {
         .name = "notifier",
         .summary = "journals which series come in, and tells NATS and CUBE.",
         .settings = FOR_NOTIFIER,
-        .print_libraries = notifier_print_libraries,
+        .print_libraries = notifier_libraries_print,
         .confine = confine,
         .start = start,
         .on_inbox = on_inbox,

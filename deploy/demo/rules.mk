@@ -3,7 +3,7 @@ $(B)/demo/phantom: deploy/demo/phantom.cc
 	@mkdir -p $(@D)
 	@echo CXX $<; $(COMPILE_CXX) -o $@ $< -ldcmdata -lofstd
 
-$(B)/demo/progress: deploy/demo/progress.c
+$(B)/demo/progress: deploy/demo/show_progress.c
 	@mkdir -p $(@D)
 	@echo CC $<; $(COMPILE_C) -o $@ $< -lnats
 

@@ -9,7 +9,7 @@
 #include "common/limits.h"
 #include "common/memory.h"
 #include "deploy/tool/outcome.h"
-#include "deploy/tool/survey.h"
+#include "deploy/tool/survey_reader.h"
 #include "deploy/tool/tool.h"
 
 /* Series that CUBE is asked for at once. */
@@ -180,15 +180,15 @@ static json_t *survey(audit_t *audit) {
     json_t *storage = json_object();
     if (!audit->options->storage)
         return storage;
-    survey_lines_t lines = {.descriptor = -1};
+    survey_reader_lines_t lines = {.descriptor = -1};
     ssize_t got = 0;
     int how = 0;
-    pid_t process = survey_start("audit", audit->options, &lines);
-    for (char *line; process > 0 && (line = survey_next_line(&lines, audit->ask->deadline_ms, &got));) {
+    pid_t process = survey_reader_start("audit", audit->options, &lines);
+    for (char *line; process > 0 && (line = survey_reader_next_line(&lines, audit->ask->deadline_ms, &got));) {
         ask_renew(audit->ask);
         remember_line(storage, line);
     }
-    survey_close(&lines);
+    survey_reader_close(&lines);
     if (process > 0 && got < 0)
         kill(process, SIGKILL);
     if (process > 0 && waitpid(process, &how, got < 0 ? WNOHANG : 0) == process && WIFEXITED(how) &&

@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/memory.h"
 #include "deploy/tool/outcome.h"
-#include "deploy/tool/survey.h"
+#include "deploy/tool/survey_reader.h"
 #include "deploy/tool/tool.h"
 
 typedef struct reconcile {
@@ -139,10 +139,10 @@ static void judge_end(reconcile_t *self, pid_t survey) {
 }
 
 /* Each line renews the deadline. */
-static void read_lines(reconcile_t *self, pid_t survey, survey_lines_t *lines) {
+static void read_lines(reconcile_t *self, pid_t survey, survey_reader_lines_t *lines) {
     ssize_t got = 0;
     bool go_on = true;
-    for (char *line; go_on && (line = survey_next_line(lines, self->ask->deadline_ms, &got));) {
+    for (char *line; go_on && (line = survey_reader_next_line(lines, self->ask->deadline_ms, &got));) {
         ask_renew(self->ask);
         go_on = on_line(self, line);
     }
@@ -169,16 +169,16 @@ static void report_missing(reconcile_t *self) {
 
 int reconcile_command(const options_t *options, ask_t *ask) {
     reconcile_t self = {.options = options, .ask = ask, .outcomes = outcomes_new(options->show_phi)};
-    survey_lines_t lines = {.descriptor = -1};
+    survey_reader_lines_t lines = {.descriptor = -1};
     self.found = must(calloc(options->names_count + 1, sizeof *self.found));
-    pid_t survey = survey_start("reconcile", options, &lines);
+    pid_t survey = survey_reader_start("reconcile", options, &lines);
     if (survey > 0) {
         read_lines(&self, survey, &lines);
     } else {
         fprintf(stderr, "oxidicom reconcile: can't survey storage: %s\n", strerror(errno));
         self.status = EX_OSERR;
     }
-    survey_close(&lines);
+    survey_reader_close(&lines);
     report_missing(&self);
     if (self.status == TOOL_FINE && (self.unreadable || self.counts[RING__OUTCOME__OUTCOME_REFUSED]))
         self.status = TOOL_LACKING;

@@ -61,7 +61,7 @@ typedef struct search {
 typedef struct look {
     bool anybody;
     int reason; /* an errno value, where the folder can't be used */
-} look_t;
+} folder_look_t;
 
 static void add(search_t *search, char *folder, bool is_private) {
     if (!folder)
@@ -78,11 +78,11 @@ static void add_own_places(search_t *search) {
         add(search, place_private_run_dir(place, getenv("OXIDICOM_FILES_ROOT")), true);
 }
 
-static look_t look_into(const char *folder, bool is_private) {
+static folder_look_t look_into(const char *folder, bool is_private) {
     if (is_private && !place_is_private(folder))
-        return (look_t){.reason = EPERM};
-    return (look_t){run_dir_reaches(folder, "listener") || run_dir_reaches(folder, "notifier"),
-                    access(folder, W_OK | X_OK) == 0 ? 0 : errno};
+        return (folder_look_t){.reason = EPERM};
+    return (folder_look_t){run_dir_reaches(folder, "listener") || run_dir_reaches(folder, "notifier"),
+                           access(folder, W_OK | X_OK) == 0 ? 0 : errno};
 }
 
 /* In a process of its own. It keeps nothing open that somebody may wait for the end of, since it may hang in
@@ -92,7 +92,7 @@ static void look_and_tell(const search_t *search, int out) {
     if (dup2(out, STDIN_FILENO) < 0 || close_range(STDIN_FILENO + 1, UINT_MAX, 0) != 0)
         _exit(EXIT_FAILURE);
     for (size_t i = 0; i < search->count; i++) {
-        look_t look = look_into(search->folders[i], search->private[i]);
+        folder_look_t look = look_into(search->folders[i], search->private[i]);
         if (write(STDIN_FILENO, &look, sizeof look) != sizeof look || look.anybody)
             break;
     }
@@ -100,7 +100,7 @@ static void look_and_tell(const search_t *search, int out) {
 }
 
 /* Waits for the finding in the next folder. Returns 0, or ETIMEDOUT, or why the look failed. */
-static int await_look(int in, look_t *look, int64_t deadline_ms) {
+static int await_look(int in, folder_look_t *look, int64_t deadline_ms) {
     int64_t left_ms = deadline_ms - clock_ms();
     struct pollfd polled = {.fd = in, .events = POLLIN};
     int ready = poll(&polled, 1, left_ms > 0 ? (int)left_ms : 0);
@@ -111,7 +111,7 @@ static int await_look(int in, look_t *look, int64_t deadline_ms) {
 
 /* The folder with a listening stage, or NULL after naming a silent one. `last` is the finding in the last
  * folder. */
-static const char *hear(const search_t *search, int in, int64_t deadline_ms, look_t *last, bool *said) {
+static const char *hear(const search_t *search, int in, int64_t deadline_ms, folder_look_t *last, bool *said) {
     for (size_t i = 0; i < search->count; i++) {
         int reason = await_look(in, last, deadline_ms);
         if (reason != 0) {
@@ -128,7 +128,7 @@ static const char *hear(const search_t *search, int in, int64_t deadline_ms, loo
     return NULL;
 }
 
-static char *look(const search_t *search, int64_t deadline_ms, look_t *last, bool *said) {
+static char *look(const search_t *search, int64_t deadline_ms, folder_look_t *last, bool *said) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         return NULL;
@@ -148,7 +148,7 @@ static char *look(const search_t *search, int64_t deadline_ms, look_t *last, boo
 
 char *run_dir_find(const char *named, int64_t deadline_ms) {
     search_t search = {0};
-    look_t last = {0};
+    folder_look_t last = {0};
     bool said = false;
     if (named)
         add(&search, strdup(named), false);

@@ -32,15 +32,15 @@ enum {
     OPTION_STORAGE = 1024,
 };
 
-typedef struct command {
+typedef struct tool_command {
     const char *name;
     int (*run)(const options_t *options, ask_t *ask);
     unsigned options;
     size_t names_least, names_most;
     const char *help;
-} command_t;
+} tool_command_t;
 
-static const command_t COMMANDS[] = {
+static const tool_command_t COMMANDS[] = {
     {"status", status_command, OPTION_STAGES, 0, 0,
      "oxidicom status: stages, queues, journal, broker, NATS and CUBE of an oxidicom that runs.\n\n"
      "  --stages        broker, NATS and CUBE may be away: for probes, since no restart of this brings those "
@@ -85,7 +85,7 @@ static const command_t COMMANDS[] = {
      "  --show-phi      the folder, too, which names the patient\n"},
 };
 
-static const command_t *find_command(const char *name) {
+static const tool_command_t *find_command(const char *name) {
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
         if (strcmp(COMMANDS[i].name, name) == 0)
             return &COMMANDS[i];
@@ -96,16 +96,16 @@ bool tool_has_command(const char *name) {
     return find_command(name) != NULL;
 }
 
-static bool is_known_to(const command_t *command, int option) {
+static bool is_known_to(const tool_command_t *command, int option) {
     return (option == 'j' && command->run != top_command) || option == 't' || option == 'h' ||
            (command->options & (unsigned)option) != 0;
 }
 
-static int64_t timeout_of(const command_t *command) {
+static int64_t timeout_of(const tool_command_t *command) {
     return command->run == reconcile_command || command->run == audit_command ? LONG_TIMEOUT_MS : TOOL_TIMEOUT_MS;
 }
 
-static void print_help(const command_t *command) {
+static void print_help(const tool_command_t *command) {
     fputs(command->help, stdout);
     if (is_known_to(command, 'j'))
         puts("\n  --json          for machines");
@@ -119,13 +119,13 @@ static void print_help(const command_t *command) {
 
 /* --- options ------------------------------------------------------------------------------------------- */
 
-static int bad_value(const command_t *command, const char *option, const char *value, const char *allowed) {
+static int bad_value(const tool_command_t *command, const char *option, const char *value, const char *allowed) {
     fprintf(stderr, "oxidicom %s: --%s is \"%s\"; allowed is %s\n", command->name, option, value, allowed);
     return EX_USAGE;
 }
 
 /* Returns -1 to go on, or an exit status. */
-static int take_option(const command_t *command, options_t *options, int option, const char *value) {
+static int take_option(const tool_command_t *command, options_t *options, int option, const char *value) {
     switch (option) {
     case 'j':
         options->json = true;
@@ -162,7 +162,7 @@ static int take_option(const command_t *command, options_t *options, int option,
 }
 
 /* Returns -1 to go on, or an exit status. */
-static int read_options(const command_t *command, options_t *options, int argc, char **argv) {
+static int read_options(const tool_command_t *command, options_t *options, int argc, char **argv) {
     static const struct option known[] = {{"json", no_argument, NULL, 'j'},
                                           {"timeout", required_argument, NULL, 't'},
                                           {"help", no_argument, NULL, 'h'},
@@ -202,7 +202,7 @@ static int read_options(const command_t *command, options_t *options, int argc, 
 
 int tool_main(int argc, char **argv) {
     int64_t begin_ms = clock_ms();
-    const command_t *command = find_command(argv[0]);
+    const tool_command_t *command = find_command(argv[0]);
     options_t options = {.timeout_ms = timeout_of(command), .since = -1};
     int status = read_options(command, &options, argc, argv);
     if (status < 0 && command->run == reconcile_command && options.since < 0 && options.names_count == 0) {

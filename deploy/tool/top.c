@@ -20,19 +20,19 @@
 typedef struct look {
     Ring__Answer *listener, *notifier, *series; /* NULL: no answer */
     int64_t at_us;
-} look_t;
+} top_look_t;
 
-static void look_clear(look_t *look) {
+static void look_clear(top_look_t *look) {
     ring__answer__free_unpacked(look->listener, NULL);
     ring__answer__free_unpacked(look->notifier, NULL);
     ring__answer__free_unpacked(look->series, NULL);
-    *look = (look_t){0};
+    *look = (top_look_t){0};
 }
 
-static look_t look_now(ask_t *ask) {
+static top_look_t look_now(ask_t *ask) {
     question_t listener, notifier;
     status_ask(ask, &listener, &notifier);
-    look_t look = {.listener = listener.answer, .notifier = notifier.answer, .at_us = clock_us()};
+    top_look_t look = {.listener = listener.answer, .notifier = notifier.answer, .at_us = clock_us()};
     if (!look.notifier)
         return look;
     Ring__SeriesQuery query = RING__SERIES_QUERY__INIT;
@@ -42,28 +42,28 @@ static look_t look_now(ask_t *ask) {
     return look;
 }
 
-static const Ring__ListenerStatus *listener_of(const look_t *look) {
+static const Ring__ListenerStatus *listener_of(const top_look_t *look) {
     return look->listener ? look->listener->listener : NULL;
 }
 
-static const Ring__NotifierStatus *notifier_of(const look_t *look) {
+static const Ring__NotifierStatus *notifier_of(const top_look_t *look) {
     return look->notifier ? look->notifier->notifier : NULL;
 }
 
 /* --- rates --------------------------------------------------------------------------------------------- */
 
 /* What a counter has grown by each second. It begins anew with the process that counts. */
-static double rate(uint64_t before, uint64_t now, const look_t *last, const look_t *look) {
+static double rate(uint64_t before, uint64_t now, const top_look_t *last, const top_look_t *look) {
     int64_t took_us = look->at_us - last->at_us;
     return last->at_us && took_us > 0 && now >= before ? (double)(now - before) * 1e6 / (double)took_us : 0;
 }
 
-static bool is_same_listener(const look_t *last, const look_t *look) {
+static bool is_same_listener(const top_look_t *last, const top_look_t *look) {
     return listener_of(last) && listener_of(look) &&
            listener_of(last)->self->incarnation == listener_of(look)->self->incarnation;
 }
 
-static const Ring__OpenAssociation *association_in(const look_t *last, uint64_t number) {
+static const Ring__OpenAssociation *association_in(const top_look_t *last, uint64_t number) {
     for (size_t i = 0; i < listener_of(last)->n_associations; i++)
         if (listener_of(last)->associations[i]->number == number)
             return listener_of(last)->associations[i];
@@ -76,7 +76,7 @@ static const char *cell_rate(double bytes) {
 
 /* --- parts --------------------------------------------------------------------------------------------- */
 
-static void print_ring(const look_t *last, const look_t *look, FILE *out) {
+static void print_ring(const top_look_t *last, const top_look_t *look, FILE *out) {
     const Ring__ListenerStatus *l = listener_of(look),
                                *before = is_same_listener(last, look) ? listener_of(last) : l;
     const Ring__NotifierStatus *n = notifier_of(look);
@@ -110,7 +110,7 @@ static const char *connection_text(const Ring__Connection *c) {
     return c->connected ? "connected" : cell("absent since %s: %s", cell_time(c->since), c->why);
 }
 
-static void print_outside(const look_t *look, FILE *out) {
+static void print_outside(const top_look_t *look, FILE *out) {
     const Ring__NotifierStatus *n = notifier_of(look);
     table_t *table = table_new("");
     if (!n)
@@ -123,7 +123,7 @@ static void print_outside(const look_t *look, FILE *out) {
     table_print(&table, out);
 }
 
-static void print_associations(const look_t *last, const look_t *look, FILE *out) {
+static void print_associations(const top_look_t *last, const top_look_t *look, FILE *out) {
     const Ring__ListenerStatus *l = listener_of(look);
     if (!l)
         return;
@@ -143,7 +143,7 @@ static void print_associations(const look_t *last, const look_t *look, FILE *out
     table_clear(&table);
 }
 
-static void print_series(const look_t *look, FILE *out) {
+static void print_series(const top_look_t *look, FILE *out) {
     const Ring__SeriesPage *page = look->series ? look->series->series : NULL;
     if (!page || page->n_receptions == 0)
         return;
@@ -157,7 +157,7 @@ static void print_series(const look_t *look, FILE *out) {
     table_print(&table, out);
 }
 
-static void print_refusals(const look_t *look, FILE *out) {
+static void print_refusals(const top_look_t *look, FILE *out) {
     const Ring__ListenerStatus *l = listener_of(look);
     if (!l || l->n_refusals == 0)
         return;
@@ -192,7 +192,7 @@ static void show_on_terminal(const char *text) {
     fputs("\033[J", stdout);
 }
 
-static void show(const look_t *last, const look_t *look, const ask_t *ask, bool terminal) {
+static void show(const top_look_t *last, const top_look_t *look, const ask_t *ask, bool terminal) {
     char *text = NULL;
     size_t size;
     FILE *out = must(open_memstream(&text, &size));
@@ -212,7 +212,7 @@ static void show(const look_t *last, const look_t *look, const ask_t *ask, bool 
 }
 
 /* czmq notes Control-C and TERM. Returns whether to go on. */
-static bool wait_for_next(const look_t *look) {
+static bool wait_for_next(const top_look_t *look) {
     int64_t left_ms = TOP_INTERVAL_MS - (clock_us() - look->at_us) / 1000;
     if (left_ms > 0 && !zsys_interrupted)
         zclock_sleep((int)left_ms);
@@ -221,7 +221,7 @@ static bool wait_for_next(const look_t *look) {
 
 int top_command(const options_t *options, ask_t *ask) {
     bool terminal = isatty(STDOUT_FILENO) && !options->once;
-    look_t last = {0}, look = look_now(ask);
+    top_look_t last = {0}, look = look_now(ask);
     int status = look.listener || look.notifier ? TOOL_FINE : EX_UNAVAILABLE;
     if (terminal)
         fputs("\033[?1049h\033[?25l", stdout); /* another screen, without a cursor */

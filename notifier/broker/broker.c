@@ -316,10 +316,10 @@ typedef struct start {
     settings_t *settings;
     link_state_t *state;
     queue_state_t *queue;
-} start_t;
+} broker_start_t;
 
 static void broker_thread(zsock_t *pipe, void *argument) {
-    const start_t *start = argument; /* read before the signal */
+    const broker_start_t *start = argument; /* read before the signal */
     broker_t broker = {.pipe = pipe, .settings = start->settings, .state = start->state, .queue = start->queue};
     TAILQ_INIT(&broker.sent);
     celery_sender_init(&broker.sender);
@@ -333,7 +333,7 @@ static void broker_thread(zsock_t *pipe, void *argument) {
 /* --- for the loop -------------------------------------------------------------------------------------- */
 
 zactor_t *broker_new(settings_t *settings, link_state_t *state, queue_state_t *queue) {
-    start_t start = {settings, state, queue};
+    broker_start_t start = {settings, state, queue};
     zactor_t *broker = zactor_new(broker_thread, &start);
     assert(broker);
     return broker;

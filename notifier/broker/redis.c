@@ -123,12 +123,12 @@ typedef enum trouble {
     TROUBLE_MESSAGE, /* it has to do with this message, or nobody knows */
     TROUBLE_SERVER,  /* Redis takes nothing for now: later, and in the same order */
     TROUBLE_USER,    /* people must help */
-} trouble_t;
+} redis_trouble_t;
 
 /* Their beginnings; https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
 static const struct {
     const char *begin;
-    trouble_t trouble;
+    redis_trouble_t trouble;
 } TROUBLES[] = {
     {"LOADING ", TROUBLE_SERVER},
     {"READONLY ", TROUBLE_SERVER},
@@ -147,7 +147,7 @@ static const struct {
     {"DENIED ", TROUBLE_USER},
 };
 
-static trouble_t trouble_of(const redisReply *answer) {
+static redis_trouble_t trouble_of(const redisReply *answer) {
     if (answer->type != REDIS_REPLY_ERROR)
         return TROUBLE_NONE;
     for (size_t i = 0; i < sizeof TROUBLES / sizeof *TROUBLES; i++)
@@ -167,7 +167,7 @@ static const char *why_of(redisReply *answer) {
 /* --- connecting ---------------------------------------------------------------------------------------- */
 
 /* Sends a command and waits for its answer. 0 if it is no error; -1: with the failure. */
-static int ask(redis_t *self, int count, const char *const *words, int64_t deadline_ms, trouble_t *trouble,
+static int ask(redis_t *self, int count, const char *const *words, int64_t deadline_ms, redis_trouble_t *trouble,
                failure_t *failure) {
     redisReply *answer = NULL;
     *trouble = TROUBLE_NONE;
@@ -188,7 +188,7 @@ static int ask(redis_t *self, int count, const char *const *words, int64_t deadl
 static int log_in(redis_t *self, int64_t deadline_ms, failure_t *failure) {
     const char *user = self->address.user, *password = self->address.password;
     const char *words[] = {"AUTH", user ? user : password, password ? password : ""};
-    trouble_t trouble;
+    redis_trouble_t trouble;
     if (!user && !password)
         return 0;
     int status = ask(self, user ? 3 : 2, words, deadline_ms, &trouble, failure);
@@ -198,7 +198,7 @@ static int log_in(redis_t *self, int64_t deadline_ms, failure_t *failure) {
 
 static int select_database(redis_t *self, int64_t deadline_ms, failure_t *failure) {
     const char *words[] = {"SELECT", self->address.database};
-    trouble_t trouble;
+    redis_trouble_t trouble;
     if (strtol(words[1], NULL, 10) == 0)
         return 0;
     int status = ask(self, 2, words, deadline_ms, &trouble, failure);
@@ -210,7 +210,7 @@ static int select_database(redis_t *self, int64_t deadline_ms, failure_t *failur
  * unchanged. */
 static int bind_queue(redis_t *self, int64_t deadline_ms, failure_t *failure) {
     const char *words[] = {"SADD", self->bindings, self->binding};
-    trouble_t trouble;
+    redis_trouble_t trouble;
     if (ask(self, 3, words, deadline_ms, &trouble, failure) == 0)
         return 0;
     if (trouble == TROUBLE_NONE || trouble == TROUBLE_SERVER)
@@ -292,7 +292,7 @@ static void on_length(redis_t *self, const redisReply *answer) {
 static int on_answer(redis_t *self, redisReply *answer, failure_t *failure) {
     uint64_t number = ++self->answers, tag = number / COMMANDS_PER_MESSAGE;
     bool is_push = number % COMMANDS_PER_MESSAGE == 0;
-    trouble_t trouble = trouble_of(answer);
+    redis_trouble_t trouble = trouble_of(answer);
     if (trouble == TROUBLE_SERVER || (is_push && trouble == TROUBLE_USER)) {
         failure->refused = trouble == TROUBLE_USER;
         return failure_set(failure, "%.200s", why_of(answer));

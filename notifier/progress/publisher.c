@@ -48,7 +48,7 @@ typedef struct start {
     atomic_uint_least64_t *waiting;
     atomic_int_least64_t *interrupted_ms;
     link_state_t *state;
-} start_t;
+} publisher_start_t;
 
 /* --- the thread ------------------------------------------------------------------------------------------ */
 
@@ -115,7 +115,7 @@ static void say_taken(void *self, int64_t reception) {
 }
 
 static void publisher_thread(zsock_t *pipe, void *argument) {
-    start_t start = *(start_t *)argument;
+    publisher_start_t start = *(publisher_start_t *)argument;
     work_t work = {.pipe = pipe,
                    .queue = start.queue,
                    .waiting = start.waiting,
@@ -140,7 +140,8 @@ publisher_t *publisher_new(const settings_t *settings, link_state_t *state) {
     if (!settings->nats_address)
         return publisher;
     static const char endpoint[] = "inproc://lonk";
-    start_t start = {settings, zsock_new(ZMQ_PULL), &publisher->waiting, &publisher->interrupted_ms, state};
+    publisher_start_t start = {settings, zsock_new(ZMQ_PULL), &publisher->waiting, &publisher->interrupted_ms,
+                               state};
     publisher->queue = zsock_new(ZMQ_PUSH);
     assert(start.queue && publisher->queue);
     /* ZeroMQ adds both marks up for inproc. */

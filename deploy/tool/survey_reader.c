@@ -1,4 +1,4 @@
-#include "deploy/tool/survey.h"
+#include "deploy/tool/survey_reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,7 @@ static void become_survey(const char *command, const options_t *options, int out
     _exit(EX_UNAVAILABLE);
 }
 
-pid_t survey_start(const char *command, const options_t *options, survey_lines_t *lines) {
+pid_t survey_reader_start(const char *command, const options_t *options, survey_reader_lines_t *lines) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         return -1;
@@ -44,12 +44,12 @@ pid_t survey_start(const char *command, const options_t *options, survey_lines_t
     if (survey == 0)
         become_survey(command, options, ends[1]);
     close(ends[1]);
-    *lines = (survey_lines_t){.descriptor = ends[0]};
+    *lines = (survey_reader_lines_t){.descriptor = ends[0]};
     return survey;
 }
 
 /* Reads more before the deadline. Returns read()'s result, or -1 with ETIMEDOUT. */
-static ssize_t read_more(survey_lines_t *lines, int64_t deadline_ms) {
+static ssize_t read_more(survey_reader_lines_t *lines, int64_t deadline_ms) {
     int64_t left_ms = deadline_ms - clock_ms();
     struct pollfd polled = {.fd = lines->descriptor, .events = POLLIN};
     int ready = poll(&polled, 1, left_ms > 0 ? (int)left_ms : 0);
@@ -67,7 +67,7 @@ static ssize_t read_more(survey_lines_t *lines, int64_t deadline_ms) {
     return got;
 }
 
-char *survey_next_line(survey_lines_t *lines, int64_t deadline_ms, ssize_t *got) {
+char *survey_reader_next_line(survey_reader_lines_t *lines, int64_t deadline_ms, ssize_t *got) {
     char *end;
     while (
         !(end = lines->count > lines->at ? memchr(lines->bytes + lines->at, '\n', lines->count - lines->at) : NULL))
@@ -79,9 +79,9 @@ char *survey_next_line(survey_lines_t *lines, int64_t deadline_ms, ssize_t *got)
     return line;
 }
 
-void survey_close(survey_lines_t *lines) {
+void survey_reader_close(survey_reader_lines_t *lines) {
     if (lines->descriptor >= 0)
         close(lines->descriptor);
     free(lines->bytes);
-    *lines = (survey_lines_t){.descriptor = -1};
+    *lines = (survey_reader_lines_t){.descriptor = -1};
 }

@@ -1,6 +1,6 @@
 /* The listener's status: for the operator's tool, and with its metrics for the notifier. */
-#ifndef LISTENER_QUERY_H
-#define LISTENER_QUERY_H
+#ifndef LISTENER_LISTENER_STATUS_H
+#define LISTENER_LISTENER_STATUS_H
 
 #include "common/limits.h"
 #include "listener/server.h"
@@ -18,9 +18,10 @@ typedef struct listener_view {
 } listener_view_t;
 
 /* Fills it, valid until anything changes, and returns its status. */
-const Ring__ListenerStatus *query_view(listener_view_t *view, const server_t *server, const custody_t *custody);
+const Ring__ListenerStatus *listener_status_view(listener_view_t *view, const server_t *server,
+                                                 const custody_t *custody);
 
 /* Message of the ring. Without a usable inbox in it nobody is answered. */
-void query_on_status(const server_t *server, const custody_t *custody, const Ring__StatusQuery *query);
+void listener_status_on_query(const server_t *server, const custody_t *custody, const Ring__StatusQuery *query);
 
 #endif

@@ -1,4 +1,4 @@
-#include "listener/query.h"
+#include "listener/listener_status.h"
 
 #include <stdlib.h>
 
@@ -115,7 +115,8 @@ static void list_writers(listener_view_t *view, const custody_t *custody) {
     }
 }
 
-const Ring__ListenerStatus *query_view(listener_view_t *view, const server_t *server, const custody_t *custody) {
+const Ring__ListenerStatus *listener_status_view(listener_view_t *view, const server_t *server,
+                                                 const custody_t *custody) {
     ring__listener_status__init(&view->status);
     view->self = alive_of(server->site.stage, RING__STAGE__STAGE_LISTENER);
     view->status.self = &view->self;
@@ -128,12 +129,12 @@ const Ring__ListenerStatus *query_view(listener_view_t *view, const server_t *se
     return &view->status;
 }
 
-void query_on_status(const server_t *server, const custody_t *custody, const Ring__StatusQuery *query) {
+void listener_status_on_query(const server_t *server, const custody_t *custody, const Ring__StatusQuery *query) {
     listener_view_t view;
     if (!query->reply_to)
         return;
     Ring__Answer answer = RING__ANSWER__INIT;
     answer.number = query->reply_to->number;
-    answer.listener = (Ring__ListenerStatus *)(uintptr_t)query_view(&view, server, custody);
+    answer.listener = (Ring__ListenerStatus *)(uintptr_t)listener_status_view(&view, server, custody);
     reply_send(server->site.stage->settings.run_dir, query->reply_to->inbox, &answer);
 }

@@ -1,4 +1,4 @@
-#include "notifier/libraries.h"
+#include "notifier/notifier_libraries.h"
 
 #include <curl/curl.h>
 #include <hiredis/hiredis.h>
@@ -10,7 +10,7 @@
 #include "notifier/broker/rabbitmq_c.h"
 #include "proto/libraries.h"
 
-void notifier_print_libraries(FILE *out) {
+void notifier_libraries_print(FILE *out) {
     libraries_print(out);
     libraries_print_one(out, "curl", curl_version_info(CURLVERSION_NOW)->version);
     libraries_print_one(out, "sqlite", sqlite3_libversion());
