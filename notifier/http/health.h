@@ -1,4 +1,5 @@
-/* Whether the receiver lives and is ready, for HTTP: by the loop's own signs of life and the metrics of all stages. */
+/* Whether the receiver lives and is ready, for HTTP: by the loop's own signs of life and the metrics of all stages.
+ */
 #ifndef NOTIFIER_HTTP_HEALTH_H
 #define NOTIFIER_HTTP_HEALTH_H
 
