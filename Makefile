@@ -196,7 +196,7 @@ $(SUITES:%=$(B)/tests/%):
 $(B)/tests/sandbox $(B)/tests/deploy: | $(B)/probe.so $(PROGRAMS)
 $(B)/tests/deploy: | $(B)/demo/phantom
 $(B)/tests/interop: | $(B)/demo/phantom $(B)/loopback.so
-$(B)/tests/environments: | $(B)/demo/phantom $(B)/demo/progress
+$(B)/tests/environments: | $(B)/demo/phantom $(B)/demo/show_progress
 
 # Preloaded into stages and servers by tests that bend system calls.
 $(B)/%.so: tests/preload/%.c

@@ -86,7 +86,7 @@ megabytes=$(du -sm "$work/slices" | cut -f1)
 echo "  $SLICES files, $megabytes MB"
 
 say "storescu sends it; the progress comes from NATS"
-build/demo/progress "nats://127.0.0.1:$nats_port" "$work/subscribed" "$SLICES" 60 &
+build/demo/show_progress "nats://127.0.0.1:$nats_port" "$work/subscribed" "$SLICES" 60 &
 progress=$!
 await 10 test -e "$work/subscribed" || fail "nobody can subscribe to the progress"
 begin=$(date +%s%N)

@@ -3,13 +3,13 @@ $(B)/demo/phantom: deploy/demo/phantom.cc
 	@mkdir -p $(@D)
 	@echo CXX $<; $(COMPILE_CXX) -o $@ $< -ldcmdata -lofstd
 
-$(B)/demo/progress: deploy/demo/show_progress.c
+$(B)/demo/show_progress: deploy/demo/show_progress.c
 	@mkdir -p $(@D)
 	@echo CC $<; $(COMPILE_C) -o $@ $< -lnats
 
 demo:
 	deploy/deps.sh build demo
-	+$(MAKE) $(JOBS) all $(B)/demo/phantom $(B)/demo/progress
+	+$(MAKE) $(JOBS) all $(B)/demo/phantom $(B)/demo/show_progress
 	KEEP=$(KEEP) ROOTFS=$(ROOTFS) deploy/demo/demo.sh
 
 .PHONY: demo

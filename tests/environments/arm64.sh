@@ -40,7 +40,7 @@ cd /oxidicom/source
 echo "== \$PRETTY_NAME, for arm64, \$(qemu-aarch64 --version | head -n 1)"
 cross="CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ PKG_CONFIG=aarch64-linux-gnu-pkg-config WERROR=1"
 SECONDS=0
-make -s -j"\$(nproc)" \$cross all man build/demo/phantom build/demo/progress build/preload.so \
+make -s -j"\$(nproc)" \$cross all man build/demo/phantom build/demo/show_progress build/preload.so \
     \$(printf 'build/tests/%s ' \$suites) >build.log 2>&1 || { tail -n 30 build.log; exit 1; }
 ! grep -i warning build.log
 file=\$(aarch64-linux-gnu-readelf -h build/bin/oxidicom | sed -n 's/ *Machine: *//p')
