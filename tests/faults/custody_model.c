@@ -5,10 +5,9 @@
  * run that breaks a promise. */
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/memory.h"
+#include "tests/faults/exploration.h"
 #include "tests/support/patience.h"
 #include "tests/support/process.h"
 
@@ -80,44 +79,11 @@ static unsigned message(unsigned object, unsigned attempt) {
 
 typedef struct search {
     rule_t broken;
-    state_t *states; /* in the order of their discovery */
-    size_t count, capacity;
-    uint32_t *table;
-    size_t table_size;
-    size_t steps;
-    const char *fault; /* NULL: none was found */
+    exploration_t all;
 } search_t;
 
-static uint64_t hash(const state_t *state) {
-    uint64_t h = 0xCBF29CE484222325u;
-    for (size_t i = 0; i < sizeof *state; i++)
-        h = (h ^ ((const uint8_t *)state)[i]) * 0x100000001B3u;
-    return h ^ h >> 29;
-}
-
-static void grow(search_t *s) {
-    free(s->table);
-    s->table_size = s->table_size ? 4 * s->table_size : 1 << 16;
-    s->table = must(calloc(s->table_size, sizeof *s->table));
-    for (size_t i = 0; i < s->count; i++) {
-        size_t at = hash(&s->states[i]) & (s->table_size - 1);
-        while (s->table[at])
-            at = (at + 1) & (s->table_size - 1);
-        s->table[at] = (uint32_t)i + 1;
-    }
-}
-
 static void found(search_t *s, const state_t *state) {
-    s->steps++;
-    if (2 * s->count >= s->table_size)
-        grow(s);
-    size_t at = hash(state) & (s->table_size - 1);
-    for (; s->table[at]; at = (at + 1) & (s->table_size - 1))
-        if (memcmp(&s->states[s->table[at] - 1], state, sizeof *state) == 0)
-            return;
-    s->states = grown(s->states, s->count, sizeof *s->states);
-    s->states[s->count++] = *state;
-    s->table[at] = (uint32_t)s->count;
+    exploration_found(&s->all, state);
 }
 
 /* --- the listener ---------------------------------------------------------------------------------------- */
@@ -136,10 +102,10 @@ static void answer(search_t *s, state_t *t, unsigned o) {
     t->written[o] = t->since[o] = t->with[o] = 0; /* nobody asks any more */
     t->attempt[o] = 1;
     if (!t->file[o])
-        s->fault = "Success without a file";
+        s->all.fault = "Success without a file";
     /* The content of a lost journal is lost, if the listener has not heard of the loss. */
     if (!t->open && !t->over && !(t->journal_died && t->known_journal != t->journal))
-        s->fault = "Success without an open series";
+        s->all.fault = "Success without an open series";
 }
 
 /* In the journal that the notifier is known to have: bit 0 or 1. */
@@ -394,39 +360,36 @@ static void deaths(search_t *s, const state_t *from) {
 static void look_at_the_end(search_t *s, const state_t *t) {
     for (unsigned o = 0; o < OBJECTS; o++) {
         if (t->listener == 0 && !t->answered[o])
-            s->fault = "an object waits for ever";
+            s->all.fault = "an object waits for ever";
         if (t->answered[o] && !t->registered[o] && !t->journal_died)
-            s->fault = "an object is answered with Success and never registered";
+            s->all.fault = "an object is answered with Success and never registered";
     }
 }
 
-static void explore(search_t *s) {
-    state_t first = {.known_journal = 2};
-    found(s, &first);
-    for (size_t i = 0; i < s->count && !s->fault; i++) {
-        state_t from = s->states[i], t = from;
-        size_t before = s->steps;
-        steps_of_the_listener(s, &from);
-        steps_of_the_writer(s, &from);
-        steps_of_the_notifier(s, &from);
-        if (from.listener == 1) {
-            t.listener = 2;
-            found(s, &t);
-        }
-        if (s->steps == before && !s->fault)
-            look_at_the_end(s, &from);
-        deaths(s, &from);
+static void look(void *self, const void *state) {
+    search_t *s = self;
+    state_t from = *(const state_t *)state, t = from;
+    size_t before = s->all.steps;
+    steps_of_the_listener(s, &from);
+    steps_of_the_writer(s, &from);
+    steps_of_the_notifier(s, &from);
+    if (from.listener == 1) {
+        t.listener = 2;
+        found(s, &t);
     }
+    if (s->all.steps == before && !s->all.fault)
+        look_at_the_end(s, &from);
+    deaths(s, &from);
 }
 
 /* The fault of a run that breaks the rule; NULL: no run is wrong. */
 static const char *fault_without(rule_t broken, size_t *states) {
-    search_t s = {.broken = broken};
-    explore(&s);
-    *states = s.count;
-    free(s.states);
-    free(s.table);
-    return s.fault;
+    static const state_t first = {.known_journal = 2};
+    search_t s = {.broken = broken, .all = {.state_size = sizeof first}};
+    exploration_run(&s.all, &first, look, &s);
+    *states = s.all.count;
+    exploration_clear(&s.all);
+    return s.all.fault;
 }
 
 Test(custody_model, keeps_its_promises_in_every_run, .timeout = PATIENCE_S) {
