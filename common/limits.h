@@ -32,4 +32,7 @@
 /* Writers of one ring. */
 #define WRITERS_MAX 256
 
+/* Storage that has left a thread of the notifier waiting for so long is called silent. */
+#define STORAGE_SILENCE_MS 5000
+
 #endif

@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -211,6 +212,14 @@ bool sandbox_wanted(const char *mode) {
 #else
     return strcmp(mode, "false") != 0;
 #endif
+}
+
+void sandbox_restrict_thread(sandbox_t *sandbox, const char *mode, const char *who) {
+    int reason = sandbox_wanted(mode) ? sandbox_restrict_files(sandbox) : 0;
+    if (reason == 0 || strcmp(mode, "true") != 0)
+        return;
+    log_error(NULL, "OXIDICOM_SANDBOX is true, but the files of %s can't be restricted: %s", who, strerror(reason));
+    _exit(EX_UNAVAILABLE);
 }
 
 void sandbox_say(const sandbox_t *sandbox, const char *mode) {

@@ -59,6 +59,9 @@ int sandbox_drop_capabilities(const sandbox_t *sandbox) __attribute__((warn_unus
 /* Landlock, for the calling thread and its later children: call it before there are others. Returns 0; or an errno
  * value, and nothing is in force: ENOSYS, EOPNOTSUPP or EPERM if the kernel or the container's filter refuses. */
 int sandbox_restrict_files(sandbox_t *sandbox) __attribute__((warn_unused_result));
+/* The same for one thread that needs other files than the rest, if `mode` (OXIDICOM_SANDBOX) asks for it. The stage
+ * itself says if there is no Landlock; with mode true the process ends then. `who`: for the log. */
+void sandbox_restrict_thread(sandbox_t *sandbox, const char *mode, const char *who);
 /* seccomp, for all threads; call it once the stage has opened and bound everything. Returns 0 or an errno
  * value. */
 int sandbox_restrict_calls(sandbox_t *sandbox) __attribute__((warn_unused_result));

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/folders.h"
 #include "common/host.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -58,26 +59,14 @@ char *journal_folder(const settings_t *settings, bool *network) {
     return NULL;
 }
 
-mode_t journal_file_folder_mode(void) {
-    mode_t mask = umask(0);
-    umask(mask);
-    return 0755 & ~mask;
-}
-
-/* Whatever the umask is at this moment: another thread narrows it while it makes a socket or the journal, and a
- * writer could not enter what is made then. */
-static bool make_open_folder(const char *path, mode_t mode) {
-    return mkdir(path, mode) == 0 ? chmod(path, mode) == 0 : errno == EEXIST;
-}
-
 /* A files root that is not there is nobody's. */
 void journal_file_make_place(const char *files_root, const char *below, mode_t mode) {
     char *place = format_text("%s/%s", files_root, below);
     char *last = strrchr(place, '/');
     *last = 0;
-    bool made = make_open_folder(place, mode);
+    bool made = folders_make(place, mode);
     *last = '/';
-    if (!made || !make_open_folder(place, mode))
+    if (!made || !folders_make(place, mode))
         log_debug(NULL, "can't make %s: %s", place, strerror(errno));
     free(place);
 }
@@ -86,7 +75,7 @@ bool journal_file_make_folder(const settings_t *settings) {
     if (make_folder(settings->state_dir))
         return false;
     char *folder = fallback_folder(settings);
-    journal_file_make_place(settings->files_root, JOURNAL_FALLBACK, journal_file_folder_mode());
+    journal_file_make_place(settings->files_root, JOURNAL_FALLBACK, folders_mode());
     if (!folder || !make_folder(folder))
         log_debug(NULL, "no folder for the journal yet: %s", strerror(errno));
     free(folder);

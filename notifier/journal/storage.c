@@ -9,22 +9,20 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
-#include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/folders.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/sandbox.h"
 #include "common/series_links.h"
+#include "common/thread.h"
 #include "notifier/journal/heard.h"
 #include "notifier/journal/journal_file.h"
 
-/* Silent storage is mentioned again after this; the end of the process waits so long for the thread that asks it.
- */
+/* Silent storage is mentioned again after this. */
 #define STORAGE_COMPLAINT_INTERVAL_MS 60000
-#define STORAGE_END_MS                1000
 
 /* A question, and later its answer. */
 typedef struct item {
@@ -96,16 +94,9 @@ static void allow(sandbox_t *sandbox, const char *files_root) {
 /* What the loop's sandbox does not allow it, since the way there leads over storage. */
 static void restrict_files(const storage_t *storage) {
     sandbox_t sandbox = {0};
-    if (!sandbox_wanted(storage->sandbox))
-        return;
     allow(&sandbox, storage->files_root);
-    int reason = sandbox_restrict_files(&sandbox);
+    sandbox_restrict_thread(&sandbox, storage->sandbox, "the thread for storage");
     sandbox_clear(&sandbox);
-    if (reason == 0 || strcmp(storage->sandbox, "true") != 0)
-        return; /* the loop's own sandbox says what there is none of */
-    log_error(NULL, "OXIDICOM_SANDBOX is true, but the files of the thread for storage can't be restricted: %s",
-              strerror(reason));
-    _exit(EX_UNAVAILABLE);
 }
 
 static void note_silence(storage_t *storage) {
@@ -201,7 +192,7 @@ static void release(storage_t *storage) {
 storage_t *storage_new(const settings_t *settings) {
     storage_t *storage = must(calloc(1, sizeof *storage));
     storage->files_root = must(strdup(settings->files_root));
-    storage->folder_mode = journal_file_folder_mode();
+    storage->folder_mode = folders_mode();
     storage->sandbox = must(strdup(settings->sandbox));
     TAILQ_INIT(&storage->questions);
     TAILQ_INIT(&storage->answers);
@@ -219,17 +210,6 @@ storage_t *storage_new(const settings_t *settings) {
     return storage;
 }
 
-/* A thread that has nothing to do ends at once, however busy the machine is; one that is at something gets a
- * moment, which a stall would outlast whatever its length. */
-static bool join(storage_t *storage, bool idle) {
-    struct timespec until;
-    if (idle)
-        return pthread_join(storage->thread, NULL) == 0;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += STORAGE_END_MS / 1000;
-    return pthread_clockjoin_np(storage->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
-}
-
 bool storage_destroy(storage_t **self_p) {
     storage_t *storage = *self_p;
     if (!storage)
@@ -241,7 +221,7 @@ bool storage_destroy(storage_t **self_p) {
     pthread_cond_signal(&storage->asked);
     pthread_mutex_unlock(&storage->lock);
     *self_p = NULL;
-    if (!join(storage, idle)) {
+    if (!thread_join(storage->thread, idle)) {
         log_warn(NULL, "storage (%s) does not answer: the thread that waits for it is left to the kernel",
                  storage->files_root);
         return false;

@@ -9,12 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/limits.h"
 #include "common/settings.h"
 #include "notifier/cube/registration.h"
 #include "notifier/journal/left_behind.h"
-
-/* Storage that has left a question unanswered for so long is called silent. */
-#define STORAGE_SILENCE_MS 5000
 
 typedef struct storage storage_t;
 

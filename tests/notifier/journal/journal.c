@@ -1,3 +1,4 @@
+#include "common/folders.h"
 #include "notifier/journal/journal.h"
 
 #include <criterion/criterion.h>
@@ -391,7 +392,7 @@ Test(journal, is_asked_for_nothing_often_that_takes_longer_the_more_is_in_it) {
 Test(journal, of_hosts_without_a_folder_have_a_place_that_a_writer_can_enter_whatever_the_umask_is) {
     char *root = temporary_folder("place"), *place = text_of("%s/.oxidicom", root);
     struct stat s;
-    mode_t mode = journal_file_folder_mode(), old = umask(0177);
+    mode_t mode = folders_mode(), old = umask(0177);
     journal_file_make_place(root, JOURNAL_FALLBACK, mode);
     umask(old);
     cr_assert_eq(stat(place, &s), 0);
