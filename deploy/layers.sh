@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 folders=(common common/telemetry proto
     listener/custody listener/net listener/ul listener/dimse listener
     writer/dicom writer/storage writer
-    notifier/cube notifier/progress notifier/journal notifier/broker notifier/metrics notifier/operator notifier/http
+    notifier/cube notifier/progress notifier/replicas notifier/journal notifier/broker notifier/metrics notifier/operator notifier/http
     notifier
     deploy/tool deploy/launcher)
 

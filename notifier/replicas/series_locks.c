@@ -1,0 +1,321 @@
+#include "notifier/replicas/series_locks.h"
+
+#include <czmq.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/hash.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "notifier/replicas/byte_locks.h"
+#include "notifier/replicas/notes.h"
+
+#define LOCK_FILE REPLICAS_FOLDER "/locks"
+/* Where there were no locks, they are tried for again so often; the file is looked after so often. */
+#define RETRY_MS 30000
+#define LOOK_MS  1000
+
+/* A reception that shares the lock of its series. */
+typedef struct share {
+    int64_t reception;
+    uint64_t series;
+    char *own;     /* its note, if it was left before */
+    notes_t notes; /* that its registration will answer */
+} share_t;
+
+typedef struct count {
+    uint64_t series;
+    size_t shares;
+} count_t;
+
+struct series_locks {
+    char *files_root, *folder;
+    int file; /* -1: no locks */
+    char why[160];
+    int64_t looked_ms;
+    bool complained;
+    zhashx_t *shares; /* by reception */
+    zhashx_t *counts; /* by series */
+};
+
+/* --- tables ---------------------------------------------------------------------------------------------- */
+
+static size_t hash_number(const void *key) {
+    return (size_t)hash_end(*(const uint64_t *)key);
+}
+
+static int compare_numbers(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static zhashx_t *table_new(void) {
+    zhashx_t *table = zhashx_new();
+    zhashx_set_key_hasher(table, hash_number);
+    zhashx_set_key_comparator(table, compare_numbers);
+    zhashx_set_key_duplicator(table, NULL);
+    zhashx_set_key_destructor(table, NULL);
+    return table;
+}
+
+static share_t *add_share(series_locks_t *locks, int64_t reception, uint64_t series) {
+    share_t *share = must(calloc(1, sizeof *share));
+    *share = (share_t){.reception = reception, .series = series};
+    must_hold(zhashx_insert(locks->shares, &share->reception, share) == 0);
+    count_t *count = zhashx_lookup(locks->counts, &series);
+    if (!count) {
+        count = must(calloc(1, sizeof *count));
+        count->series = series;
+        must_hold(zhashx_insert(locks->counts, &count->series, count) == 0);
+    }
+    count->shares++;
+    return share;
+}
+
+static share_t *find_share(const series_locks_t *locks, int64_t reception) {
+    return zhashx_lookup(locks->shares, &reception);
+}
+
+/* Returns whether it was the last of its series. */
+static bool remove_share(series_locks_t *locks, share_t *share) {
+    count_t *count = zhashx_lookup(locks->counts, &share->series);
+    bool last = --count->shares == 0;
+    if (last) {
+        zhashx_delete(locks->counts, &count->series);
+        free(count);
+    }
+    zhashx_delete(locks->shares, &share->reception);
+    notes_clear(&share->notes);
+    free(share->own);
+    free(share);
+    return last;
+}
+
+/* --- the file -------------------------------------------------------------------------------------------- */
+
+static void do_without(series_locks_t *locks, const char *what, const char *why) {
+    snprintf(locks->why, sizeof locks->why, "%s: %s", what, why);
+    if (locks->file >= 0)
+        close(locks->file);
+    locks->file = -1;
+    if (!locks->complained)
+        log_warn(
+            NULL,
+            "storage (%s) has no locks that other replicas could see (%s): a series that comes to several of "
+            "them is registered by each. Where there is one replica, or all of a series comes to one, nothing is "
+            "lost by that",
+            locks->files_root, locks->why);
+    locks->complained = true;
+}
+
+static byte_lock_t checked(series_locks_t *locks, byte_lock_t result) {
+    if (result == BYTE_LOCK_FAILED)
+        do_without(locks, "fcntl(2)", strerror(errno));
+    return result;
+}
+
+/* In a new file, all locks are taken again. */
+static void share_all(series_locks_t *locks) {
+    for (count_t *count = zhashx_first(locks->counts); count && locks->file >= 0;
+         count = zhashx_next(locks->counts))
+        (void)checked(locks, byte_locks_share(locks->file, count->series));
+}
+
+static void open_file(series_locks_t *locks) {
+    char *path = format_text("%s/" LOCK_FILE, locks->files_root);
+    locks->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    const char *option = locks->file < 0 ? NULL : byte_locks_local_option(locks->file);
+    *locks->why = 0;
+    if (locks->file < 0)
+        do_without(locks, LOCK_FILE, strerror(errno));
+    else if (option)
+        do_without(locks, "it is mounted with", option);
+    else
+        share_all(locks);
+    if (locks->file >= 0 && locks->complained)
+        log_info(NULL, "storage (%s) has locks now", locks->files_root);
+    locks->complained = locks->complained && locks->file < 0;
+    free(path);
+}
+
+/* Other storage may be mounted meanwhile, or the file removed. */
+static bool is_the_file(const series_locks_t *locks) {
+    struct stat here, there;
+    char *path = format_text("%s/" LOCK_FILE, locks->files_root);
+    bool is = fstat(locks->file, &here) == 0 && stat(path, &there) == 0 && here.st_dev == there.st_dev &&
+              here.st_ino == there.st_ino;
+    free(path);
+    return is;
+}
+
+/* Whether there are locks. */
+static bool look_after_file(series_locks_t *locks) {
+    int64_t now_ms = clock_ms();
+    if (now_ms < locks->looked_ms + (locks->file < 0 ? RETRY_MS : LOOK_MS))
+        return locks->file >= 0;
+    locks->looked_ms = now_ms;
+    if (locks->file >= 0 && is_the_file(locks))
+        return true;
+    if (locks->file >= 0)
+        close(locks->file);
+    open_file(locks);
+    return locks->file >= 0;
+}
+
+series_locks_t *series_locks_new(const char *files_root) {
+    series_locks_t *locks = must(calloc(1, sizeof *locks));
+    locks->files_root = copy_text(files_root);
+    locks->folder = format_text("%s/" REPLICAS_FOLDER, files_root);
+    locks->shares = table_new();
+    locks->counts = table_new();
+    locks->file = -1;
+    locks->looked_ms = clock_ms();
+    open_file(locks);
+    return locks;
+}
+
+void series_locks_destroy(series_locks_t **self_p) {
+    series_locks_t *locks = *self_p;
+    if (!locks)
+        return;
+    for (share_t *share; (share = zhashx_first(locks->shares));)
+        (void)!remove_share(locks, share);
+    if (locks->file >= 0)
+        close(locks->file);
+    zhashx_destroy(&locks->shares);
+    zhashx_destroy(&locks->counts);
+    free(locks->files_root);
+    free(locks->folder);
+    free(locks);
+    *self_p = NULL;
+}
+
+const char *series_locks_why(const series_locks_t *locks) {
+    return locks->why;
+}
+
+/* --- sharing --------------------------------------------------------------------------------------------- */
+
+static bool is_shared(const series_locks_t *locks, uint64_t series) {
+    return zhashx_lookup(locks->counts, &series) != NULL;
+}
+
+bool series_locks_share(series_locks_t *locks, int64_t reception, uint64_t series) {
+    share_t *share = find_share(locks, reception);
+    if (share && share->series != series) { /* the transaction of an earlier one with this number failed */
+        series_locks_let_go(locks, reception);
+        share = NULL;
+    }
+    bool there = look_after_file(locks);
+    if (!share && there && !is_shared(locks, series) &&
+        checked(locks, byte_locks_share(locks->file, series)) == BYTE_LOCK_BUSY)
+        return false;
+    if (!share)
+        add_share(locks, reception, series);
+    return true;
+}
+
+void series_locks_let_go(series_locks_t *locks, int64_t reception) {
+    share_t *share = find_share(locks, reception);
+    uint64_t series = share ? share->series : 0;
+    if (share && remove_share(locks, share) && locks->file >= 0)
+        (void)checked(locks, byte_locks_let_go(locks->file, series));
+}
+
+void series_locks_registered(series_locks_t *locks, int64_t reception) {
+    share_t *share = find_share(locks, reception);
+    if (share)
+        notes_mark(&share->notes, locks->folder, share->own);
+    series_locks_let_go(locks, reception);
+}
+
+/* --- who registers --------------------------------------------------------------------------------------- */
+
+static uint64_t place_of(const char *folder) {
+    return hash_end(hash_text(HASH_BEGIN, folder));
+}
+
+static char *make_note(const series_locks_t *locks, uint64_t series, const char *folder) {
+    char *note = notes_make(locks->folder, series, place_of(folder), clock_wall_ms());
+    if (!note)
+        log_warn(NULL, "can't make a note for the other replicas, a series may be registered twice: %s",
+                 strerror(errno));
+    return note;
+}
+
+char *series_locks_leave(series_locks_t *locks, int64_t reception, uint64_t series, const char *folder) {
+    char *note = look_after_file(locks) ? make_note(locks, series, folder) : NULL;
+    series_locks_let_go(locks, reception);
+    return note;
+}
+
+/* Without waiting; then nobody else had it. */
+static bool try(series_locks_t *locks, int64_t reception, uint64_t series) {
+    if (checked(locks, byte_locks_try(locks->file, series)) == BYTE_LOCK_BUSY)
+        return false;
+    if (!find_share(locks, reception))
+        add_share(locks, reception, series);
+    return true;
+}
+
+static bool is_alone(series_locks_t *locks, int64_t reception, uint64_t series) {
+    return series_locks_share(locks, reception, series) && locks->file >= 0 &&
+           checked(locks, byte_locks_try(locks->file, series)) != BYTE_LOCK_BUSY;
+}
+
+/* Whether another has registered it; else it remembers which notes its registration will answer. */
+static bool look_for_notes(series_locks_t *locks, int64_t reception, uint64_t series, const char *folder,
+                           const char *own) {
+    notes_t notes = {0};
+    if (!notes_look(&notes, locks->folder, series, place_of(folder), own, clock_wall_ms()))
+        log_warn(NULL, "can't see what other replicas have left, a series may be registered twice: %s",
+                 strerror(errno));
+    bool marked = notes.marked;
+    share_t *share = find_share(locks, reception);
+    if (marked || !share) {
+        notes_clear(&notes);
+        return marked;
+    }
+    notes_clear(&share->notes);
+    free(share->own);
+    share->notes = notes;
+    share->own = own ? copy_text(own) : NULL;
+    return false;
+}
+
+/* The lock is ours, or there is none. */
+static decision_t take_over(series_locks_t *locks, int64_t reception, uint64_t series, const char *folder,
+                            const char *note) {
+    if (locks->file >= 0 && look_for_notes(locks, reception, series, folder, note)) {
+        series_locks_let_go(locks, reception);
+        return DECISION_REGISTERED;
+    }
+    return DECISION_REGISTER;
+}
+
+decision_t series_locks_decide(series_locks_t *locks, int64_t reception, uint64_t series, const char *folder,
+                               const char *note, char **made) {
+    char *left = NULL;
+    decision_t decision = DECISION_LEFT;
+    *made = NULL;
+    if (!look_after_file(locks))
+        return take_over(locks, reception, series, folder, note);
+    if (!note && is_alone(locks, reception, series))
+        return take_over(locks, reception, series, folder, NULL);
+    if (!note && locks->file >= 0)
+        note = left = series_locks_leave(locks, reception, series, folder);
+    if (locks->file < 0 || try(locks, reception, series))
+        decision = take_over(locks, reception, series, folder, note);
+    else if (!left && look_for_notes(locks, reception, series, folder, note))
+        decision = DECISION_REGISTERED;
+    if (decision == DECISION_LEFT) {
+        series_locks_let_go(locks, reception);
+        *made = left;
+    } else {
+        free(left);
+    }
+    return decision;
+}
