@@ -14,6 +14,7 @@
 #include "notifier/journal/reception.h"
 #include "notifier/notifier.h"
 #include "notifier/notifier_libraries.h"
+#include "notifier/sharing.h"
 #include "proto/reply.h"
 
 /* Acknowledgements and signs of life that wait for a listener that is not there. */
@@ -41,8 +42,8 @@ static void beat_metrics(notifier_t *notifier) {
     notifier_metrics_measure(
         &notifier->own_metrics,
         &(notifier_metrics_sources_t){&notifier->journal, notifier->registrar, notifier->inquiries,
-                                      notifier->storage, notifier->publisher, &notifier->broker_state,
-                                      &notifier->nats_state, &notifier->cube_state,
+                                      notifier->storage, notifier->replicas, notifier->publisher,
+                                      &notifier->broker_state, &notifier->nats_state, &notifier->cube_state,
                                       notifier->stage->settings.nats_address != NULL, notifier->cube != NULL},
         clock_ms());
     all_metrics_on_message(notifier->metrics, snapshot_take(notifier->snapshot), clock_ms());
@@ -73,8 +74,24 @@ static bool waits_for_nats(notifier_t *notifier) {
 
 static void end_if_drained(stage_t *stage) {
     notifier_t *notifier = stage->self;
-    if (drain_is_quiet(&notifier->drain) && !registrar_busy(notifier->registrar) && !waits_for_nats(notifier))
+    if (!drain_is_quiet(&notifier->drain) || registrar_busy(notifier->registrar) || waits_for_nats(notifier))
+        return;
+    if (!notifier->leaving)
+        sharing_leave_all(notifier);
+    if (notifier->unleft == 0)
         stage_end(stage, 0);
+}
+
+/* Locks, and who registers. */
+static int on_replicas(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
+    (void)loop;
+    (void)item;
+    stage_t *stage = argument;
+    notifier_t *notifier = stage->self;
+    sharing_on_answers(notifier);
+    registrar_on_broker(notifier->registrar);
+    end_if_drained(stage);
+    return stage->ended ? -1 : 0;
 }
 
 /* Another process begins with a new journal, and knows nothing that only this one's had. */
@@ -175,7 +192,11 @@ static void on_beat(stage_t *stage) {
     /* A full queue means that the listener is not there to hear it. */
     (void)!ring_send(notifier->listener, &RING_ENVELOPE(ALIVE, alive, &alive));
     commit_overdue(notifier);
-    storage_say(notifier->storage);
+    /* Storage that keeps the locks waiting is asked by the other thread, too, which says for how long it is silent.
+     */
+    if (replicas_are_held_up(notifier->replicas))
+        notifier->adoption.next_ms = 0;
+    storage_say(notifier->storage, registrar_at_storage(notifier->registrar));
     adoption_beat(&notifier->adoption, notifier->storage, &notifier->journal);
     registrar_on_broker(notifier->registrar);
     inquiries_beat(notifier->inquiries);
@@ -204,7 +225,8 @@ static int confine(stage_t *stage, sandbox_t *sandbox) {
     notifier->progress_timer = notifier->grace_timer = notifier->wait_timer = -1;
     confine_notifier(sandbox, &stage->settings);
     notifier->storage = storage_new(&stage->settings);
-    return notifier->storage ? 0 : EX_OSERR;
+    notifier->replicas = replicas_new(&stage->settings);
+    return notifier->storage && notifier->replicas ? 0 : EX_OSERR;
 }
 
 static int start(stage_t *stage) {
@@ -220,9 +242,10 @@ static int start(stage_t *stage) {
     notifier->snapshot = snapshot_new(stage, RING__STAGE__STAGE_NOTIFIER, &notifier->inbox);
     if (!notifier->listener || !notifier->snapshot)
         return EXIT_SETTINGS;
-    notifier->owed = owed_new(notifier->journal.id);
+    notifier->owed = owed_new(notifier->journal.id, notifier->replicas);
     quiet_resume(&notifier->journal);
     reception_load(&notifier->journal);
+    sharing_resume(notifier);
     link_state_init(&notifier->broker_state);
     link_state_init(&notifier->nats_state);
     link_state_init(&notifier->cube_state);
@@ -238,11 +261,11 @@ static int start(stage_t *stage) {
     notifier->dones = dones_new(&notifier->journal, notifier->progress, stage->settings.done_delay_ms);
     notifier->inquiries = inquiries_new(&notifier->journal, &stage->settings, notifier->cube, &notifier->cube_state,
                                         &notifier->queue_state);
-    notifier->registrar = registrar_new(&notifier->journal, notifier->storage, notifier->broker,
+    notifier->registrar = registrar_new(&notifier->journal, notifier->replicas, notifier->storage, notifier->broker,
                                         notifier->inquiries, &stage->settings);
     notifier->query = query_new(&(query_sources_t){
-        stage, &notifier->journal, notifier->registrar, notifier->inquiries, notifier->storage, notifier->publisher,
-        &notifier->broker_state, &notifier->nats_state, &notifier->cube_state});
+        stage, &notifier->journal, notifier->registrar, notifier->inquiries, notifier->storage, notifier->replicas,
+        notifier->publisher, &notifier->broker_state, &notifier->nats_state, &notifier->cube_state});
     notifier->audits = audits_new(stage->settings.run_dir, notifier->cube, &notifier->cube_state);
     notifier->metrics = all_metrics_new();
     notifier->health.metrics = notifier->metrics;
@@ -258,7 +281,9 @@ static int start(stage_t *stage) {
     if (!notifier->monitor || watch_begin(stage->loop, notifier->monitor, on_monitor, notifier) != 0)
         log_warn(NULL, "can't watch the connection to the listener: its end is noticed by its silence only");
     zmq_pollitem_t answers = {.fd = storage_descriptor(notifier->storage), .events = ZMQ_POLLIN};
+    zmq_pollitem_t answers_of_replicas = {.fd = replicas_descriptor(notifier->replicas), .events = ZMQ_POLLIN};
     int failed = zloop_poller(stage->loop, &answers, on_storage, stage) |
+                 zloop_poller(stage->loop, &answers_of_replicas, on_replicas, stage) |
                  zloop_reader(stage->loop, zactor_sock(notifier->broker), on_broker, stage);
     if (notifier->cube) {
         zmq_pollitem_t answers_of_cube = {.fd = cube_descriptor(notifier->cube), .events = ZMQ_POLLIN};
@@ -307,6 +332,8 @@ static void destroy(stage_t *stage) {
     if (storage_destroy(&notifier->storage))
         journal_close(&notifier->journal);
     else
+        stage->leaves_threads = true;
+    if (!replicas_destroy(&notifier->replicas))
         stage->leaves_threads = true;
     traced_destroy(&notifier->traced);
     otlp_stop();

@@ -30,6 +30,7 @@
 #include "notifier/operator/query.h"
 #include "notifier/progress/progress.h"
 #include "notifier/progress/publisher.h"
+#include "notifier/replicas/replicas.h"
 #include "proto/ring.h"
 #include "proto/snapshot.h"
 
@@ -53,6 +54,7 @@ typedef struct notifier {
     cube_t *cube; /* NULL: it is not asked */
     inquiries_t *inquiries;
     storage_t *storage;
+    replicas_t *replicas;
     registrar_t *registrar;
     query_t *query;
     audits_t *audits;
@@ -78,6 +80,8 @@ typedef struct notifier {
     int64_t failed_commits;                      /* in a row */
     log_limit_t complained;
     drain_t drain;
+    bool leaving;  /* the drain has come to that */
+    size_t unleft; /* receptions that are being left to other replicas */
 } notifier_t;
 
 /* --- messages.c --- */

@@ -202,6 +202,8 @@ static void print_notifier(table_t *table, const Ring__NotifierStatus *n) {
                   cell("has not answered for %llu s: registrations wait",
                        (unsigned long long)n->storage_silent_ms / 1000),
                   NULL);
+    if (*n->no_locks)
+        table_add(table, "replicas", cell("storage has no locks that they could see (%s)", n->no_locks), NULL);
 }
 
 static void print_for_people(const status_t *s, stages_t *stages) {

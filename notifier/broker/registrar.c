@@ -3,16 +3,16 @@
 #include <sys/queue.h>
 
 #include "common/backoff.h"
-#include "common/broker_schemes.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
-#include "common/metrics.h"
 #include "common/series_key.h"
 #include "common/telemetry/span.h"
 #include "notifier/broker/broker.h"
 #include "notifier/broker/due_walk.h"
+#include "notifier/broker/left.h"
 #include "notifier/broker/order.h"
+#include "notifier/broker/outcome.h"
 #include "notifier/journal/dones.h"
 #include "notifier/journal/rows.h"
 
@@ -26,19 +26,23 @@ typedef struct under_way {
     int64_t reception;
     char *new_folder; /* owned; see order.h; NULL: CUBE knows them all */
     enum {
-        CHOSEN,     /* the walk has come to it */
-        AT_STORAGE, /* its files are being counted */
-        HELD,       /* it is counted once more at again_ms */
+        CHOSEN,      /* the walk has come to it */
+        AT_REPLICAS, /* who registers it is being asked */
+        AT_STORAGE,  /* its files are being counted */
+        HELD,        /* it is counted once more at again_ms */
         AT_BROKER,
         BACK, /* and not recorded yet */
     } place;
-    registration_t *registration; /* if it is CHOSEN, HELD or BACK */
+    registration_t *registration; /* if it is CHOSEN, AT_REPLICAS, HELD or BACK */
+    char *calling_ae, *note;      /* owned; of its reception; NULL: it was not left before */
     bool held;                    /* it was */
+    bool late;                    /* storage was silent while it was AT_REPLICAS */
     int64_t again_ms;
 } under_way_t;
 
 struct registrar {
     journal_t *journal;
+    replicas_t *replicas;
     storage_t *storage;
     zactor_t *broker;
     inquiries_t *inquiries;
@@ -51,10 +55,11 @@ struct registrar {
     bool waiting; /* a skipped registration will have its turn */
 };
 
-registrar_t *registrar_new(journal_t *journal, storage_t *storage, zactor_t *broker, inquiries_t *inquiries,
-                           const settings_t *settings) {
+registrar_t *registrar_new(journal_t *journal, replicas_t *replicas, storage_t *storage, zactor_t *broker,
+                           inquiries_t *inquiries, const settings_t *settings) {
     registrar_t *registrar = must(calloc(1, sizeof *registrar));
     registrar->journal = journal;
+    registrar->replicas = replicas;
     registrar->storage = storage;
     registrar->broker = broker;
     registrar->inquiries = inquiries;
@@ -73,6 +78,8 @@ static void forget(registrar_t *registrar, under_way_t *item) {
     registrar->under_way_count--;
     registration_destroy(&item->registration);
     free(item->new_folder);
+    free(item->calling_ae);
+    free(item->note);
     free(item);
 }
 
@@ -107,8 +114,9 @@ static void merge_older(registrar_t *registrar, int64_t reception) {
     sqlite3_stmt *rows = journal_query(journal, SQL_DUE_FIND_OLDER, VALUES(NUMBER(reception)));
     while (rows_next_number(journal, rows, &older)) {
         under_way_t *item = find_under_way(registrar, older);
-        if (item && item->place != AT_STORAGE && item->place != HELD)
+        if (item && item->place != AT_REPLICAS && item->place != AT_STORAGE && item->place != HELD)
             continue;
+        replicas_let_go(registrar->replicas, older);
         journal_run(journal, SQL_DUE_TAKE_SERIES, VALUES(NUMBER(reception), NUMBER(older)));
         journal_run(journal, SQL_ERRORS_PASS_ON, VALUES(NUMBER(reception), NUMBER(older)));
         journal_run(journal, SQL_DUE_MERGE, VALUES(NUMBER(older), NUMBER(reception), NUMBER(journal_now())));
@@ -126,11 +134,13 @@ static void refuse_unreadable(registrar_t *registrar, registration_t **registrat
     log_error(NULL, "a series can't be registered: %s (reception %lld)", ROWS_UNREADABLE,
               (long long)(*registration_p)->reception);
     refuse(registrar->journal, (*registration_p)->reception, ROWS_UNREADABLE);
+    replicas_let_go(registrar->replicas, (*registration_p)->reception);
     registration_destroy(registration_p);
 }
 
-/* Reads the row; NULL where the transaction broke or the tags can't be read. */
-static registration_t *read_due(registrar_t *registrar, int64_t reception) {
+/* Reads the row into the item; false where the transaction broke or the tags can't be read. */
+static bool read_due(registrar_t *registrar, under_way_t *item) {
+    int64_t reception = item->reception;
     registration_t *registration = NULL;
     reception_row_t row = {0};
     sqlite3_stmt *rows = journal_query(registrar->journal, SQL_RECEPTION_READ, VALUES(NUMBER(reception)));
@@ -146,10 +156,15 @@ static registration_t *read_due(registrar_t *registrar, int64_t reception) {
         registration->resent = journal_number(registrar->journal, SQL_INQUIRY_RESENT, VALUES(NUMBER(reception)), 0);
         if (row.traceparent)
             (void)traceparent_read(&registration->parent, row.traceparent);
+        free(item->calling_ae);
+        free(item->note);
+        item->calling_ae = copy_text(row.calling_ae);
+        item->note = row.note ? copy_text(row.note) : NULL;
     }
     if (registration && !registration->series)
         refuse_unreadable(registrar, &registration);
-    return registration;
+    item->registration = registration;
+    return registration != NULL;
 }
 
 /* Whether a registration that is under way is the first below this folder. */
@@ -177,15 +192,12 @@ static void choose(registrar_t *registrar, int64_t reception) {
         return;
     }
     merge_older(registrar, reception);
-    registration_t *registration = read_due(registrar, reception);
-    if (!registration) {
-        free(new_folder);
-        return;
-    }
     under_way_t *item = must(calloc(1, sizeof *item));
-    *item = (under_way_t){.reception = reception, .new_folder = new_folder, .registration = registration};
+    *item = (under_way_t){.reception = reception, .new_folder = new_folder};
     TAILQ_INSERT_TAIL(&registrar->under_way, item, next);
     registrar->under_way_count++;
+    if (!read_due(registrar, item))
+        forget(registrar, item);
 }
 
 static void have_counted(registrar_t *registrar, under_way_t *item, registration_t *registration) {
@@ -199,7 +211,13 @@ static void begin(registrar_t *registrar, under_way_t *item) {
     /* An operator's registration is a trace of its own. */
     registration->trace = trace_is_set(&registration->parent) ? trace_child(&registration->parent) : trace_begin();
     registration->sent_ns = clock_wall_ns();
-    have_counted(registrar, item, registration);
+    if (!registrar->replicas) {
+        have_counted(registrar, item, registration);
+        return;
+    }
+    item->place = AT_REPLICAS;
+    replicas_decide(registrar->replicas, item->reception, item->calling_ae,
+                    registration->series->series_instance_uid, registration->series->folder, item->note);
 }
 
 static void count_held(registrar_t *registrar) {
@@ -257,6 +275,27 @@ static bool is_due(registrar_t *registrar, int64_t reception) {
     return journal_commit(registrar->journal) == 0 && due;
 }
 
+bool registrar_on_decided(registrar_t *registrar, const replicas_answer_t *answer) {
+    under_way_t *item = find_under_way(registrar, answer->reception);
+    if (!item || item->place != AT_REPLICAS)
+        return false;
+    item->late = answer->late;
+    if (answer->decision == DECISION_REGISTER) {
+        have_counted(registrar, item, item->registration);
+    } else {
+        /* A reception that was opened meanwhile will take this one in. */
+        if (!is_due(registrar, item->reception))
+            ;
+        else if (answer->decision == DECISION_LEFT)
+            left_record(registrar->journal, registrar->settings, item->registration, answer->note, !item->note);
+        else
+            left_end(registrar->journal, item->registration);
+        forget(registrar, item);
+    }
+    free(answer->note);
+    return true;
+}
+
 /* The files are counted as late as possible, since CUBE will count them, too: a registration that can't be sent
  * now is counted again later. */
 void registrar_on_counted(registrar_t *registrar, registration_t *registration, bool late) {
@@ -265,7 +304,7 @@ void registrar_on_counted(registrar_t *registrar, registration_t *registration, 
     if (!registrar->connected || registrar->blocked || !is_due(registrar, item->reception)) {
         registration_destroy(&registration);
         forget(registrar, item);
-    } else if (is_early(item, registration, late)) {
+    } else if (is_early(item, registration, late || item->late)) {
         hold(registrar, item, registration);
     } else if (registration->outcome != OUTCOME_UNSENT) {
         item->place = BACK;
@@ -305,44 +344,12 @@ static void record(registrar_t *registrar, const registration_t *returned) {
     }
 }
 
-static void log_outcome(const registration_t *returned) {
-    static const char *const outcomes[] = {[OUTCOME_CONFIRMED] = "confirmed",
-                                           [OUTCOME_REJECTED] = "rejected",
-                                           [OUTCOME_IMPOSSIBLE] = "impossible",
-                                           [OUTCOME_UNSENT] = "unsent"};
-    metric_add(METRIC_REGISTRATIONS, outcomes[returned->outcome], 1);
-    const char *series = returned->series->series_instance_uid;
-    switch (returned->outcome) {
-    case OUTCOME_CONFIRMED:
-        log_info(NULL, "series %s is registered: %lld files, task %s", series, (long long)returned->ndicom,
-                 returned->task_id);
-        break;
-    case OUTCOME_IMPOSSIBLE:
-        log_error(NULL, "series %s can't be registered: %s", series, returned->why);
-        break;
-    case OUTCOME_REJECTED:
-        log_warn(NULL, "series %s is not registered yet: %s", series, returned->why);
-        break;
-    case OUTCOME_UNSENT:
-        log_debug(NULL, "series %s was not sent: %s", series, returned->why);
-        break;
-    }
-}
-
-static void say_span(const registrar_t *registrar, const registration_t *returned) {
-    static const char *const errors[] = {
-        [OUTCOME_UNSENT] = "unsent", [OUTCOME_REJECTED] = "rejected", [OUTCOME_IMPOSSIBLE] = "impossible"};
-    const trace_context_t *parent = trace_is_set(&returned->parent) ? &returned->parent : NULL;
-    span_t *span = span_new(&returned->trace, parent, registrar->span_name, SPAN_PRODUCER, returned->sent_ns);
-    span_text(span, "messaging.system", BROKERS[broker_scheme_of(registrar->settings->broker_address)].system);
-    span_text(span, "messaging.operation.type", "send");
-    span_text(span, "messaging.destination.name", registrar->settings->queue_name);
-    span_text(span, "messaging.message.id", *returned->task_id ? returned->task_id : NULL);
-    span_text(span, "dicom.series_instance_uid", returned->series->series_instance_uid);
-    span_number(span, "oxidicom.files", returned->ndicom);
-    if (returned->outcome != OUTCOME_CONFIRMED)
-        span_fail(span, errors[returned->outcome], returned->why);
-    span_end(&span, clock_wall_ns());
+/* The others may rely on the count once the broker has it for good. */
+static void end_sharing(registrar_t *registrar, const registration_t *returned) {
+    if (returned->outcome == OUTCOME_CONFIRMED)
+        replicas_registered(registrar->replicas, returned->reception);
+    else if (returned->outcome == OUTCOME_IMPOSSIBLE)
+        replicas_let_go(registrar->replicas, returned->reception);
 }
 
 /* Records the returned registrations, all in one transaction. If that fails, they stay on their way, so that they
@@ -358,8 +365,9 @@ static void record_returned(registrar_t *registrar) {
     for (item = TAILQ_FIRST(&registrar->under_way); item; item = next) {
         next = TAILQ_NEXT(item, next);
         if (item->place == BACK) {
-            log_outcome(item->registration);
-            say_span(registrar, item->registration);
+            outcome_log(item->registration);
+            outcome_say_span(registrar->settings, registrar->span_name, item->registration);
+            end_sharing(registrar, item->registration);
             forget(registrar, item);
         }
     }
@@ -398,6 +406,15 @@ size_t registrar_with_broker(const registrar_t *registrar) {
     size_t count = 0;
     TAILQ_FOREACH(item, &registrar->under_way, next) {
         count += item->place == AT_BROKER || item->place == BACK;
+    }
+    return count;
+}
+
+size_t registrar_at_storage(const registrar_t *registrar) {
+    const under_way_t *item;
+    size_t count = 0;
+    TAILQ_FOREACH(item, &registrar->under_way, next) {
+        count += item->place == AT_REPLICAS || item->place == AT_STORAGE;
     }
     return count;
 }

@@ -36,12 +36,13 @@ static bool adopt_open(journal_t *journal, owed_t *owed, const char *host, const
                                    NUMBER(row->errors), NUMBER(row->began_at),
                                    TEXT(row->adopted_from ? row->adopted_from : host), NUMBER(row->number),
                                    NUMBER(journal_now()), NUMBER(quiet_ms_of(journal, row)), TEXT(why),
-                                   NUMBER(row->owes_done && journal->says_progress)));
+                                   NUMBER(row->owes_done && journal->says_progress), TEXT(row->note)));
     if (added != 1)
         return false;
     int64_t reception = sqlite3_last_insert_rowid(journal->db);
     journal_run(journal, SQL_ADOPT_ERRORS, VALUES(NUMBER(reception), TEXT(row->errors_json)));
     heard_open(journal->heard, reception, row->files);
+    owed_share(owed, reception, replicas_series(row->calling_ae, row->series_uid));
     owed_mark_wait(owed);
     return true;
 }
@@ -67,7 +68,7 @@ static bool adopt_row(journal_t *journal, owed_t *owed, const char *host, const 
                            BYTES(row->series, row->series_size), NUMBER(row->files), NUMBER(row->elsewhere),
                            NUMBER(row->errors), NUMBER(row->began_at), NUMBER(ended_at), NUMBER(row->attempts),
                            TEXT(row->adopted_from ? row->adopted_from : host), NUMBER(row->number), TEXT(why),
-                           NUMBER(row->owes_done && journal->says_progress)));
+                           NUMBER(row->owes_done && journal->says_progress), TEXT(row->note)));
     if (added == 1)
         say_the_end(journal, owed, row, why);
     free(why);

@@ -4,6 +4,7 @@
 #define QUIET       "state = 'receiving' AND quiet_at IS NOT NULL"
 #define QUIET_UNTIL "quiet_at + quiet_ms"
 #define FROM_QUIET  " FROM reception INDEXED BY reception_quiet_until WHERE " QUIET
+#define FROM_LEFT   " FROM reception WHERE state = 'due' AND note IS NOT NULL"
 
 /* Without its last component. */
 #define PARENT_FOLDER "rtrim(rtrim(folder, replace(folder, '/', '')), '/')"
@@ -111,13 +112,17 @@ const char *const JOURNAL_MIGRATIONS[] = {
     "CREATE INDEX reception_settled ON reception (settled_at, done) WHERE settled_at IS NOT NULL;"
     "CREATE INDEX reception_nothing ON reception (settled_at)"
     "  WHERE state = 'refused' AND files = 0 AND done IS NULL;",
+    /* Version 12.
+     *   note  of a reception that was left to another replica: what that one marks once it has registered the
+     * series; empty: none could be made */
+    "ALTER TABLE reception ADD COLUMN note TEXT;",
 };
 
 const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;
 
 /* For people: whether it waits, and CUBE's answer for a registered one. */
 #define STATE_FOR_PEOPLE(reception)                                                                                \
-    "CASE WHEN " QUIET " THEN 'waiting' ELSE"                                                                      \
+    "CASE WHEN " QUIET " THEN 'waiting' WHEN state = 'due' AND note IS NOT NULL THEN 'left' ELSE"                  \
     " ifnull((SELECT inquiry.state FROM inquiry WHERE inquiry.reception = " reception ".id AND " reception         \
     ".state = 'registered' AND inquiry.state <> 'waiting'), " reception ".state) END"
 
@@ -130,7 +135,7 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
 #define RECEPTION_COLUMNS                                                                                          \
     "id, coalesce(adopted_id, id), adopted_from, calling_ae, series_uid, state = 'receiving',"                     \
     " quiet_at IS NOT NULL, folder, counted(id, 'files', files), counted(id, 'elsewhere', elsewhere), errors,"     \
-    " began_at, ended_at, attempts, traceparent, series, ifnull(done = 0, 0), quiet_ms, why"
+    " began_at, ended_at, attempts, traceparent, series, ifnull(done = 0, 0), quiet_ms, why, note"
 
 /* Files of a reception's series in other folders: its own files, and files of earlier receptions. CUBE knows one
  * folder of a series. */
@@ -192,7 +197,14 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_RECEPTION_FIND_ABANDONED] =
         "SELECT id FROM reception WHERE state = 'receiving' AND quiet_at IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM sending WHERE reception = reception.id) LIMIT 1",
-    [SQL_RECEPTION_STIR] = "UPDATE reception SET quiet_at = NULL WHERE id = ?1",
+    /* A note is about files that are there. */
+    [SQL_RECEPTION_STIR] = "UPDATE reception SET quiet_at = NULL, note = NULL WHERE id = ?1",
+    /* Receptions that hold the locks of their series: all but the left ones. */
+    [SQL_RECEPTION_FIND_SHARING] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE state IN ('receiving', 'due')"
+                                   " AND folder IS NOT NULL AND (state = 'receiving' OR note IS NULL)",
+    [SQL_RECEPTION_FIND_LEAVING] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE state IN ('receiving', 'due')"
+                                   " AND folder IS NOT NULL AND note IS NULL ORDER BY id DESC LIMIT ?1",
+    [SQL_RECEPTION_NOTE] = "UPDATE reception SET note = ?2 WHERE id = ?1",
     [SQL_RECEPTION_READ] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE id = ?1",
     [SQL_RECEPTION_ELSEWHERE] = "SELECT " ELSEWHERE_OF_PAGE " FROM reception AS page WHERE id = ?1",
     [SQL_RECEPTION_SETTLE] = "UPDATE reception SET state = iif(?2 IS NULL, 'due', 'refused'), why = ?2,"
@@ -253,6 +265,9 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
                            "why = NULL, done = iif(done = 0, ?5, done) WHERE id = ?1",
     [SQL_DUE_REFUSED] = "UPDATE reception SET state = 'refused', settled_at = ?2, why = ?3,"
                         " done = iif(done = 0, ?2, NULL) WHERE id = ?1",
+    [SQL_DUE_LEFT] = "UPDATE reception SET note = coalesce(?2, note, ''), retry_ms = ?3, why = ?4 WHERE id = ?1",
+    [SQL_DUE_ELSEWHERE] = "UPDATE reception SET state = 'merged', settled_at = ?2, why = ?3, done = NULL,"
+                          " note = NULL WHERE id = ?1",
     [SQL_DUE_REJECTED] = "UPDATE reception SET attempts = ?2, retry_ms = ?3, why = ?4 WHERE id = ?1",
     [SQL_DUE_FORGET_RETRIES] = "UPDATE reception SET retry_ms = 0 WHERE state = 'due'",
     [SQL_KNOWN_FIND] = "SELECT since FROM known WHERE folder = ?1",
@@ -300,10 +315,12 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_STATUS_STATES] =
         "SELECT state, sum(n) FROM (SELECT state, count(*) AS n FROM reception GROUP BY state"
         " UNION ALL SELECT 'waiting', count(*)" FROM_QUIET " UNION ALL SELECT 'receiving', -count(*)" FROM_QUIET
+        " UNION ALL SELECT 'left', count(*)" FROM_LEFT " UNION ALL SELECT 'due', -count(*)" FROM_LEFT
         " UNION ALL SELECT 'registered', -count(*) FROM inquiry WHERE state <> 'waiting'"
         " UNION ALL SELECT state, count(*) FROM inquiry WHERE state <> 'waiting' GROUP BY state)"
         " GROUP BY state HAVING sum(n) > 0 LIMIT ?1",
-    [SQL_STATUS_OLDEST_DUE] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE state = 'due' ORDER BY id LIMIT 1",
+    [SQL_STATUS_OLDEST_DUE] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE state = 'due' AND note IS NULL"
+                              " ORDER BY id LIMIT 1",
     [SQL_RECEPTION_LAST] = "SELECT max(id) FROM reception",
     [SQL_PAGE_IN_RANGE] = RECEPTION_PAGE(" AND ?8 = ''"),
     [SQL_PAGE_OF_SERIES] = RECEPTION_PAGE(" AND series_uid = ?8"),
@@ -346,14 +363,14 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_LEFT_FORGET] = "DELETE FROM reception WHERE state IN ('receiving', 'due')",
     [SQL_ADOPT] =
         "INSERT OR IGNORE INTO reception (calling_ae, series_uid, state, folder, series, files, elsewhere, errors,"
-        " began_at, ended_at, attempts, adopted_from, adopted_id, why, settled_at, done)"
+        " began_at, ended_at, attempts, adopted_from, adopted_id, why, settled_at, done, note)"
         " VALUES (?1, ?2, iif(?13 IS NULL, 'due', 'refused'), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
-        " iif(?13 IS NULL, NULL, ?9), iif(?14, iif(?13 IS NULL, 0, ?9), NULL))",
+        " iif(?13 IS NULL, NULL, ?9), iif(?14, iif(?13 IS NULL, 0, ?9), NULL), ?15)",
     /* Its wait is ?12 ms, for the reason ?13. */
     [SQL_ADOPT_OPEN] =
         "INSERT OR IGNORE INTO reception (calling_ae, series_uid, folder, series, files, elsewhere, errors,"
-        " began_at, adopted_from, adopted_id, quiet_at, quiet_ms, why, done)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, iif(?14, 0, NULL))",
+        " began_at, adopted_from, adopted_id, quiet_at, quiet_ms, why, done, note)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, iif(?14, 0, NULL), ?15)",
     [SQL_ADOPT_ERRORS] =
         "INSERT INTO error (reception, text) SELECT reception.id, value FROM reception, json_each(?2)"
         " WHERE reception.id = ?1 AND done IS NOT NULL",

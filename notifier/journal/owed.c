@@ -8,7 +8,15 @@
 typedef struct owed_opening {
     uint64_t listener;
     Ring__Opening opening;
+    int64_t reception;
+    uint64_t series;
 } owed_opening_t;
+
+typedef struct owed_lock {
+    int64_t reception;
+    uint64_t series;
+    bool is_over;
+} owed_lock_t;
 
 typedef struct owed_end {
     uint64_t listener, association;
@@ -28,19 +36,22 @@ typedef struct journaled {
 
 struct owed {
     uint64_t journal;
-    owed_opening_t *openings;
+    replicas_t *replicas;
+    owed_opening_t *openings, *unshared; /* the latter are committed, and wait for their locks */
+    owed_lock_t *locks;
     owed_end_t *ends;
     owed_message_t *messages;
     journaled_t *journaled;
     size_t journaled_count;
-    size_t openings_count, ends_count, messages_count;
+    size_t openings_count, unshared_count, locks_count, ends_count, messages_count;
     bool late, end, wait;
     log_limit_t complained;
 };
 
-owed_t *owed_new(uint64_t journal) {
+owed_t *owed_new(uint64_t journal, replicas_t *replicas) {
     owed_t *owed = must(calloc(1, sizeof *owed));
     owed->journal = journal;
+    owed->replicas = replicas;
     return owed;
 }
 
@@ -50,6 +61,8 @@ void owed_destroy(owed_t **self_p) {
         return;
     owed_drop(owed);
     free(owed->openings);
+    free(owed->unshared);
+    free(owed->locks);
     free(owed->ends);
     free(owed->messages);
     free(owed->journaled);
@@ -57,13 +70,29 @@ void owed_destroy(owed_t **self_p) {
     *self_p = NULL;
 }
 
-void owed_open(owed_t *owed, uint64_t listener, uint64_t association, uint64_t token) {
+void owed_open(owed_t *owed, uint64_t listener, uint64_t association, uint64_t token, int64_t reception,
+               uint64_t series) {
     owed->openings = grown(owed->openings, owed->openings_count, sizeof *owed->openings);
     owed_opening_t *item = &owed->openings[owed->openings_count++];
     item->listener = listener;
     ring__opening__init(&item->opening);
     item->opening.association = association;
     item->opening.token = token;
+    item->reception = reception;
+    item->series = series;
+}
+
+static void owe_lock(owed_t *owed, owed_lock_t lock) {
+    owed->locks = grown(owed->locks, owed->locks_count, sizeof *owed->locks);
+    owed->locks[owed->locks_count++] = lock;
+}
+
+void owed_share(owed_t *owed, int64_t reception, uint64_t series) {
+    owe_lock(owed, (owed_lock_t){.reception = reception, .series = series});
+}
+
+void owed_let_go(owed_t *owed, int64_t reception) {
+    owe_lock(owed, (owed_lock_t){.reception = reception, .is_over = true});
 }
 
 void owed_acknowledge_end(owed_t *owed, uint64_t listener, uint64_t association) {
@@ -161,6 +190,41 @@ static void send_ends(owed_t *owed, zsock_t *outbox) {
     free(message.associations);
 }
 
+/* Openings that wait for a lock are put aside. */
+static void share_locks(owed_t *owed) {
+    size_t left = 0;
+    for (size_t i = 0; i < owed->openings_count; i++) {
+        owed_opening_t *item = &owed->openings[i];
+        if (replicas_share(owed->replicas, item->reception, item->series)) {
+            owed->openings[left++] = *item;
+            continue;
+        }
+        owed->unshared = grown(owed->unshared, owed->unshared_count, sizeof *owed->unshared);
+        owed->unshared[owed->unshared_count++] = *item;
+    }
+    owed->openings_count = left;
+    for (size_t i = 0; i < owed->locks_count; i++)
+        if (owed->locks[i].is_over)
+            replicas_let_go(owed->replicas, owed->locks[i].reception);
+        else
+            (void)!replicas_share(owed->replicas, owed->locks[i].reception, owed->locks[i].series);
+}
+
+void owed_tell_shared(owed_t *owed, zsock_t *listener) {
+    size_t left = 0;
+    for (size_t i = 0; i < owed->unshared_count; i++) {
+        owed_opening_t *item = &owed->unshared[i];
+        if (replicas_is_awaited(owed->replicas, item->reception))
+            owed->unshared[left++] = *item;
+        else
+            owed_open(owed, item->listener, item->opening.association, item->opening.token, item->reception,
+                      item->series);
+    }
+    owed->unshared_count = left;
+    while (owed->openings_count > 0)
+        send_opened(owed, listener);
+}
+
 static void say(const owed_message_t *owed, progress_t *progress, int64_t now_ms) {
     switch (owed->kind) {
     case OWED_COUNT:
@@ -177,6 +241,7 @@ static void say(const owed_message_t *owed, progress_t *progress, int64_t now_ms
 
 void owed_tell(owed_t *owed, zsock_t *listener, progress_t *progress, int64_t now_ms) {
     int64_t committed_ns = owed->journaled_count ? clock_wall_ns() : 0;
+    share_locks(owed);
     while (owed->openings_count > 0)
         send_opened(owed, listener);
     while (owed->ends_count > 0)
@@ -194,6 +259,6 @@ void owed_drop(owed_t *owed) {
         free(owed->messages[i].series_uid);
         free(owed->messages[i].text);
     }
-    owed->openings_count = owed->ends_count = owed->messages_count = owed->journaled_count = 0;
+    owed->openings_count = owed->locks_count = owed->ends_count = owed->messages_count = owed->journaled_count = 0;
     owed->late = owed->end = owed->wait = false;
 }

@@ -9,16 +9,23 @@
 #include <stdint.h>
 
 #include "notifier/progress/progress.h"
+#include "notifier/replicas/replicas.h"
 #include "proto/ring.h"
 
 typedef struct owed owed_t;
 
-/* `journal`: its id. */
-owed_t *owed_new(uint64_t journal);
+/* `journal`: its id. `replicas`: outlives it; NULL: there are none. */
+owed_t *owed_new(uint64_t journal, replicas_t *replicas);
 void owed_destroy(owed_t **self_p);
 
+/* A series is open, as part of a reception: that is said once the reception shares the lock of its series, which
+ * replicas know as `series`. */
+void owed_open(owed_t *owed, uint64_t listener, uint64_t association, uint64_t token, int64_t reception,
+               uint64_t series);
+/* A reception is to share the lock without that, or needs it no more: nothing of it will be registered. */
+void owed_share(owed_t *owed, int64_t reception, uint64_t series);
+void owed_let_go(owed_t *owed, int64_t reception);
 /* All texts are copied. */
-void owed_open(owed_t *owed, uint64_t listener, uint64_t association, uint64_t token);
 void owed_acknowledge_end(owed_t *owed, uint64_t listener, uint64_t association);
 
 /* An object with a span of its own (span.h) has opened a series: its `journal` span lasts from now to the commit.
@@ -44,6 +51,8 @@ bool owed_has_end(const owed_t *owed);
 /* Says everything that is owed, first to the listeners, one Opened and one Acknowledged to each, and empties the
  * owed. */
 void owed_tell(owed_t *owed, zsock_t *listener, progress_t *progress, int64_t now_ms);
+/* Says the openings that have waited for a lock and have it now. Nothing else may be owed. */
+void owed_tell_shared(owed_t *owed, zsock_t *listener);
 /* Throws away what is owed. */
 void owed_drop(owed_t *owed);
 

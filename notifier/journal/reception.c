@@ -38,7 +38,7 @@ static bool is_over(journal_t *journal, uint64_t listener, uint64_t association)
  * free it. 0: the transaction broke. */
 static int64_t join(journal_t *journal, owed_t *owed, const sender_t *sender, char **folder, bool *late) {
     int64_t reception = 0, files = 0, now = journal_now();
-    bool quiet = false;
+    bool quiet = false, noted = false;
     *folder = NULL;
     reception_row_t row = {0};
     sqlite3_stmt *rows =
@@ -48,9 +48,10 @@ static int64_t join(journal_t *journal, owed_t *owed, const sender_t *sender, ch
         free(*folder);
         *folder = row.folder ? copy_text(row.folder) : NULL;
         quiet = row.quiet;
+        noted = row.note != NULL;
         files = row.files;
     }
-    if (quiet)
+    if (quiet || noted)
         journal_run(journal, SQL_RECEPTION_STIR, VALUES(NUMBER(reception)));
     if (!reception && journal_run(journal, SQL_RECEPTION_BEGIN,
                                   VALUES(TEXT(sender->calling_ae), TEXT(sender->series_uid), NUMBER(now),
@@ -104,6 +105,11 @@ static void write_counts(journal_t *journal, int64_t reception) {
                        NUMBER(heard_elsewhere(journal->heard, reception))));
 }
 
+static void say_open(owed_t *owed, const Ring__Stored *stored, int64_t reception) {
+    owed_open(owed, stored->listener, stored->association, stored->token, reception,
+              replicas_series(stored->calling_ae, stored->series->series_instance_uid));
+}
+
 /* The association's promise goes to the journal: what it stores in this folder will be registered. One that has
  * ended can promise nothing any more. */
 static void open_series(journal_t *journal, owed_t *owed, const Ring__Stored *stored,
@@ -127,7 +133,7 @@ static void open_series(journal_t *journal, owed_t *owed, const Ring__Stored *st
     free(folder);
     if (late)
         return;
-    owed_open(owed, stored->listener, stored->association, stored->token);
+    say_open(owed, stored, reception);
     heard_join(journal->heard, series, reception, elsewhere);
 }
 
@@ -148,7 +154,7 @@ bool reception_on_stored(journal_t *journal, owed_t *owed, const Ring__Stored *s
         count_files(journal, owed, reception, stored, elsewhere);
     /* The listener may wait to hear that it is open: of what it had sent again, or has forgotten. */
     if (reception && again)
-        owed_open(owed, stored->listener, stored->association, stored->token);
+        say_open(owed, stored, reception);
     end_if_all_is_heard(journal, owed, stored->listener, stored->association);
     return fresh;
 }
@@ -225,6 +231,8 @@ static void finish(journal_t *journal, owed_t *owed, const reception_row_t *endi
     say_elsewhere(journal, ending);
     journal_run(journal, SQL_RECEPTION_SETTLE, VALUES(NUMBER(ending->id), TEXT(why), NUMBER(journal_now())));
     heard_close(journal->heard, ending->id);
+    if (why)
+        owed_let_go(owed, ending->id);
     free(why);
 }
 

@@ -20,6 +20,7 @@ void rows_forget(reception_row_t *row) {
     free(row->series);
     free(row->errors_json);
     free(row->why);
+    free(row->note);
     *row = (reception_row_t){0};
 }
 
@@ -48,6 +49,7 @@ bool rows_next_reception(journal_t *journal, sqlite3_stmt *statement, reception_
     row->owes_done = sqlite3_column_int64(statement, 16) != 0;
     row->quiet_ms = sqlite3_column_int64(statement, 17);
     row->why = text_at(statement, 18);
+    row->note = text_at(statement, 19);
     return true;
 }
 

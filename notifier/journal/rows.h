@@ -21,6 +21,7 @@ typedef struct reception_row {
     char *errors_json; /* that are said before, an array; NULL: they were not asked for */
     int64_t quiet_ms;  /* how long it waits; 0: nothing says so */
     char *why;         /* of the state, or of the wait */
+    char *note;        /* replicas.h: it was left to another replica; NULL: it was not */
     int64_t files, elsewhere, errors, began_at, ended_at /* 0: open */, attempts;
 } reception_row_t;
 

@@ -50,7 +50,6 @@ struct storage {
     int answered; /* eventfd */
     /* under the lock */
     struct items questions, answers;
-    size_t waiting; /* registrations that are to be counted, or are being counted */
     bool ended;
     _Atomic int64_t begun_ms; /* of what the thread is at; 0: it has nothing to do */
     /* the thread's */
@@ -153,7 +152,6 @@ static void serve(storage_t *storage) {
         pthread_mutex_unlock(&storage->lock);
         work_on(storage, item);
         pthread_mutex_lock(&storage->lock);
-        storage->waiting -= item->registration != NULL;
         TAILQ_INSERT_TAIL(&storage->answers, item, next);
         must_hold(write(storage->answered, &one, sizeof one) == sizeof one); /* it takes 2^64 - 2 of them */
     }
@@ -239,7 +237,6 @@ static void ask(storage_t *storage, const item_t *question) {
     *item = *question;
     item->asked_ms = clock_ms();
     pthread_mutex_lock(&storage->lock);
-    storage->waiting += item->registration != NULL;
     TAILQ_INSERT_TAIL(&storage->questions, item, next);
     pthread_cond_signal(&storage->asked);
     pthread_mutex_unlock(&storage->lock);
@@ -298,7 +295,7 @@ void storage_why(int64_t silent_ms, char *text, size_t size) {
         snprintf(text, size, "storage has not answered for %lld s", (long long)silent_ms / 1000);
 }
 
-void storage_say(storage_t *storage) {
+void storage_say(storage_t *storage, size_t registrations) {
     int64_t now_ms = clock_ms(), begun_ms = atomic_load(&storage->begun_ms);
     if (storage->complained_ms && begun_ms != storage->complained_begun_ms) {
         log_info(NULL, "storage answers again after %lld s",
@@ -308,11 +305,8 @@ void storage_say(storage_t *storage) {
     if (!storage_silent_ms(storage) ||
         (storage->complained_ms && now_ms - storage->complained_ms < STORAGE_COMPLAINT_INTERVAL_MS))
         return;
-    pthread_mutex_lock(&storage->lock);
-    size_t waiting = storage->waiting;
-    pthread_mutex_unlock(&storage->lock);
     log_warn(NULL, "storage (%s) has not answered for %lld s: %zu registrations wait for it, in the journal",
-             storage->files_root, (long long)(now_ms - begun_ms) / 1000, waiting);
+             storage->files_root, (long long)(now_ms - begun_ms) / 1000, registrations);
     storage->complained_ms = now_ms;
     storage->complained_begun_ms = begun_ms;
 }

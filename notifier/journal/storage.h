@@ -52,7 +52,8 @@ bool storage_receive(storage_t *storage, storage_answer_t *answer);
 int64_t storage_silent_ms(storage_t *storage);
 /* The same in words; "" where it answers. */
 void storage_why(int64_t silent_ms, char *text, size_t size);
-/* Says in the log that storage is silent, and that it answers again. Call it now and then. */
-void storage_say(storage_t *storage);
+/* Says in the log that storage is silent, with how many registrations wait for it, and that it answers again. Call
+ * it now and then. */
+void storage_say(storage_t *storage, size_t registrations);
 
 #endif

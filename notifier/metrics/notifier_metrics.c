@@ -9,7 +9,7 @@
 #define JOURNAL_COUNT_PAUSE 100
 
 static void count_states(journal_t *journal) {
-    static const char *const always[] = {"receiving", "waiting",   "due",   "registered",
+    static const char *const always[] = {"receiving", "waiting",   "due",   "left", "registered",
                                          "refused",   "confirmed", "short", "lost"};
     metric_forget(METRIC_JOURNAL_RECEPTIONS);
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
@@ -84,5 +84,7 @@ void notifier_metrics_measure(notifier_metrics_t *self, const notifier_metrics_s
     measure_cube(sources);
     measure_progress(self, sources->publisher);
     metric_set(METRIC_REGISTRATIONS_UNDER_WAY, NULL, (int64_t)registrar_with_broker(sources->registrar));
+    char why[REPLICAS_WHY_BYTES];
+    metric_set(METRIC_REPLICA_LOCKS, NULL, replicas_have_locks(sources->replicas, why, sizeof why));
     metric_set(METRIC_STORAGE_SILENT, NULL, storage_silent_ms(sources->storage) * 1000);
 }

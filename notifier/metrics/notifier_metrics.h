@@ -7,6 +7,7 @@
 #include "notifier/journal/journal.h"
 #include "notifier/journal/storage.h"
 #include "notifier/progress/publisher.h"
+#include "notifier/replicas/replicas.h"
 
 typedef struct notifier_metrics {
     int64_t next_ms, next_states_ms;
@@ -18,6 +19,7 @@ typedef struct notifier_metrics_sources {
     const registrar_t *registrar;
     const inquiries_t *inquiries;
     storage_t *storage;
+    replicas_t *replicas;
     publisher_t *publisher;
     link_state_t *broker, *nats, *cube;
     bool has_nats, asks_cube;

@@ -133,6 +133,9 @@ void query_on_status(query_t *query, const Ring__StatusQuery *message) {
     status->queue_waiting = status->queue_known ? (uint64_t)waiting : 0;
     status->queue_still_ms = status->queue_known ? (uint64_t)still_ms : 0;
     status->registrations_under_way = registrar_with_broker(sources->registrar);
+    char why[REPLICAS_WHY_BYTES];
+    replicas_have_locks(sources->replicas, why, sizeof why);
+    status->no_locks = copy_text(why);
     status->storage_silent_ms = (uint64_t)storage_silent_ms(sources->storage);
     publisher_count(sources->publisher, &status->progress_waiting, &status->progress_dropped);
 }

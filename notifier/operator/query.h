@@ -11,6 +11,7 @@
 #include "notifier/journal/journal.h"
 #include "notifier/journal/storage.h"
 #include "notifier/progress/publisher.h"
+#include "notifier/replicas/replicas.h"
 #include "proto/ring.h"
 
 /* Receptions looked through for one answer. */
@@ -25,6 +26,7 @@ typedef struct query_sources {
     const registrar_t *registrar;
     const inquiries_t *inquiries;
     storage_t *storage;
+    replicas_t *replicas;
     publisher_t *publisher;
     link_state_t *broker, *nats, *cube;
 } query_sources_t;

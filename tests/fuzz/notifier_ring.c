@@ -88,7 +88,7 @@ static int64_t never_interrupted(void *self) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!bench.journal.db)
         set_up();
-    owed_t *owed = owed_new(1);
+    owed_t *owed = owed_new(1, NULL);
     progress_t *progress =
         progress_new("oxidicom", 0, (progress_sink_t){on_lonk, on_lonk_done, never_interrupted, NULL});
     reader_t input = reader_over(data, size), head;

@@ -75,7 +75,7 @@ static void open_all(rig_t *rig) {
     quiet_resume(&rig->journal);
     reception_load(&rig->journal);
     rig_count_left_open(rig);
-    rig->owed = owed_new(rig->journal.id);
+    rig->owed = owed_new(rig->journal.id, NULL);
     rig->progress =
         progress_new("oxidicom", 0, (progress_sink_t){write_down, write_down_done, never_interrupted, rig});
     rig->dones = dones_new(&rig->journal, rig->progress, RIG_DONE_DELAY_MS);

@@ -29,7 +29,7 @@ static char *said_by(char *command) {
 
 /* The temporary file that there is; "" where there is none. Free it. */
 static char *temporary_file(const receiver_t *receiver) {
-    return said_by(text_of("find %s/.oxidicom -type f", receiver->root));
+    return said_by(text_of("find %s/.oxidicom/tmp -type f", receiver->root));
 }
 
 static bool has_temporary_file(void *receiver) {

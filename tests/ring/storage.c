@@ -52,9 +52,9 @@ Test(storage, that_is_full_is_answered_a700_and_leaves_no_partial_file, .timeout
 
 enum { SENDERS = 8 };
 
-/* Files below the files root that lie outside of SERVICES. */
+/* Temporary files below the files root. */
 static int temporary_files(const receiver_t *receiver) {
-    char *command = text_of("find %s/.oxidicom -type f | wc -l", receiver->root), text[32] = "";
+    char *command = text_of("find %s/.oxidicom/tmp -type f | wc -l", receiver->root), text[32] = "";
     FILE *output = popen(command, "r");
     cr_assert_not_null(output);
     cr_assert_not_null(fgets(text, sizeof text, output));

@@ -73,23 +73,24 @@ Test(two_rings, take_different_series_of_one_patient_at_once, .timeout = PATIENC
     pair_stop(&pair);
 }
 
-/* Each ring gets a part of every series, one instance both. Neither knows of the other's, so each registers the
- * files in the folder: the last registration counts all. */
-Test(two_rings, that_share_a_series_both_register_it_and_the_last_registration_counts_all, .timeout = PATIENCE_S) {
+/* Each ring gets a part of every series, one instance both. Who ends first leaves the series to the other. */
+Test(two_rings, that_share_a_series_register_it_once_after_its_last_file, .timeout = PATIENCE_S) {
     pair_t pair;
-    int count = series_count(), owed = 2 * count, last[SERIES_MOST + 1] = {0};
+    int count = series_count(), owed = count, last[SERIES_MOST + 1] = {0};
     pair_start(&pair, "two-same");
     for (int n = 1; n <= count; n++) {
         scu_t scu[2] = {{.timeout_ms = PATIENCE_MS}, {.timeout_ms = PATIENCE_MS}};
         int first = n % 2; /* now the one, now the other ends last */
         store_some(&scu[first], pair.ring[first].port, "TWO", series_number(n), 1, INSTANCES);
-        if (n % 3 == 0) { /* it is registered before the other begins */
+        if (n % 5 == 0) { /* it is registered before the other begins, and then again */
             cr_assert(scu_release(&scu[first]));
-            take_registrations(&pair, 1, last);
-            owed--;
+            char *text = text_of("series %s is registered: %d files", series_number(n), INSTANCES);
+            cr_assert(receiver_logged(&pair.ring[first], text, PATIENCE_MS));
+            free(text);
+            owed++;
         }
         store_some(&scu[!first], pair.ring[!first].port, "TWO", series_number(n), INSTANCES, INSTANCES);
-        if (n % 3 != 0)
+        if (n % 5 != 0)
             cr_assert(scu_release(&scu[first]));
         cr_assert(scu_release(&scu[!first]));
     }
@@ -98,5 +99,27 @@ Test(two_rings, that_share_a_series_both_register_it_and_the_last_registration_c
     for (int n = 1; n <= count; n++)
         cr_expect_eq(last[n], 2 * INSTANCES - 1, "series %d: %d", n, last[n]);
     cr_expect_eq(receiver_files(&pair.ring[0]), (size_t)count * (2 * INSTANCES - 1));
+    cr_expect_gt(receiver_times_logged(&pair.ring[0], " is left to another replica"), 0);
+    cr_expect_gt(receiver_times_logged(&pair.ring[1], " is left to another replica"), 0);
+    pair_stop(&pair);
+}
+
+/* As a pod that is drained: its association is aborted, the peer goes on with the other. */
+Test(two_rings, of_which_one_ends_register_its_part_with_the_other, .timeout = PATIENCE_S) {
+    pair_t pair;
+    scu_t scu[2] = {{.timeout_ms = PATIENCE_MS}, {.timeout_ms = PATIENCE_MS}};
+    pair_start(&pair, "two-drain");
+    for (int i = 0; i < 2; i++)
+        store_some(&scu[i], pair.ring[i].port, "TWO", series_number(0), 1 + i * INSTANCES, INSTANCES);
+    cr_assert_eq(receiver_stop(&pair.ring[1]), 0);
+    scu_close(&scu[1]);
+    expect_no_registration(pair.queue);
+    cr_assert(scu_release(&scu[0]));
+    expect_registration(pair.queue, series_number(0), 2 * INSTANCES);
+    receiver_start(&pair.ring[1],
+                   (const char *const[]){"OXIDICOM_FILES_ROOT", pair.ring[0].root, "OXIDICOM_AMQP_ADDRESS",
+                                         rabbitmq_address(), "OXIDICOM_QUEUE_NAME", "two-drain", NULL});
+    cr_expect(receiver_logged(&pair.ring[1], "was registered by another replica", PATIENCE_MS));
+    expect_no_registration(pair.queue);
     pair_stop(&pair);
 }

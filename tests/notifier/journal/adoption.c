@@ -112,6 +112,23 @@ static void wait_for(int64_t series_quiet_ms, int64_t abort_quiet_ms) {
     rig_restart(&rig);
 }
 
+/* Another replica may have marked them meanwhile. */
+Test(adoption, takes_over_the_notes_for_other_replicas) {
+    wait_for(60000, 0);
+    rig_event(&rig, EVENT(.association = 1, .object = 1, .series = "1.1"));
+    rig_event(&rig, EVENT(.association = 2, .object = 2, .series = "1.2"));
+    rig_end(&rig, 1, 1);
+    rig_end(&rig, 1, 2);
+    cr_assert_eq(rig_commit(&rig), 0);
+    rig_query(&rig, "UPDATE reception SET note = 'a'");
+    rig_query(&rig, "UPDATE reception SET state = 'due', note = 'b' WHERE series_uid = '1.2'");
+    vanish();
+    cr_expect_eq(look(), 1);
+    expect_rows("1.1receiving 1.2due");
+    cr_expect_str_eq(
+        rig_query(&rig, "SELECT group_concat(note) FROM (SELECT * FROM reception ORDER BY series_uid)"), "a,b");
+}
+
 /* The one series waits after a release, the other has lost its listener with the host. */
 Test(adoption, lets_an_open_series_wait_here_for_whoever_goes_on_with_it) {
     wait_for(60000, 600000);
