@@ -203,7 +203,7 @@ $(B)/%.so: tests/preload/%.c
 	@mkdir -p $(@D)
 	@echo CC $<; $(CC) -D_GNU_SOURCE -shared -fPIC -O1 $(WARNINGS) -o $@ $< -ldl
 
-PRELOADED := calls envelopes faults looks record
+PRELOADED := host calls envelopes faults looks record
 # Preloaded into stages by tests that count, spoil or record their calls, and kill them at chosen points.
 $(B)/preload.so: $(PRELOADED:%=tests/preload/%.c) tests/preload/preload.h $(B)/gen/proto/ring.pb-c.c
 	@mkdir -p $(@D)
