@@ -5,7 +5,7 @@ import time
 import traceback
 
 import rates
-from machine import EXPORT, Counted, Oxidicom, Sender, await_that, export, missing, mount, send, serve, series, sh, unmount
+from machine import EXPORT, OTHER, Counted, Oxidicom, Sender, await_that, export, missing, mount, mount_as_another_host, registrations, send, serve, series, sh, unmount
 
 VERSIONS = ('4.2', '3')
 QUIET = {'OXIDICOM_SERIES_QUIET': '600s'}  # what a registration looks at is not an object's
@@ -155,12 +155,67 @@ def a_read_only_server_refuses_objects_until_it_is_not(version):
         leaves_no_temporary_files(receiver)
 
 
+# --- replicas ---
+
+WAITING = {'OXIDICOM_SERIES_QUIET': '6s', 'OXIDICOM_ABORT_QUIET': '6s'}
+
+
+def half_each(version, between):
+    """One series over two receivers, as on two hosts."""
+    mount_as_another_host(version, OTHER['mount'])
+    try:
+        files = series(1, 1, 6)
+        with Oxidicom(**WAITING) as one, Oxidicom(**OTHER, **WAITING) as other:
+            taken = Sender(*files[:3]).taken() + Sender(*files[3:], port=OTHER['port']).taken()
+            expect(len(taken) == 6, f'{len(taken)} of 6 objects were taken')
+            between()
+            keeps(one, taken)
+            await_that(lambda: other.logged('is registered: ') or one.logged('is registered: '), 'it is registered')
+            left, right = ((one, other) if other.logged('is registered: ') else (other, one))
+            await_that(lambda: left.logged('was registered by another replica'), 'the other hears of it')
+            expect(registrations() == [6], f'registered with {registrations()} files')
+    finally:
+        unmount(OTHER['mount'])
+
+
+def replicas_register_a_series_once(version):
+    half_each(version, lambda: None)
+
+
+def restart_server(version):
+    serve(0)
+    time.sleep(1)
+    serve(8)
+    if version == '3':
+        sh('sm-notify -f', check=False)
+
+
+def replicas_register_a_series_once_though_the_server_is_restarted(version):
+    half_each(version, lambda: restart_server(version))
+
+
+def locks_of_this_host_alone_are_a_warning(version):
+    if version != '3':
+        return 'there is no such mount'
+    unmount()
+    mount(version, 'hard,nolock')
+    files = series(1, 2, 3)
+    with Oxidicom(**PATIENT) as receiver:
+        takes_all(receiver, files)
+        await_that(lambda: len(registrations()) >= 2, 'both are registered')
+        expect(receiver.logged('has no locks that other replicas could see (it is mounted with: nolock)'), 'nothing warns')
+        expect('nolock' in receiver.ask('status'), 'status does not say it')
+    return None
+
+
 CHECKS = {
     'count': (an_object_costs_few_operations, a_new_series_costs_few_operations_more),
     'restart': (a_server_that_is_restarted_loses_nothing, ),
     'away': (a_server_that_is_away_is_waited_for, ),
     'full': (a_full_server_refuses_objects_and_leaves_nothing, ),
     'read-only': (a_read_only_server_refuses_objects_until_it_is_not, ),
+    'replicas': (replicas_register_a_series_once, replicas_register_a_series_once_though_the_server_is_restarted,
+                 locks_of_this_host_alone_are_a_warning),
 }
 
 
@@ -176,7 +231,7 @@ def run(check, version):
         print(f'nfs-check: passed: {name}{": " + said if said else ""} ({time.monotonic() - begin:.0f} s)', flush=True)
     except Exception as reason:  # the others shall run in any case
         print(f'nfs-check: failed: {name}: {reason}', flush=True)
-        print(traceback.format_exc(), sh('tail -n 20 /run/oxidicom.log', check=False), flush=True)
+        print(traceback.format_exc(), sh('tail -n 20 /run/oxidicom-*.log', check=False), flush=True)
         serve(8)
 
 

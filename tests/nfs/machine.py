@@ -1,4 +1,5 @@
 """What runs in the machine: the NFS server and its mount, receivers on it, senders to them."""
+import base64
 import collections
 import contextlib
 import json
@@ -11,6 +12,7 @@ import subprocess
 import time
 
 EXPORT, MOUNT, HOME, PORT = '/mnt/export', '/mnt/nfs', '/dev/shm/home', 11113
+OTHER = {'mount': '/mnt/other', 'home': '/dev/shm/other', 'port': 11114}  # as another host would have it
 PATIENCE_S = 300
 
 
@@ -37,13 +39,22 @@ def serve(threads=8):
     sh(f'rpc.nfsd {threads}')
 
 
-def mount(version, options='hard'):
-    source = '127.0.0.1:/' if version.startswith('4') else f'127.0.0.1:{EXPORT}'
-    sh(f'mount -t nfs -o vers={version},proto=tcp,{options} {source} {MOUNT}')
+def mount(version, options='hard', at=MOUNT, server='127.0.0.1'):
+    source = f'{server}:/' if version.startswith('4') else f'{server}:{EXPORT}'
+    sh(f'mkdir -p {at}; mount -t nfs -o vers={version},proto=tcp,{options} {source} {at}')
 
 
-def unmount():
-    sh(f'umount -f {MOUNT}')
+def mount_as_another_host(version, at):
+    """One host's mounts of NFS 4 share a delegation, and with it their locks, unless the server takes them for those of two. Locks of
+    NFS 3 are told apart by numbers that a host gives for each address of the server."""
+    name, server = '/sys/module/nfs/parameters/nfs4_unique_id', '127.0.0.2' if version.startswith('4') else '127.0.0.1'
+    sh(f'echo other >{name}')
+    mount(version, 'hard,nosharecache', at, server)
+    sh(f'echo >{name}')
+
+
+def unmount(at=MOUNT):
+    sh(f'umount -f {at}')
 
 
 def delay(round_trip_ms):
@@ -86,22 +97,24 @@ class Counted:
 
 # --- receivers ---
 
-def await_port(process):
+def await_port(process, port=PORT):
     def answers():
         if process.poll() is not None:
             raise RuntimeError(f'the receiver has ended with {process.returncode}')
         with contextlib.suppress(OSError):
-            socket.create_connection(('127.0.0.1', PORT), 1).close()
+            socket.create_connection(('127.0.0.1', port), 1).close()
             return True
         return False
     await_that(answers, 'the receiver listens')
 
 
 class Receiver:
+    port = PORT
+
     def __enter__(self):
         with open(self.log, 'w') as log:
             self.process = subprocess.Popen(self.argv, env={**os.environ, **self.environment}, stdout=log, stderr=subprocess.STDOUT)
-        await_port(self.process)
+        await_port(self.process, self.port)
         return self
 
     def __exit__(self, *_):
@@ -119,14 +132,16 @@ class Storescp(Receiver):
 
 
 class Oxidicom(Receiver):
-    log, argv = '/run/oxidicom.log', ['build/bin/oxidicom']
+    argv = ['build/bin/oxidicom']
 
-    def __init__(self, root='files', **more):
-        self.root = f'{EXPORT}/{root}'
-        sh(f'rm -rf {self.root} {HOME}; mkdir {self.root} {HOME} && mkdir {HOME}/run {HOME}/state {HOME}/queue')
-        self.environment = {'OXIDICOM_AMQP_ADDRESS': f'filesystem://{HOME}/queue', 'OXIDICOM_FILES_ROOT': f'{MOUNT}/{root}',
-                            'OXIDICOM_RUN_DIR': f'{HOME}/run', 'OXIDICOM_STATE_DIR': f'{HOME}/state', 'NO_COLOR': '1',
-                            'RUST_LOG': 'info', 'OXIDICOM_LISTENER_PORT': str(PORT), 'OXIDICOM_WRITERS': '1', **more}
+    def __init__(self, root='files', mount=MOUNT, home=HOME, port=PORT, **more):
+        self.root, self.home, self.port, self.log = f'{EXPORT}/{root}', home, port, f'/run/oxidicom-{port}.log'
+        sh(f'rm -rf {home}; mkdir {home} && mkdir {home}/run {home}/state; mkdir -p {HOME}/queue')
+        if home == HOME:
+            sh(f'rm -rf {self.root}; mkdir {self.root}')
+        self.environment = {'OXIDICOM_AMQP_ADDRESS': f'filesystem://{HOME}/queue', 'OXIDICOM_FILES_ROOT': f'{mount}/{root}',
+                            'OXIDICOM_RUN_DIR': f'{home}/run', 'OXIDICOM_STATE_DIR': f'{home}/state', 'NO_COLOR': '1',
+                            'RUST_LOG': 'info', 'OXIDICOM_LISTENER_PORT': str(port), 'OXIDICOM_WRITERS': '1', **more}
 
     def __enter__(self):
         super().__enter__()
@@ -137,7 +152,11 @@ class Oxidicom(Receiver):
     def ask(self, *words):
         # Without the files root, which the tool would wait for where the server is away.
         return subprocess.run(['timeout', '-s', 'KILL', '10', *self.argv, *words], stdout=subprocess.PIPE, text=True,
-                              env={**os.environ, 'OXIDICOM_RUN_DIR': f'{HOME}/run'}).stdout
+                              env={**os.environ, 'OXIDICOM_RUN_DIR': f'{self.home}/run'}).stdout
+
+    def logged(self, text):
+        with open(self.log) as log:
+            return text in log.read()
 
     def temporary_files(self):
         return sh(f'find {self.root}/.oxidicom/tmp -type f').split()
@@ -164,8 +183,8 @@ def data_set(path):
 class Sender:
     """storescu with files of /mnt/out/load; its answers, in order: [(file, status)]."""
 
-    def __init__(self, *files, title='NFS'):
-        self.process = subprocess.Popen(['storescu', '-v', '--no-halt', '-aet', title, '127.0.0.1', str(PORT), *files],
+    def __init__(self, *files, title='NFS', port=PORT):
+        self.process = subprocess.Popen(['storescu', '-v', '--no-halt', '-aet', title, '127.0.0.1', str(port), *files],
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def answers(self):
@@ -179,6 +198,17 @@ class Sender:
 
     def taken(self):
         return [file for file, status in self.answers() if status == 'Success']
+
+
+def registrations():
+    """The number of files in each task of the queue, kombu's filesystem transport."""
+    found = []
+    for name in sorted(os.listdir(f'{HOME}/queue')):
+        path = f'{HOME}/queue/{name}'
+        if os.path.isfile(path) and name.endswith('.msg'):
+            with open(path) as file:
+                found.append(json.loads(base64.b64decode(json.load(file)['body']))[1]['ndicom'])
+    return found
 
 
 def series(first, count, slices):
