@@ -69,14 +69,13 @@ static bool commit_journal(notifier_t *notifier) {
     if (!notifier->journal.open)
         return true;
     room_look(&notifier->journal);
-    bool wrote = sqlite3_total_changes(notifier->journal.db) != notifier->journal_changes;
+    bool wrote = journal_wrote(&notifier->journal);
     int64_t begun_us = clock_us();
     bool committed = journal_commit(&notifier->journal) == 0;
     metric_observe(METRIC_JOURNAL_COMMIT_TIME, clock_us() - begun_us);
     metric_add(METRIC_JOURNAL_FAILURES, NULL, !committed);
     if (wrote || !committed)
         atomic_store(&notifier->health.journal_writable, committed && notifier->journal.room != ROOM_NONE);
-    notifier->journal_changes = sqlite3_total_changes(notifier->journal.db);
     return committed;
 }
 

@@ -68,7 +68,6 @@ typedef struct notifier {
     http_t *http;               /* NULL: nobody is to be served */
     otlp_export_t *otlp_export; /* NULL: none */
     size_t metrics_heard;       /* messages of that kind in the last batch */
-    int journal_changes;        /* rows changed so far, at the last commit of events */
     int64_t journal_try_ms;     /* when a journal that did not take events is tried again */
     traced_t *traced;
     int64_t listener_heard_ns, listener_died_ns; /* since 1970 */

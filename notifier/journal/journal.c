@@ -280,6 +280,7 @@ static bool step_to_end(journal_t *journal, sql_t sql) {
 
 static void begin(journal_t *journal) {
     journal->open = true;
+    journal->changes_before = sqlite3_total_changes(journal->db);
     if (journal->lost)
         journal->broken = true;
     else if (!step_to_end(journal, SQL_BEGIN))
@@ -291,6 +292,10 @@ static void lose(journal_t *journal) {
     journal->lost = true;
     if (!journal_file_set_aside(journal->path))
         log_error(NULL, "the damaged journal stays in its place");
+}
+
+bool journal_wrote(const journal_t *journal) {
+    return journal->open && sqlite3_total_changes(journal->db) != journal->changes_before;
 }
 
 int journal_commit(journal_t *journal) {

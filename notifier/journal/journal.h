@@ -32,6 +32,7 @@ typedef struct journal {
     sqlite3_stmt *statements[SQL_COUNT];
     char *path;                              /* owned */
     bool open;                               /* a transaction is open */
+    int changes_before;                      /* rows changed before it, since the file was opened */
     bool broken;                             /* it has failed and will be rolled back */
     bool damaged;                            /* SQLite has found that the file is not what it wrote */
     bool lost;                               /* so it was set aside: no transaction succeeds any more */
@@ -62,6 +63,9 @@ void journal_close(journal_t *journal);
 int64_t journal_size(const journal_t *journal);
 /* Whether the file still has its name. What is written to one that was removed is lost with this process. */
 bool journal_is_there(const journal_t *journal);
+
+/* Whether the open transaction has changed any row. */
+bool journal_wrote(const journal_t *journal);
 
 /* Ends the transaction that the first statement opened. 0: all of it is durable (as far as OXIDICOM_FSYNC has it).
  * -1: nothing of it happened; with journal->lost, and nothing will: then the process should end and begin anew. */
