@@ -46,7 +46,7 @@ typedef struct writer {
     uint64_t ended_listener; /* has ended, so that nothing is to be waited for; 0: none */
 } writer_t;
 
-/* --- what it says ----------------------------------------------------------------------------------- */
+/* --- messages to others --------------------------------------------------------------------------- */
 
 static void say_leaving(writer_t *self) {
     Ring__Leaving leaving = RING__LEAVING__INIT;
@@ -69,14 +69,14 @@ static void say_alive(writer_t *self) {
         say_leaving(self);
 }
 
-/* All threads wait for storage that does not answer. It does not say that it lives then: its objects shall go to
- * others, whose storage may. Where only some wait, it goes on with the others. */
+/* All threads wait for silent storage. The writer then says no Alive: its objects shall go to others, with perhaps
+ * better storage. If only some wait, it goes on with the others. */
 static bool is_held_up(const writer_t *self) {
     return pool_held_up_ms(self->environment.pool) >= ALIVE_INTERVAL_MS;
 }
 
-/* Stopped, or held up by storage, for so long that the listener has given it up and its objects to others. What it
- * does now might undo what they did since: it goes on as somebody new, and drops what the old one was sent. */
+/* Stopped, or held up by storage, for so long that the listener has given its objects to others. Its work now
+ * might undo theirs: it goes on under a new incarnation, and drops the old one's objects. */
 static void renew_after_silence(writer_t *self) {
     int64_t silent_ms = clock_ms() - self->beat_ms;
     if (silent_ms < WRITER_SILENCE_MS || is_held_up(self))
@@ -108,7 +108,7 @@ static void on_beat(stage_t *stage) {
         say_alive(stage->self);
 }
 
-/* After what may have taken long, or has just come to its end: the listener must not take that for silence. */
+/* After a long or just finished wait: the listener must not take that for silence. */
 static void catch_up(writer_t *self) {
     renew_after_silence(self);
     if (clock_ms() - self->beat_ms >= ALIVE_INTERVAL_MS && !is_held_up(self))
@@ -117,20 +117,20 @@ static void catch_up(writer_t *self) {
 
 /* --- how it ends ------------------------------------------------------------------------------------ */
 
-/* The monitor is read before each decision: whoever has sent a chunk has been connected before. */
+/* The monitor is read before each decision: a sender of a chunk has been connected before. */
 static bool listener_is_there(writer_t *self) {
     for (ring_change_t change; self->monitor && (change = ring_monitor_next(self->monitor)) != RING_NO_CHANGE;)
         self->connected = change == RING_CONNECTED;
     return self->connected || !self->monitor;
 }
 
-/* A listener that is gone takes its associations with it: nobody finishes what is open, and nobody releases this
- * writer. That it goes at once matters where both were told to end before they had heard of one another. */
+/* A dead listener takes its associations with it: nobody finishes open objects, and nobody releases this writer.
+ * That it goes at once matters where both were told to end before they had heard of one another. */
 static void forget_gone_listener(writer_t *self) {
     if (listener_is_there(self))
         return;
     while (ring_drain(self->stage->inbox, &self->inbox) > 0)
-        ; /* what has arrived completely is stored; it ends, for nobody is left to send more */
+        ; /* whole objects are stored; it ends, for nobody is left to send more */
     objects_drop_unfinished(self->objects);
     self->released = true;
 }
@@ -194,7 +194,7 @@ static void on_terminate(stage_t *stage) {
     end_if_free(self);
 }
 
-/* --- what it is told -------------------------------------------------------------------------------- */
+/* --- messages from others ------------------------------------------------------------------------- */
 
 static void on_chunk(void *argument, const Ring__Envelope *envelope, zmq_msg_t *data) {
     writer_t *self = argument;
@@ -218,7 +218,7 @@ static void on_released(void *argument, const Ring__Envelope *envelope, zmq_msg_
     else if (released->incarnation == self->stage->incarnation)
         self->released = true;
     else
-        return; /* meant for the one that had this inbox before */
+        return; /* meant for an earlier writer of this inbox */
     objects_on_released(self->objects, released->listener);
 }
 
@@ -228,8 +228,8 @@ static ring_handler_fn *const HANDLERS[] = {
     [RING__ENVELOPE__BODY_RELEASED] = on_released,
 };
 
-/* Files that are open here lie on what was there before. The listener sends their objects again, to whoever comes
- * instead. */
+/* Files that are open here lie on the earlier storage. The listener sends their objects again, to the next
+ * writer. */
 static void end_if_locked_out(writer_t *self) {
     if (!store_locked_out(self->environment.store))
         return;
@@ -261,7 +261,7 @@ static int on_storage(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     return self->stage->ended ? -1 : 0;
 }
 
-/* --- what it does now and then ---------------------------------------------------------------------- */
+/* --- now and then ---------------------------------------------------------------------------------- */
 
 static int on_sweep(zloop_t *loop, int timer, void *argument) {
     (void)loop;
@@ -339,10 +339,10 @@ static int start(stage_t *stage) {
     return zloop_timer(stage->loop, (size_t)settings->sweep_interval_ms, 0, on_sweep, self) < 0 ? EX_OSERR : 0;
 }
 
-/* Threads that storage keeps end with the process; what they use is left to them. */
+/* Threads that storage keeps end with the process; their memory is left to them. */
 static void stop_storage(writer_t *self) {
     object_environment_t *environment = &self->environment;
-    /* Whoever has waited for storage already does not wait again. */
+    /* A thread that has waited for storage already does not wait again. */
     if (!deposits_await(environment->pool, self->storage_timer < 0 ? STORAGE_END_WAIT_MS : 0)) {
         log_warn(NULL, "storage does not answer: ends without waiting for it");
         self->stage->leaves_threads = true;
@@ -359,7 +359,7 @@ static void stop_storage(writer_t *self) {
 static void destroy(stage_t *stage) {
     writer_t *self = stage->self;
     if (self->snapshot)
-        snapshot_send(self->snapshot, NULL); /* what was counted since the last beat */
+        snapshot_send(self->snapshot, NULL); /* the counts since the last beat */
     objects_destroy(&self->objects);
     report_destroy(&self->environment.report);
     homes_destroy(&self->environment.homes);

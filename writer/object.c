@@ -28,7 +28,7 @@ struct object {
     object_state_t state;
     Ring__ObjectId id;
     uint32_t attempt;
-    int64_t sent_ns, began_ns; /* of the first chunk; only where it is traced */
+    int64_t sent_ns, began_ns; /* of the first chunk; only if it is traced */
     uint64_t arrived, taken;   /* bytes; `taken`: without the arrivals */
     uint64_t credit;           /* to be given; 0: none */
     bool has_arrived, is_whole;
@@ -38,11 +38,11 @@ struct object {
     arrival_t *arrivals, **arrivals_end;
     uint8_t *gathered; /* bytes of the head before this chunk, while there is no deposit */
     size_t gathered_bytes, gathered_capacity;
-    instance_t instance; /* from OBJECT_FILE on; before, what was known when the deposit began */
+    instance_t instance; /* from OBJECT_FILE on; before, the values known at the deposit's begin */
     deposit_t *deposit;  /* from OBJECT_FILE on; before, where the head is long */
     store_file_t kept;   /* while OBJECT_KEPT */
     refusal_t refusal;   /* while OBJECT_KEPT */
-    bool is_part10;      /* while OBJECT_KEPT: what is kept has a header */
+    bool is_part10;      /* while OBJECT_KEPT: the kept file has a header */
 };
 
 /* Writers died of it: nothing of it is read. */
@@ -231,7 +231,7 @@ static void refuse(object_t *self, const refusal_t *refusal) {
     self->state = OBJECT_REFUSED;
 }
 
-/* What of the storage's errors no repetition can cure: something else stands where a folder or the file belongs. */
+/* Storage errors that a retry cannot fix: something else stands in the place of a folder or the file. */
 static bool is_misplaced(int reason) {
     return reason == ENOTDIR || reason == EISDIR || reason == ELOOP || reason == ENAMETOOLONG || reason == EINVAL ||
            reason == EXDEV || reason == ENOTEMPTY;
@@ -291,7 +291,7 @@ static bool read_instance(object_t *self, refusal_t *refusal) {
     return instance_read(&self->instance, self->head, self->header, refusal);
 }
 
-/* Its first bytes are the Part 10 header and what was gathered. */
+/* Its first bytes are the Part 10 header and the gathered ones. */
 static void begin_deposit(object_t *self) {
     if (self->deposit)
         return;
@@ -307,7 +307,7 @@ static void begin_deposit(object_t *self) {
 
 /* --- refused data sets ------------------------------------------------------------------------------ */
 
-/* The answer does not wait for what is done to keep it. */
+/* The answer does not wait for the quarantine. */
 static void end_kept(object_t *self) {
     if (self->deposit && !deposit_take_file(self->deposit, &self->kept))
         return; /* storage is at work on it: comes back by object_go_on */
@@ -336,7 +336,7 @@ static void keep(object_t *self, zmq_msg_t *data, uint64_t credit) {
         refuse(self, &self->refusal);
 }
 
-/* What has come so far is the first to be kept. */
+/* The bytes so far are the first to be kept. */
 static void begin_kept(object_t *self, const refusal_t *refusal, bool is_part10, zmq_msg_t *data, uint64_t credit) {
     self->refusal = *refusal;
     self->is_part10 = is_part10 || self->deposit;
@@ -351,7 +351,7 @@ static void begin_kept(object_t *self, const refusal_t *refusal, bool is_part10,
     forget_head(self);
 }
 
-/* Its data set is not what it should be, while storage is well. */
+/* Its data set is bad, while storage is well. */
 static void refuse_data_set(object_t *self, const refusal_t *refusal, bool is_part10, zmq_msg_t *data,
                             uint64_t credit) {
     if (log_peer_may(LEVEL_WARN, log_peer_number(self->header->peer), self->header->peer))
@@ -415,7 +415,7 @@ static void begin_file(object_t *self, zmq_msg_t *data, uint64_t credit) {
         refuse_for_memory(self);
 }
 
-/* The head goes on. What is too much for memory goes to the file, behind a header of what is known by now. */
+/* The head goes on. The bytes too many for memory go to the file, behind a header of the values known by now. */
 static void go_on_gathering(object_t *self, zmq_msg_t *data, uint64_t credit) {
     if (!self->deposit && gather(self, zmq_msg_data(data), zmq_msg_size(data))) {
         self->credit = credit;

@@ -14,7 +14,7 @@
 #include "writer/storage/quarantine.h"
 #include "writer/storage/store.h"
 
-/* A data set whose place is not known by then goes to its temporary file; until then it is held in memory. */
+/* A data set without a place by then goes to its temporary file; until then it is held in memory. */
 #define HEAD_GATHERED_MAX_BYTES (256 * 1024)
 
 /* What objects need of the stage. */
@@ -29,7 +29,7 @@ typedef struct object_environment {
 } object_environment_t;
 
 typedef enum object_state {
-    OBJECT_HEAD,   /* its head is not known yet: what came is in memory, or in a file that has no place yet */
+    OBJECT_HEAD,   /* its head is not known yet: its bytes are in memory, or in a file without a place */
     OBJECT_FILE,   /* its bytes go to its file, or storage completes that */
     OBJECT_KEPT,   /* it will be refused; until then its bytes are gathered for the quarantine */
     OBJECT_STORED, /* ended: it is reported */
@@ -44,7 +44,7 @@ static inline bool object_state_is_end(object_state_t state) {
 
 typedef struct object object_t;
 
-/* Begins an attempt from its first chunk, which has a header. What it needs of the chunk is copied. */
+/* Begins an attempt from its first chunk, which has a header. Copies its part of the chunk. */
 object_t *object_new(const object_environment_t *environment, const Ring__Chunk *first);
 
 /* Forgets it; its temporary file is removed, now or when storage is done with it. */
@@ -70,7 +70,7 @@ bool object_waits(const object_t *self);
 /* Gives it one: inflates no more than the budget, off which that is taken. Returns as object_take does. */
 object_state_t object_inflate(object_t *self, uint64_t *budget);
 
-/* The same for one of which deposit_on_done has told. */
+/* The same for an object that deposit_on_done has reported. */
 object_state_t object_go_on(object_t *self);
 
 /* How far the listener shall have credit, once: where it was wanted, and no further than what needs no memory here

@@ -20,7 +20,7 @@ struct objects {
     zsock_t *listener;                 /* outbox */
     zhashx_t *open;                    /* object_t by object_key_t */
     uint64_t incarnation;              /* of the listener they came from; 0: none yet */
-    uint64_t gone[GONE_LISTENERS_MAX]; /* earlier ones, whose last chunks may still wait in the inbox */
+    uint64_t gone[GONE_LISTENERS_MAX]; /* earlier ones; their last chunks may still wait in the inbox */
     size_t gone_next;
     zlist_t *in_turn; /* numbers of associations with objects to be inflated */
     uint64_t writer;  /* own incarnation; 0: not said */
@@ -164,7 +164,7 @@ static void give_credit(objects_t *self, const object_t *object, uint64_t taken,
         log_warn(context, "can't give credit to the listener: %s", strerror(errno));
 }
 
-/* What its last step means for the listener, and for the table. */
+/* The meaning of its last step for the listener, and for the table. */
 static void finish(objects_t *self, object_t *object, object_state_t state) {
     const Ring__ObjectId *id = object_id(object);
     object_key_t key = {id->association, id->object};
@@ -235,7 +235,7 @@ bool objects_on_turn(objects_t *self) {
 
 void objects_on_done(objects_t *self) {
     pool_t *pool = self->environment->pool;
-    /* Not those that come back meanwhile: the inbox shall have its turn. */
+    /* Without later returns: the inbox shall have its turn. */
     for (size_t left = pool_outstanding(pool); left > 0; left--) {
         job_t *job = pool_take_done(pool);
         object_t *object = job ? deposit_on_done(job) : NULL;

@@ -8,7 +8,7 @@ typedef struct objects objects_t;
 
 /* `environment` and `listener` (an outbox) must outlive it. */
 objects_t *objects_new(const object_environment_t *environment, zsock_t *listener);
-/* Removes the temporary files of all that are open; those that storage works on just now come to deposits_await. */
+/* Removes the temporary files of all that are open; deposits_await gets the ones in storage just now. */
 void objects_destroy(objects_t **self_p);
 
 /* How many are open. */
@@ -29,14 +29,14 @@ bool objects_on_turn(objects_t *self);
 /* Jobs of the pool have come back. */
 void objects_on_done(objects_t *self);
 
-/* This writer's incarnation: chunks for another one are ignored from now on, and what is open is dropped: it was
- * sent to the old one. */
+/* This writer's incarnation: chunks for another one are ignored from now on, and open objects are dropped: they
+ * were sent to the old one. */
 void objects_renew(objects_t *self, uint64_t writer);
 
-/* The listener of this incarnation owes nothing: what is open of it has been settled without this writer. */
+/* The listener of this incarnation owes nothing: its open objects were answered without this writer. */
 void objects_on_released(objects_t *self, uint64_t listener);
 
-/* Nobody will send more: drops what has not arrived whole. */
+/* Nobody will send more: drops partial objects. */
 void objects_drop_unfinished(objects_t *self);
 
 #endif

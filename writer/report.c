@@ -196,7 +196,7 @@ static uint64_t token_of(const report_object_t *object) {
 void report_stored(report_t *self, const report_object_t *object, const char *file, uint64_t bytes) {
     told_t series = {object->id->listener, object->id->association, token_of(object)};
     gather(self, &series, object, file, bytes);
-    /* One that is sent again may be waiting for its series: a notifier may have died with what was said of it. */
+    /* A redelivered object may wait for its series: a notifier may have died with the event. */
     if (object->attempt > 1 || !is_told(self, &series) || self->objects == REPORT_GATHER_OBJECTS)
         report_flush(self);
     else if (self->loop && self->timer < 0)

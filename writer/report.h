@@ -34,7 +34,7 @@ typedef struct report_object {
 /* The outboxes and the loop must outlive it. Without a loop, what is gathered waits for REPORT_GATHER_OBJECTS or
  * report_flush, and the listener is told at once. */
 report_t *report_new(zloop_t *loop, zsock_t *listener, zsock_t *notifier, const char *writer_id);
-/* Says what is gathered. */
+/* Sends the gathered events. */
 void report_destroy(report_t **self_p);
 
 /* The file is durable under its final name. */

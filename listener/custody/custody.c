@@ -7,8 +7,8 @@
 #include "listener/custody/private.h"
 #include "proto/reply.h"
 
-/* An association may hold so many times what of the buffer is free: one alone has four fifths of it, and there is
- * always room for one more. */
+/* An association may hold so many times the free buffer: one alone has four fifths of it, and there is always room
+ * for one more. */
 #define BUFFER_SHARE_OF_FREE 4
 /* Alives of a dead notifier's time need not queue up. */
 #define NOTIFIER_QUEUE_MESSAGES 1000
@@ -94,8 +94,8 @@ static void make_room(custody_t *custody) {
     dispatch_stream(largest);
 }
 
-/* One fast peer must leave room for the others: what an association may hold shrinks with what is free
- * (Choudhury and Hahne, Dynamic queue length thresholds, 1998). */
+/* One fast peer must leave room for the others: an association's limit shrinks with the free buffer (Choudhury and
+ * Hahne, Dynamic queue length thresholds, 1998). */
 static bool is_within_share(custody_t *custody, const share_t *share) {
     size_t held = atomic_load(&custody->budget->held_bytes),
            all = (size_t)custody->stage->settings.buffer_size_bytes;
@@ -155,7 +155,7 @@ void custody_association_ended(custody_t *custody, const share_t *share, Ring__E
 
 void custody_association_traced(custody_t *custody, Ring__AssociationTraced *message) {
     message->listener = custody->stage->incarnation;
-    /* A full queue means that there is no notifier; it will be told what is open when there is. */
+    /* A full queue means that there is no notifier; it gets the open associations when it is there. */
     (void)!ring_send(custody->notifier, &RING_ENVELOPE(ASSOCIATION_TRACED, association_traced, message));
 }
 
@@ -181,8 +181,8 @@ static void succeed(object_t *object) {
     dispatch_answer(object, (response_t){STATUS_SUCCESS, 0, NULL});
 }
 
-/* Whether nobody may have told the notifier that runs of the object's series: what its writer said may have been
- * lost with the one before, and a series that was open is not said again. */
+/* Whether the present notifier may not know the object's series: the writer's event may have been lost with the
+ * notifier before, and an open series is not reported again. */
 static bool may_never_open(const object_t *object) {
     return object->notifier != object->custody->notifier_incarnation ||
            (object->share->forgot && object->attempt == 1);
@@ -250,8 +250,8 @@ static bool is_gone(const custody_t *custody, uint64_t notifier) {
     return false;
 }
 
-/* An earlier notifier may have died with what a writer has said of a series: objects that wait for theirs are sent
- * again. What is open stays so, unless its journal is gone, too. */
+/* An earlier notifier may have died with a writer's event of a series: objects that wait for their series are sent
+ * again. Open series stay open, unless the journal is gone, too. */
 static void on_notifier_alive(custody_t *custody, const Ring__Alive *alive) {
     if (is_gone(custody, alive->incarnation))
         return;
@@ -272,7 +272,7 @@ static void on_notifier_alive(custody_t *custody, const Ring__Alive *alive) {
     /* Also when it is the first that this listener hears of: one before it may have died with an event. */
     object_t *object;
     TAILQ_FOREACH(object, &custody->objects, next)
-    /* One that can't be sent again may go on yet: what its writer has said is perhaps still on its way. */
+    /* An object that can't be sent again may go on yet: its writer's event is perhaps still on its way. */
     if (object->written && object->whole)
         dispatch_redeliver(object, "the notifier was replaced");
 }
@@ -286,7 +286,7 @@ void custody_on_alive(custody_t *custody, const Ring__Alive *alive) {
 
 /* --- time ------------------------------------------------------------------------------------------- */
 
-/* Of the object's writer; of the last one where none is there. One that died is not silent. */
+/* Of the object's writer, or of its last one. A dead writer is not silent. */
 static silence_t silence_of(const object_t *object, int64_t now_ms) {
     if (!object->writer)
         return object->custody->writers_gone;
@@ -296,7 +296,7 @@ static silence_t silence_of(const object_t *object, int64_t now_ms) {
 }
 
 static void give_up_if_overdue(object_t *object, int64_t now_ms) {
-    /* One that is being received and not held up by the ring is the peer's to finish. */
+    /* An object in reception that the ring does not hold up is the peer's to finish. */
     bool waits = object->complete || object->received - object->taken >= OBJECT_WINDOW_BYTES;
     if (!waits || object->failed ||
         now_ms - object->progress_ms < object->custody->stage->settings.store_timeout_ms)

@@ -1,5 +1,5 @@
 /* Custody of objects: from the first byte of a data set until its file is durable and its series open in the
- * journal, or it has been given up. Owns the chunks, the budget, the writers and what is unanswered; knows nothing
+ * journal, or it is given up. Owns the chunks, the budget, the writers and the unanswered objects; knows nothing
  * of TCP and associations. */
 #ifndef LISTENER_CUSTODY_CUSTODY_H
 #define LISTENER_CUSTODY_CUSTODY_H
@@ -47,7 +47,7 @@ void custody_association_traced(custody_t *custody, Ring__AssociationTraced *mes
 /* No object is unanswered, and no end of an association unacknowledged. */
 bool custody_idle(const custody_t *custody);
 
-/* To be called often: gives up what waited too long, looks after silent writers, repeats what may have got lost. */
+/* Call it often: it gives up late objects, looks after silent writers, repeats messages that may be lost. */
 void custody_tick(custody_t *custody, int64_t now_ms);
 /* Says that the listener lives. */
 void custody_beat(custody_t *custody);

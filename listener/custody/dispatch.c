@@ -250,7 +250,7 @@ static void mark_deadly(object_t *object) {
 void dispatch_redeliver(object_t *object, const char *why) {
     if (object->failed)
         return;
-    /* A writer that lives would keep what it has of this attempt, and its temporary file, for ever. */
+    /* A living writer would keep its part of this attempt, and its temporary file, for ever. */
     dispatch_cancel(object);
     leave_writer(object);
     if (!object->whole) {

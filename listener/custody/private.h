@@ -23,11 +23,11 @@ void budget_drop(budget_t *budget);
 
 /* The chunk that grows, which there is not or which is full, with room for at least one byte. */
 chunk_t *chunk_with_room(object_t *object, size_t wanted);
-/* The chunk that grows, if need be a new and empty one, becomes one that can be sent. */
+/* The growing chunk, if need be a new and empty one, becomes ready to be sent. */
 void chunk_seal(object_t *object);
-/* Called by the object and, as a zmq_free_fn, by ZeroMQ's thread; whoever is last frees. */
+/* Called by the object and, as a zmq_free_fn, by ZeroMQ's thread; the last of them frees. */
 void chunk_drop(void *bytes, void *chunk);
-/* Frees the chunks that end at `offset` or before, but not the one that grows. */
+/* Frees the chunks that end at `offset` or before, but not the growing one. */
 void chunk_free_until(object_t *object, uint64_t offset);
 void chunk_free_all(object_t *object);
 
@@ -38,11 +38,11 @@ share_t *share_find(custody_t *custody, uint64_t association);
 void share_stay_with(share_t *share, writer_t *writer);
 /* In the journal that the notifier has. */
 bool series_is_open(const share_t *share, uint64_t token);
-/* It is open in this journal, which may be another than the one that the notifier is known to have. */
+/* It is open in this journal, which may be another than the present notifier's. */
 void series_open(share_t *share, uint64_t token, uint64_t journal);
 /* An object of it is answered with Success. */
 void series_count(share_t *share, uint64_t token);
-/* What was counted; free it. */
+/* The counts; free them. */
 Ring__Answered *series_answered(const share_t *share, size_t *count);
 
 /* --- suspects.c: objects that a writer had in hand when it died --- */
@@ -61,7 +61,7 @@ bool suspects_allow(const object_t *object, bool held);
 /* Its answer is known. */
 void suspects_forget(object_t *object);
 
-/* --- dispatch.c: which writer, which attempt, whose turn --- */
+/* --- dispatch.c: writers, attempts, turns --- */
 
 /* Bytes that its writer has in hand: credit or Written was asked for, and has not come. */
 static inline uint64_t dispatch_awaited(const object_t *object) {
@@ -71,7 +71,7 @@ static inline uint64_t dispatch_awaited(const object_t *object) {
 static inline bool dispatch_can_send(const object_t *object) {
     return object->writer && object->unsent && object->sent - object->taken < OBJECT_WINDOW_BYTES;
 }
-/* Sends what its window and its writer's allow. */
+/* Sends chunks within its window and its writer's. */
 void dispatch_pump(object_t *object);
 /* Gives the object, from its begin, to the writer that had the association's last one, or where that has no room to
  * the one with the least outstanding; without any it waits. */
@@ -82,23 +82,23 @@ void dispatch_redeliver(object_t *object, const char *why);
 void dispatch_credit(object_t *object, uint64_t taken);
 /* Its file is durable: its bytes are awaited no more, but it stays with its writer. */
 void dispatch_written(object_t *object, uint64_t token);
-/* Frees what is credited, and from now on always. */
+/* Frees credited chunks, and from now on always. */
 void dispatch_stream(object_t *object);
 /* Its writer is to forget the attempt. */
 void dispatch_cancel(const object_t *object);
-/* Its response is known: it leaves its writer, and is answered as soon as it is complete. */
+/* Its response is known: it leaves its writer, and is answered when complete. */
 void dispatch_answer(object_t *object, response_t response);
 /* Takes it from its writer, and out of the custody. */
 void dispatch_withdraw(object_t *object);
 /* Tells the writer that it may go; `incarnation` 0: because the listener does. */
 void dispatch_release(const custody_t *custody, writer_t *writer, uint64_t incarnation);
-/* The same to one that leaves, once nothing is outstanding. */
+/* The same to a leaving one, once nothing is outstanding. */
 void dispatch_release_if_done(const custody_t *custody, writer_t *writer);
 
 /* --- writers.c: who is there --- */
 
 void writers_on_alive(custody_t *custody, const Ring__Alive *alive);
-/* Forgets those that have been silent for too long. */
+/* Forgets writers that have been silent for too long. */
 void writers_tick(custody_t *custody, int64_t now_ms);
 void writers_lost(custody_t *custody, writer_t *writer, const char *why);
 /* The same after a death of its process, perhaps of an object. */

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* C-STORE statuses (PS3.4 B.2.3) and those of PS3.7 annex C that are used. */
+/* The used C-STORE statuses (PS3.4 B.2.3, PS3.7 annex C). */
 typedef enum dimse_status {
     STATUS_SUCCESS = 0x0000,
     STATUS_PROCESSING_FAILURE = 0x0110,

@@ -1,4 +1,4 @@
-/* What is in custody. Other folders read it; this one alone changes it. */
+/* The state of custody. Other folders read it; this one alone changes it. */
 #ifndef LISTENER_CUSTODY_STATE_H
 #define LISTENER_CUSTODY_STATE_H
 
@@ -30,8 +30,8 @@
 /* Once half of the buffer is used, only an object up to this size, so that several large ones at once do not fill
  * it. */
 #define RETAIN_CROWDED_BYTES (4 * 1024 * 1024)
-/* Series of one association of which the listener knows that they are open; beyond that it forgets them, and has
- * the next object of each sent again. */
+/* Open series of one association that the listener remembers; beyond that it forgets them, and has the next object
+ * of each sent again. */
 #define SERIES_KNOWN_MAX 16384
 /* An ended association is said again to the notifier until it is acknowledged. */
 #define END_REPEAT_MS        1000
@@ -39,8 +39,8 @@
 /* Earlier notifiers that the listener remembers as gone. */
 #define NOTIFIERS_GONE_MAX 16
 
-/* How much the chunks hold. ZeroMQ's thread may drop the last of them after the custody has ended, so the budget is
- * freed by whoever lets go of it last: the custody and each chunk hold it. */
+/* How much the chunks hold. ZeroMQ's thread may drop the last of them after the custody has ended, so the custody
+ * and each chunk hold the budget, and the last holder frees it. */
 typedef struct budget {
     atomic_size_t held_bytes;
     atomic_size_t holders;
@@ -50,11 +50,11 @@ typedef struct budget {
 typedef struct series {
     uint64_t token;
     uint64_t answered; /* with Success */
-    uint64_t journal;  /* in which it is open for this association, while that was the notifier's; 0: none */
-    uint64_t other;    /* one that was not: perhaps it is by now */
+    uint64_t journal;  /* the notifier's journal when the series was opened for this association; 0: none */
+    uint64_t other;    /* another's: perhaps the notifier's by now */
 } series_t;
 
-/* What one association holds of the buffer, and what is known of its series. It and each of its objects hold it. */
+/* One association's share of the buffer, and its series. It and each of its objects hold it. */
 typedef struct share {
     TAILQ_ENTRY(share) next;
     struct custody *custody;
@@ -81,7 +81,7 @@ typedef struct writer {
     zsock_t *outbox;
     zsock_t *monitor; /* hears when the connection breaks */
     int64_t alive_ms;
-    char release[WRITER_RELEASE_BYTES]; /* what it said of itself, for people: */
+    char release[WRITER_RELEASE_BYTES]; /* its own words, for people: */
     uint32_t process;
     int64_t started_at;
     bool leaving;
@@ -90,8 +90,8 @@ typedef struct writer {
     uint64_t outstanding_bytes; /* of unanswered objects */
     size_t outstanding_objects;
     size_t associations;    /* whose last object was given to it */
-    uint64_t awaited_bytes; /* of all its objects: it has been asked what became of them, and has not said */
-    uint64_t served;        /* association whose turn was last */
+    uint64_t awaited_bytes; /* of all its objects: sent and asked about, without an answer yet */
+    uint64_t served;        /* association with the last turn */
     bool crowded;           /* objects wait for their turn */
 } writer_t;
 
@@ -108,8 +108,8 @@ typedef struct object {
     struct chunk *filling;          /* the last one, while it still grows; only then it is not sent */
     struct chunk *unsent;           /* first full chunk not yet sent in this attempt */
     uint64_t received, sent, taken; /* bytes */
-    uint64_t asked;                 /* up to here credit or Written will come, whatever the peer does */
-    bool streaming;                 /* too large to keep whole: what is credited is freed */
+    uint64_t asked;                 /* credit or Written will come up to here without the peer */
+    bool streaming;                 /* too large to keep whole: credited chunks are freed */
     bool whole;                     /* nothing of it has been freed: it can be sent again */
     bool complete;                  /* all of it was received */
     bool failed;                    /* its answer is known before it was complete: the rest is thrown away */
@@ -136,7 +136,7 @@ typedef struct custody {
     stage_t *stage;
     zsock_t *notifier;                           /* outbox */
     uint64_t notifier_incarnation;               /* 0: not heard of */
-    uint64_t notifiers_gone[NOTIFIERS_GONE_MAX]; /* earlier ones, of which something may be on its way yet */
+    uint64_t notifiers_gone[NOTIFIERS_GONE_MAX]; /* earlier ones; their messages may be on their way yet */
     size_t notifiers_gone_next;
     uint64_t journal; /* as the notifier names it */
     TAILQ_HEAD(share_list, share) shares;
@@ -152,8 +152,8 @@ typedef struct custody {
     budget_t *budget;
     silence_t writers_gone; /* why the last one was given up, for its silence, and none has come since */
     log_limit_t complained; /* of too many writers */
-    /* The end of a turn of the loop in which a writer's connection broke, of which the custody hears by itself;
-     * NULL: nobody wants to know. */
+    /* The end of a turn of the loop in which a writer's connection broke, so that the custody hears of it by
+     * itself; NULL: nobody wants to know. */
     int (*end_turn)(stage_t *stage);
 } custody_t;
 

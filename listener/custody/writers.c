@@ -49,8 +49,8 @@ void writers_lost(custody_t *custody, writer_t *writer, const char *why) {
         log_warn(NULL, "%s is gone (%s) with %zu objects unacknowledged", writer->id, why,
                  writer->outstanding_objects);
     }
-    /* Nothing is given to it again. And it is not released: one that was only slow would take that for a word about
-     * what it is given when it has come back. */
+    /* It gets nothing more, and no Released: a writer that was only slow would apply that to its objects after its
+     * return. */
     writer->lost = true;
     object_t *object, *following;
     for (object = TAILQ_FIRST(&custody->objects); object; object = following) {
@@ -58,7 +58,7 @@ void writers_lost(custody_t *custody, writer_t *writer, const char *why) {
         if (object->writer == writer)
             dispatch_redeliver(object, "its writer is gone");
     }
-    /* What is still queued for it must not keep memory, nor reach the one that takes its place. */
+    /* Queued messages must not keep memory, nor reach the writer's successor. */
     free_writer(custody, writer, 0);
     custody->writers_changed = true;
 }
@@ -86,7 +86,7 @@ static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     return custody->end_turn ? custody->end_turn(custody->stage) : 0;
 }
 
-/* The launcher starts no more; each takes sockets, of which ZeroMQ has a limited number. */
+/* The launcher starts no more; each takes sockets, and ZeroMQ has a limited number of them. */
 static bool has_room_for_writer(const custody_t *custody) {
     size_t count = 0;
     writer_t *writer;
@@ -103,7 +103,7 @@ static void add_writer(custody_t *custody, const Ring__Alive *alive) {
     snprintf(writer->release, sizeof writer->release, "%s", alive->release);
     writer->process = alive->process;
     writer->started_at = alive->started_at;
-    /* No limit: the windows of its objects bound what waits. */
+    /* No limit: the windows of its objects bound the queue. */
     writer->outbox = ring_watched_outbox_new(custody->stage->settings.run_dir, writer->id, 0, &writer->monitor);
     if (!writer->outbox) {
         free(writer->id);

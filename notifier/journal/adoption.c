@@ -75,7 +75,7 @@ static bool adopt_row(journal_t *journal, owed_t *owed, const char *host, const 
     return added == 1;
 }
 
-/* Copies what is not registered. Returns how many rows are new here; -1: nothing was copied. */
+/* Copies the unregistered rows. Returns how many rows are new here; -1: nothing was copied. */
 static int copy(journal_t *journal, owed_t *owed, const left_behind_t *left) {
     int count = 0;
     size_t rows_count;

@@ -1,6 +1,6 @@
-/* Takes over what journals that vanished hosts have left behind in the fallback place (journal_file.h), as pods do
- * whose names never come back. Storage is asked by its own thread: it finds such a journal and holds its lock, the
- * loop commits the rows here, then the thread removes it there. */
+/* Takes over the journals of vanished hosts in the fallback place (journal_file.h), such as of pods under names
+ * that never come back. Storage is asked by its own thread: it finds such a journal and holds its lock, the loop
+ * commits the rows here, then the thread removes it there. */
 #ifndef NOTIFIER_JOURNAL_ADOPTION_H
 #define NOTIFIER_JOURNAL_ADOPTION_H
 
@@ -23,8 +23,8 @@ typedef struct adoption {
 /* Has such journals looked for, if it is time: at start and every ADOPTION_INTERVAL_MS. */
 void adoption_beat(adoption_t *adoption, storage_t *storage, const journal_t *journal);
 
-/* Storage has found one; NULL: there is no further one. What is taken over is committed; returns whether the batch
- * owes something for it, which the caller settles. Nothing else may be owed or open. */
+/* Storage has found one; NULL: there is no further one. Commits its rows; returns whether the batch owes messages
+ * for them, which the caller sends. Nothing else may be owed or open. */
 bool adoption_on_looked(adoption_t *adoption, storage_t *storage, journal_t *journal, owed_t *owed,
                         left_behind_t *left);
 

@@ -118,8 +118,7 @@ static bool hand_over(dones_t *dones, const reception_row_t *row) {
     return taken;
 }
 
-/* Those whose time is within these. What is under way is among them, so more are looked at than there is room for.
- */
+/* Dones due within these times. The ones with NATS are among them, so more are read than there is room for. */
 static void hand_over_between(dones_t *dones, int64_t first, int64_t last) {
     reception_row_t row = {0};
     bool room = dones->count < DONES_UNDER_WAY_MAX;

@@ -1,6 +1,6 @@
-/* What is said over NATS once a reception is over: its errors, then done. Both are in the journal until NATS has
- * them: CUBE's clients stop to listen at the first error, and look at CUBE at done. Owns which of them NATS has
- * been given; a crash forgets that, and they are said again. */
+/* The last messages of a reception over NATS: its errors, then done. Both are in the journal until NATS has them:
+ * CUBE's clients stop to listen at the first error, and look at CUBE at done. Owns the list of those that NATS was
+ * given; a crash forgets it, and they are published again. */
 #ifndef NOTIFIER_JOURNAL_DONES_H
 #define NOTIFIER_JOURNAL_DONES_H
 
@@ -12,12 +12,12 @@
 #define DONES_ERROR_MAX_CHARACTERS 500
 /* Given to NATS' thread at once. */
 #define DONES_UNDER_WAY_MAX 256
-/* The end of the process waits for those that are due within this time. */
+/* The end of the process waits for dones that are due within this time. */
 #define DONES_AWAITED_MS 2000
 
 typedef struct dones dones_t;
 
-/* `delay_ms`: OXIDICOM_DONE_DELAY. All must outlive it. Without NATS it forgets what was owed. */
+/* `delay_ms`: OXIDICOM_DONE_DELAY. All must outlive it. Without NATS it forgets the owed dones. */
 dones_t *dones_new(journal_t *journal, progress_t *progress, int64_t delay_ms);
 /* Journals what NATS has taken. */
 void dones_end(dones_t **self_p);
@@ -29,7 +29,7 @@ void dones_add_error(journal_t *journal, int64_t reception, const char *format, 
 
 /* NATS has errors and done of this reception. The next dones_pump journals it. */
 void dones_on_taken(dones_t *dones, int64_t reception);
-/* Hands over what is due. Call it when something may have become due, and now and then. */
+/* Hands over due dones. Call it when one may have become due, and now and then. */
 void dones_pump(dones_t *dones);
 /* Whether NATS may take one within so many milliseconds. */
 bool dones_busy(dones_t *dones, int64_t ms);

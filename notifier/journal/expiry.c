@@ -4,8 +4,8 @@
 #include "common/log.h"
 #include "notifier/journal/room.h"
 
-/* What is finished and older than OXIDICOM_JOURNAL_KEEP is looked for this often, and removed in slices of so many
- * rows, so that the loop never waits for long. */
+/* How often rows that are finished and older than OXIDICOM_JOURNAL_KEEP are looked for; they are removed in slices
+ * of so many, so that the loop never waits for long. */
 #define JOURNAL_EXPIRE_INTERVAL_MS (60 * 60 * 1000)
 #define JOURNAL_EXPIRE_ROWS        2000
 /* Refused receptions without a file are kept no longer than this. */

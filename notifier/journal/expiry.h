@@ -1,10 +1,10 @@
-/* Removes from the journal what is finished and old: at start and then hourly, a slice at a time. */
+/* Removes finished and old rows from the journal: at start and then hourly, a slice at a time. */
 #ifndef NOTIFIER_JOURNAL_EXPIRY_H
 #define NOTIFIER_JOURNAL_EXPIRY_H
 
 #include "notifier/journal/journal.h"
 
-/* Folders that CUBE knows: those that were used last are remembered, so many of them after each expiry. */
+/* Folders that CUBE knows: the last used ones are remembered, so many of them after each expiry. */
 #define KNOWN_FOLDERS_MAX 100000
 
 /* Begins as zeros. */
@@ -12,7 +12,7 @@ typedef struct expiry {
     int64_t next_ms; /* clock_ms of the next round */
 } expiry_t;
 
-/* Removes what has been finished for `keep_ms`. Call it every now and then; does nothing until it is time. */
+/* Removes rows finished for `keep_ms`. Call it every now and then; does nothing until it is time. */
 void expiry_beat(expiry_t *expiry, journal_t *journal, int64_t keep_ms);
 
 #endif

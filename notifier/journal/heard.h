@@ -1,7 +1,7 @@
-/* What the notifier has heard of open associations and receptions: which objects of which series, and how many
- * distinct files. In memory only. The journal holds what custody rests on; this is for progress, for the order in
- * which an association ends, and so that the journal is asked about a series once. After a restart it is empty, and
- * the files of what is open are counted in storage once. */
+/* The notifier's memory of open associations and receptions: their objects and series, and the number of distinct
+ * files. Custody rests on the journal; this is for progress, for the end of an association after its last events,
+ * and to ask the journal about a series once. After a restart it is empty, and the files of open receptions are
+ * counted in storage once. */
 #ifndef NOTIFIER_JOURNAL_HEARD_H
 #define NOTIFIER_JOURNAL_HEARD_H
 
@@ -12,9 +12,9 @@
 
 #include "proto/ring.pb-c.h"
 
-/* An ended association waits so long for what its writers say of its last objects. */
+/* An ended association waits so long for the writers' events of its last objects. */
 #define HEARD_END_WAIT_MS 2000
-/* What came of an association is known so long after its end: what comes twice is not taken for something new. */
+/* An association's events are remembered so long after its end: repeated ones are not taken for new. */
 #define HEARD_KEPT_MS 10000
 /* Slots for objects and files of all that is open, of 8 bytes. Beyond that each counts, though it may come twice.
  */
@@ -43,7 +43,7 @@ int64_t heard_files(heard_t *heard, int64_t reception);
 int64_t heard_elsewhere(heard_t *heard, int64_t reception);
 /* What a file is called here. */
 uint64_t heard_name(const char *folder, const char *file);
-/* One whose folder is to be counted and was not asked for yet; 0: none. */
+/* A reception with a folder to count that was not asked for yet; 0: none. */
 int64_t heard_next_uncounted(heard_t *heard);
 /* The names of the files in its folder. */
 void heard_counted(heard_t *heard, int64_t reception, const uint64_t *names, size_t count);
@@ -57,8 +57,8 @@ typedef struct heard_series {
     uint64_t listener, association, token;
 } heard_series_t;
 
-/* The open reception that an association's series is known to belong to, and whether its folder is not that of the
- * reception; 0: the journal is to be asked. */
+/* The open reception of an association's series, and whether its folder is another than the reception's; 0: ask
+ * the journal. */
 int64_t heard_reception(heard_t *heard, const heard_series_t *series, bool *elsewhere);
 void heard_join(heard_t *heard, const heard_series_t *series, int64_t reception, bool elsewhere);
 /* An object of the series was stored; whether that is new. */
@@ -79,7 +79,7 @@ void heard_others_over(heard_t *heard, uint64_t listener, int64_t now_ms);
 bool heard_is_over(heard_t *heard, uint64_t listener, uint64_t association);
 /* How it has ended at the listener. */
 Ring__Ending heard_ending(heard_t *heard, uint64_t listener, uint64_t association);
-/* Forgets what has been over for long. Call it now and then. */
+/* Forgets associations that ended long ago. Call it now and then. */
 void heard_beat(heard_t *heard, int64_t now_ms);
 
 #endif

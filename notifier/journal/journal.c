@@ -14,8 +14,8 @@
 
 /* How long to wait for somebody who looks into the journal with SQLite's shell. */
 #define JOURNAL_BUSY_TIMEOUT_MS 2000
-/* One that another host left behind is read in this time, else not now; SQLite's virtual machine looks at the clock
- * after so many instructions. */
+/* Another host's journal is read in this time, else not now; SQLite's virtual machine looks at the clock after so
+ * many instructions. */
 #define JOURNAL_LEFT_BEHIND_MS    60000
 #define JOURNAL_LEFT_BEHIND_STEPS 10000
 
@@ -38,7 +38,7 @@ static bool execute(journal_t *journal, const char *sql) {
     return false;
 }
 
-/* SQLite answers a mode that it can't have with the one that it keeps, not with an error. */
+/* For an impossible mode SQLite answers with the present one, not with an error. */
 static bool set_mode(journal_t *journal, const char *pragma, const char *wanted) {
     sqlite3_stmt *statement = NULL;
     bool set = sqlite3_prepare_v2(journal->db, pragma, -1, &statement, NULL) == SQLITE_OK &&
@@ -52,8 +52,8 @@ static bool set_mode(journal_t *journal, const char *pragma, const char *wanted)
     return set;
 }
 
-/* Takes the lock for as long as the file is open. Whoever had it before may have removed the file meanwhile (see
- * adoption.h): what would be written to it then, nobody would ever find. */
+/* Takes the lock for as long as the file is open. An earlier holder may have removed the file meanwhile (see
+ * adoption.h): nobody would ever find later rows. */
 static bool lock_exclusively(journal_t *journal) {
     if (!set_mode(journal, "PRAGMA locking_mode = EXCLUSIVE", "exclusive") ||
         !set_mode(journal, "PRAGMA journal_mode = TRUNCATE", "truncate") ||
@@ -78,8 +78,8 @@ static bool configure(journal_t *journal, bool network, bool fsync) {
            execute(journal, fsync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
 }
 
-/* Looks through the pages of the file. One that is too large for that is used as it is: damage that is found later
- * has the same end (journal_commit). */
+/* Looks through the pages of the file. A file too large for that is used unchecked: damage found later has the
+ * same end (journal_commit). */
 static bool check(journal_t *journal) {
     struct stat s;
     sqlite3_stmt *statement = NULL;
@@ -173,7 +173,7 @@ static void close_file(journal_t *journal) {
     journal->db = NULL;
 }
 
-/* A new folder, socket or whatever would never become a journal, either. */
+/* A new folder, socket or the like would never become a journal, either. */
 static bool is_no_file(const char *path) {
     struct stat s;
     return stat(path, &s) == 0 && !S_ISREG(s.st_mode);
@@ -287,7 +287,7 @@ static void begin(journal_t *journal) {
         break_transaction(journal);
 }
 
-/* What is damaged is not written to again, and is out of the way before the next start. */
+/* A damaged journal is not written to again, and is out of the way before the next start. */
 static void lose(journal_t *journal) {
     journal->lost = true;
     if (!journal_file_set_aside(journal->path))

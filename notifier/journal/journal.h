@@ -1,9 +1,9 @@
 /* The journal: one SQLite file that survives every crash. This part owns the file, its schema and transactions, and
- * prepared statements; what the rows mean is in reception.c and registrar.c.
+ * prepared statements; reception.c and registrar.c give meaning to the rows.
  *
  * Failures never spread: the first one breaks the open transaction, everything after it in that transaction is
- * skipped, and journal_commit rolls back and says so. Whatever follows from a transaction (acknowledgements,
- * messages) waits for its commit, so that nothing in memory has to be taken back. */
+ * skipped, and journal_commit rolls back and says so. The effects of a transaction (acknowledgements, messages)
+ * wait for its commit, so that nothing in memory has to be taken back. */
 #ifndef NOTIFIER_JOURNAL_JOURNAL_H
 #define NOTIFIER_JOURNAL_JOURNAL_H
 
@@ -34,7 +34,7 @@ typedef struct journal {
     bool open;                               /* a transaction is open */
     int changes_before;                      /* rows changed before it, since the file was opened */
     bool broken;                             /* it has failed and will be rolled back */
-    bool damaged;                            /* SQLite has found that the file is not what it wrote */
+    bool damaged;                            /* SQLite has found the file damaged */
     bool lost;                               /* so it was set aside: no transaction succeeds any more */
     int64_t series_quiet_ms, abort_quiet_ms; /* as set; for quiet.c */
     int64_t max_bytes;                       /* as set; for room.c. 0: no limit */
@@ -43,25 +43,25 @@ typedef struct journal {
     room_t room;
     bool turned_away;      /* a series, for want of room, since somebody has set it to false */
     bool says_progress;    /* to NATS; else no done is owed */
-    int64_t give_up_at_ms; /* of one that was left behind: no statement goes on after this clock_ms */
+    int64_t give_up_at_ms; /* of another host's journal: no statement goes on after this clock_ms */
     log_limit_t complained;
-    uint64_t id;    /* which journal this is: another one that takes its place has another */
-    heard_t *heard; /* owned; forgotten by a commit that fails. NULL in one that was left behind */
+    uint64_t id;    /* the journal's number: its successor has another */
+    heard_t *heard; /* owned; forgotten by a failed commit. NULL in another host's journal */
 } journal_t;
 
-/* Opens the journal where journal_folder has it, made if it is not there; on what may be a network file system with
+/* Opens the journal in journal_folder's place, and makes a missing one; on a possible network file system with
  * exclusive locking and a rollback journal, since there is no shared memory. A damaged one is set aside and begun
  * anew. Returns 0, or an exit status (sysexits.h) after logging why. Close it in any case. */
 int journal_open(journal_t *journal, const settings_t *settings) __attribute__((warn_unused_result));
-/* Opens one that another host has left in the fallback place, locked and brought to the latest schema. False: it is
- * `in_use` by somebody, or can't be used, which was logged. Close it in any case. */
+/* Opens another host's journal in the fallback place, locked and brought to the latest schema. False: it is
+ * `in_use`, or unusable, which was logged. Close it in any case. */
 bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use)
     __attribute__((warn_unused_result));
 void journal_close(journal_t *journal);
 
 /* Bytes of the file and of its log. */
 int64_t journal_size(const journal_t *journal);
-/* Whether the file still has its name. What is written to one that was removed is lost with this process. */
+/* Whether the file still has its name. Rows written to a removed file are lost with this process. */
 bool journal_is_there(const journal_t *journal);
 
 /* Whether the open transaction has changed any row. */

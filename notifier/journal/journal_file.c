@@ -113,8 +113,8 @@ bool journal_file_set_aside(const char *path) {
     clock_gettime(CLOCK_REALTIME, &now);
     strftime(when, sizeof when, "%Y%m%dT%H%M%S", gmtime_r(&now.tv_sec, &utc));
     aside = format_text("%s.damaged-%s.%03ldZ", path, when, now.tv_nsec / 1000000);
-    /* The file first: SQLite takes no notice of logs that no file of theirs is beside. With its logs under the same
-     * name, SQLite's shell can still recover what is in it. */
+    /* The file first: SQLite ignores logs without their file. With its logs under the same name, SQLite's shell
+     * can still recover its content. */
     bool moved = move(path, aside, "") && move(path, aside, "-wal") && move(path, aside, "-shm") &&
                  move(path, aside, "-journal");
     if (moved)
@@ -131,8 +131,8 @@ bool journal_file_set_aside(const char *path) {
 /* --- durability ---------------------------------------------------------------------------------------- */
 
 /* SQLite forces the journal's own entry to the disk, but not the folder's, nor those above it: a power loss could
- * take them away with everything that was acknowledged. One that is there already may have been made a moment ago
- * by a notifier that was killed before it got here. A folder that this user may not read is not of our making. */
+ * take them away with everything that was acknowledged. An existing one may have been made a moment ago by a
+ * notifier that was killed before it got here. A folder that this user may not read is not of our making. */
 bool journal_file_sync_folders(const char *path) {
     char folder[PATH_MAX];
     bool synced = true;

@@ -12,8 +12,8 @@
  * no writes past SQL, no values without end. */
 void journal_schema_distrust(sqlite3 *db);
 
-/* Whether the file's tables, indexes and triggers are, word for word, those of the version that it names. Views or
- * triggers of somebody else's could keep every statement busy for ever. */
+/* Whether the file's tables, indexes and triggers equal, word for word, the schema of the version that it names. A
+ * stranger's views or triggers could keep every statement busy for ever. */
 bool journal_schema_is_ours(sqlite3 *db);
 
 /* The version that the file names; -1: it can't be read. */

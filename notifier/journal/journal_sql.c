@@ -11,10 +11,10 @@
 
 const char *const JOURNAL_MIGRATIONS[] = {
     /* Version 1. Times are milliseconds since 1970; a listener is its incarnation.
-     *   event      objects that were acknowledged, with what was said
-     *   ended      associations that ended: an event of one that comes later is one of its own
-     *   listener   incarnations; of a closed one no association is open
-     *   reception  what came of one series from one calling AE until all associations that sent it had ended:
+     *   event      acknowledged objects, with the answer
+     *   ended      ended associations: a later event of an ended one stands alone
+     *   listener   incarnations; a closed one has no open association
+     *   reception  one series from one calling AE until all associations that sent it had ended:
      *              receiving → due → registered | refused | merged (into a later one's registration)
      *   sending    associations that sent to an open reception and have not ended
      *   file       distinct files of an open reception */
@@ -37,12 +37,12 @@ const char *const JOURNAL_MIGRATIONS[] = {
     "CREATE INDEX sending_association ON sending (listener, association);"
     "CREATE TABLE file (reception INTEGER, folder TEXT, name TEXT, PRIMARY KEY (reception, folder, name))"
     "  WITHOUT ROWID;",
-    /* Version 2: what became of a series is asked by its UID. */
+    /* Version 2: a series is found by its UID. */
     "CREATE INDEX reception_series ON reception (series_uid, id);",
     /* Version 3.
-     *   quiet_at      since when nothing has come of a reception that no association sends to; NULL: one sends
-     *   adopted_from  host whose journal it was taken over from, and its number there, which its task id is made
-     * of; a second attempt at taking it over finds it here */
+     *   quiet_at      the last event of a reception without a sending association; NULL: an association sends
+     *   adopted_from  the former host and the number in its journal, for the task id; a second attempt at taking it
+     *                 over finds it here */
     "ALTER TABLE reception ADD COLUMN quiet_at INTEGER;"
     "ALTER TABLE reception ADD COLUMN adopted_from TEXT;"
     "ALTER TABLE reception ADD COLUMN adopted_id INTEGER;"
@@ -51,11 +51,11 @@ const char *const JOURNAL_MIGRATIONS[] = {
     "  WHERE adopted_from IS NOT NULL;",
     /* Version 4: of the span of the association that began the reception (W3C Trace Context); NULL: not traced. */
     "ALTER TABLE reception ADD COLUMN traceparent TEXT;",
-    /* Version 5: what is due is found without a look at a week of what is registered. */
+    /* Version 5: due series are found without a look at a week of registered ones. */
     "CREATE INDEX reception_state ON reception (state);",
     /* Version 6.
      *   known  folders of PACS, patients and studies below which a series was registered: CUBE knows them from
-     *          `since` on. A journal that is older than that learns them from what it has registered. */
+     *          `since` on. An older journal learns them from its registered series. */
     "CREATE TABLE known (folder TEXT PRIMARY KEY, since INTEGER NOT NULL, used_at INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX known_used ON known (used_at);"
     "INSERT INTO known (folder, since, used_at) WITH RECURSIVE above (folder, at) AS ("
@@ -66,8 +66,8 @@ const char *const JOURNAL_MIGRATIONS[] = {
     " ORDER BY max(at) DESC LIMIT 100000;"
     "CREATE INDEX reception_due_folder ON reception (folder) WHERE state = 'due';",
     /* Version 7.
-     *   done   of a reception: when it is said over NATS; 0: that depends on its registration; NULL: not (any more)
-     *   error  what is said right before; it goes with the reception, or once NATS has it */
+     *   done   of a reception: its time over NATS; 0: that depends on its registration; NULL: not (any more)
+     *   error  the messages right before; they go with the reception, or once NATS has them */
     "ALTER TABLE reception ADD COLUMN done INTEGER;"
     "CREATE INDEX reception_done ON reception (done) WHERE done IS NOT NULL;"
     "UPDATE reception SET done = 0 WHERE state = 'receiving';"
@@ -77,10 +77,11 @@ const char *const JOURNAL_MIGRATIONS[] = {
     " DELETE FROM error WHERE reception = old.id; END;",
     /* Version 8.
      *   inquiry  registrations that the broker has confirmed since `since` and CUBE is asked for:
-     *            waiting → confirmed | short (CUBE has fewer files, `has`) | lost (after so many that were
-     * `resent`) ticket    the task's number among those that the broker has confirmed clock     of worker_clock.h,
-     * when CUBE was asked last left_at   the same, when the task had left the broker's queue for sure; NULL: it may
-     * be there known    with the latest `since` there is: once CUBE says that it has the first series below */
+     *            waiting → confirmed | short (CUBE has fewer files, `has`) | lost (after so many `resent`)
+     *   ticket   the task's number among the confirmed ones
+     *   clock    of worker_clock.h, when CUBE was asked last
+     *   left_at  the same, when the task had left the broker's queue for sure; NULL: it may be there
+     *   known    with the latest possible `since`: until CUBE has the first series below */
     "CREATE TABLE inquiry (reception INTEGER PRIMARY KEY, state TEXT NOT NULL DEFAULT 'waiting',"
     "  since INTEGER NOT NULL, asked INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL, ticket INTEGER NOT NULL,"
     "  clock INTEGER NOT NULL DEFAULT 0, left_at INTEGER, resent INTEGER NOT NULL DEFAULT 0, has INTEGER,"
@@ -92,9 +93,9 @@ const char *const JOURNAL_MIGRATIONS[] = {
     "CREATE INDEX known_asked ON known (since) WHERE since = 9223372036854775807;"
     "CREATE TRIGGER reception_unasked AFTER DELETE ON reception BEGIN"
     " DELETE FROM inquiry WHERE reception = old.id; END;",
-    /* Version 9: what is journaled is series, no longer objects. The files of an open reception are counted in
-     * memory (heard.h); `files` has what was counted when it was last written. identity  which journal this is: a
-     * listener that hears of another one takes nothing of it for open */
+    /* Version 9: the journal holds series, no longer objects. The files of an open reception are counted in memory
+     * (heard.h); `files` is the count of the last write.
+     *   identity  the journal's number: for a listener that hears of another one, nothing of it is open */
     "DROP TABLE event; DROP TABLE file;"
     "CREATE TABLE identity (id INTEGER PRIMARY KEY);"
     "INSERT INTO identity (id) VALUES (random() | 1);",
@@ -147,7 +148,7 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
     " GROUP BY other.folder)), 0)"
 
 /* A page of receptions, as Ring__Reception has their fields, newest first: below number ?1, from ?2 on, of the AE
- * title ?3 (empty: any), that began, ended or were settled at ?4 or later, ?5 rows at most; ?6: with the folder;
+ * title ?3 (empty: any), that began, ended or finished at ?4 or later, ?5 rows at most; ?6: with the folder;
  * ?7: clock_ms. */
 #define RECEPTION_PAGE(AND_WHERE)                                                                                  \
     "SELECT id, series_uid, calling_ae, " STATE_FOR_PEOPLE(                                                        \
@@ -224,7 +225,7 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_QUIET_NEXT] = "SELECT " QUIET_UNTIL FROM_QUIET " AND " QUIET_UNTIL " > 0 ORDER BY " QUIET_UNTIL " LIMIT 1",
     [SQL_QUIET_RESUME] = "UPDATE reception SET quiet_at = ?1 WHERE " QUIET " AND " QUIET_UNTIL " <= ?1",
 
-    /* Of a reception whose done is said; in characters. */
+    /* Of a published reception; in characters. */
     [SQL_ERROR_ADD] = "INSERT INTO error (reception, text) SELECT id, substr(?2, 1, ?3) FROM reception"
                       " WHERE id = ?1 AND done IS NOT NULL",
     [SQL_ERRORS_READ] = "SELECT text FROM error WHERE reception = ?1 ORDER BY id",
@@ -232,12 +233,12 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
         "SELECT json_group_array(text) FROM (SELECT text FROM error WHERE reception = ?1 ORDER BY id)",
     [SQL_ERRORS_PASS_ON] = "UPDATE error SET reception = ?1 WHERE reception = ?2",
     [SQL_ERRORS_FORGET] = "DELETE FROM error WHERE reception = ?1",
-    /* Those whose time is from ?1 to ?2. */
+    /* Dones due from ?1 to ?2. */
     [SQL_DONES_FIND] = "SELECT " RECEPTION_COLUMNS " FROM reception INDEXED BY reception_done"
                        " WHERE done >= ?1 AND done <= ?2 ORDER BY done LIMIT ?3",
     [SQL_DONE_TAKEN] = "UPDATE reception SET done = NULL WHERE id = ?1",
     [SQL_DONE_DUE] = "UPDATE reception SET done = ?2 WHERE id = ?1 AND done = 0",
-    /* So long after the broker's confirm. Those that CUBE was asked for have state 'registered' and done 0. */
+    /* So long after the broker's confirm. Series with an inquiry have state 'registered' and done 0. */
     [SQL_DONES_FALL_BACK] = "UPDATE reception SET done = max(1, ifnull(settled_at, 0) + ?1)"
                             " WHERE done = 0 AND state = 'registered'",
     [SQL_DONES_FALL_BACK_UNASKED] =
@@ -284,8 +285,7 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
         " clock = ?5, left_at = NULL",
     /* inquiry_last_t (rows.h). */
     [SQL_INQUIRY_LAST] = "SELECT ifnull(max(ticket), 0), ifnull(max(clock), 0) FROM inquiry",
-    /* inquiry_row_t (rows.h), of those whose time (?1, and not later than ?2: the clock may have been set back) has
-     * come. */
+    /* inquiry_row_t (rows.h), of the due ones (?1, and not later than ?2: the clock may have been set back). */
     [SQL_INQUIRY_FIND] = "SELECT reception.id, asked, ifnull(left_at, -1), resent, ndicom, series"
                          " FROM inquiry JOIN reception ON reception.id = inquiry.reception"
                          " WHERE inquiry.state = 'waiting' AND reception.state = 'registered'"
@@ -296,7 +296,7 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_INQUIRY_PUT_OFF] = "UPDATE inquiry SET next_at = ?2 WHERE reception = ?1",
     [SQL_INQUIRY_END] =
         "UPDATE inquiry SET state = ?2, has = ?3, asked = asked + 1 WHERE reception = ?1 AND state = 'waiting'",
-    /* What was lost or short before of the same folder. */
+    /* Earlier lost or short ones of the same folder. */
     [SQL_INQUIRY_SUPERSEDE] =
         "UPDATE inquiry SET state = 'confirmed' WHERE state IN ('short', 'lost') AND reception IN"
         " (SELECT older.id FROM reception AS older JOIN reception AS newer USING (calling_ae, series_uid, folder)"

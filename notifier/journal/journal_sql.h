@@ -39,7 +39,7 @@ typedef enum sql {
     SQL_QUIET_FIND_OVER,
     SQL_QUIET_NEXT,
     SQL_QUIET_RESUME,
-    /* what is said at the end */
+    /* the messages at the end */
     SQL_ERROR_ADD,
     SQL_ERRORS_READ,
     SQL_ERRORS_GATHER,

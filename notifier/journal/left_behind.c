@@ -35,7 +35,7 @@ static bool read_rows(left_behind_t *left) {
         for (char *text; (text = rows_next_text(&left->journal, rows));)
             left->rows[i].errors_json = text; /* the only one */
     }
-    sqlite3_progress_handler(left->journal.db, 0, NULL, NULL); /* what is read may take its time */
+    sqlite3_progress_handler(left->journal.db, 0, NULL, NULL); /* the read may take its time */
     return !left->journal.broken;
 }
 

@@ -12,13 +12,13 @@ typedef struct left_walk {
     void *listing; /* of the fallback place; NULL: none is under way */
 } left_walk_t;
 
-/* The next one whose lock is free, locked and with its rows read; NULL: there is none, and the walk begins anew.
+/* The next journal with a free lock, locked and with its rows read; NULL: there is none, and the walk begins anew.
  * `own`: the path of our own journal. */
 left_behind_t *left_behind_next(left_walk_t *walk, const char *files_root, const char *own);
 void left_behind_end_walk(left_walk_t *walk);
 
 const char *left_behind_host(const left_behind_t *left);
-/* What is not registered. */
+/* The unregistered rows. */
 const reception_row_t *left_behind_rows(const left_behind_t *left, size_t *count);
 
 /* Gives it free. `taken_over`: its rows are durable elsewhere, so they and the files are removed first. */

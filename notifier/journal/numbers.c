@@ -5,7 +5,7 @@
 
 #define FIRST_SLOTS 16
 
-/* The slot that holds the number, or the free one that it belongs into. */
+/* The number's slot, or the free one for it. */
 static uint64_t *slot_of(uint64_t *slots, size_t capacity, uint64_t number) {
     size_t at = (size_t)hash_end(number) & (capacity - 1);
     while (slots[at] && slots[at] != number)

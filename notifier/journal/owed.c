@@ -157,7 +157,7 @@ static void tell(owed_t *owed, zsock_t *outbox, const Ring__Envelope *envelope) 
         log_warn(NULL, "the listener does not take its messages: %s", strerror(errno));
 }
 
-/* Of those that are owed to the listener of the first, which are then no longer. */
+/* Takes the messages for the first one's listener off the list. */
 static void send_opened(owed_t *owed, zsock_t *outbox) {
     Ring__Opened message = RING__OPENED__INIT;
     message.listener = owed->openings[0].listener;

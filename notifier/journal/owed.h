@@ -1,6 +1,6 @@
-/* What one transaction of the journal owes the world once it is committed: which series are open and which
- * associations have ended, for the listener; and progress messages, in order. Where the commit fails, nothing is
- * owed and the batch is thrown away. */
+/* The messages that a transaction of the journal owes after its commit: opened series and ended associations, for
+ * the listener; and progress messages, in order. If the commit fails, nothing is owed and the batch is thrown
+ * away. */
 #ifndef NOTIFIER_JOURNAL_OWED_H
 #define NOTIFIER_JOURNAL_OWED_H
 
@@ -53,7 +53,7 @@ bool owed_has_end(const owed_t *owed);
 void owed_tell(owed_t *owed, zsock_t *listener, progress_t *progress, int64_t now_ms);
 /* Says the openings that have waited for a lock and have it now. Nothing else may be owed. */
 void owed_tell_shared(owed_t *owed, zsock_t *listener);
-/* Throws away what is owed. */
+/* Throws away the owed messages. */
 void owed_drop(owed_t *owed);
 
 #endif

@@ -33,9 +33,9 @@ static bool is_over(journal_t *journal, uint64_t listener, uint64_t association)
     return journal_number(journal, SQL_ASSOCIATION_IS_OVER, VALUES(NUMBER(listener), NUMBER(association)), 0) != 0;
 }
 
-/* The open reception of the series, begun if there is none, with the association among its senders unless that has
- * ended: then what it has said is `late`. `folder`: of the reception, NULL where no file of it has been stored;
- * free it. 0: the transaction broke. */
+/* The open reception of the series, begun if there is none, with the association among its senders unless it has
+ * ended: then its event is `late`. `folder`: of the reception, NULL where no file of it has been stored; free it.
+ * 0: the transaction broke. */
 static int64_t join(journal_t *journal, owed_t *owed, const sender_t *sender, char **folder, bool *late) {
     int64_t reception = 0, files = 0, now = journal_now();
     bool quiet = false, noted = false;
@@ -110,8 +110,8 @@ static void say_open(owed_t *owed, const Ring__Stored *stored, int64_t reception
               replicas_series(stored->calling_ae, stored->series->series_instance_uid));
 }
 
-/* The association's promise goes to the journal: what it stores in this folder will be registered. One that has
- * ended can promise nothing any more. */
+/* The association's promise goes to the journal: its files in this folder will be registered. An ended one can
+ * promise nothing any more. */
 static void open_series(journal_t *journal, owed_t *owed, const Ring__Stored *stored,
                         const heard_series_t *series) {
     sender_t sender = {stored->listener, stored->association, stored->calling_ae,
@@ -152,7 +152,7 @@ bool reception_on_stored(journal_t *journal, owed_t *owed, const Ring__Stored *s
         open_series(journal, owed, stored, &series);
     else
         count_files(journal, owed, reception, stored, elsewhere);
-    /* The listener may wait to hear that it is open: of what it had sent again, or has forgotten. */
+    /* The listener may wait to hear that it is open: after a redelivery, or because it has forgotten. */
     if (reception && again)
         say_open(owed, stored, reception);
     end_if_all_is_heard(journal, owed, stored->listener, stored->association);
@@ -208,7 +208,7 @@ static void say_elsewhere(journal_t *journal, const reception_row_t *ending) {
              ending->series_uid, (long long)files);
 }
 
-/* What is said at the end, and how the reception goes on. */
+/* The last messages, and the reception's next state. */
 static void finish(journal_t *journal, owed_t *owed, const reception_row_t *ending) {
     char *why = reception_problem(ending);
     if (ending->errors > DONES_ERRORS_MAX)

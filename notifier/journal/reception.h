@@ -36,10 +36,11 @@ bool reception_end_waits(journal_t *journal, owed_t *owed);
  * storage.
  */
 void reception_load(journal_t *journal);
-/* The folder of one that is to be counted, asked for once (heard_counted takes the answer); free it. NULL: none. */
+/* The folder of a reception to be counted, asked for once (heard_counted takes the answer); free it. NULL:
+ * none. */
 char *reception_next_uncounted(journal_t *journal, int64_t *reception);
 
-/* Why what was received can't be registered; free it. NULL: it can. No patient's data in it. */
+/* Why the received series can't be registered; free it. NULL: it can. No patient's data in it. */
 char *reception_problem(const reception_row_t *row);
 
 /* Whether the message has everything that it must have. */

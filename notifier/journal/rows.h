@@ -6,13 +6,13 @@
 #include "notifier/journal/journal.h"
 #include "proto/ring.h"
 
-/* Why a series can't be registered of which something was stored and rows_series returns NULL. */
+/* Why a stored series can't be registered if rows_series returns NULL. */
 #define ROWS_UNREADABLE "its tags can't be read back from the journal"
 
 /* A reception, as RECEPTION_COLUMNS has it. Begins as zeros. It owns its texts and bytes; the next step frees them.
  */
 typedef struct reception_row {
-    int64_t id, number; /* number: in the journal in which it began */
+    int64_t id, number; /* number: in the journal of its beginning */
     char *calling_ae, *series_uid, *folder, *traceparent, *adopted_from; /* NULL: SQL's NULL */
     bool receiving, quiet;
     void *series; /* packed; NULL: nothing was stored */
@@ -30,10 +30,10 @@ void rows_forget(reception_row_t *row);
 /* Free it. NULL: nothing was stored, or it can't be read. */
 Ring__Series *rows_series(const reception_row_t *row);
 
-/* A message of the ring, of which the columns are the fields, in order; free it. NULL: no more. */
+/* A message of the ring made of the columns, field by field; free it. NULL: no more. */
 void *rows_next_message(journal_t *journal, sqlite3_stmt *statement, const ProtobufCMessageDescriptor *descriptor);
 
-/* A registration that CUBE is to be asked for. Begins as zeros; the next step frees what it owns. */
+/* A registration to ask CUBE for. Begins as zeros; the next step frees its texts. */
 typedef struct inquiry_row {
     int64_t reception, asked, left_ms /* of worker_clock.h's clock; -1: it may be in the queue */, resent, ndicom;
     Ring__Series *series; /* NULL: it can't be read */

@@ -1,5 +1,5 @@
-/* A thread of its own rather than an actor: one that hangs in the kernel would hold its ZeroMQ socket, and with it
- * the end of the process. */
+/* A thread of its own rather than an actor: a thread that hangs in the kernel would hold its ZeroMQ socket, and
+ * with it the end of the process. */
 #include "notifier/journal/storage.h"
 
 #include <errno.h>
@@ -42,7 +42,7 @@ typedef struct item {
 TAILQ_HEAD(items, item);
 
 struct storage {
-    mode_t folder_mode;         /* of those that it makes */
+    mode_t folder_mode;         /* of the answers that it makes */
     char *files_root, *sandbox; /* the thread's own: settings may be gone before it */
     pthread_t thread;
     pthread_mutex_t lock;
@@ -81,7 +81,7 @@ static void allow(sandbox_t *sandbox, const char *files_root) {
     char *path = format_text("%s/" JOURNAL_FALLBACK, files_root),
          *links = format_text("%s/" SERIES_LINKS, files_root);
     /* The names in all folders: the files of a series are counted, on a volume that may be mounted anew meanwhile.
-     * What is in the files stays closed, but for the journals that vanished hosts have left to be taken over. */
+     * The files' content stays closed, except the journals of vanished hosts. */
     sandbox_allow(sandbox, "/", SANDBOX_LIST);
     sandbox_allow(sandbox, path, SANDBOX_WRITE);
     /* A link is removed when its series is not received any more. */
@@ -110,7 +110,7 @@ static void add_name(void *argument, const char *name) {
     item->names[item->names_count++] = heard_name(item->folder, name);
 }
 
-/* What can't be read is counted as nothing: it is for progress only. */
+/* Unreadable folders count as nothing: it is for progress only. */
 static void list(const storage_t *storage, item_t *item) {
     (void)registration_list_files(storage->files_root, item->folder, add_name, item);
     if (!item->names)

@@ -1,7 +1,6 @@
-/* The thread that may wait for storage (OXIDICOM_FILES_ROOT). A network file system whose server is away holds up
- * whoever touches it for as long as it takes, so the loop never does: it asks here, and hears the answer as an
- * event. Questions are answered one after the other. Nothing is kept here across a restart: the journal does that.
- */
+/* The thread that may wait for storage (OXIDICOM_FILES_ROOT). A network file system holds up every caller while
+ * its server is away, so the loop never calls it: it asks here, and hears the answer as an event. Questions are
+ * answered one after the other. Nothing is kept here across a restart: the journal does that. */
 #ifndef NOTIFIER_JOURNAL_STORAGE_H
 #define NOTIFIER_JOURNAL_STORAGE_H
 
@@ -30,8 +29,8 @@ int storage_descriptor(const storage_t *storage);
 void storage_count(storage_t *storage, registration_t **registration_p);
 /* Lists the names of the `.dcm` files in the folder of a reception (heard_name). */
 void storage_list(storage_t *storage, int64_t reception, const char *folder);
-/* Looks for a journal that was left behind (left_behind.h), after it has released the one that it found before, if
- * that is given; takes that. `own`: the path of our own journal. */
+/* Looks for another host's journal (left_behind.h), after releasing the previous one, if given; takes that. `own`:
+ * the path of our own journal. */
 void storage_look(storage_t *storage, const char *own, left_behind_t **before_p, bool taken_over);
 
 /* One answer: to storage_count where `registration` is set, to storage_list where `names` is, else to storage_look.

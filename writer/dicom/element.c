@@ -9,10 +9,10 @@
 #define LONG_HEADER_BYTES   12
 #define PAIR(first, second) ((first) << 8 | (second))
 
-/* What is asked of bytes some of which may not have come yet. */
+/* A question about bytes, some of them possibly missing yet. */
 typedef enum answer { NO, YES, WAIT } answer_t;
 
-/* Bytes of a header and what comes after it. */
+/* Bytes of a header and after it. */
 typedef struct look {
     const uint8_t *bytes;
     size_t size;
@@ -81,7 +81,7 @@ static bool is_letters(const uint8_t *vr) {
     return vr[0] >= 'A' && vr[0] <= 'Z' && vr[1] >= 'A' && vr[1] <= 'Z';
 }
 
-/* "??", "  ", "ox", two NULs have all been sent; what else is here is the lower half of a length. */
+/* "??", "  ", "ox", two NULs have all been sent; anything else here is the lower half of a length. */
 static bool may_be_vr(const uint8_t *vr) {
     return (vr[0] >= ' ' && vr[0] <= '~' && vr[1] >= ' ' && vr[1] <= '~') || (vr[0] == 0 && vr[1] == 0);
 }

@@ -15,7 +15,7 @@ extern "C" {
 #define ELEMENT_ITEM         0xFFFEE000u
 #define ELEMENT_ITEM_END     0xFFFEE00Du
 #define ELEMENT_SEQUENCE_END 0xFFFEE0DDu
-/* Without an explicit VR, and of what has none. */
+/* Without an explicit VR, and of elements without any. */
 #define ELEMENT_HEADER_BYTES 8
 /* No header needs more bytes than this to be understood, with those after it that are looked at. */
 #define ELEMENT_MAX_BYTES 96
@@ -39,18 +39,18 @@ typedef struct element {
     bool is_number; /* its VR is a binary one, of numbers */
 } element_t;
 
-/* Those of PS3.5 table 6.2-1. */
+/* The VRs of PS3.5 table 6.2-1. */
 vr_kind_t vr_kind(const void *vr);
 
-/* Reads the header that begins at `bytes`, of which there are `size`; `is_end`: no more will come. `expected`: the
- * encoding of what is around it. False: more bytes are needed, at most ELEMENT_MAX_BYTES in all. */
+/* Reads the header at `bytes` (`size` of them); `is_end`: no more will come. `expected`: the encoding around it.
+ * False: more bytes are needed, at most ELEMENT_MAX_BYTES in all. */
 bool element_read(const uint8_t *bytes, size_t size, bool is_end, encoding_t expected, element_t *element)
     __attribute__((warn_unused_result));
 
 /* Room for a number as text. */
 #define ELEMENT_NUMBER_BYTES 32
 
-/* The first number of the value of one that is_number, as decimal text; "" where there is none. */
+/* The first number of the value of an is_number element, as decimal text; "" if there is none. */
 void element_number(const element_t *element, const void *value, size_t size, char text[ELEMENT_NUMBER_BYTES]);
 
 #ifdef __cplusplus

@@ -10,7 +10,7 @@ static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-/* Whether the text is `form`, in which 'd' stands for a digit. */
+/* Whether the text has the form `form`; 'd' stands for a digit. */
 static bool has_form(const char *text, const char *form) {
     for (; *form; text++, form++)
         if (*form == 'd' ? !is_digit(*text) : *text != *form)

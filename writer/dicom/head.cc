@@ -20,7 +20,7 @@
 
 namespace {
 
-// In the order of head_tag_t, which is that of the tags.
+// In the order of head_tag_t, by tag.
 constexpr uint32_t WANTED[HEAD_TAGS] = {
     0x00080005, 0x00080016, 0x00080018, 0x00080020, 0x00080050, 0x00080060, 0x00081030, 0x0008103E, 0x00100010,
     0x00100020, 0x00100030, 0x00100040, 0x00101010, 0x00181030, 0x0020000D, 0x0020000E, 0x00200011, 0x00200013,
@@ -30,7 +30,7 @@ constexpr uint32_t WANTED[HEAD_TAGS] = {
 constexpr head_tag_t REQUIRED[] = {HEAD_STUDY_DATE, HEAD_PATIENT_ID, HEAD_STUDY_INSTANCE_UID,
                                    HEAD_SERIES_INSTANCE_UID};
 
-// Deflated like its elder of JPEG 2000 (PS3.5 annex A), and unknown to DCMTK 3.6.7; what else that does not know is
+// Deflated like its elder of JPEG 2000 (PS3.5 annex A), and unknown to DCMTK 3.6.7; its other unknown syntaxes are
 // Explicit VR Little Endian around the pixels (PS3.5 A.4).
 constexpr char JPIP_HTJ2K_REFERENCED_DEFLATE[] = "1.2.840.10008.1.2.4.205";
 
@@ -89,7 +89,7 @@ head::~head() {
         std::free(value.bytes);
 }
 
-// What is behind the head need not be readable: then what it lacks is missing.
+// The part behind the head need not be readable: then its elements are missing.
 void head::fail(const char *why) {
     if (walk_has_any(walk) && walk_is_behind(walk)) {
         state = HEAD_READY;

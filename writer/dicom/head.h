@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A deflated data set can inflate a thousandfold: it is looked through so far for what is wanted. */
+/* A deflated data set can inflate a thousandfold: it is searched so far for the wanted elements. */
 #define HEAD_INFLATED_MAX_BYTES (256 * 1024 * 1024)
 /* It is inflated in pieces of this size. */
 #define HEAD_PIECE_BYTES (16 * 1024)
@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-/* The elements whose values are kept. */
+/* The elements to keep. */
 typedef enum head_tag {
     HEAD_SPECIFIC_CHARACTER_SET,
     HEAD_SOP_CLASS_UID,
@@ -53,8 +53,8 @@ typedef struct head head_t;
  * where there is no dictionary. */
 bool head_start(void) __attribute__((warn_unused_result));
 
-/* For a data set in this transfer syntax (PS3.5 annex A); one that is not known is taken for Explicit VR Little
- * Endian, as private ones mostly are. */
+/* For a data set in this transfer syntax (PS3.5 annex A); an unknown one is taken for Explicit VR Little Endian,
+ * as most private ones are. */
 head_t *head_new(const char *transfer_syntax_uid);
 void head_destroy(head_t **self_p);
 
@@ -86,7 +86,7 @@ typedef struct head_value {
     size_t size;       /* 0: it is absent or empty */
 } head_value_t;
 
-/* What has been read so far. The bytes belong to the head. */
+/* The elements read so far. The bytes belong to the head. */
 void head_values(const head_t *self, head_value_t values[HEAD_TAGS]);
 
 /* The release of DCMTK that reads them. */

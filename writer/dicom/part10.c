@@ -45,8 +45,8 @@ static void put_text(output_t *out, unsigned element, const char *vr, const char
     put(out, &padding, size % 2);
 }
 
-/* An AE title is at most 16 characters of ASCII without backslash and control characters (PS3.5 6.2); what else a
- * peer called itself can't be said here. */
+/* An AE title is at most 16 characters of ASCII without backslash and control characters (PS3.5 6.2); other names
+ * of peers have no place here. */
 static void put_ae_title(output_t *out, const char *calling_ae) {
     char title[AE_TITLE_BYTES + 1];
     size_t size = 0;
@@ -113,7 +113,7 @@ static bool read_element(reader_t *reader, uint16_t *number, reader_t *value) {
     return true;
 }
 
-/* Without padding; what does not fit is no value at all. */
+/* Without padding; a value that does not fit is none at all. */
 static void take_text(char *text, size_t room, const reader_t *value) {
     const uint8_t *begin = value->begin, *end = value->end;
     while (end > begin && (end[-1] == 0 || end[-1] == ' '))

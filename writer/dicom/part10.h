@@ -27,8 +27,7 @@ typedef struct part10_file {
     size_t header_bytes;                 /* before the data set */
 } part10_file_t;
 
-/* Reads the header from the file's first bytes. False where they are not a whole one that names a transfer syntax.
- */
+/* Reads the header from the file's first bytes. False for a partial one, or one without a transfer syntax. */
 bool part10_read(const void *bytes, size_t size, part10_file_t *file) __attribute__((warn_unused_result));
 
 #endif

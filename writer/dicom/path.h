@@ -45,8 +45,8 @@ char *path_pacs_name(const char *calling_ae);
 /* `text` with each run of characters outside [A-Za-z0-9.-] replaced by one '_'. Free it. */
 char *path_sanitize(const char *text);
 
-/* A component that any file system takes: what is too long is cut and marked with the hash of the whole, `suffix`
- * (which `name` does not have yet) is kept; what is empty or would be "." or ".." is replaced. Free it. */
+/* A component that any file system takes: a long name is cut and marked with the hash of the whole, and `suffix`
+ * (which `name` does not have yet) is kept; "", "." and ".." are replaced. Free it. */
 char *path_component(const char *name, const char *suffix);
 
 #endif

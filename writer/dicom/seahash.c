@@ -1,4 +1,4 @@
-/* The hash that names series folders. Its values are part of the contract with what is stored already. */
+/* The hash that names series folders. Its values are part of the contract with stored files. */
 #include "writer/dicom/seahash.h"
 
 #include <stdio.h>

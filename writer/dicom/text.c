@@ -32,7 +32,7 @@ typedef struct code_set {
 
 static const code_set_t CODE_SETS[] = {
     {6, G0, false, "(B", "US-ASCII", ""},
-    {14, G0, false, "(J", "SJIS", ""}, /* whose single bytes are JIS X 0201 */
+    {14, G0, false, "(J", "SJIS", ""}, /* its single bytes are JIS X 0201 */
     {13, G1, false, ")I", "SJIS", ""},
     {100, G1, false, "-A", "ISO-8859-1", ""},
     {101, G1, false, "-B", "ISO-8859-2", ""},
@@ -382,7 +382,7 @@ character_set_t character_set_read(const char *bytes, size_t size) {
     return set;
 }
 
-/* The names of iconv say how it is decoded, not always what is in it. */
+/* iconv's names tell the decoding, not always the content. */
 static const char *repertoire_of(const code_set_t *set) {
     switch (set->number) {
     case 14:

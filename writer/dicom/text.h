@@ -42,11 +42,11 @@ typedef struct character_set_term {
 /* The term at an index, for documentation; false at the end of the list. */
 bool character_set_term(size_t index, character_set_term_t *term);
 
-/* The first value of a text element as UTF-8 without NULs and without blanks around it. What can't be decoded is
- * U+FFFD, byte by byte. In a person's name '^' and '=' switch back to the first character set. Free it. */
+/* The first value of a text element as UTF-8 without NULs and without blanks around it. Undecodable bytes become
+ * U+FFFD each. In a person's name '^' and '=' switch back to the first character set. Free it. */
 char *text_first_value(const character_set_t *set, const char *bytes, size_t size, bool is_person_name);
 
-/* That of each value of a head; NULL where it is absent or empty. Free them. */
+/* The same of each value of a head; NULL if it is absent or empty. Free them. */
 void text_first_values(const head_value_t values[HEAD_TAGS], char *texts[HEAD_TAGS]);
 
 #endif

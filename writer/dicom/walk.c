@@ -14,13 +14,13 @@
 typedef struct level {
     bool is_sequence;
     bool has_length;   /* a sequence of defined length */
-    bool is_undecided; /* the encoding is that of its first element */
+    bool is_undecided; /* the encoding of its first element */
     encoding_t encoding;
     uint64_t end; /* of the innermost sequence of defined length, which it is or lies in; NO_END: none */
 } level_t;
 
 struct walk {
-    walk_value_t *values, *value; /* the one that is being read, or NULL */
+    walk_value_t *values, *value; /* the one in reading, or NULL */
     size_t values_count, value_max;
     element_t value_element;
     uint32_t value_left;
@@ -88,7 +88,7 @@ bool walk_is_disordered(const walk_t *self) {
 
 /* --- bytes -------------------------------------------------------------------------------------------- */
 
-/* Bytes of the call, after those that were carried from earlier ones. */
+/* Bytes of the call, after the carried ones. */
 typedef struct input {
     const uint8_t *bytes;
     size_t size;
@@ -115,7 +115,7 @@ static size_t next_piece(const walk_t *self, const input_t *input, uint64_t want
     return wanted < size ? (size_t)wanted : size;
 }
 
-/* What comes next, in one piece of at least ELEMENT_MAX_BYTES, or less where there is no more yet. */
+/* The next bytes, in one piece of at least ELEMENT_MAX_BYTES, or fewer if there are no more yet. */
 static size_t look_ahead(walk_t *self, input_t *input, const uint8_t **bytes) {
     if (self->carried_size == 0) {
         *bytes = input->bytes;

@@ -1,6 +1,6 @@
-/* Walks through a data set as its bytes come, whatever its size, and keeps those values of its top level that are
- * wanted, until no more of them can be expected. What lies in sequences is passed by, without recursion. Sequences
- * that end otherwise than they say are followed as deploy/CONFORMANCE.md (8.1.2) tells. */
+/* Walks through a data set of any size as its bytes come, and keeps the wanted values of its top level until no
+ * more can follow. Sequences are skipped, without recursion; those with a wrong length as deploy/CONFORMANCE.md
+ * (8.1.2) tells. */
 #ifndef WRITER_DICOM_WALK_H
 #define WRITER_DICOM_WALK_H
 
@@ -16,7 +16,7 @@ typedef enum walk_state {
     WALK_TOO_DEEP, /* WALK_DEPTH_MAX */
 } walk_state_t;
 
-/* An element whose value is wanted. Of two elements the first one counts. */
+/* A wanted element. Of two, the first one counts. */
 typedef struct walk_value {
     uint32_t tag;
     bool is_required; /* worth going on for, beyond the last tag that is wanted */

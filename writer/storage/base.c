@@ -99,8 +99,8 @@ static int base_open(bases_t *self, base_t **base_p) {
     return 0;
 }
 
-/* Nobody borrows it any more. Its lock goes at once, also while others still use it: it may be the same folder that
- * is opened next, whose lock would be waited for. */
+/* Nobody borrows it any more. Its lock goes at once, also while others still use it: the next open may be of the
+ * same folder, and would wait for the lock. */
 static void retire(bases_t *self) {
     pthread_mutex_lock(&self->lock);
     base_t *old = self->now;
@@ -134,7 +134,7 @@ int bases_reopen(bases_t *self, base_t **base_p) {
     return reason == 0 && !*base_p ? ENOENT : reason;
 }
 
-/* --- what is durable ---------------------------------------------------------------------------------- */
+/* --- durable folders ---------------------------------------------------------------------------------- */
 
 bool bases_is_durable(bases_t *self, const base_t *base, const char *folder) {
     pthread_mutex_lock(&self->lock);

@@ -1,6 +1,6 @@
-/* What is open of the files root: the root itself, this run's folder for temporary files, and which series' folders
- * are known to be durable. Threads borrow it for one operation each; where storage was replaced it is opened anew,
- * and the old one is closed when the last who uses it has given it back. */
+/* The open part of the files root: the root itself, this run's folder for temporary files, and the list of durable
+ * series' folders. Threads borrow it for one operation each. After a replacement of storage it is opened anew, and
+ * the old one is closed with its last return. */
 #ifndef WRITER_STORAGE_BASE_H
 #define WRITER_STORAGE_BASE_H
 
@@ -11,19 +11,19 @@
 typedef struct base {
     int root, temporary; /* folders */
     root_place_t place;  /* of the root */
-    bool is_nfs;         /* where the temporary files lie, and so whatever they can be renamed to */
-    zhashx_t *durable;   /* folders whose entries in all folders above are known to be durable */
+    bool is_nfs;         /* the place of the temporary files, and so of their renames */
+    zhashx_t *durable;   /* folders with durable entries in all folders above */
     zhashx_t *owners;    /* series, as texts, of folders (claims.h) */
     size_t users;
 } base_t;
 
-/* The one that is open now. */
+/* The present one. */
 typedef struct bases {
     root_t root;
     char *id;
     uint64_t incarnation;
     pthread_mutex_t lock;    /* of all that follows; never held during a storage call */
-    pthread_mutex_t opening; /* held by the one that opens anew */
+    pthread_mutex_t opening; /* held for opening anew */
     base_t *now;             /* NULL: none is open */
 } bases_t;
 
@@ -37,8 +37,8 @@ base_t *bases_borrow(bases_t *self) __attribute__((warn_unused_result));
 /* Does nothing with NULL. */
 void bases_give_back(bases_t *self, base_t **base_p);
 
-/* What was borrowed (or NULL) is of no use: opens anew, unless another thread has already, and borrows that one
- * instead. Returns 0, or an errno value and leaves NULL. */
+/* The borrowed one (or NULL) is of no use: opens anew, unless another thread has already, and borrows the new one.
+ * Returns 0, or an errno value and leaves NULL. */
 int bases_reopen(bases_t *self, base_t **base_p) __attribute__((warn_unused_result));
 
 /* Whether it has not been replaced. */

@@ -15,7 +15,7 @@ typedef struct store_calls {
 } store_calls_t;
 extern store_calls_t store_calls;
 
-/* fsync(2), whose time is a metric. */
+/* fsync(2), timed for a metric. */
 int calls_force(int descriptor) __attribute__((warn_unused_result));
 
 #endif

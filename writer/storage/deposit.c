@@ -24,13 +24,13 @@ typedef struct pieces {
     piece_t *first, **end;
 } pieces_t;
 
-/* What one go does: filled before it begins, read when it is over. */
+/* One go: filled before it begins, read when it is over. */
 typedef struct go {
     job_t job;
     piece_t *pieces;
     bool commits;
     bool watches[POOL_KINDS];
-    uint64_t credit;             /* of what it has written */
+    uint64_t credit;             /* of its written bytes */
     int64_t took_us[POOL_KINDS]; /* -1: was not done; DEPOSIT_SUSPECT: long, and nobody has watched */
 } go_t;
 
@@ -45,7 +45,7 @@ struct deposit {
     /* The loop's. */
     pieces_t waiting;
     bool ended;   /* all bytes have come */
-    bool is_away; /* with the pool, whose thread has all that follows */
+    bool is_away; /* with the pool: the thread owns the fields below */
     uint64_t credit;
     atomic_bool given_up; /* set by the loop, read by anybody */
     go_t go;
@@ -130,7 +130,7 @@ static bool begin_file(deposit_t *self) {
     return true;
 }
 
-/* Writes what there is, so many pieces at once, and lets go of their memory as it goes. */
+/* Writes the available pieces, so many at once, and frees them as it goes. */
 static void write_pieces(deposit_t *self) {
     go_t *go = &self->go;
     if (!begin_file(self))
@@ -193,7 +193,7 @@ static void run(deposit_t *self) {
         timed(self, commit, POOL_COMMIT);
     if (atomic_load(&self->given_up))
         timed(self, end_file, *self->file.name ? POOL_WRITE : POOL_CLOSE);
-    free_pieces(&self->go.pieces, NULL); /* of one that failed or was given up */
+    free_pieces(&self->go.pieces, NULL); /* of a failed or cancelled one */
 }
 
 static deposit_t *deposit_of(job_t *job) {
@@ -238,7 +238,8 @@ static deposit_state_t state_of(const deposit_t *self) {
 deposit_state_t deposit_advance(deposit_t *self) {
     if (self->is_away || self->reason != 0 || self->stored)
         return state_of(self);
-    /* Whoever writes slowly may as well complete the file; what is written fast may still wait to be completed. */
+    /* A thread with slow writes may as well complete the file; after fast ones the completion may still be
+     * slow. */
     if (self->waiting.first)
         go(self, take_waiting(self), self->ended && pool_is_worth_it(self->pool, POOL_WRITE), POOL_WRITE);
     if (self->ended && !self->is_away && self->reason == 0 && !self->stored)

@@ -23,8 +23,8 @@ typedef enum deposit_state {
     DEPOSIT_FAILED, /* deposit_failure says why, and nothing is left of the file */
 } deposit_state_t;
 
-/* `store` and `pool` (NULL: the loop does all) must outlive it, or what is left of it in the pool. `owner` is for
- * whoever is told of the work's end. */
+/* `store` and `pool` (NULL: the loop does all) must outlive it, or its rest in the pool. `owner` is for
+ * deposit_on_done's caller. */
 deposit_t *deposit_new(store_t *store, pool_t *pool, void *owner);
 /* Before the first bytes: they count to this peer's (senders.h). */
 void deposit_set_sender(deposit_t *self, const char *peer);
@@ -35,26 +35,25 @@ void deposit_set_place(deposit_t *self, const deposit_place_t *place);
 /* Nobody wants it any more: a file that has no final place yet is removed, now or when storage is done with it. */
 void deposit_destroy(deposit_t **self_p);
 
-/* The next bytes of the file. Both take what they are given: `bytes` is freed, `message` is left empty. `credit`:
- * is to be given when these are written, 0 for none. */
+/* The next bytes of the file. Takes both: `bytes` is freed, `message` is left empty. `credit`: due when these are
+ * written, 0 for none. */
 void deposit_take(deposit_t *self, void *bytes, size_t size);
 void deposit_take_message(deposit_t *self, zmq_msg_t *message, uint64_t credit);
 /* These were all. */
 void deposit_end(deposit_t *self);
 
-/* Does what is to be done, or has it done by the pool. */
+/* Does the next steps, or has the pool do them. */
 deposit_state_t deposit_advance(deposit_t *self);
 
 /* A job of the pool has come back. Returns the owner of the deposit that it was of, who shall advance it; NULL
  * where nobody wants that any more. */
 void *deposit_on_done(job_t *job);
 
-/* For the end, when nobody owns a deposit any more: takes back what is with the pool (NULL: nothing is) and waits
- * for it, at most so long. Returns false where storage still works on some of it, which then must be left as it is,
- * pool and store included. */
+/* For the end, when nobody owns a deposit any more: takes the deposits back from the pool (NULL: none) and waits
+ * for them, at most so long. Returns false if storage still works on some: leave them, pool and store included. */
 bool deposits_await(pool_t *pool, int64_t wait_ms) __attribute__((warn_unused_result));
 
-/* The credit of what is written, once; 0: none. */
+/* The credit of the written bytes, once; 0: none. */
 uint64_t deposit_take_credit(deposit_t *self);
 
 /* Once it is stored: how many bytes were written, and where it lies, which need not be the place that was set. */

@@ -12,8 +12,8 @@
 /* Of ours, not of CUBE's. */
 #define OWN_FOLDERS ".oxidicom/"
 
-/* Whether a folder is durable only after an fsync. On NFS it is when the server has answered the change of it, and
- * fsync does nothing but wait for whoever else changes it. */
+/* Whether a folder needs an fsync to be durable. On NFS it is durable with the server's answer to its change, and
+ * fsync would only wait for other changes. */
 bool folder_needs_force(const base_t *base, bool durable) {
     return durable && !base->is_nfs;
 }
@@ -23,13 +23,13 @@ static int open_known(const base_t *base, int from, const char *path, bool durab
     return open_beneath(from, path, O_DIRECTORY | (folder_needs_force(base, durable) ? O_RDONLY : O_PATH), 0);
 }
 
-/* Goes from `folder`, which is closed, to `name` in it, making that where it is missing. Returns its descriptor, or
- * -1 with errno. */
+/* Goes from `folder`, which is closed, to `name` in it, and makes that if it is missing. Returns its descriptor,
+ * or -1 with errno. */
 static int enter(const base_t *base, int folder, const char *name, mode_t mode, bool durable, bool is_durable) {
     int next = -1;
     bool made = mkdirat(folder, name, mode) == 0;
-    /* A power loss must not take the folder's entry away from a file in it. One that was there already may have
-     * been made a moment ago by another writer, or by one that was killed before it got here. */
+    /* A power loss must not take the folder's entry away from a file in it. An existing folder may have been made
+     * a moment ago by another writer, or by a writer that was killed before it got here. */
     bool ok = made || errno == EEXIST;
     if (ok && folder_needs_force(base, durable) && (made || !is_durable))
         ok = calls_force(folder) == 0;
@@ -41,8 +41,8 @@ static int enter(const base_t *base, int folder, const char *name, mode_t mode, 
     return next;
 }
 
-/* Opens the deepest folder of `path` that is there, the root where none is, and puts what is missing into `rest`.
- * On NFS, since mkdir(2) asks the server also for a folder that everybody knows. */
+/* Opens the deepest existing folder of `path`, or the root, and puts the missing part into `rest`. On NFS, since
+ * mkdir(2) asks the server also for a folder that everybody knows. */
 static int open_deepest(const base_t *base, char *path, bool durable, char **rest) {
     for (char *end = path + strlen(path); end > path; end--) {
         if (*end != '/')

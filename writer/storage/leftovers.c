@@ -112,7 +112,7 @@ static bool sweep_writer(sweep_t *sweep, int host, const char *name) {
         return true;
     for_each(folder, sweep, sweep_run);
     close(folder);
-    (void)unlinkat(host, name, AT_REMOVEDIR); /* goes only where it is empty */
+    (void)unlinkat(host, name, AT_REMOVEDIR); /* goes only if it is empty */
     return !is_full(sweep);
 }
 

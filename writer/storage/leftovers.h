@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* A temporary file of whom nobody can say whether he lives (another host, no locks) is left alone until nobody has
- * touched it for so long. */
+/* A temporary file of unknown owner (another host, no locks) is left alone until nobody has touched it for so
+ * long. */
 #define LEFTOVER_UNTOUCHED_S (24 * 60 * 60)
 /* Temporary files removed in one go, and own ones that could not be removed and are remembered. */
 #define LEFTOVERS_AT_ONCE 1000
@@ -15,10 +15,9 @@ typedef struct sweeper {
     const char *host, *run; /* names of folders */
 } sweeper_t;
 
-/* Removes the temporary files of runs that are dead, and the folders that become empty, at most LEFTOVERS_AT_ONCE
- * files. Dead is one of this host whose lock is free. Of other hosts, whose locks a network file system may not
- * show here, and where there are no locks, what nobody has touched for LEFTOVER_UNTOUCHED_S. Returns how many files
- * it removed. */
+/* Removes the temporary files of dead runs, and emptied folders, at most LEFTOVERS_AT_ONCE files. A run of this
+ * host is dead if its lock is free. A network file system may not show other hosts' locks here, and some storage
+ * has none: there, files untouched for LEFTOVER_UNTOUCHED_S go. Returns how many files it removed. */
 size_t leftovers_sweep(int root, const sweeper_t *sweeper);
 
 /* A series' link (home.h) goes when neither it nor its folder has changed for so long: then the series is not

@@ -19,9 +19,9 @@ typedef struct queue {
 
 struct pool {
     size_t threads_max, outstanding;
-    int64_t average_us[POOL_KINDS]; /* of what was done of late; -1: nothing yet */
+    int64_t average_us[POOL_KINDS]; /* of the latest jobs; -1: nothing yet */
     unsigned watched[POOL_KINDS];   /* that so many more are */
-    int done_event;                 /* eventfd, counts what has come back */
+    int done_event;                 /* eventfd, counts returned jobs */
     pthread_mutex_t lock;           /* of all that follows; never held while a job runs */
     pthread_cond_t submitted;
     queue_t waiting, done;
@@ -139,9 +139,9 @@ void pool_destroy(pool_t **self_p) {
     free(self);
 }
 
-/* --- what is worth it --------------------------------------------------------------------------------- */
+/* --- worth it? ----------------------------------------------------------------------------------------- */
 
-/* The newest counts an eighth: one that is slow by chance changes little, many do. */
+/* The newest counts an eighth: a single slow one by chance changes little, many do. */
 void pool_note(pool_t *self, pool_kind_t kind, int64_t took_us) {
     int64_t *average_us = &self->average_us[kind];
     *average_us = *average_us < 0 ? took_us : *average_us + (took_us - *average_us) / 8;
@@ -159,7 +159,7 @@ bool pool_watches(const pool_t *self, pool_kind_t kind) {
     return self && self->watched[kind] > 0;
 }
 
-/* Where nothing was closed yet, a close may take as long as what came before it. */
+/* Before the first close, a close may take as long as the steps before it. */
 bool pool_is_worth_it(const pool_t *self, pool_kind_t kind) {
     if (self && kind == POOL_CLOSE && self->average_us[kind] < 0)
         kind = POOL_COMMIT;

@@ -1,6 +1,6 @@
-/* Threads that wait for storage in the place of the loop, where it is worth it: on storage that answers within a
- * moment the loop does the work itself, since a hand-over would cost more than it saves. All functions but a job's
- * own are called by the loop's thread. */
+/* Threads that wait for storage instead of the loop, if worth it: on fast storage the loop does the work itself,
+ * since a hand-over would cost more than it saves. All functions but a job's own are called by the loop's
+ * thread. */
 #ifndef WRITER_STORAGE_POOL_H
 #define WRITER_STORAGE_POOL_H
 
@@ -10,7 +10,7 @@
 
 typedef struct pool pool_t;
 
-/* What is to be done, part of something larger; its owner keeps it until it comes back. */
+/* A job, part of something larger; its owner keeps it until it comes back. */
 typedef struct job {
     void (*run)(struct job *job); /* in a thread of the pool */
     struct job *next;             /* the pool's */
@@ -21,8 +21,8 @@ typedef struct job {
 /* So many of a kind in a row are fast, then they are not watched any more. */
 #define POOL_WATCHED 16
 
-/* What storage is asked to do, each of which is fast or slow on its own: many a file system takes bytes at once and
- * waits when they are to be durable, and NFS waits when a file is closed. */
+/* The kinds of operations, each fast or slow on its own: many a file system takes bytes at once and waits when
+ * they are to be durable, and NFS waits when a file is closed. */
 typedef enum pool_kind { POOL_WRITE, POOL_COMMIT, POOL_CLOSE, POOL_KINDS } pool_kind_t;
 
 /* At most so many jobs run at once, `threads` of 1 to WRITER_OPERATIONS_MAX, which start with the first jobs. NULL
@@ -31,7 +31,7 @@ pool_t *pool_new(size_t threads);
 /* All jobs have been taken back. */
 void pool_destroy(pool_t **self_p);
 
-/* Something of this kind kept a thread waiting for so long, whichever thread it was. */
+/* Something of this kind kept a thread waiting for so long, in any thread. */
 void pool_note(pool_t *self, pool_kind_t kind, int64_t took_us);
 /* Something of this kind took POOL_SLOW_US or more, and nobody knows whether its thread waited: the next ones are
  * watched. */

@@ -1,6 +1,5 @@
-/* Objects that were refused because of what they are, kept under .oxidicom/quarantine/ for people to look at: the
- * data set, and beside it a JSON file that says where it came from and why. It never delays or changes the answer.
- */
+/* Refused objects, kept under .oxidicom/quarantine/ for people to look at: the data set, and beside it a JSON file
+ * with its origin and the reason. It never delays or changes the answer. */
 #ifndef WRITER_STORAGE_QUARANTINE_H
 #define WRITER_STORAGE_QUARANTINE_H
 
@@ -16,7 +15,7 @@ typedef struct quarantine {
     log_limit_t said;
 } quarantine_t;
 
-/* What is known of a refused object. */
+/* The facts about a refused object. */
 typedef struct quarantine_label {
     const Ring__ObjectId *id;
     const Ring__ObjectHeader *header;

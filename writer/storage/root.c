@@ -14,7 +14,7 @@
 #include "writer/storage/senders.h"
 
 /* The room on the disk is asked for this often at least while files are written, and each time that this part of
- * what was above OXIDICOM_MIN_FREE has been written. */
+ * the room above OXIDICOM_MIN_FREE has been written. */
 #define FREE_CHECK_MS    1000
 #define FREE_CHECK_SHARE 16
 
@@ -31,7 +31,7 @@ void root_clear(root_t *root) {
     root->path = NULL;
 }
 
-/* --- what is mounted --------------------------------------------------------------------------------- */
+/* --- mounts ------------------------------------------------------------------------------------------- */
 
 /* STATX_MNT_ID needs Linux 5.8; before, device and inode have to do. */
 static int look_at(int folder, const char *path, struct statx *what) {
@@ -42,8 +42,8 @@ static bool is_mount(const struct statx *what) {
     return what->stx_attributes & what->stx_attributes_mask & STATX_ATTR_MOUNT_ROOT;
 }
 
-/* Why it could not be opened. Landlock allows the folder that was there at the start, whatever is there now, while
- * access(2) asks for permissions alone. */
+/* Why it could not be opened. Landlock allows the folder of the start only, while access(2) asks for permissions
+ * alone. */
 static int why_closed(root_t *root, int reason) {
     struct statx named = {0};
     if (reason != EACCES || faccessat(AT_FDCWD, root->path, R_OK | W_OK | X_OK, AT_EACCESS) != 0)
@@ -101,7 +101,7 @@ static bool is_fair(uint64_t unfinished, uint64_t left) {
     return unfinished <= SENDER_LITTLE_BYTES || unfinished <= left;
 }
 
-/* Takes the bytes off what may be written before the file system is asked again; false: it must be asked. */
+/* Takes the bytes off the room before the file system is asked again; false: it must be asked. */
 static bool take_allowance(root_t *root, uint64_t size, uint64_t unfinished, int64_t now_ms) {
     pthread_mutex_lock(&root->lock);
     bool taken = root->looked_ms >= 0 && now_ms - root->looked_ms < FREE_CHECK_MS && size <= root->allowance &&

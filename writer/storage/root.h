@@ -1,5 +1,5 @@
-/* The files root: the folder that everything of the store is opened relative to. Opens it, and knows whether what
- * is open is still what the path names and how much room there is. */
+/* The files root: everything of the store is opened relative to it. Opens it, and knows whether the path still
+ * names the open folder, and how much room there is. */
 #ifndef WRITER_STORAGE_ROOT_H
 #define WRITER_STORAGE_ROOT_H
 

@@ -38,7 +38,7 @@ _Static_assert(sizeof((store_file_t *)NULL)->name == TEMPORARY_NAME_BYTES, "a fi
 
 /* --- life ------------------------------------------------------------------------------------------- */
 
-/* What may be over in a moment, or by an operator's hand, without a new start. */
+/* Errors that may be over in a moment, or by an operator's hand, without a new start. */
 static bool may_pass(int reason) {
     return reason == ENOSPC || reason == EDQUOT || reason == EIO || reason == EROFS || reason == ESTALE ||
            reason == ENOTCONN || reason == ETIMEDOUT || reason == EHOSTDOWN;
@@ -114,7 +114,7 @@ void store_complain(store_t *self, const log_context_t *object, const char *step
     pthread_mutex_unlock(&self->lock);
 }
 
-/* --- what is left over ------------------------------------------------------------------------------ */
+/* --- leftovers -------------------------------------------------------------------------------------- */
 
 /* A file that can't be removed now (EIO, EROFS) is when storage works again. `reason` 0: it may not be there. */
 static void remember_stuck(store_t *self, const char *name, int reason) {
@@ -211,8 +211,8 @@ static int create(store_t *self, const base_t *base, store_file_t *file) {
     return reason;
 }
 
-/* Somebody has removed the folder, or the root and made it again, or has mounted it anew, or a server has forgotten
- * it: what is open is of no use. */
+/* Somebody has removed the folder, or the root and made it again, or has mounted it anew, or a server has
+ * forgotten it: the open folders are of no use. */
 static bool is_gone(int reason) {
     return reason == ENOENT || reason == ESTALE || reason == EBADF || reason == EIO || reason == ENOTCONN ||
            reason == ENODEV;
@@ -253,7 +253,7 @@ static int write_back(const store_t *self, store_file_t *file) {
     return errno == ESPIPE || errno == EINVAL || errno == ENOSYS ? 0 : errno; /* a file system that can't */
 }
 
-/* Takes what has been written off the parts. Returns the index of the first that has bytes left. */
+/* Takes the written bytes off the parts. Returns the index of the first part with bytes left. */
 static int advance(struct iovec *parts, int at, int count, size_t written) {
     while (at < count && written >= parts[at].iov_len)
         written -= parts[at++].iov_len;
@@ -369,19 +369,19 @@ int store_commit(store_t *self, store_file_t *file, const char *folder, const ch
     if (target < 0)
         goto failed;
 
-    /* As late as can be: what is given up after this can't be called back. */
+    /* As late as possible: an object given up after this can't be called back. */
     errno = may_be_placed(self, base, file);
     if (errno != 0)
         goto failed;
 
-    /* At once or not at all: whoever is killed here leaves the old file or the new one, never a part. */
+    /* At once or not at all: a kill here leaves the old file or the new one, never a part. */
     if (store_calls.renameat(base->temporary, file->name, target, name) != 0)
         goto failed;
     *file->name = 0;
     store_uncount(file);
 
     /* The acknowledgement goes out after this: a power loss must not bring the old name back. Should it fail, the
-     * file is whole and stays, for it may have replaced one that was acknowledged; the peer sends it again. */
+     * file is whole and stays, for it may have replaced an acknowledged one; the peer sends it again. */
     if (folder_needs_force(base, self->durable) && calls_force(target) != 0)
         goto failed;
     close(target);

@@ -42,7 +42,7 @@ typedef struct store_file {
 store_t *store_new(const char *files_root, const char *id, uint64_t incarnation, bool durable);
 void store_destroy(store_t **self_p);
 
-/* Whether the root was replaced by one that the sandbox of this process closes: a new process could use it. */
+/* Whether the sandbox of this process closes the new root: another process could use it. */
 bool store_locked_out(const store_t *self);
 
 /* So much stays free on the file system: no file is begun or goes on beyond it (ENOSPC). 0, as at first: nothing.
@@ -87,15 +87,15 @@ typedef struct store_identity {
 int store_commit_as(store_t *self, store_file_t *file, const store_identity_t *identity, char **folder,
                     char **name) MUST_SUCCEED;
 
-/* Gives the file its final place, `folder` being made where it is missing. When this has returned 0 the file is
- * complete under that name and, in a durable store, survives a power loss; what is left to do is store_close, which
- * nobody need wait for. ECANCELED: it was given up, or the deadline is over. */
+/* Gives the file its final place, and makes a missing `folder`. On 0 the file is complete under that name and, in
+ * a durable store, survives a power loss; only store_close remains, and nobody need wait for it. ECANCELED: it was
+ * given up, or the deadline is over. */
 int store_commit(store_t *self, store_file_t *file, const char *folder, const char *name) MUST_SUCCEED;
 
-/* Closes what is still open of a file that has its place; on NFS this waits for the server. */
+/* Closes the open rest of a file that has its place; on NFS this waits for the server. */
 void store_close(store_file_t *file);
 
-/* Opens a folder below the root, making what is missing of it. Returns a descriptor (O_PATH, it may be), or -1 with
+/* Opens a folder below the root, and makes its missing parts. Returns a descriptor (perhaps O_PATH), or -1 with
  * errno. */
 int store_open_folder(store_t *self, const char *folder) MUST_SUCCEED;
 
@@ -105,7 +105,7 @@ sender_t *store_sender(store_t *self, const char *peer);
 /* Its bytes are no sender's any more. */
 void store_uncount(store_file_t *file);
 
-/* Removes the file, if there is one; one that has its place is closed. */
+/* Removes the file, if there is one; a file in its place is closed. */
 void store_discard(store_t *self, store_file_t *file);
 
 #endif

@@ -21,8 +21,8 @@
 #include "writer/dicom/path.h"
 #include "writer/storage/temporary.h"
 
-/* The survey of storage: what is read of a file at once, which its header (PS3.10 7.1) must fit; how many files of
- * a folder are tried for a head that can be read; folders within one another below SERVICES/PACS. */
+/* The survey of storage: bytes of a file per read, at least a header (PS3.10 7.1); files of a folder to try for a
+ * readable head; depth of the folders below SERVICES/PACS. */
 #define SURVEY_BLOCK_BYTES (64 * 1024)
 #define SURVEY_HEADS_TRIED 8
 #define SURVEY_DEPTH_MAX   16
@@ -42,7 +42,7 @@ typedef struct dcm_file {
     int64_t changed; /* milliseconds since 1970 */
 } dcm_file_t;
 
-/* The .dcm files of one folder. The oldest was received first; its tags are those of the series. */
+/* The .dcm files of one folder. The oldest was received first; its tags are the series'. */
 typedef struct folder {
     const char *path; /* relative to the root */
     int descriptor;
@@ -51,7 +51,7 @@ typedef struct folder {
     size_t oldest_count;
 } folder_t;
 
-/* --- what it says -------------------------------------------------------------------------------------- */
+/* --- output ------------------------------------------------------------------------------------------- */
 
 static void print_line(json_t *line) {
     json_dumpf(line, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
@@ -83,7 +83,7 @@ static void complain(survey_t *survey, const char *path, const char *name, const
     print_line(json_pack("{s:o, s:o}", "path", any_text(whole), "error", any_text(why)));
 }
 
-/* Every field by its name: whatever a registration needs is in Series. */
+/* Every field by its name: Series has all fields of a registration. */
 static json_t *series_json(const Ring__Series *series) {
     json_t *json = json_object();
     const ProtobufCMessageDescriptor *descriptor = &ring__series__descriptor;
@@ -171,7 +171,7 @@ static ssize_t read_block(int descriptor, uint8_t block[SURVEY_BLOCK_BYTES]) {
     return (ssize_t)filled;
 }
 
-/* Feeds the data set until the head is known. `size`: what of it is in the block already. */
+/* Feeds the data set until the head is known. `size`: the part of it in the block already. */
 static head_state_t feed_head(head_t *head, int descriptor, uint8_t *block, size_t from, size_t size, int *reason) {
     head_state_t state = head_feed(head, block + from, size - from);
     while (state == HEAD_NEED_MORE) {
@@ -206,7 +206,7 @@ static bool read_file(survey_t *survey, const folder_t *folder, const char *name
     return read;
 }
 
-/* The first file whose head can be read speaks for all. */
+/* The first file with a readable head speaks for all. */
 static void read_heads(survey_t *survey, const folder_t *folder) {
     if (folder->files == 0 || folder->newest < survey->since)
         return;

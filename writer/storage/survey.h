@@ -1,5 +1,5 @@
-/* What lies in storage: a short-lived mode of this executable that reads and never writes, for `oxidicom
- * reconcile`. */
+/* The survey of storage, for `oxidicom reconcile`: a short-lived mode of this executable that reads and never
+ * writes. */
 #ifndef WRITER_STORAGE_SURVEY_H
 #define WRITER_STORAGE_SURVEY_H
 

@@ -1,6 +1,6 @@
 /* Temporary files lie outside the series' folders, since CUBE registers every file that it finds there, but on the
- * same file system, since they are renamed. A folder of its own per host, writer and run means that whatever lies
- * in it belongs to somebody known to be alive or dead. */
+ * same file system, since they are renamed. Each run of each writer of each host has its own folder, so that a
+ * file's owner is known to be alive or dead. */
 #include "writer/storage/temporary.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@
 /* How often a writer that starts tries to get its own folder before those who tidy up. */
 #define FOLDER_TRIES 10
 
-/* Opens the folder `name` in `parent`, which is closed, making it where it is missing. Returns a descriptor, or -1
+/* Opens the folder `name` in `parent`, which is closed, and makes it if it is missing. Returns a descriptor, or -1
  * with errno. */
 static int enter(int parent, const char *name, mode_t mode) {
     int folder = -1;
@@ -86,7 +86,7 @@ int temporary_open(int root, const char *id, uint64_t incarnation) {
     return folder;
 }
 
-/* Unlike files, whose names begin with a digit there. */
+/* Unlike files: their names begin with a digit there. */
 static void spread_name(unsigned i, char name[2]) {
     name[0] = (char)('a' + i);
     name[1] = 0;
@@ -133,9 +133,9 @@ void temporary_name(uint64_t number, bool is_spread, char name[TEMPORARY_NAME_BY
  * this folder that was brought back, it has bytes or another name, and is not taken. The server has answered both
  * with the OPEN, so looking at them is no call of its own.
  * - Not O_TRUNC either: a server that has forgotten a request and gets it again (NFSv3 after a lost connection, or
- *   from a network that had kept it) would cut off what was written since, perhaps acknowledged. Without O_TRUNC
+ *   from a network that had kept it) would cut off later bytes, perhaps acknowledged. Without O_TRUNC
  * the late one changes nothing, or makes an empty file under a name that is never used again.
- * - A crash at any instant leaves what it leaves with O_EXCL: a file that the next sweep removes. */
+ * - A crash at any instant leaves the same as with O_EXCL: a file that the next sweep removes. */
 int temporary_create(int folder, const char *name, bool is_nfs, mode_t mode) {
     struct statx what = {0};
     const int how = O_WRONLY | O_CREAT | (is_nfs ? O_NONBLOCK : O_EXCL); /* a pipe there is nothing to wait at */
@@ -159,7 +159,7 @@ void temporary_close(int root, int folder, const char *id, uint64_t incarnation)
     int writer_folder = open_writer_folder(root, id);
     if (writer_folder < 0)
         return;
-    /* Not there or not empty: whoever comes next looks after it. */
+    /* Not there or not empty: the next sweep looks after it. */
     if (unlinkat(writer_folder, name, AT_REMOVEDIR) != 0)
         log_debug(NULL, "the temporary folder %s stays: %s", name, strerror(errno));
     close(writer_folder);

@@ -1,4 +1,4 @@
-/* The folder for a writer's temporary files: where it lies and whose it is. */
+/* The folder for a writer's temporary files: its place and owner. */
 #ifndef WRITER_STORAGE_TEMPORARY_H
 #define WRITER_STORAGE_TEMPORARY_H
 

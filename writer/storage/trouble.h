@@ -12,7 +12,7 @@ typedef struct trouble {
         int reason; /* errno; 0: free */
         log_limit_t limit;
     } kinds[TROUBLE_KINDS];
-    uint64_t objects; /* failed since the last one that was stored */
+    uint64_t objects; /* failures since the last stored object */
 } trouble_t;
 
 /* An object failed at `step`: one line a minute for each errno value. `hint`: added to the line. */
