@@ -8,7 +8,7 @@
 
 /* The level for lines of `stage` (as log_start has it): comma-separated directives, each a LEVEL, TARGET=LEVEL, or
  * a TARGET alone, which means everything; levels in any case. Targets are oxidicom, oxidicom::listener, ::writer,
- * ::notifier and ::launcher; those of other programs count for nothing. The longest target that fits wins, of two
+ * ::notifier and ::launcher; targets of other programs count for nothing. The longest target that fits wins, of two
  * equal ones the last. Where none fits: info. `unknown` gets the bad parts, separated by commas (at most `room`
  * bytes with the NUL), or "". */
 log_level_t log_filter(const char *directives, const char *stage, char *unknown, size_t room);

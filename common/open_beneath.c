@@ -59,7 +59,7 @@ static int open_component(int folder, const char *name, int flags, unsigned mode
     return descriptor;
 }
 
-/* Copies the component of `size` bytes. Refuses every climb, also one that would stay in the folder. */
+/* Copies the component of `size` bytes. Refuses every climb, even within the folder. */
 static bool take_component(const char *path, size_t size, char name[NAME_MAX + 1]) {
     bool climbs = size == 2 && memcmp(path, "..", 2) == 0;
     if (size > NAME_MAX || climbs) {

@@ -25,7 +25,7 @@ typedef struct stage_spec {
     /* The libraries that it runs with, a line each, for --version; NULL: they are not told. */
     void (*print_libraries)(FILE *out);
     /* Lists the stage's needs of files and network, makes its folders, and opens everything that can't be opened
-     * later. May make stage->self. No thread exists yet; one that is started here restricts its files itself.
+     * later. May make stage->self. No thread exists yet; a thread started here restricts its files itself.
      * Returns 0, or an exit status after logging why. */
     int (*confine)(stage_t *stage, sandbox_t *sandbox);
     /* Makes the stage's own state, stage->self, or the rest of it. Returns 0, or an exit status after logging why.

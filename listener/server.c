@@ -289,7 +289,7 @@ static void accept_connections(server_t *server) {
 
 /* --- events ------------------------------------------------------------------------------------------ */
 
-/* It holds a place: neither waits for one, nor is for verification alone, of which any number is served. */
+/* It holds a place: it does not wait for one, and is not for verification alone, which needs none. */
 static bool has_place(const association_t *a) {
     return a->contexts && !a->only_verification;
 }

@@ -88,7 +88,7 @@ void report_end_turn(report_t *self) {
     self->turn_objects = 0;
 }
 
-/* Messages in a row wake ZeroMQ's thread, and the listener, once; those that come one by one, each time. A peer
+/* Messages in a row wake ZeroMQ's thread, and the listener, once; single messages, each time. A peer
  * that is alone and waits for its answer has it before this turn tidies up. */
 static void keep_written(report_t *self, const report_object_t *object, uint64_t token) {
     int64_t now_us = clock_us();

@@ -1,6 +1,6 @@
 /* What this writer says of objects that have come to their end: to the listener in the same turn; to the notifier
- * at once where a series is new from its association or an object was refused, else gathered. Nothing is kept here
- * that matters: what is gathered is for progress, and the listener has the rest sent again. */
+ * at once where a series is new from its association or an object was refused, else gathered. Nothing that
+ * matters is kept here: gathered messages are for progress, and the listener has the rest sent again. */
 #ifndef WRITER_REPORT_H
 #define WRITER_REPORT_H
 
@@ -31,7 +31,7 @@ typedef struct report_object {
     Ring__WriterSpans *spans;   /* NULL: it is not traced */
 } report_object_t;
 
-/* The outboxes and the loop must outlive it. Without a loop, what is gathered waits for REPORT_GATHER_OBJECTS or
+/* The outboxes and the loop must outlive it. Without a loop, gathered messages wait for REPORT_GATHER_OBJECTS or
  * report_flush, and the listener is told at once. */
 report_t *report_new(zloop_t *loop, zsock_t *listener, zsock_t *notifier, const char *writer_id);
 /* Sends the gathered events. */
@@ -43,7 +43,7 @@ void report_stored(report_t *self, const report_object_t *object, const char *fi
 void report_refused(report_t *self, const report_object_t *object, uint32_t status, uint32_t offending_element,
                     const char *comment);
 void report_flush(report_t *self);
-/* Tells the listener of the objects of this turn. To be called at the end of each in which objects went on. */
+/* Tells the listener of the objects of this turn. Call it at the end of a turn after any object went on. */
 void report_end_turn(report_t *self);
 
 #endif

@@ -49,7 +49,7 @@ static const char *state_of(const question_t *asked) {
 
 /* --- stages -------------------------------------------------------------------------------------------- */
 
-/* One line or object per stage, whichever of the two is wanted. */
+/* One line of the table or one object of JSON per stage. */
 typedef struct stages {
     table_t *table;
     json_t *json;

@@ -3,8 +3,8 @@
 #include "common/memory.h"
 #include "listener/custody/private.h"
 
-/* A chunk begins this small and grows, so that a small object does not take a whole one from the budget. As much as
- * is received at first (intake.c): what has come by then is not moved when the rest does. */
+/* A chunk begins this small and grows, so that a small object does not take a whole one from the budget. The
+ * size of the first receive (intake.c): its bytes are not moved when the rest comes. */
 #define CHUNK_FIRST_BYTES ((size_t)32 * 1024)
 
 budget_t *budget_new(void) {

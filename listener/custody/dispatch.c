@@ -23,7 +23,7 @@ static bool has_room(const object_t *object) {
     return all < WRITER_WINDOW_BYTES && own <= WINDOW_SHARE_OF_FREE * (WRITER_WINDOW_BYTES - all);
 }
 
-/* Counts what it awaits now instead of `before`. */
+/* Counts `now` awaited bytes instead of `before`. */
 static void count_awaited(object_t *object, uint64_t before, uint64_t now) {
     object->writer->awaited_bytes += now - before;
     object->share->awaited_bytes += now - before;
@@ -76,8 +76,7 @@ void dispatch_pump(object_t *object) {
 
 /* --- turns ------------------------------------------------------------------------------------------ */
 
-/* The oldest object that waits and has room, of the association whose turn comes after the last one's. Notes
- * whether any waits. */
+/* The oldest waiting object with room, of the association next in turn. Notes whether any waits. */
 static object_t *next_in_turn(custody_t *custody, writer_t *writer) {
     object_t *object, *next = NULL;
     bool held = suspects_hold(custody, writer);
@@ -145,7 +144,7 @@ static bool takes_objects(const writer_t *writer) {
     return !writer->leaving && !writer->lost;
 }
 
-/* Among equals the one with fewer associations, so that those that begin while all are idle are spread. */
+/* Among equals the one with fewer associations, so that associations beginning while all are idle are spread. */
 static bool has_less_outstanding(const writer_t *writer, const writer_t *than) {
     if (writer->outstanding_bytes != than->outstanding_bytes)
         return writer->outstanding_bytes < than->outstanding_bytes;

@@ -89,7 +89,7 @@ typedef struct writer {
     bool kept_by_storage;       /* has said so: that is why it is silent */
     uint64_t outstanding_bytes; /* of unanswered objects */
     size_t outstanding_objects;
-    size_t associations;    /* whose last object was given to it */
+    size_t associations;    /* with their last object here */
     uint64_t awaited_bytes; /* of all its objects: sent and asked about, without an answer yet */
     uint64_t served;        /* association with the last turn */
     bool crowded;           /* objects wait for their turn */
@@ -152,8 +152,7 @@ typedef struct custody {
     budget_t *budget;
     silence_t writers_gone; /* why the last one was given up, for its silence, and none has come since */
     log_limit_t complained; /* of too many writers */
-    /* The end of a turn of the loop in which a writer's connection broke, so that the custody hears of it by
-     * itself; NULL: nobody wants to know. */
+    /* Called at the end of a turn after a writer's connection broke; NULL: nobody listens. */
     int (*end_turn)(stage_t *stage);
 } custody_t;
 

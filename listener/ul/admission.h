@@ -13,7 +13,7 @@ typedef struct rejection {
     const char *why;
 } rejection_t;
 
-/* Returns the reason of a refusal, first of what is no DICOM, then of the titles (UTF-8, without padding); NULL:
+/* Returns the reason of a refusal, first about the protocol, then about the titles (UTF-8, without padding); NULL:
  * none. */
 const rejection_t *admission_rejection(const settings_t *settings, const associate_rq_t *rq, const char *called_ae,
                                        const char *calling_ae);

@@ -24,8 +24,8 @@ void crowd_count(association_t *association);
  */
 void crowd_make_room(site_t *site, int64_t now_ms);
 
-/* The next waiting association: first those of addresses that hold less than half of `most` places, then by
- * waiting time. NULL: nobody waits. */
+/* The next waiting association: first from addresses that hold less than half of `most` places, then by waiting
+ * time. NULL: nobody waits. */
 association_t *crowd_next(const site_t *site, int64_t most);
 
 /* Takes a place for each that waits, where all are taken: from an address that holds more than half, or from who

@@ -164,8 +164,8 @@ static int accept_close(amqp_t *self, amqp_channel_t channel, failure_t *failure
     return status == AMQP_STATUS_OK ? 0 : failure_set(failure, "%s", amqp_error_string2(status));
 }
 
-/* Declares the queue as Celery does. An existing queue with other properties, or one that this user may not
- * declare, is used unchanged: a message that finds no queue comes back. */
+/* Declares the queue as Celery does. An existing queue is used unchanged, with other properties or without the
+ * right to declare it: a message that finds no queue comes back. */
 static int declare_queue(amqp_t *self, failure_t *failure) {
     amqp_channel_open(self->connection, DECLARE_CHANNEL);
     if (check_reply(amqp_get_rpc_reply(self->connection), "channel", failure) != 0)

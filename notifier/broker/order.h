@@ -1,4 +1,4 @@
-/* The order in which CUBE survives registrations. Its task makes the rows of a PACS and of folders without a
+/* An order of registrations that CUBE survives. Its task makes the rows of a PACS and of folders without a
  * transaction: two at once below a folder that it does not know yet lose one of the two series. So the first below
  * such a folder goes alone, and the others follow when CUBE has it, or has had time for it. Owns the journal's
  * memory of known folders; the registrar knows the registrations on their way. */

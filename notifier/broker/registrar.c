@@ -239,7 +239,7 @@ void registrar_pump(registrar_t *registrar) {
     for (int64_t id; registrar->under_way_count < REGISTRATIONS_IN_FLIGHT &&
                      (id = due_walk_next(&registrar->walk, registrar->journal)) != 0;)
         choose(registrar, id);
-    /* A merged reception must be on the disk before the one that it was merged into can be called registered. */
+    /* A merged reception must be on the disk before its successor can be called registered. */
     bool committed = journal_commit(registrar->journal) == 0;
     for (item = TAILQ_FIRST(&registrar->under_way); item; item = next) {
         next = TAILQ_NEXT(item, next);

@@ -100,7 +100,7 @@ static void tell(cube_t *cube) {
         abort(); /* it takes 2^64 - 2 of them */
 }
 
-/* Under the lock: each question behind one that CUBE did not answer would wait as long. */
+/* Under the lock: each further question would wait as long. */
 static void give_up_the_others(cube_t *cube) {
     for (; cube->answered < cube->count; cube->answered++)
         cube->items[(cube->first + cube->answered) % CUBE_QUESTIONS_MAX].verdict = CUBE_UNASKED;

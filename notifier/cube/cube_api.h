@@ -4,7 +4,7 @@
  * Two requests, both in CUBE 6 and 7, for members of the group pacs_users and the user chris:
  *   pacs/series/search/?SeriesInstanceUID=…&pacs_identifier=…&limit=2   at most one: CUBE's table is unique in both
  *   pacs/files/search/?fname=FOLDER/&limit=1                            `count`: files below that path
- * CUBE makes the rows of the files before that of the series, so a series that is there is complete.
+ * CUBE makes the rows of the files before the row of the series, so a series that is there is complete.
  * Without `Accept: application/json` it answers in Collection+JSON; filters that it does not know, it ignores.
  *
  * A password is POSTed to auth-token/ once, for a token: with HTTP's Basic authentication CUBE would hash

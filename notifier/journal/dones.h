@@ -1,6 +1,6 @@
 /* The last messages of a reception over NATS: its errors, then done. Both are in the journal until NATS has them:
- * CUBE's clients stop to listen at the first error, and look at CUBE at done. Owns the list of those that NATS was
- * given; a crash forgets it, and they are published again. */
+ * CUBE's clients stop to listen at the first error, and look at CUBE at done. Owns the list of published
+ * messages; a crash forgets it, and they are published again. */
 #ifndef NOTIFIER_JOURNAL_DONES_H
 #define NOTIFIER_JOURNAL_DONES_H
 

@@ -1,7 +1,7 @@
-/* Receptions: what came of one series from one calling AE, until every association that sent it has ended and
+/* Receptions: one series from one calling AE, until every association that sent it has ended and
  * the wait for another (quiet.h) is over. Who sends it to which folder is in the journal, its files are
- * counted in memory (heard.h); these functions read and write the open transaction and note in the batch what is
- * owed after its commit. A failure breaks the transaction (journal.h), so none of them returns one. */
+ * counted in memory (heard.h); these functions read and write the open transaction and note in the batch the
+ * messages owed after its commit. A failure breaks the transaction (journal.h), so none of them returns one. */
 #ifndef NOTIFIER_JOURNAL_RECEPTION_H
 #define NOTIFIER_JOURNAL_RECEPTION_H
 

@@ -1,5 +1,5 @@
-/* Spans that the notifier sends for others: the writers', which have no network, and those of a dead listener's
- * associations. In memory only: a living listener tells a new notifier again. */
+/* Spans that the notifier sends for others: the writers', which have no network, and spans of a dead
+ * listener's associations. In memory only: a living listener tells a new notifier again. */
 #ifndef NOTIFIER_METRICS_TRACED_H
 #define NOTIFIER_METRICS_TRACED_H
 

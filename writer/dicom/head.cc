@@ -63,7 +63,7 @@ struct head {
     void fail(const char *why);
 
     walk_t *walk;
-    z_stream zlib{}; // where it is deflated
+    z_stream zlib{}; // of a deflated data set
     bool has_ended = false;
     head_state_t state = HEAD_NEED_MORE;
 };

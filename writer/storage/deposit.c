@@ -172,8 +172,8 @@ static long waits(void) {
     return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : 0;
 }
 
-/* What it took is storage's only where the thread waited: one that merely had to share its core would have to do so
- * anywhere, and to hand its work over would cost more still. What is fast is fast, whoever had the core. */
+/* The time counts for storage only where the thread waited. A thread that merely shared its core would share it
+ * anywhere, and handing its work over would cost more still. A fast step is fast on any core. */
 static void timed(deposit_t *self, void (*step)(deposit_t *), pool_kind_t kind) {
     bool watches = self->go.watches[kind];
     int64_t begin_us = clock_us();

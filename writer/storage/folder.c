@@ -80,7 +80,7 @@ static mode_t mode_of(const char *folder) {
     return strncmp(folder, OWN_FOLDERS, strlen(OWN_FOLDERS)) == 0 ? 0700 : 0755;
 }
 
-/* Goes on from `descriptor`, which is closed, through all of `rest`, whose last folder has the mode `last`. */
+/* Goes on from `descriptor`, which is closed, through all of `rest`; the last folder gets the mode `last`. */
 static int enter_all(const base_t *base, int descriptor, char *rest, mode_t last, bool durable, bool is_durable) {
     for (char *name; descriptor >= 0 && (name = strsep(&rest, "/"));)
         descriptor = enter(base, descriptor, name, rest ? 0755 : last, durable, is_durable);

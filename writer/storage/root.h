@@ -20,7 +20,7 @@ typedef struct root {
     uint64_t room;           /* free above min_free_bytes then, less the bytes written since */
 } root_t;
 
-/* What an open folder is, for as long as it is open. */
+/* The identity of an open folder while it is open. */
 typedef struct root_place {
     uint64_t inode, mount;
     uint32_t device_major, device_minor;
@@ -31,13 +31,13 @@ void root_init(root_t *root, const char *path);
 void root_clear(root_t *root);
 
 /* Opens it; not by two threads at once. Puts the descriptor, the caller's, into `folder`, and into `place` what
- * that is. Returns 0 or an errno value; ENODEV: it has been a mount point and is none now, so what lies there is
- * not the storage but the folder below it. ESTALE with locked_out set: another folder or volume is there than when
+ * that is. Returns 0 or an errno value; ENODEV: it was a mount point and is none now: the path leads to the
+ * folder below the storage. ESTALE with locked_out set: another folder or volume is there than when
  * the process was given its sandbox, so that only a new process can use it. */
 int root_open(root_t *root, int *folder, root_place_t *place) __attribute__((warn_unused_result));
 
-/* Whether the path still names what was opened, and is open: not where a volume was unmounted, mounted again or
- * replaced. One system call. */
+/* Whether the path still names the open folder: not after a volume was unmounted, mounted again or replaced. One
+ * system call. */
 bool root_is_current(const root_t *root, const root_place_t *place);
 
 /* Whether `folder` lies on NFS, of any version: each call is a round trip or more to a server then, and a server

@@ -24,7 +24,7 @@ void run_name(uint64_t incarnation, char name[RUN_NAME_BYTES + 1]);
 bool is_run_name(const char *name);
 
 /* Makes and opens .oxidicom/tmp/HOST/`id`/`incarnation` below the files root; the last is its user's alone. Returns
- * a descriptor that holds a lock on it for as long as it is open, or -1 with errno. */
+ * a descriptor that holds a lock on it until it is closed, or -1 with errno. */
 int temporary_open(int root, const char *id, uint64_t incarnation);
 
 /* Makes the folders in it that temporary_name spreads files over. Returns 0, or -1 with errno. */
