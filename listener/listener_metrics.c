@@ -4,7 +4,7 @@
 
 /* The set of writers changes, so their old values are forgotten first. */
 static void set_writers(const custody_t *custody) {
-    const writer_t *writer;
+    const writer_link_t *writer;
     int64_t alive = 0;
     metric_forget(METRIC_WRITER_OBJECTS);
     metric_forget(METRIC_WRITER_BYTES);

@@ -7,7 +7,7 @@
 #include "proto/reply.h"
 
 /* Texts are the writer's. */
-static void fill_writer(Ring__WriterStatus *status, Ring__Alive *self, const writer_t *writer) {
+static void fill_writer(Ring__WriterStatus *status, Ring__Alive *self, const writer_link_t *writer) {
     ring__writer_status__init(status);
     ring__alive__init(self);
     self->stage = RING__STAGE__STAGE_WRITER;
@@ -103,7 +103,7 @@ static void list_refusals(listener_view_t *view, const recent_t *recent) {
 /* --- the whole ------------------------------------------------------------------------------------------- */
 
 static void list_writers(listener_view_t *view, const custody_t *custody) {
-    const writer_t *writer;
+    const writer_link_t *writer;
     Ring__ListenerStatus *status = &view->status;
     status->writers = view->writer_pointers;
     TAILQ_FOREACH(writer, &custody->writers, next) {

@@ -33,7 +33,7 @@ typedef struct writer {
     zsock_t *listener, *notifier; /* outboxes */
     zsock_t *monitor;             /* of the connection to the listener; NULL: it can't be watched */
     bool connected;               /* to the listener's inbox */
-    object_environment_t environment;
+    incoming_environment_t environment;
     quarantine_t quarantine;
     holdings_t holdings;
     objects_t *objects;
@@ -324,13 +324,13 @@ static int start(stage_t *stage) {
     self->quarantine = (quarantine_t){.store = store, .size_bytes = (uint64_t)settings->quarantine_size_bytes};
     report_t *report = report_new(stage->loop, self->listener, self->notifier, stage->id);
     self->environment =
-        (object_environment_t){.store = store,
-                               .report = report,
-                               .quarantine = self->quarantine.size_bytes > 0 ? &self->quarantine : NULL,
-                               .pool = start_pool(self, (size_t)settings->writer_operations),
-                               .holdings = &self->holdings,
-                               .homes = homes_new(),
-                               .max_object_bytes = (uint64_t)settings->max_object_size_bytes};
+        (incoming_environment_t){.store = store,
+                                 .report = report,
+                                 .quarantine = self->quarantine.size_bytes > 0 ? &self->quarantine : NULL,
+                                 .pool = start_pool(self, (size_t)settings->writer_operations),
+                                 .holdings = &self->holdings,
+                                 .homes = homes_new(),
+                                 .max_object_bytes = (uint64_t)settings->max_object_size_bytes};
     self->objects = objects_new(&self->environment, self->listener);
     objects_renew(self->objects, stage->incarnation);
     self->beat_ms = clock_ms();
@@ -341,7 +341,7 @@ static int start(stage_t *stage) {
 
 /* Threads that storage keeps end with the process; their memory is left to them. */
 static void stop_storage(writer_t *self) {
-    object_environment_t *environment = &self->environment;
+    incoming_environment_t *environment = &self->environment;
     /* A thread that has waited for storage already does not wait again. */
     if (!deposits_await(environment->pool, self->storage_timer < 0 ? STORAGE_END_WAIT_MS : 0)) {
         log_warn(NULL, "storage does not answer: ends without waiting for it");

@@ -16,9 +16,9 @@ typedef struct object_key {
 } object_key_t;
 
 struct objects {
-    const object_environment_t *environment;
+    const incoming_environment_t *environment;
     zsock_t *listener;                 /* outbox */
-    zhashx_t *open;                    /* object_t by object_key_t */
+    zhashx_t *open;                    /* incoming_t by object_key_t */
     uint64_t incarnation;              /* of the listener they came from; 0: none yet */
     uint64_t gone[GONE_LISTENERS_MAX]; /* earlier ones; their last chunks may still wait in the inbox */
     size_t gone_next;
@@ -53,10 +53,10 @@ static void key_free(void **item_p) {
 }
 
 static void object_free(void **item_p) {
-    object_destroy((object_t **)item_p);
+    incoming_destroy((incoming_t **)item_p);
 }
 
-objects_t *objects_new(const object_environment_t *environment, zsock_t *listener) {
+objects_t *objects_new(const incoming_environment_t *environment, zsock_t *listener) {
     objects_t *self = must(calloc(1, sizeof *self));
     self->environment = environment;
     self->listener = listener;
@@ -131,16 +131,16 @@ static bool header_usable(const Ring__ObjectHeader *header) {
 }
 
 /* The object that the chunk continues or begins, or NULL. */
-static object_t *object_of(objects_t *self, const Ring__Chunk *chunk, const log_context_t *context) {
+static incoming_t *object_of(objects_t *self, const Ring__Chunk *chunk, const log_context_t *context) {
     object_key_t key = {chunk->object->association, chunk->object->object};
-    object_t *object = zhashx_lookup(self->open, &key);
-    if (object && chunk->attempt == object_attempt(object)) {
-        if (object_goes_on_at(object, chunk->offset))
+    incoming_t *object = zhashx_lookup(self->open, &key);
+    if (object && chunk->attempt == incoming_attempt(object)) {
+        if (incoming_goes_on_at(object, chunk->offset))
             return object;
         ignore(self, context, "not the next one of its object");
         return NULL;
     }
-    if (object && chunk->attempt < object_attempt(object)) {
+    if (object && chunk->attempt < incoming_attempt(object)) {
         ignore(self, context, "of an earlier attempt");
         return NULL;
     }
@@ -150,26 +150,26 @@ static object_t *object_of(objects_t *self, const Ring__Chunk *chunk, const log_
     }
     if (object)
         zhashx_delete(self->open, &key);
-    object = object_new(self->environment, chunk);
+    object = incoming_new(self->environment, chunk);
     zhashx_insert(self->open, &key, object);
     return object;
 }
 
-static void give_credit(objects_t *self, const object_t *object, uint64_t taken, const log_context_t *context) {
+static void give_credit(objects_t *self, const incoming_t *object, uint64_t taken, const log_context_t *context) {
     Ring__Credit credit = RING__CREDIT__INIT;
-    credit.object = (Ring__ObjectId *)object_id(object);
-    credit.attempt = object_attempt(object);
+    credit.object = (Ring__ObjectId *)incoming_id(object);
+    credit.attempt = incoming_attempt(object);
     credit.taken = taken;
     if (ring_send(self->listener, &RING_ENVELOPE(CREDIT, credit, &credit)) != 0)
         log_warn(context, "can't give credit to the listener: %s", strerror(errno));
 }
 
 /* The meaning of its last step for the listener, and for the table. */
-static void finish(objects_t *self, object_t *object, object_state_t state) {
-    const Ring__ObjectId *id = object_id(object);
+static void finish(objects_t *self, incoming_t *object, incoming_state_t state) {
+    const Ring__ObjectId *id = incoming_id(object);
     object_key_t key = {id->association, id->object};
-    bool has_ended = object_state_is_end(state);
-    uint64_t credit = has_ended ? 0 : object_take_credit(object);
+    bool has_ended = incoming_state_is_end(state);
+    uint64_t credit = has_ended ? 0 : incoming_take_credit(object);
     if (credit)
         give_credit(self, object, credit, &(log_context_t){.association = key.association, .object = key.object});
     if (has_ended)
@@ -195,11 +195,11 @@ void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data
         ignore(self, &context, "for an earlier life of this writer");
         return;
     }
-    object_t *object = object_of(self, chunk, &context);
+    incoming_t *object = object_of(self, chunk, &context);
     if (!object)
         return;
-    object_state_t state = object_take(object, data, chunk->last, chunk->credit_wanted);
-    if (object_waits(object))
+    incoming_state_t state = incoming_take(object, data, chunk->last, chunk->credit_wanted);
+    if (incoming_waits(object))
         await_turn(self, context.association);
     finish(self, object, state);
 }
@@ -207,11 +207,11 @@ void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data
 /* --- turns ------------------------------------------------------------------------------------------ */
 
 /* The oldest object of the association that waits; NULL: none does. */
-static object_t *waiting_of(const objects_t *self, uint64_t association) {
-    object_t *oldest = NULL;
-    for (object_t *object = zhashx_first(self->open); object; object = zhashx_next(self->open))
-        if (object_id(object)->association == association && object_waits(object) &&
-            (!oldest || object_id(object)->object < object_id(oldest)->object))
+static incoming_t *waiting_of(const objects_t *self, uint64_t association) {
+    incoming_t *oldest = NULL;
+    for (incoming_t *object = zhashx_first(self->open); object; object = zhashx_next(self->open))
+        if (incoming_id(object)->association == association && incoming_waits(object) &&
+            (!oldest || incoming_id(object)->object < incoming_id(oldest)->object))
             oldest = object;
     return oldest;
 }
@@ -220,12 +220,12 @@ bool objects_on_turn(objects_t *self) {
     uint64_t left = TURN_INFLATED_BYTES;
     while (left > 0 && zlist_size(self->in_turn) > 0) {
         void *association = zlist_pop(self->in_turn);
-        object_t *object = waiting_of(self, (uintptr_t)association);
+        incoming_t *object = waiting_of(self, (uintptr_t)association);
         if (!object)
             continue;
         zlist_append(self->in_turn, association);
         uint64_t slice = SLICE_INFLATED_BYTES;
-        object_state_t state = object_inflate(object, &slice);
+        incoming_state_t state = incoming_inflate(object, &slice);
         uint64_t used = SLICE_INFLATED_BYTES - slice + HEAD_PIECE_BYTES; /* also what inflates to nothing */
         left -= used < left ? used : left;
         finish(self, object, state);
@@ -238,9 +238,9 @@ void objects_on_done(objects_t *self) {
     /* Without later returns: the inbox shall have its turn. */
     for (size_t left = pool_outstanding(pool); left > 0; left--) {
         job_t *job = pool_take_done(pool);
-        object_t *object = job ? deposit_on_done(job) : NULL;
+        incoming_t *object = job ? deposit_on_done(job) : NULL;
         if (object)
-            finish(self, object, object_go_on(object));
+            finish(self, object, incoming_go_on(object));
         if (!job)
             return;
     }
@@ -250,8 +250,8 @@ void objects_on_cancel(objects_t *self, const Ring__Cancel *cancel) {
     if (!cancel->object || cancel->object->listener != self->incarnation)
         return;
     object_key_t key = {cancel->object->association, cancel->object->object};
-    object_t *object = zhashx_lookup(self->open, &key);
-    if (!object || object_attempt(object) != cancel->attempt)
+    incoming_t *object = zhashx_lookup(self->open, &key);
+    if (!object || incoming_attempt(object) != cancel->attempt)
         return;
     log_debug((&(log_context_t){.association = key.association, .object = key.object}), "canceled");
     zhashx_delete(self->open, &key);
@@ -271,10 +271,10 @@ void objects_on_released(objects_t *self, uint64_t listener) {
 
 void objects_drop_unfinished(objects_t *self) {
     size_t dropped = 0;
-    for (object_t *object = zhashx_first(self->open); object;) {
-        bool is_whole = object_is_whole(object);
+    for (incoming_t *object = zhashx_first(self->open); object;) {
+        bool is_whole = incoming_is_whole(object);
         if (!is_whole) {
-            object_key_t key = {object_id(object)->association, object_id(object)->object};
+            object_key_t key = {incoming_id(object)->association, incoming_id(object)->object};
             zhashx_delete(self->open, &key);
             dropped++;
         }

@@ -2,12 +2,12 @@
 #ifndef WRITER_OBJECTS_H
 #define WRITER_OBJECTS_H
 
-#include "writer/object.h"
+#include "writer/incoming.h"
 
 typedef struct objects objects_t;
 
 /* `environment` and `listener` (an outbox) must outlive it. */
-objects_t *objects_new(const object_environment_t *environment, zsock_t *listener);
+objects_t *objects_new(const incoming_environment_t *environment, zsock_t *listener);
 /* Removes the temporary files of all that are open; deposits_await gets the ones in storage just now. */
 void objects_destroy(objects_t **self_p);
 

@@ -77,7 +77,7 @@ void dispatch_pump(object_t *object) {
 /* --- turns ------------------------------------------------------------------------------------------ */
 
 /* The oldest waiting object with room, of the association next in turn. Notes whether any waits. */
-static object_t *next_in_turn(custody_t *custody, writer_t *writer) {
+static object_t *next_in_turn(custody_t *custody, writer_link_t *writer) {
     object_t *object, *next = NULL;
     bool held = suspects_hold(custody, writer);
     writer->crowded = false;
@@ -96,7 +96,7 @@ static object_t *next_in_turn(custody_t *custody, writer_t *writer) {
 }
 
 /* Less is awaited of the writer: objects go on in their turn. */
-static void go_on(custody_t *custody, writer_t *writer) {
+static void go_on(custody_t *custody, writer_link_t *writer) {
     while (writer->crowded && !writer->lost) {
         object_t *object = next_in_turn(custody, writer);
         if (!object || !send_next(object))
@@ -140,12 +140,12 @@ void dispatch_stream(object_t *object) {
 
 /* --- with a writer, and without --------------------------------------------------------------------- */
 
-static bool takes_objects(const writer_t *writer) {
+static bool takes_objects(const writer_link_t *writer) {
     return !writer->leaving && !writer->lost;
 }
 
 /* Among equals the one with fewer associations, so that associations beginning while all are idle are spread. */
-static bool has_less_outstanding(const writer_t *writer, const writer_t *than) {
+static bool has_less_outstanding(const writer_link_t *writer, const writer_link_t *than) {
     if (writer->outstanding_bytes != than->outstanding_bytes)
         return writer->outstanding_bytes < than->outstanding_bytes;
     if (writer->outstanding_objects != than->outstanding_objects)
@@ -153,8 +153,8 @@ static bool has_less_outstanding(const writer_t *writer, const writer_t *than) {
     return writer->associations < than->associations;
 }
 
-static writer_t *least_outstanding(custody_t *custody) {
-    writer_t *writer, *best = NULL;
+static writer_link_t *least_outstanding(custody_t *custody) {
+    writer_link_t *writer, *best = NULL;
     TAILQ_FOREACH(writer, &custody->writers, next)
     if (takes_objects(writer) && (!best || has_less_outstanding(writer, best)))
         best = writer;
@@ -164,8 +164,8 @@ static writer_t *least_outstanding(custody_t *custody) {
 /* What a writer has to learn of a series it learns once: its folder, and whether the notifier knows it. Another one
  * would have to learn it, too, and on NFS that is several round trips. So an association stays with its writer
  * while that one has a thread for the object and the others' bytes don't keep it waiting. */
-static writer_t *last_with_room(const object_t *object) {
-    writer_t *writer = object->share->writer;
+static writer_link_t *last_with_room(const object_t *object) {
+    writer_link_t *writer = object->share->writer;
     size_t threads = (size_t)object->custody->stage->settings.writer_operations;
     bool has_room = writer && takes_objects(writer) && writer->outstanding_objects < threads &&
                     writer->outstanding_bytes < WRITER_WINDOW_BYTES / 2;
@@ -173,7 +173,7 @@ static writer_t *last_with_room(const object_t *object) {
 }
 
 void dispatch_assign(object_t *object) {
-    writer_t *writer = last_with_room(object);
+    writer_link_t *writer = last_with_room(object);
     if (!writer)
         writer = least_outstanding(object->custody);
     object->writer = writer;
@@ -192,7 +192,7 @@ void dispatch_assign(object_t *object) {
     dispatch_pump(object);
 }
 
-void dispatch_release(const custody_t *custody, writer_t *writer, uint64_t incarnation) {
+void dispatch_release(const custody_t *custody, writer_link_t *writer, uint64_t incarnation) {
     Ring__Released released = RING__RELEASED__INIT;
     released.listener = custody->stage->incarnation;
     released.incarnation = incarnation;
@@ -200,13 +200,13 @@ void dispatch_release(const custody_t *custody, writer_t *writer, uint64_t incar
         log_warn(NULL, "can't release %s: %s", writer->id, strerror(errno));
 }
 
-void dispatch_release_if_done(const custody_t *custody, writer_t *writer) {
+void dispatch_release_if_done(const custody_t *custody, writer_link_t *writer) {
     if (writer->leaving && !writer->lost && writer->outstanding_objects == 0)
         dispatch_release(custody, writer, writer->incarnation);
 }
 
 static void leave_writer(object_t *object) {
-    writer_t *writer = object->writer;
+    writer_link_t *writer = object->writer;
     if (!writer)
         return;
     count_awaited(object, dispatch_awaited(object), 0);

@@ -35,7 +35,7 @@ void chunk_free_all(object_t *object);
 
 share_t *share_find(custody_t *custody, uint64_t association);
 /* It was given the association's last object; NULL: none was that is still there. */
-void share_stay_with(share_t *share, writer_t *writer);
+void share_stay_with(share_t *share, writer_link_t *writer);
 /* In the journal that the notifier has. */
 bool series_is_open(const share_t *share, uint64_t token);
 /* It is open in this journal, which may be another than the present notifier's. */
@@ -51,11 +51,11 @@ Ring__Answered *series_answered(const share_t *share, size_t *count);
 #define SUSPECT_DEATHS_MAX 3
 
 /* This writer has died: each object that it had in hand becomes suspect, or more so. */
-void suspects_blame(custody_t *custody, const writer_t *writer);
+void suspects_blame(custody_t *custody, const writer_link_t *writer);
 /* Whether any is there: then each chunk asks for credit, so that it is known what a writer has in hand. */
 bool suspects_any(const custody_t *custody);
 /* A suspect has this writer, or waits for it: nothing else may be sent to it. */
-bool suspects_hold(const custody_t *custody, const writer_t *writer);
+bool suspects_hold(const custody_t *custody, const writer_link_t *writer);
 /* Whether the object may be sent to its writer: a suspect only alone, others where none holds the writer. */
 bool suspects_allow(const object_t *object, bool held);
 /* Its answer is known. */
@@ -91,18 +91,18 @@ void dispatch_answer(object_t *object, response_t response);
 /* Takes it from its writer, and out of the custody. */
 void dispatch_withdraw(object_t *object);
 /* Tells the writer that it may go; `incarnation` 0: because the listener does. */
-void dispatch_release(const custody_t *custody, writer_t *writer, uint64_t incarnation);
+void dispatch_release(const custody_t *custody, writer_link_t *writer, uint64_t incarnation);
 /* The same to a leaving one, once nothing is outstanding. */
-void dispatch_release_if_done(const custody_t *custody, writer_t *writer);
+void dispatch_release_if_done(const custody_t *custody, writer_link_t *writer);
 
 /* --- writers.c: who is there --- */
 
 void writers_on_alive(custody_t *custody, const Ring__Alive *alive);
 /* Forgets writers that have been silent for too long. */
 void writers_tick(custody_t *custody, int64_t now_ms);
-void writers_lost(custody_t *custody, writer_t *writer, const char *why);
+void writers_lost(custody_t *custody, writer_link_t *writer, const char *why);
 /* The same after a death of its process, perhaps of an object. */
-void writers_died(custody_t *custody, writer_t *writer, const char *why);
+void writers_died(custody_t *custody, writer_link_t *writer, const char *why);
 void writers_clear(custody_t *custody);
 
 #endif

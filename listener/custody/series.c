@@ -38,7 +38,7 @@ share_t *share_new(custody_t *custody, uint64_t association) {
     return share;
 }
 
-void share_stay_with(share_t *share, writer_t *writer) {
+void share_stay_with(share_t *share, writer_link_t *writer) {
     if (share->writer)
         share->writer->associations--;
     share->writer = writer;

@@ -60,11 +60,11 @@ typedef struct share {
     struct custody *custody;
     uint64_t association;
     size_t held_bytes, holders;
-    uint64_t awaited_bytes; /* of its objects, at all writers (see writer_t) */
-    zhashx_t *series;       /* by token; NULL: none yet */
-    bool forgot;            /* some of them */
-    uint64_t refused;       /* objects, by writers */
-    struct writer *writer;  /* that was given its last object; NULL: none, or it is gone */
+    uint64_t awaited_bytes;     /* of its objects, at all writers (see writer_link_t) */
+    zhashx_t *series;           /* by token; NULL: none yet */
+    bool forgot;                /* some of them */
+    uint64_t refused;           /* objects, by writers */
+    struct writer_link *writer; /* that was given its last object; NULL: none, or it is gone */
 } share_t;
 
 /* Why a writer says nothing. */
@@ -74,8 +74,8 @@ typedef enum silence {
     SILENCE_UNKNOWN, /* its process is stopped, or its loop hangs, which storage can do, too */
 } silence_t;
 
-typedef struct writer {
-    TAILQ_ENTRY(writer) next;
+typedef struct writer_link {
+    TAILQ_ENTRY(writer_link) next;
     char *id;
     uint64_t incarnation;
     zsock_t *outbox;
@@ -93,7 +93,7 @@ typedef struct writer {
     uint64_t awaited_bytes; /* of all its objects: sent and asked about, without an answer yet */
     uint64_t served;        /* association with the last turn */
     bool crowded;           /* objects wait for their turn */
-} writer_t;
+} writer_link_t;
 
 typedef struct object {
     TAILQ_ENTRY(object) next;
@@ -103,7 +103,7 @@ typedef struct object {
     void *owner;
     Ring__ObjectHeader header; /* texts owned */
     uint32_t attempt;
-    writer_t *writer; /* NULL: none is there to take it */
+    writer_link_t *writer; /* NULL: none is there to take it */
     TAILQ_HEAD(chunk_list, chunk) chunks;
     struct chunk *filling;          /* the last one, while it still grows; only then it is not sent */
     struct chunk *unsent;           /* first full chunk not yet sent in this attempt */
@@ -140,7 +140,7 @@ typedef struct custody {
     size_t notifiers_gone_next;
     uint64_t journal; /* as the notifier names it */
     TAILQ_HEAD(share_list, share) shares;
-    TAILQ_HEAD(writer_list, writer) writers;
+    TAILQ_HEAD(writer_list, writer_link) writers;
     bool writers_changed;                    /* one came, leaves or is gone, since somebody has set it to false */
     TAILQ_HEAD(object_list, object) objects; /* in order of their begin */
     zhashx_t *by_number;                     /* the same */

@@ -4,11 +4,11 @@
 #include "listener/custody/private.h"
 
 /* A chunk that nobody asked about may not have been looked at yet. */
-static bool is_in_hand(const object_t *object, const writer_t *writer) {
+static bool is_in_hand(const object_t *object, const writer_link_t *writer) {
     return object->writer == writer && !object->written && !object->failed && object->sent > object->taken;
 }
 
-void suspects_blame(custody_t *custody, const writer_t *writer) {
+void suspects_blame(custody_t *custody, const writer_link_t *writer) {
     object_t *object;
     TAILQ_FOREACH(object, &custody->objects, next)
     if (is_in_hand(object, writer) && object->deaths++ == 0)
@@ -19,7 +19,7 @@ bool suspects_any(const custody_t *custody) {
     return custody->suspects > 0;
 }
 
-bool suspects_hold(const custody_t *custody, const writer_t *writer) {
+bool suspects_hold(const custody_t *custody, const writer_link_t *writer) {
     const object_t *object;
     if (!suspects_any(custody))
         return false;

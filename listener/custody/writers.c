@@ -11,23 +11,23 @@
 #include "listener/custody/custody.h"
 #include "listener/custody/private.h"
 
-static writer_t *find_writer(custody_t *custody, const char *id) {
-    writer_t *writer;
+static writer_link_t *find_writer(custody_t *custody, const char *id) {
+    writer_link_t *writer;
     TAILQ_FOREACH(writer, &custody->writers, next)
     if (strcmp(writer->id, id) == 0)
         return writer;
     return NULL;
 }
 
-static writer_t *find_incarnation(custody_t *custody, uint64_t incarnation) {
-    writer_t *writer;
+static writer_link_t *find_incarnation(custody_t *custody, uint64_t incarnation) {
+    writer_link_t *writer;
     TAILQ_FOREACH(writer, &custody->writers, next)
     if (writer->incarnation == incarnation)
         return writer;
     return NULL;
 }
 
-static void free_writer(custody_t *custody, writer_t *writer, int linger_ms) {
+static void free_writer(custody_t *custody, writer_link_t *writer, int linger_ms) {
     share_t *share;
     TAILQ_FOREACH(share, &custody->shares, next)
     if (share->writer == writer)
@@ -41,7 +41,7 @@ static void free_writer(custody_t *custody, writer_t *writer, int linger_ms) {
     free(writer);
 }
 
-void writers_lost(custody_t *custody, writer_t *writer, const char *why) {
+void writers_lost(custody_t *custody, writer_link_t *writer, const char *why) {
     if (writer->leaving && writer->outstanding_objects == 0) {
         log_info(NULL, "%s has left", writer->id);
     } else {
@@ -63,7 +63,7 @@ void writers_lost(custody_t *custody, writer_t *writer, const char *why) {
     custody->writers_changed = true;
 }
 
-void writers_died(custody_t *custody, writer_t *writer, const char *why) {
+void writers_died(custody_t *custody, writer_link_t *writer, const char *why) {
     if (!writer->leaving)
         suspects_blame(custody, writer);
     writers_lost(custody, writer, why);
@@ -73,7 +73,7 @@ void writers_died(custody_t *custody, writer_t *writer, const char *why) {
 static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     (void)loop;
     custody_t *custody = argument;
-    writer_t *writer;
+    writer_link_t *writer;
     TAILQ_FOREACH(writer, &custody->writers, next)
     if (writer->monitor && zsock_fd(writer->monitor) == item->fd)
         break;
@@ -89,14 +89,14 @@ static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
 /* The launcher starts no more; each takes sockets, and ZeroMQ has a limited number of them. */
 static bool has_room_for_writer(const custody_t *custody) {
     size_t count = 0;
-    writer_t *writer;
+    writer_link_t *writer;
     TAILQ_FOREACH(writer, &custody->writers, next)
     count++;
     return count < WRITERS_MAX;
 }
 
 static void add_writer(custody_t *custody, const Ring__Alive *alive) {
-    writer_t *writer = must(calloc(1, sizeof *writer));
+    writer_link_t *writer = must(calloc(1, sizeof *writer));
     writer->id = must(strdup(alive->id));
     writer->incarnation = alive->incarnation;
     writer->alive_ms = clock_ms();
@@ -131,7 +131,7 @@ void writers_on_alive(custody_t *custody, const Ring__Alive *alive) {
         log_warn(NULL, "a writer calls itself \"%s\": ignored", alive->id);
         return;
     }
-    writer_t *writer = find_writer(custody, alive->id);
+    writer_link_t *writer = find_writer(custody, alive->id);
     if (writer && writer->incarnation == alive->incarnation) {
         writer->kept_by_storage = alive->storage_silent_ms > 0;
         if (!writer->kept_by_storage)
@@ -151,13 +151,13 @@ void writers_on_alive(custody_t *custody, const Ring__Alive *alive) {
 }
 
 void writers_release(custody_t *custody) {
-    writer_t *writer;
+    writer_link_t *writer;
     TAILQ_FOREACH(writer, &custody->writers, next)
     dispatch_release(custody, writer, 0);
 }
 
 void writers_on_leaving(custody_t *custody, const Ring__Leaving *leaving) {
-    writer_t *writer = find_incarnation(custody, leaving->incarnation);
+    writer_link_t *writer = find_incarnation(custody, leaving->incarnation);
     if (!writer)
         return;
     if (!writer->leaving) {
@@ -169,7 +169,7 @@ void writers_on_leaving(custody_t *custody, const Ring__Leaving *leaving) {
 }
 
 void writers_tick(custody_t *custody, int64_t now_ms) {
-    writer_t *writer, *following;
+    writer_link_t *writer, *following;
     for (writer = TAILQ_FIRST(&custody->writers); writer; writer = following) {
         following = TAILQ_NEXT(writer, next);
         if (now_ms - writer->alive_ms < WRITER_SILENCE_MS)

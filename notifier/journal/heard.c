@@ -14,15 +14,15 @@ typedef struct reception {
     enum { COUNTED, UNCOUNTED, ASKED } storage;
 } reception_t;
 
-typedef struct series {
+typedef struct heard_sent {
     uint64_t token;
     int64_t reception; /* 0: not known */
     bool elsewhere;    /* its folder is not the reception's */
     numbers_t objects;
     uint64_t wanted; /* objects, once the association has ended */
-} series_t;
+} heard_sent_t;
 
-typedef struct association {
+typedef struct heard_sender {
     uint64_t key[2]; /* listener, number */
     zhashx_t *series;
     numbers_t refused;
@@ -30,7 +30,7 @@ typedef struct association {
     enum { OPEN, ENDING, OVER } state;
     int64_t until_ms; /* of ENDING: it is waited for; of OVER: it is known */
     Ring__Ending ending;
-} association_t;
+} heard_sender_t;
 
 struct heard {
     zhashx_t *receptions, *associations;
@@ -82,8 +82,8 @@ static void remove_reception(heard_t *heard, reception_t *reception) {
     free(reception);
 }
 
-static void remove_association(heard_t *heard, association_t *a) {
-    for (series_t *series; (series = zhashx_first(a->series));) {
+static void remove_association(heard_t *heard, heard_sender_t *a) {
+    for (heard_sent_t *series; (series = zhashx_first(a->series));) {
         zhashx_delete(a->series, &series->token);
         numbers_clear(&series->objects, &heard->room);
         free(series);
@@ -98,7 +98,7 @@ static void remove_association(heard_t *heard, association_t *a) {
 void heard_forget(heard_t *heard) {
     for (reception_t *reception; (reception = zhashx_first(heard->receptions));)
         remove_reception(heard, reception);
-    for (association_t *a; (a = zhashx_first(heard->associations));)
+    for (heard_sender_t *a; (a = zhashx_first(heard->associations));)
         remove_association(heard, a);
 }
 
@@ -197,13 +197,13 @@ void heard_sql_counted(sqlite3_context *context, int count, sqlite3_value **valu
 
 /* --- associations -------------------------------------------------------------------------------------- */
 
-static association_t *find_association(heard_t *heard, uint64_t listener, uint64_t number) {
+static heard_sender_t *find_association(heard_t *heard, uint64_t listener, uint64_t number) {
     return zhashx_lookup(heard->associations, (uint64_t[]){listener, number});
 }
 
 /* NULL: there are too many. */
-static association_t *association_of(heard_t *heard, uint64_t listener, uint64_t number) {
-    association_t *a = find_association(heard, listener, number);
+static heard_sender_t *association_of(heard_t *heard, uint64_t listener, uint64_t number) {
+    heard_sender_t *a = find_association(heard, listener, number);
     if (a || zhashx_size(heard->associations) == HEARD_ASSOCIATIONS_MAX)
         return a;
     a = must(calloc(1, sizeof *a));
@@ -215,8 +215,8 @@ static association_t *association_of(heard_t *heard, uint64_t listener, uint64_t
 }
 
 /* NULL: there are too many. */
-static series_t *series_of(association_t *a, uint64_t token) {
-    series_t *series = a ? zhashx_lookup(a->series, &token) : NULL;
+static heard_sent_t *series_of(heard_sender_t *a, uint64_t token) {
+    heard_sent_t *series = a ? zhashx_lookup(a->series, &token) : NULL;
     if (series || !a || zhashx_size(a->series) == HEARD_SERIES_MAX)
         return series;
     series = must(calloc(1, sizeof *series));
@@ -226,14 +226,14 @@ static series_t *series_of(association_t *a, uint64_t token) {
 }
 
 int64_t heard_reception(heard_t *heard, const heard_series_t *of, bool *elsewhere) {
-    association_t *a = find_association(heard, of->listener, of->association);
-    const series_t *series = a ? zhashx_lookup(a->series, &of->token) : NULL;
+    heard_sender_t *a = find_association(heard, of->listener, of->association);
+    const heard_sent_t *series = a ? zhashx_lookup(a->series, &of->token) : NULL;
     *elsewhere = series && series->elsewhere;
     return series && a->state != OVER ? series->reception : 0;
 }
 
 void heard_join(heard_t *heard, const heard_series_t *of, int64_t reception, bool elsewhere) {
-    series_t *series = series_of(association_of(heard, of->listener, of->association), of->token);
+    heard_sent_t *series = series_of(association_of(heard, of->listener, of->association), of->token);
     if (!series)
         return;
     series->reception = reception;
@@ -241,14 +241,14 @@ void heard_join(heard_t *heard, const heard_series_t *of, int64_t reception, boo
 }
 
 bool heard_stored(heard_t *heard, const heard_series_t *of, uint64_t object) {
-    series_t *series = series_of(association_of(heard, of->listener, of->association), of->token);
+    heard_sent_t *series = series_of(association_of(heard, of->listener, of->association), of->token);
     return !series || numbers_add(&series->objects, &heard->room, object);
 }
 
 bool heard_refused(heard_t *heard, const heard_series_t *of, uint64_t object) {
-    association_t *a = association_of(heard, of->listener, of->association);
+    heard_sender_t *a = association_of(heard, of->listener, of->association);
     bool stored = false;
-    for (const series_t *series = a ? zhashx_first(a->series) : NULL; series && !stored;
+    for (const heard_sent_t *series = a ? zhashx_first(a->series) : NULL; series && !stored;
          series = zhashx_next(a->series))
         stored = numbers_has(&series->objects, object);
     return !a || (numbers_add(&a->refused, &heard->room, object) && !stored);
@@ -256,19 +256,19 @@ bool heard_refused(heard_t *heard, const heard_series_t *of, uint64_t object) {
 
 /* --- ends ---------------------------------------------------------------------------------------------- */
 
-static bool is_complete(const association_t *a) {
+static bool is_complete(const heard_sender_t *a) {
     bool complete = a->refused.count >= a->refused_wanted;
-    for (const series_t *series = zhashx_first(a->series); series && complete; series = zhashx_next(a->series))
+    for (const heard_sent_t *series = zhashx_first(a->series); series && complete; series = zhashx_next(a->series))
         complete = series->objects.count >= series->wanted;
     return complete;
 }
 
 bool heard_end(heard_t *heard, const Ring__AssociationEnded *ended, int64_t now_ms) {
-    association_t *a = association_of(heard, ended->listener, ended->association);
+    heard_sender_t *a = association_of(heard, ended->listener, ended->association);
     if (!a || a->state == OVER)
         return true;
     for (size_t i = 0; i < ended->n_answered; i++) {
-        series_t *series = series_of(a, ended->answered[i]->token);
+        heard_sent_t *series = series_of(a, ended->answered[i]->token);
         if (series)
             series->wanted = ended->answered[i]->objects;
     }
@@ -283,12 +283,12 @@ bool heard_end(heard_t *heard, const Ring__AssociationEnded *ended, int64_t now_
 }
 
 bool heard_all(heard_t *heard, uint64_t listener, uint64_t number) {
-    const association_t *a = heard->ending ? find_association(heard, listener, number) : NULL;
+    const heard_sender_t *a = heard->ending ? find_association(heard, listener, number) : NULL;
     return a && a->state == ENDING && is_complete(a);
 }
 
 bool heard_next_overdue(heard_t *heard, int64_t now_ms, uint64_t *listener, uint64_t *number) {
-    association_t *a = heard->ending ? zhashx_first(heard->associations) : NULL;
+    heard_sender_t *a = heard->ending ? zhashx_first(heard->associations) : NULL;
     for (; a; a = zhashx_next(heard->associations))
         if (a->state == ENDING && now_ms >= a->until_ms) {
             *listener = a->key[0];
@@ -298,36 +298,36 @@ bool heard_next_overdue(heard_t *heard, int64_t now_ms, uint64_t *listener, uint
     return false;
 }
 
-static void set_over(heard_t *heard, association_t *a, int64_t now_ms) {
+static void set_over(heard_t *heard, heard_sender_t *a, int64_t now_ms) {
     heard->ending -= a->state == ENDING;
     a->state = OVER;
     a->until_ms = now_ms + HEARD_KEPT_MS;
 }
 
 void heard_over(heard_t *heard, uint64_t listener, uint64_t number, int64_t now_ms) {
-    association_t *a = find_association(heard, listener, number);
+    heard_sender_t *a = find_association(heard, listener, number);
     if (a && a->state != OVER)
         set_over(heard, a, now_ms);
 }
 
 void heard_others_over(heard_t *heard, uint64_t listener, int64_t now_ms) {
-    for (association_t *a = zhashx_first(heard->associations); a; a = zhashx_next(heard->associations))
+    for (heard_sender_t *a = zhashx_first(heard->associations); a; a = zhashx_next(heard->associations))
         if (a->key[0] != listener && a->state != OVER)
             set_over(heard, a, now_ms);
 }
 
 bool heard_is_over(heard_t *heard, uint64_t listener, uint64_t number) {
-    const association_t *a = find_association(heard, listener, number);
+    const heard_sender_t *a = find_association(heard, listener, number);
     return a && a->state == OVER;
 }
 
 Ring__Ending heard_ending(heard_t *heard, uint64_t listener, uint64_t number) {
-    const association_t *a = find_association(heard, listener, number);
+    const heard_sender_t *a = find_association(heard, listener, number);
     return a ? a->ending : RING__ENDING__ENDING_UNKNOWN;
 }
 
 void heard_beat(heard_t *heard, int64_t now_ms) {
-    for (association_t *a = zhashx_first(heard->associations); a;) {
+    for (heard_sender_t *a = zhashx_first(heard->associations); a;) {
         bool gone = a->state == OVER && now_ms >= a->until_ms;
         if (gone)
             remove_association(heard, a);

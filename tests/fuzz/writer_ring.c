@@ -10,7 +10,7 @@
 #define FOLDERS_KEPT 200
 
 static struct {
-    object_environment_t environment;
+    incoming_environment_t environment;
     zsock_t *listener, *notifier; /* connected to nobody: messages are dropped */
 } bench;
 
@@ -26,7 +26,7 @@ static void set_up(void) {
     static holdings_t holdings;
     report_t *report = report_new(NULL, bench.listener, bench.notifier, "writer-0");
     bench.environment =
-        (object_environment_t){.store = store, .report = report, .holdings = &holdings, .homes = homes_new()};
+        (incoming_environment_t){.store = store, .report = report, .holdings = &holdings, .homes = homes_new()};
 }
 
 static void handle(objects_t *objects, const Ring__Envelope *envelope, reader_t data) {

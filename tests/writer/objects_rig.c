@@ -31,10 +31,10 @@ void rig_init(void) {
     rig.to_listener = ring_outbox_new(rig.folder, "listener", 1000);
     rig.to_notifier = ring_outbox_new(rig.folder, "notifier", 10);
     rig.environment =
-        (object_environment_t){.store = store_new(rig.root, "0", 1, true),
-                               .report = report_new(NULL, rig.to_listener, rig.to_notifier, "writer-0"),
-                               .holdings = &rig.holdings,
-                               .homes = homes_new()};
+        (incoming_environment_t){.store = store_new(rig.root, "0", 1, true),
+                                 .report = report_new(NULL, rig.to_listener, rig.to_notifier, "writer-0"),
+                                 .holdings = &rig.holdings,
+                                 .homes = homes_new()};
     rig.objects = objects_new(&rig.environment, rig.to_listener);
 }
 

@@ -15,7 +15,7 @@
 extern struct rig {
     char *folder, *root;
     zsock_t *to_listener, *to_notifier, *listener, *notifier;
-    object_environment_t environment;
+    incoming_environment_t environment;
     holdings_t holdings;
     objects_t *objects;
 } rig;

@@ -62,7 +62,7 @@ Test(custody, takes_no_more_writers_than_a_launcher_can_start) {
         rig_writer_alive(rig, id, i + 1);
     }
     size_t count = 0;
-    writer_t *writer;
+    writer_link_t *writer;
     TAILQ_FOREACH(writer, &rig->custody.writers, next)
     count++;
     cr_assert_eq(count, WRITERS_MAX);
@@ -101,7 +101,7 @@ Test(custody, spreads_associations_over_writers_that_have_nothing_to_do) {
     rig_writer_alive(rig, "writer-a", 1);
     rig_writer_alive(rig, "writer-b", 2);
     object_t *first = rig_begin(rig);
-    const writer_t *writer = first->writer;
+    const writer_link_t *writer = first->writer;
     object_abandon(first);
     object_t *second = rig_begin_of(rig, other);
     cr_assert_neq(second->writer, writer);
@@ -116,7 +116,7 @@ Test(custody, gives_an_association_the_same_writer_while_that_has_room) {
     rig_writer_alive(rig, "writer-a", 1);
     rig_writer_alive(rig, "writer-b", 2);
     object_t *object = rig_begin(rig);
-    writer_t *writer = object->writer;
+    writer_link_t *writer = object->writer;
     rig_append(object, 100000);
     for (int i = 1; i < rig->stage.settings.writer_operations; i++) {
         object = rig_begin(rig);
@@ -381,7 +381,7 @@ static const char *comment_of_waiting(bool has_writer, int64_t silent_ms, bool k
     rig_append(object, 1000);
     object_finish(object);
     int64_t late = object->progress_ms + 61000;
-    writer_t *writer = TAILQ_FIRST(&rig->custody.writers);
+    writer_link_t *writer = TAILQ_FIRST(&rig->custody.writers);
     if (writer)
         writer->alive_ms = late - silent_ms;
     if (silent_ms >= WRITER_SILENCE_MS)

@@ -46,7 +46,7 @@ Test(fairness, a_writer_is_given_no_more_at_once_than_its_window) {
     pair_t pair = pair_new();
     for (int i = 0; i < 100; i++)
         send_object(&pair, pair.greedy, CHUNK_BYTES);
-    const writer_t *writer = TAILQ_FIRST(&pair.rig->custody.writers);
+    const writer_link_t *writer = TAILQ_FIRST(&pair.rig->custody.writers);
     cr_expect_leq(writer->awaited_bytes, WRITER_WINDOW_BYTES);
     cr_expect_eq(writer->outstanding_bytes, 100 * (uint64_t)CHUNK_BYTES);
     pair_free(&pair);
@@ -77,7 +77,7 @@ Test(fairness, an_association_may_always_have_a_chunk_at_the_writer_however_many
              *second = send_object(&pair, pair.modest, CHUNK_BYTES);
     cr_expect(is_sent(first));
     cr_expect_not(is_sent(second));
-    const writer_t *writer = TAILQ_FIRST(&pair.rig->custody.writers);
+    const writer_link_t *writer = TAILQ_FIRST(&pair.rig->custody.writers);
     cr_expect_leq(writer->awaited_bytes, WRITER_WINDOW_BYTES + (CROWD + 1) * CHUNK_BYTES);
     rig_finish(pair.rig, first->context.object, 0);
     cr_expect(is_sent(second));
@@ -111,7 +111,7 @@ Test(fairness, those_that_wait_for_a_writer_that_dies_go_to_another) {
     fill_window(&pair);
     object_t *modest = send_object(&pair, pair.modest, 1000);
     rig_writer_alive(pair.rig, "writer-a", 2);
-    const writer_t *writer = TAILQ_FIRST(&pair.rig->custody.writers);
+    const writer_link_t *writer = TAILQ_FIRST(&pair.rig->custody.writers);
     cr_expect_eq(writer->incarnation, 2);
     cr_expect_leq(writer->awaited_bytes, WRITER_WINDOW_BYTES);
     cr_expect_eq(modest->writer, writer);
@@ -125,7 +125,7 @@ Test(fairness, an_object_whose_peer_stops_takes_no_place_in_the_window) {
     pair_t pair = pair_new();
     for (int i = 0; i < 40; i++)
         rig_append(rig_begin_of(pair.rig, pair.greedy), 2 * CHUNK_BYTES);
-    const writer_t *writer = TAILQ_FIRST(&pair.rig->custody.writers);
+    const writer_link_t *writer = TAILQ_FIRST(&pair.rig->custody.writers);
     cr_expect_eq(writer->awaited_bytes, 0);
     cr_expect(is_sent(send_object(&pair, pair.modest, 1000)));
     pair_free(&pair);

@@ -13,7 +13,7 @@ static object_t *send_object(rig_t *rig, size_t size) {
     return object;
 }
 
-static writer_t *only_writer(rig_t *rig) {
+static writer_link_t *only_writer(rig_t *rig) {
     return TAILQ_FIRST(&rig->custody.writers);
 }
 

@@ -1,5 +1,5 @@
 #include "tests/writer/dicom/data_set.h"
-#include "writer/object.h"
+#include "writer/incoming.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 #include "tests/support/receiver.h"
 #include "tests/writer/dicom/data_set.h"
 #include "tests/writer/storage/storage.h"
-#include "writer/object.h"
+#include "writer/incoming.h"
 
 #define HEADER_BYTES 132 /* preamble and prefix, PS3.10 7.1 */
 
@@ -20,7 +20,7 @@
 static struct {
     store_t *store;
     quarantine_t quarantine;
-    object_environment_t environment;
+    incoming_environment_t environment;
     zsock_t *listener, *notifier;
     uint64_t objects;
     char *folder;
@@ -34,10 +34,10 @@ static void init(void) {
     rig.quarantine = (quarantine_t){.store = rig.store, .size_bytes = 1 << 20};
     rig.listener = zsock_new(ZMQ_PUSH);
     rig.notifier = zsock_new(ZMQ_PUSH);
-    rig.environment = (object_environment_t){.store = rig.store,
-                                             .report = report_new(NULL, rig.listener, rig.notifier, "writer-0"),
-                                             .quarantine = &rig.quarantine,
-                                             .homes = homes_new()};
+    rig.environment = (incoming_environment_t){.store = rig.store,
+                                               .report = report_new(NULL, rig.listener, rig.notifier, "writer-0"),
+                                               .quarantine = &rig.quarantine,
+                                               .homes = homes_new()};
     rig.folder = text_of("%s/" QUARANTINE_FOLDER, root);
 }
 
@@ -53,7 +53,7 @@ static void fini(void) {
 }
 TestSuite(quarantine, .init = init, .fini = fini);
 
-static object_t *begin(void) {
+static incoming_t *begin(void) {
     static Ring__ObjectId id;
     id = (Ring__ObjectId)RING__OBJECT_ID__INIT;
     id.association = 3;
@@ -69,27 +69,27 @@ static object_t *begin(void) {
     chunk.object = &id;
     chunk.attempt = 1;
     chunk.header = &header;
-    return object_new(&rig.environment, &chunk);
+    return incoming_new(&rig.environment, &chunk);
 }
 
-static object_state_t take(object_t *object, const uint8_t *bytes, size_t size, bool last) {
+static incoming_state_t take(incoming_t *object, const uint8_t *bytes, size_t size, bool last) {
     zmq_msg_t data;
     cr_assert_eq(zmq_msg_init_size(&data, size), 0);
     memcpy(zmq_msg_data(&data), bytes, size);
-    object_state_t state = object_take(object, &data, last, false);
+    incoming_state_t state = incoming_take(object, &data, last, false);
     zmq_msg_close(&data);
     return state;
 }
 
 /* Gives the data set to an object in two chunks. Returns the state after the first; it must be refused at its end.
  */
-static object_state_t refuse(const data_set_t *set, size_t first) {
-    object_t *object = begin();
-    object_state_t early = take(object, set->bytes, first, false), state = early;
-    if (!object_state_is_end(state))
+static incoming_state_t refuse(const data_set_t *set, size_t first) {
+    incoming_t *object = begin();
+    incoming_state_t early = take(object, set->bytes, first, false), state = early;
+    if (!incoming_state_is_end(state))
         state = take(object, set->bytes + first, set->size - first, true);
-    cr_assert_eq(state, OBJECT_REFUSED);
-    object_destroy(&object);
+    cr_assert_eq(state, INCOMING_REFUSED);
+    incoming_destroy(&object);
     return early;
 }
 
@@ -120,7 +120,7 @@ static void expect_text(const json_t *why, const char *name, const char *wanted)
 Test(quarantine, keeps_an_object_without_a_required_tag_as_a_file_and_says_why) {
     data_set_t *set = typical_but(EXPLICIT_VR, 0x00100020, NULL);
     add_pixels(set, 100000);
-    cr_expect_eq(refuse(set, set->size - 50000), OBJECT_HEAD, "it is looked for to the end");
+    cr_expect_eq(refuse(set, set->size - 50000), INCOMING_HEAD, "it is looked for to the end");
     char *path = kept(".dcm"), *json = kept(".json");
     cr_assert(path && json);
     size_t size;
@@ -153,7 +153,7 @@ Test(quarantine, keeps_an_object_without_a_required_tag_as_a_file_and_says_why) 
 Test(quarantine, keeps_an_object_that_has_begun_its_file_before_it_was_refused) {
     data_set_t *set = typical_but(EXPLICIT_VR, 0x00100020, NULL);
     add_pixels(set, HEAD_GATHERED_MAX_BYTES + 4096);
-    cr_expect_eq(refuse(set, set->size - 1000), OBJECT_HEAD);
+    cr_expect_eq(refuse(set, set->size - 1000), INCOMING_HEAD);
     char *path = kept(".dcm"), *json = kept(".json");
     cr_assert(path && json);
     size_t size;
@@ -232,8 +232,8 @@ Test(quarantine, does_not_keep_an_object_larger_than_itself_and_answers_as_soon_
     data_set_t *set = typical_but(EXPLICIT_VR, 0x00080020, "yesterday");
     add_pixels(set, 100000);
     rig.quarantine.size_bytes = 50000;
-    cr_expect_eq(refuse(set, 60000), OBJECT_REFUSED);
-    cr_expect_eq(refuse(set, 10000), OBJECT_KEPT);
+    cr_expect_eq(refuse(set, 60000), INCOMING_REFUSED);
+    cr_expect_eq(refuse(set, 10000), INCOMING_KEPT);
     cr_expect_eq(files_below(root), 0);
     free(set);
 }
@@ -241,7 +241,7 @@ Test(quarantine, does_not_keep_an_object_larger_than_itself_and_answers_as_soon_
 Test(quarantine, that_can_not_be_written_changes_no_answer) {
     data_set_t *set = typical_but(EXPLICIT_VR, 0x00080020, "yesterday");
     store_keep_free(rig.store, (uint64_t)1 << 60);
-    cr_expect_eq(refuse(set, set->size - 10), OBJECT_REFUSED);
+    cr_expect_eq(refuse(set, set->size - 10), INCOMING_REFUSED);
     cr_expect_eq(files_below(root), 0);
     free(set);
 }
@@ -249,10 +249,10 @@ Test(quarantine, that_can_not_be_written_changes_no_answer) {
 Test(quarantine, keeps_nothing_of_what_is_broken_off) {
     data_set_t *set = typical_but(EXPLICIT_VR, 0x00080020, "yesterday");
     add_pixels(set, 100000);
-    object_t *object = begin();
-    cr_assert_eq(take(object, set->bytes, set->size - 10, false), OBJECT_KEPT);
+    incoming_t *object = begin();
+    cr_assert_eq(take(object, set->bytes, set->size - 10, false), INCOMING_KEPT);
     cr_expect_eq(files_below(root), 1);
-    object_destroy(&object);
+    incoming_destroy(&object);
     cr_expect_eq(files_below(root), 0);
     free(set);
 }

@@ -1,6 +1,6 @@
 /* Owns the bytes of the head until it can be read, and the file's deposit; knows nothing of other
  * objects, chunks or attempts but its own. */
-#include "writer/object.h"
+#include "writer/incoming.h"
 
 #include <assert.h>
 
@@ -22,10 +22,10 @@ typedef struct arrival {
     bool is_fed; /* the head has them, and has not inflated all of them */
 } arrival_t;
 
-struct object {
-    const object_environment_t *environment;
+struct incoming {
+    const incoming_environment_t *environment;
     log_context_t context;
-    object_state_t state;
+    incoming_state_t state;
     Ring__ObjectId id;
     uint32_t attempt;
     int64_t sent_ns, began_ns; /* of the first chunk; only if it is traced */
@@ -34,28 +34,28 @@ struct object {
     bool has_arrived, is_whole;
     size_t held;                /* of the holdings */
     Ring__ObjectHeader *header; /* owned */
-    head_t *head;               /* while OBJECT_HEAD */
+    head_t *head;               /* while INCOMING_HEAD */
     arrival_t *arrivals, **arrivals_end;
     uint8_t *gathered; /* bytes of the head before this chunk, while there is no deposit */
     size_t gathered_bytes, gathered_capacity;
-    instance_t instance; /* from OBJECT_FILE on; before, the values known at the deposit's begin */
-    deposit_t *deposit;  /* from OBJECT_FILE on; before, where the head is long */
-    store_file_t kept;   /* while OBJECT_KEPT */
-    refusal_t refusal;   /* while OBJECT_KEPT */
-    bool is_part10;      /* while OBJECT_KEPT: the kept file has a header */
+    instance_t instance; /* from INCOMING_FILE on; before, the values known at the deposit's begin */
+    deposit_t *deposit;  /* from INCOMING_FILE on; before, where the head is long */
+    store_file_t kept;   /* while INCOMING_KEPT */
+    refusal_t refusal;   /* while INCOMING_KEPT */
+    bool is_part10;      /* while INCOMING_KEPT: the kept file has a header */
 };
 
 /* Writers died of it: nothing of it is read. */
-static void begin_unread(object_t *self) {
+static void begin_unread(incoming_t *self) {
     refusal_set(&self->refusal, STATUS_OUT_OF_RESOURCES, "three writers died with this object");
     log_warn(&self->context, "refused unread with %04X: %s", self->refusal.status, self->refusal.comment);
-    self->state = OBJECT_KEPT;
+    self->state = INCOMING_KEPT;
 }
 
 /* --- life ------------------------------------------------------------------------------------------- */
 
 /* Its memory until it is whole. */
-static size_t size_of(const object_t *self) {
+static size_t size_of(const incoming_t *self) {
     const Ring__Series *series = self->instance.series;
     size_t size = sizeof *self + ring__object_header__get_packed_size(self->header) + self->gathered_capacity;
     size += self->head ? head_held(self->head) : 0;
@@ -65,20 +65,20 @@ static size_t size_of(const object_t *self) {
 }
 
 /* The budget knows of it from the first chunk on that is not the last. */
-static void count(object_t *self) {
+static void count(incoming_t *self) {
     holdings_set(self->environment->holdings, &self->held, size_of(self));
 }
 
-static bool holds_too_much(object_t *self) {
+static bool holds_too_much(incoming_t *self) {
     count(self);
     return !holdings_allow(self->environment->holdings, self->held, self->held);
 }
 
-object_t *object_new(const object_environment_t *environment, const Ring__Chunk *first) {
-    object_t *self = must(calloc(1, sizeof *self));
+incoming_t *incoming_new(const incoming_environment_t *environment, const Ring__Chunk *first) {
+    incoming_t *self = must(calloc(1, sizeof *self));
     self->environment = environment;
     self->context = (log_context_t){.association = first->object->association, .object = first->object->object};
-    self->state = OBJECT_HEAD;
+    self->state = INCOMING_HEAD;
     if (first->header->unread)
         begin_unread(self);
     self->id = (Ring__ObjectId)RING__OBJECT_ID__INIT;
@@ -95,7 +95,7 @@ object_t *object_new(const object_environment_t *environment, const Ring__Chunk 
     return self;
 }
 
-static void forget_head(object_t *self) {
+static void forget_head(incoming_t *self) {
     if (self->head)
         head_destroy(&self->head);
     free(self->gathered);
@@ -105,7 +105,7 @@ static void forget_head(object_t *self) {
         count(self);
 }
 
-static void pop_arrival(object_t *self) {
+static void pop_arrival(incoming_t *self) {
     arrival_t *arrival = self->arrivals;
     self->arrivals = arrival->next;
     if (!self->arrivals)
@@ -114,8 +114,8 @@ static void pop_arrival(object_t *self) {
     free(arrival);
 }
 
-void object_destroy(object_t **self_p) {
-    object_t *self = *self_p;
+void incoming_destroy(incoming_t **self_p) {
+    incoming_t *self = *self_p;
     while (self->arrivals)
         pop_arrival(self);
     forget_head(self);
@@ -128,27 +128,27 @@ void object_destroy(object_t **self_p) {
     *self_p = NULL;
 }
 
-const Ring__ObjectId *object_id(const object_t *self) {
+const Ring__ObjectId *incoming_id(const incoming_t *self) {
     return &self->id;
 }
 
-uint32_t object_attempt(const object_t *self) {
+uint32_t incoming_attempt(const incoming_t *self) {
     return self->attempt;
 }
 
-bool object_goes_on_at(const object_t *self, uint64_t offset) {
+bool incoming_goes_on_at(const incoming_t *self, uint64_t offset) {
     return offset == self->arrived && !self->has_arrived;
 }
 
-bool object_is_whole(const object_t *self) {
+bool incoming_is_whole(const incoming_t *self) {
     return self->has_arrived;
 }
 
-bool object_waits(const object_t *self) {
-    return self->arrivals && !object_state_is_end(self->state);
+bool incoming_waits(const incoming_t *self) {
+    return self->arrivals && !incoming_state_is_end(self->state);
 }
 
-uint64_t object_take_credit(object_t *self) {
+uint64_t incoming_take_credit(incoming_t *self) {
     uint64_t credit = self->deposit ? deposit_take_credit(self->deposit) : 0;
     if (credit < self->credit)
         credit = self->credit;
@@ -159,7 +159,7 @@ uint64_t object_take_credit(object_t *self) {
 /* --- events ----------------------------------------------------------------------------------------- */
 
 /* What this stage did for the object, to be said as spans by the notifier; NULL: it is not traced. */
-static Ring__WriterSpans *spans_of(const object_t *self, Ring__WriterSpans *spans) {
+static Ring__WriterSpans *spans_of(const incoming_t *self, Ring__WriterSpans *spans) {
     if (!self->began_ns)
         return NULL;
     ring__writer_spans__init(spans);
@@ -170,11 +170,11 @@ static Ring__WriterSpans *spans_of(const object_t *self, Ring__WriterSpans *span
     return spans;
 }
 
-static report_object_t report_of(const object_t *self, Ring__WriterSpans *spans) {
+static report_object_t report_of(const incoming_t *self, Ring__WriterSpans *spans) {
     return (report_object_t){&self->id, self->attempt, self->header, self->instance.series, spans_of(self, spans)};
 }
 
-static void say_stored(const object_t *self, uint64_t bytes) {
+static void say_stored(const incoming_t *self, uint64_t bytes) {
     Ring__WriterSpans spans;
     report_object_t object = report_of(self, &spans);
     report_stored(self->environment->report, &object, self->instance.file, bytes);
@@ -183,7 +183,7 @@ static void say_stored(const object_t *self, uint64_t bytes) {
 }
 
 /* Its place was another series' or instance's. */
-static void move(object_t *self, char **text, const char *to, const char *what) {
+static void move(incoming_t *self, char **text, const char *to, const char *what) {
     static log_limit_t said;
     uint64_t left_out;
     if (strcmp(*text, to) == 0)
@@ -196,7 +196,7 @@ static void move(object_t *self, char **text, const char *to, const char *what) 
 }
 
 /* Its series has another home than its own tags name. */
-static void move_home(object_t *self, const char *folder) {
+static void move_home(incoming_t *self, const char *folder) {
     Ring__Series *series = self->instance.series;
     metric_add(METRIC_FILES_MOVED_HOME, NULL, 1);
     if (home_differs_first(deposit_home(self->deposit)))
@@ -206,7 +206,7 @@ static void move_home(object_t *self, const char *folder) {
     series->folder = copy_text(folder);
 }
 
-static void note_folder(object_t *self, const char *folder) {
+static void note_folder(incoming_t *self, const char *folder) {
     Ring__Series *series = self->instance.series;
     char *apart = path_folder_apart(series->folder, series->series_instance_uid);
     if (strcmp(folder, apart) == 0)
@@ -216,19 +216,19 @@ static void note_folder(object_t *self, const char *folder) {
     free(apart);
 }
 
-static void note_place(object_t *self) {
+static void note_place(incoming_t *self) {
     deposit_place_t place = deposit_place(self->deposit);
     note_folder(self, place.folder);
     move(self, &self->instance.file, place.file, "its file's name is that of another instance");
 }
 
-static void refuse(object_t *self, const refusal_t *refusal) {
+static void refuse(incoming_t *self, const refusal_t *refusal) {
     store_discard(self->environment->store, &self->kept);
     Ring__WriterSpans spans;
     report_object_t object = report_of(self, &spans);
     report_refused(self->environment->report, &object, refusal->status, refusal->offending_element,
                    refusal->comment);
-    self->state = OBJECT_REFUSED;
+    self->state = INCOMING_REFUSED;
 }
 
 /* Storage errors that a retry cannot fix: something else stands in the place of a folder or the file. */
@@ -240,7 +240,7 @@ static bool is_misplaced(int reason) {
 /* --- its series' home --------------------------------------------------------------------------------- */
 
 /* Give it back. */
-static home_t *home_of(const object_t *self) {
+static home_t *home_of(const incoming_t *self) {
     const Ring__Series *series = self->instance.series;
     return homes_of(self->environment->homes,
                     &(homes_wish_t){self->id.listener, self->id.association, self->header->calling_ae,
@@ -250,7 +250,7 @@ static home_t *home_of(const object_t *self) {
 /* --- bytes ------------------------------------------------------------------------------------------ */
 
 /* Returns false, and does nothing, where the object would hold too much then. */
-static bool gather(object_t *self, const void *bytes, size_t size) {
+static bool gather(incoming_t *self, const void *bytes, size_t size) {
     size_t needed = self->gathered_bytes + size, doubled = 2 * self->gathered_capacity,
            grown = needed <= self->gathered_capacity ? self->gathered_capacity
                    : doubled > needed                ? doubled
@@ -273,7 +273,7 @@ static const char *known(const char *of_data_set, const char *of_command) {
 }
 
 /* What makes a file of the data set. Free it. */
-static struct iovec file_header(const object_t *self) {
+static struct iovec file_header(const incoming_t *self) {
     struct iovec header;
     part10_t part10 = {
         .sop_class_uid = known(self->instance.sop_class_uid, self->header->sop_class_uid),
@@ -286,13 +286,13 @@ static struct iovec file_header(const object_t *self) {
 }
 
 /* What the head has told so far. */
-static bool read_instance(object_t *self, refusal_t *refusal) {
+static bool read_instance(incoming_t *self, refusal_t *refusal) {
     instance_clear(&self->instance);
     return instance_read(&self->instance, self->head, self->header, refusal);
 }
 
 /* Its first bytes are the Part 10 header and the gathered ones. */
-static void begin_deposit(object_t *self) {
+static void begin_deposit(incoming_t *self) {
     if (self->deposit)
         return;
     struct iovec header = file_header(self);
@@ -308,9 +308,9 @@ static void begin_deposit(object_t *self) {
 /* --- refused data sets ------------------------------------------------------------------------------ */
 
 /* The answer does not wait for the quarantine. */
-static void end_kept(object_t *self) {
+static void end_kept(incoming_t *self) {
     if (self->deposit && !deposit_take_file(self->deposit, &self->kept))
-        return; /* storage is at work on it: comes back by object_go_on */
+        return; /* storage is at work on it: comes back by incoming_go_on */
     store_file_t file = self->kept;
     self->kept = (store_file_t){.descriptor = -1};
     refuse(self, &self->refusal);
@@ -319,7 +319,7 @@ static void end_kept(object_t *self) {
         quarantine_keep(self->environment->quarantine, &file, &label);
 }
 
-static void keep(object_t *self, zmq_msg_t *data, uint64_t credit) {
+static void keep(incoming_t *self, zmq_msg_t *data, uint64_t credit) {
     quarantine_t *quarantine = self->environment->quarantine;
     struct iovec part = {zmq_msg_data(data), zmq_msg_size(data)};
     bool fits = true;
@@ -337,10 +337,11 @@ static void keep(object_t *self, zmq_msg_t *data, uint64_t credit) {
 }
 
 /* The bytes so far are the first to be kept. */
-static void begin_kept(object_t *self, const refusal_t *refusal, bool is_part10, zmq_msg_t *data, uint64_t credit) {
+static void begin_kept(incoming_t *self, const refusal_t *refusal, bool is_part10, zmq_msg_t *data,
+                       uint64_t credit) {
     self->refusal = *refusal;
     self->is_part10 = is_part10 || self->deposit;
-    self->state = OBJECT_KEPT;
+    self->state = INCOMING_KEPT;
     struct iovec header = is_part10 && !self->deposit ? file_header(self) : (struct iovec){0};
     struct iovec parts[2] = {header, {self->gathered, self->gathered_bytes}};
     if (self->deposit || quarantine_append(self->environment->quarantine, &self->kept, parts, 2))
@@ -352,7 +353,7 @@ static void begin_kept(object_t *self, const refusal_t *refusal, bool is_part10,
 }
 
 /* Its data set is bad, while storage is well. */
-static void refuse_data_set(object_t *self, const refusal_t *refusal, bool is_part10, zmq_msg_t *data,
+static void refuse_data_set(incoming_t *self, const refusal_t *refusal, bool is_part10, zmq_msg_t *data,
                             uint64_t credit) {
     if (log_peer_may(LEVEL_WARN, log_peer_number(self->header->peer), self->header->peer))
         log_warn(&self->context, "refused with %04X: %s", refusal->status, refusal->comment);
@@ -363,7 +364,7 @@ static void refuse_data_set(object_t *self, const refusal_t *refusal, bool is_pa
 }
 
 /* The series it belongs to may have been read nevertheless: its watchers shall hear of it. */
-static void refuse_unreadable(object_t *self, const char *why, zmq_msg_t *data, uint64_t credit) {
+static void refuse_unreadable(incoming_t *self, const char *why, zmq_msg_t *data, uint64_t credit) {
     refusal_t refusal;
     if (!read_instance(self, &refusal))
         log_debug(&self->context, "%s", refusal.comment);
@@ -372,7 +373,7 @@ static void refuse_unreadable(object_t *self, const char *why, zmq_msg_t *data, 
 }
 
 /* Only who holds much is refused; others still have room then. */
-static void refuse_for_memory(object_t *self) {
+static void refuse_for_memory(incoming_t *self) {
     uint64_t left_out;
     refusal_t refusal;
     if (log_rarely(&self->environment->holdings->said, &left_out))
@@ -383,9 +384,9 @@ static void refuse_for_memory(object_t *self) {
 }
 
 /* With its first bytes that are too many: no repetition cures that. */
-static void refuse_for_size(object_t *self) {
+static void refuse_for_size(incoming_t *self) {
     refusal_t refusal;
-    if (self->state == OBJECT_HEAD && !read_instance(self, &refusal)) /* for the watchers of its series */
+    if (self->state == INCOMING_HEAD && !read_instance(self, &refusal)) /* for the watchers of its series */
         log_debug(&self->context, "so far, %s", refusal.comment);
     refusal_set(&refusal, STATUS_PROCESSING_FAILURE, "the object is larger than OXIDICOM_MAX_OBJECT_SIZE");
     refuse(self, &refusal);
@@ -394,13 +395,13 @@ static void refuse_for_size(object_t *self) {
 /* --- the way to the file ---------------------------------------------------------------------------- */
 
 /* The head is known, and so is the place. */
-static void begin_file(object_t *self, zmq_msg_t *data, uint64_t credit) {
+static void begin_file(incoming_t *self, zmq_msg_t *data, uint64_t credit) {
     refusal_t refusal;
     if (!read_instance(self, &refusal)) {
         refuse_data_set(self, &refusal, true, data, credit);
         return;
     }
-    self->state = OBJECT_FILE;
+    self->state = INCOMING_FILE;
     begin_deposit(self);
     home_t *home = home_of(self);
     const instance_t *instance = &self->instance;
@@ -416,7 +417,7 @@ static void begin_file(object_t *self, zmq_msg_t *data, uint64_t credit) {
 }
 
 /* The head goes on. The bytes too many for memory go to the file, behind a header of the values known by now. */
-static void go_on_gathering(object_t *self, zmq_msg_t *data, uint64_t credit) {
+static void go_on_gathering(incoming_t *self, zmq_msg_t *data, uint64_t credit) {
     if (!self->deposit && gather(self, zmq_msg_data(data), zmq_msg_size(data))) {
         self->credit = credit;
         return;
@@ -431,7 +432,7 @@ static void go_on_gathering(object_t *self, zmq_msg_t *data, uint64_t credit) {
 }
 
 /* `state`: the head's, with these bytes. */
-static void take_head(object_t *self, head_state_t state, zmq_msg_t *data, uint64_t credit) {
+static void take_head(incoming_t *self, head_state_t state, zmq_msg_t *data, uint64_t credit) {
     if (self->is_whole)
         state = head_finish(self->head);
     if (state == HEAD_READY)
@@ -442,15 +443,15 @@ static void take_head(object_t *self, head_state_t state, zmq_msg_t *data, uint6
         go_on_gathering(self, data, credit);
 }
 
-static object_state_t end_failed(object_t *self) {
+static incoming_state_t end_failed(incoming_t *self) {
     const char *step;
     int reason = deposit_failure(self->deposit, &step);
     refusal_t refusal;
     if (reason == ECANCELED) {
-        self->state = OBJECT_DROPPED;
+        self->state = INCOMING_DROPPED;
         return self->state;
     }
-    if (self->state == OBJECT_FILE)
+    if (self->state == INCOMING_FILE)
         log_debug(&self->context, "its place is %s/%s", self->instance.series->folder, self->instance.file);
     else if (!read_instance(self, &refusal)) /* for the watchers of its series */
         log_debug(&self->context, "so far, %s", refusal.comment);
@@ -462,7 +463,7 @@ static object_state_t end_failed(object_t *self) {
     return self->state;
 }
 
-static object_state_t go_on_keeping(object_t *self) {
+static incoming_state_t go_on_keeping(incoming_t *self) {
     if (self->is_whole)
         end_kept(self);
     else if (self->deposit && deposit_advance(self->deposit) == DEPOSIT_FAILED)
@@ -470,14 +471,14 @@ static object_state_t go_on_keeping(object_t *self) {
     return self->state;
 }
 
-object_state_t object_go_on(object_t *self) {
-    if (self->state == OBJECT_KEPT)
+incoming_state_t incoming_go_on(incoming_t *self) {
+    if (self->state == INCOMING_KEPT)
         return go_on_keeping(self);
     deposit_state_t state = deposit_advance(self->deposit);
     if (state == DEPOSIT_FAILED)
         return end_failed(self);
     if (state == DEPOSIT_STORED) {
-        self->state = OBJECT_STORED;
+        self->state = INCOMING_STORED;
         note_place(self);
         say_stored(self, deposit_bytes(self->deposit));
     }
@@ -487,27 +488,27 @@ object_state_t object_go_on(object_t *self) {
 /* --- arrivals -------------------------------------------------------------------------------------- */
 
 /* `head`: the state of the head with these bytes, while it is not known. */
-static object_state_t take(object_t *self, head_state_t head, zmq_msg_t *data, bool last, bool credit_wanted) {
+static incoming_state_t take(incoming_t *self, head_state_t head, zmq_msg_t *data, bool last, bool credit_wanted) {
     self->taken += zmq_msg_size(data);
     self->is_whole = last;
     uint64_t credit = credit_wanted && !last ? self->taken : 0;
-    if (self->state == OBJECT_HEAD)
+    if (self->state == INCOMING_HEAD)
         take_head(self, head, data, credit);
-    else if (self->state == OBJECT_FILE)
+    else if (self->state == INCOMING_FILE)
         deposit_take_message(self->deposit, data, credit);
     else
         keep(self, data, credit);
-    if (last && self->state == OBJECT_FILE)
+    if (last && self->state == INCOMING_FILE)
         deposit_end(self->deposit);
-    bool goes_on = self->deposit ? !object_state_is_end(self->state) : self->state == OBJECT_KEPT;
-    return goes_on ? object_go_on(self) : self->state;
+    bool goes_on = self->deposit ? !incoming_state_is_end(self->state) : self->state == INCOMING_KEPT;
+    return goes_on ? incoming_go_on(self) : self->state;
 }
 
-object_state_t object_inflate(object_t *self, uint64_t *budget) {
-    while (object_waits(self)) {
+incoming_state_t incoming_inflate(incoming_t *self, uint64_t *budget) {
+    while (incoming_waits(self)) {
         arrival_t *arrival = self->arrivals;
         head_state_t head = HEAD_READY;
-        if (self->state == OBJECT_HEAD) {
+        if (self->state == INCOMING_HEAD) {
             head = arrival->is_fed ? head_feed_within(self->head, NULL, 0, budget)
                                    : head_feed_within(self->head, zmq_msg_data(&arrival->data),
                                                       zmq_msg_size(&arrival->data), budget);
@@ -521,7 +522,7 @@ object_state_t object_inflate(object_t *self, uint64_t *budget) {
     return self->state;
 }
 
-static void wait_for_turn(object_t *self, zmq_msg_t *data, bool last, bool credit_wanted) {
+static void wait_for_turn(incoming_t *self, zmq_msg_t *data, bool last, bool credit_wanted) {
     arrival_t *arrival = must(calloc(1, sizeof *arrival));
     arrival->is_last = last;
     arrival->credit_wanted = credit_wanted;
@@ -530,21 +531,21 @@ static void wait_for_turn(object_t *self, zmq_msg_t *data, bool last, bool credi
     self->arrivals_end = &arrival->next;
 }
 
-object_state_t object_take(object_t *self, zmq_msg_t *data, bool last, bool credit_wanted) {
-    assert(!object_state_is_end(self->state) && !self->has_arrived);
+incoming_state_t incoming_take(incoming_t *self, zmq_msg_t *data, bool last, bool credit_wanted) {
+    assert(!incoming_state_is_end(self->state) && !self->has_arrived);
     self->arrived += zmq_msg_size(data);
     self->has_arrived = last;
     uint64_t most = self->environment->max_object_bytes;
-    if (most > 0 && self->arrived > most && self->state != OBJECT_KEPT) {
+    if (most > 0 && self->arrived > most && self->state != INCOMING_KEPT) {
         refuse_for_size(self);
         return self->state;
     }
-    if (self->state == OBJECT_HEAD && head_is_deflated(self->head)) {
+    if (self->state == INCOMING_HEAD && head_is_deflated(self->head)) {
         wait_for_turn(self, data, last, credit_wanted);
         return self->state;
     }
     head_state_t head = HEAD_READY;
-    if (self->state == OBJECT_HEAD)
+    if (self->state == INCOMING_HEAD)
         head = head_feed(self->head, zmq_msg_data(data), zmq_msg_size(data));
     return take(self, head, data, last, credit_wanted);
 }
