@@ -181,7 +181,7 @@ Test(storage_faults, that_leave_the_notifier_without_answer_hold_up_nothing_but_
     receiver_t receiver;
     int port = free_port();
     char *port_text = text_of("%d", port);
-    start_under_faults(&receiver, "silent", "notifier any hang path=/root\n",
+    start_under_faults(&receiver, "silent", "notifier any hang path=SERVICES/PACS\n",
                        (const char *const[]){"OXIDICOM_WATCHDOG", "1s", "OXIDICOM_HTTP_PORT", port_text, NULL});
     pid_t notifier = receiver_stage(&receiver, "notifier", 0);
     queue_t *queue = queue_new(rabbitmq_port(), "silent");

@@ -30,7 +30,7 @@ def told(counted):
 # OPEN, WRITE, RENAME, CLOSE; LOOKUP, CREATE, WRITE, RENAME, GETATTR. What the server is asked once a second (its room) comes on top.
 OBJECT_MOST = {'4.2': 4.3, '3': 5.3}
 NEW_SERIES_MOST = 8
-NEW_FOLDERS_MOST = 10  # with new folders of AE title, patient and study
+NEW_FOLDERS_MOST = 14  # with new folders of AE title, patient and study: 8, the link 2 to 3, the lock of the series 1 to 2
 OBJECTS = 40
 
 
