@@ -105,10 +105,12 @@ static char *read_errors(journal_t *journal, int64_t reception, size_t *size) {
 static bool hand_over(dones_t *dones, const reception_row_t *row) {
     size_t size;
     int64_t age_ms = journal_now() - row->ended_at;
+    /* Others have stored the rest: another replica, or an earlier reception. */
+    bool more = row->ndicom > row->files;
     char *errors = read_errors(dones->journal, row->id, &size);
     lonk_final_t final = {.reception = row->id,
-                          .count = (uint32_t)row->files,
-                          .ended_ms = clock_ms() - (age_ms > 0 ? age_ms : 0),
+                          .count = (uint32_t)(more ? row->ndicom : row->files),
+                          .ended_ms = more ? 0 : clock_ms() - (age_ms > 0 ? age_ms : 0),
                           .errors = errors,
                           .errors_size = size};
     bool taken = progress_done(dones->progress, &final, row->calling_ae, row->series_uid);

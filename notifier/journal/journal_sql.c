@@ -136,7 +136,8 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
 #define RECEPTION_COLUMNS                                                                                          \
     "id, coalesce(adopted_id, id), adopted_from, calling_ae, series_uid, state = 'receiving',"                     \
     " quiet_at IS NOT NULL, folder, counted(id, 'files', files), counted(id, 'elsewhere', elsewhere), errors,"     \
-    " began_at, ended_at, attempts, traceparent, series, ifnull(done = 0, 0), quiet_ms, why, note"
+    " began_at, ended_at, attempts, traceparent, series, ifnull(done = 0, 0), quiet_ms, why, note,"                \
+    " ifnull(ndicom, 0)"
 
 /* Files of a reception's series in other folders: its own files, and files of earlier receptions. CUBE knows one
  * folder of a series. */

@@ -50,6 +50,7 @@ bool rows_next_reception(journal_t *journal, sqlite3_stmt *statement, reception_
     row->quiet_ms = sqlite3_column_int64(statement, 17);
     row->why = text_at(statement, 18);
     row->note = text_at(statement, 19);
+    row->ndicom = sqlite3_column_int64(statement, 20);
     return true;
 }
 

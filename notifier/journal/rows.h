@@ -23,6 +23,7 @@ typedef struct reception_row {
     char *why;         /* of the state, or of the wait */
     char *note;        /* replicas.h: it was left to another replica; NULL: it was not */
     int64_t files, elsewhere, errors, began_at, ended_at /* 0: open */, attempts;
+    int64_t ndicom; /* that were registered; 0: not yet */
 } reception_row_t;
 
 bool rows_next_reception(journal_t *journal, sqlite3_stmt *statement, reception_row_t *row);

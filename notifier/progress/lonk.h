@@ -16,8 +16,8 @@
 typedef struct lonk_final {
     int64_t reception;
     const char *subject;
-    uint32_t count;     /* the last one, said before */
-    int64_t ended_ms;   /* clock_ms of that */
+    uint32_t count;     /* the last one */
+    int64_t ended_ms;   /* clock_ms when it was said; 0: it was not */
     const char *errors; /* each ends with a NUL */
     size_t errors_size;
 } lonk_final_t;
