@@ -35,7 +35,7 @@ static client_t *longest_silent(clients_t *clients, const struct sockaddr_storag
     client_t *found = NULL;
     for (client_t *client = clients->list; client < clients->list + CLIENTS_MAX; client++)
         if (client->used && !client->is_ending && !client->is_viewer && !client->is_answering &&
-            (!address || same_address(address, &client->address)) && (!found || client->since_ms < found->since_ms))
+            (!address || same_address(address, &client->address)) && (!found || client->number < found->number))
             found = client;
     return found;
 }
@@ -59,6 +59,7 @@ client_t *clients_add(clients_t *clients, int fd) {
     (void)getpeername(fd, (struct sockaddr *)&new.address, &size); /* none, if it has gone */
     client_t *client = clients->list;
     pthread_mutex_lock(&clients->lock);
+    new.number = ++clients->numbers;
     make_room(clients, &new.address);
     while (client < clients->list + CLIENTS_MAX && client->used)
         client++;
@@ -79,6 +80,7 @@ void clients_remove(clients_t *clients, client_t *client) {
 void clients_begin(clients_t *clients, client_t *client, bool is_answering) {
     pthread_mutex_lock(&clients->lock);
     client->since_ms = clock_ms();
+    client->number = ++clients->numbers;
     client->is_answering = is_answering;
     client->is_viewer = false;
     pthread_mutex_unlock(&clients->lock);

@@ -23,6 +23,7 @@ typedef struct client {
     int fd;
     struct sockaddr_storage address;
     int64_t since_ms;  /* of the request that is being read, or of the answer */
+    uint64_t number;   /* rises with since_ms, also within a millisecond */
     bool is_answering; /* the request is there */
     bool is_viewer;    /* its answer has no end */
     bool is_ending;    /* its connection was shut down */
@@ -31,6 +32,7 @@ typedef struct client {
 typedef struct clients {
     pthread_mutex_t lock;
     client_t list[CLIENTS_MAX];
+    uint64_t numbers; /* the last one */
 } clients_t;
 
 void clients_init(clients_t *clients);
