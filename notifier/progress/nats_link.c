@@ -109,6 +109,7 @@ static void try_to_connect(nats_link_t *link) {
     natsStatus status = connect_to(link, &why);
     if (status == NATS_OK) {
         log_info(NULL, "connected to NATS");
+        link->interrupted_ms = clock_ms();
         link_state_up(link->state);
         link->number++;
         link->broken = false;
@@ -137,7 +138,7 @@ nats_link_t *nats_link_new(const settings_t *settings, link_state_t *state, nats
 }
 
 int64_t nats_link_interrupted_ms(const nats_link_t *link) {
-    return link->interrupted_ms;
+    return is_connected(link) ? link->interrupted_ms : INT64_MAX;
 }
 
 /* --- kept messages ------------------------------------------------------------------------------------ */

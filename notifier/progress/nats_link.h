@@ -19,7 +19,7 @@ typedef void nats_link_taken_fn(void *self, int64_t reception);
 
 /* Connects if it can, and keeps `state` true. All must outlive it. */
 nats_link_t *nats_link_new(const settings_t *settings, link_state_t *state, nats_link_taken_fn *taken, void *self);
-/* When there was last no connection, by clock_ms. */
+/* When there was last no connection, by clock_ms; INT64_MAX: there is none. */
 int64_t nats_link_interrupted_ms(const nats_link_t *link);
 void nats_link_destroy(nats_link_t **self_p);
 

@@ -99,6 +99,8 @@ static void run(work_t *work) {
     zpoller_t *both = zpoller_new(work->pipe, work->queue, NULL), *told = zpoller_new(work->pipe, NULL);
     assert(both && told);
     for (bool ended = false; !ended;) {
+        /* Before it connects, too: a series may end meanwhile. */
+        atomic_store(work->interrupted_ms, nats_link_interrupted_ms(work->link));
         int64_t wait_ms = nats_link_service(work->link);
         atomic_store(work->interrupted_ms, nats_link_interrupted_ms(work->link));
         zsock_t *ready = zpoller_wait(both, (int)wait_ms);
