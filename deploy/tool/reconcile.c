@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "common/clock.h"
+#include "common/dicom_file.h"
 #include "common/memory.h"
 #include "deploy/tool/outcome.h"
 #include "deploy/tool/survey_reader.h"
@@ -51,7 +52,6 @@ static Ring__Series series_of(const json_t *json) {
  * UID. */
 static const char *anonymous(const char *path) {
     static const char services[] = "SERVICES/PACS/";
-    size_t length = strlen(path);
     if (strncmp(path, services, strlen(services)) != 0)
         return path;
     const char *pacs = path + strlen(services), *rest = strchr(pacs, '/');
@@ -60,7 +60,7 @@ static const char *anonymous(const char *path) {
     int depth = 0; /* patient, study, series, file */
     for (const char *at = rest; at; at = strchr(at + 1, '/'))
         depth++;
-    bool is_file = depth >= 4 && length > 4 && strcmp(path + length - 4, ".dcm") == 0;
+    bool is_file = depth >= 4 && dicom_file_is_name(path);
     return cell("%.*s/…%s", (int)(rest - path), path, is_file ? strrchr(path, '/') : "");
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/cube_columns.h"
+#include "common/dicom_file.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/open_beneath.h"
@@ -84,11 +85,6 @@ static DIR *open_folder(const char *files_root, const char *folder) {
     return listing;
 }
 
-static bool is_dicom_name(const char *name) {
-    size_t length = strlen(name);
-    return length > 4 && strcmp(name + length - 4, ".dcm") == 0;
-}
-
 int registration_list_files(const char *files_root, const char *folder, void (*take)(void *, const char *),
                             void *argument) {
     DIR *listing = open_folder(files_root, folder);
@@ -96,7 +92,7 @@ int registration_list_files(const char *files_root, const char *folder, void (*t
         return errno;
     errno = 0;
     for (struct dirent *entry; (entry = readdir(listing)); errno = 0)
-        if (is_dicom_name(entry->d_name))
+        if (dicom_file_is_name(entry->d_name))
             take(argument, entry->d_name);
     int reason = errno;
     closedir(listing);

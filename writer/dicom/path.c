@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/dicom_file.h"
 #include "common/memory.h"
 #include "writer/dicom/seahash.h"
 
@@ -134,7 +135,7 @@ char *path_file(const path_parts_t *parts) {
     char *number = padded(parts->instance_number, "InstanceNumber", INSTANCE_NUMBER_WIDTH);
     char *uid = path_sanitize(parts->sop_instance_uid);
     char *name = CHAIN(number, "-", uid);
-    char *file = path_component(name, ".dcm");
+    char *file = path_component(name, DICOM_FILE_SUFFIX);
     free(number);
     free(uid);
     free(name);
@@ -142,8 +143,6 @@ char *path_file(const path_parts_t *parts) {
 }
 
 /* --- names that are taken ---------------------------------------------------------------------------- */
-
-#define DICOM_SUFFIX ".dcm"
 
 bool path_file_is_ambiguous(const char *file) {
     static const char absent[] = "InstanceNumber";
@@ -174,5 +173,5 @@ char *path_folder_apart(const char *folder, const char *uid) {
 }
 
 char *path_file_apart(const char *file, const char *uid) {
-    return marked(file, strlen(file) - strlen(DICOM_SUFFIX), '_', uid, DICOM_SUFFIX);
+    return marked(file, strlen(file) - strlen(DICOM_FILE_SUFFIX), '_', uid, DICOM_FILE_SUFFIX);
 }

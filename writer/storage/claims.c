@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/dicom_file.h"
 #include "common/memory.h"
 #include "common/open_beneath.h"
 #include "writer/dicom/head.h"
@@ -74,11 +75,6 @@ static char *read_series(int file, uint8_t *bytes) {
     return uid;
 }
 
-static bool is_dicom_name(const char *name) {
-    size_t length = strlen(name);
-    return length > 4 && strcmp(name + length - 4, ".dcm") == 0;
-}
-
 /* The series of the first file that says it; NULL: there is none, or storage does not tell. Free it. */
 static char *owner_in(const base_t *base, const char *folder) {
     int opened = open_beneath(base->root, folder, O_RDONLY | O_DIRECTORY, 0);
@@ -92,7 +88,7 @@ static char *owner_in(const base_t *base, const char *folder) {
     uint8_t *bytes = must(malloc(READ_ONCE_BYTES));
     int tried = 0;
     for (struct dirent *entry; !uid && tried < FILES_TRIED && (entry = readdir(list));) {
-        int file = is_dicom_name(entry->d_name) ? open_file(dirfd(list), entry->d_name) : -1;
+        int file = dicom_file_is_name(entry->d_name) ? open_file(dirfd(list), entry->d_name) : -1;
         if (file < 0)
             continue;
         tried++;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/dicom_file.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/settings.h"
@@ -229,11 +230,6 @@ static void read_heads(survey_t *survey, const folder_t *folder) {
 
 /* --- folders ------------------------------------------------------------------------------------------- */
 
-static bool is_dicom_name(const char *name) {
-    size_t length = strlen(name);
-    return length > 4 && strcmp(name + length - 4, ".dcm") == 0;
-}
-
 static bool is_older(const dcm_file_t *a, const dcm_file_t *b) {
     return a->changed != b->changed ? a->changed < b->changed : strcmp(a->name, b->name) < 0;
 }
@@ -266,7 +262,7 @@ static void look_at(survey_t *survey, folder_t *folder, const char *name, int de
         complain(survey, folder->path, name, strerror(errno));
     else if (S_ISLNK(s.st_mode))
         complain(survey, folder->path, name, "is a symbolic link, which is not followed");
-    else if (!S_ISDIR(s.st_mode) && is_dicom_name(name))
+    else if (!S_ISDIR(s.st_mode) && dicom_file_is_name(name))
         add_file(folder, name, &s);
     else if (S_ISDIR(s.st_mode) && (depth == SURVEY_DEPTH_MAX ||
                                     snprintf(path, sizeof path, "%s/%s", folder->path, name) >= (int)sizeof path))
