@@ -405,8 +405,7 @@ static void begin_file(incoming_t *self, zmq_msg_t *data, uint64_t credit) {
     begin_deposit(self);
     home_t *home = home_of(self);
     const instance_t *instance = &self->instance;
-    store_identity_t identity = {instance->series->series_instance_uid,
-                                 instance->is_misnamed ? NULL : instance->sop_instance_uid, instance->identity,
+    store_identity_t identity = {instance->is_misnamed ? NULL : instance->sop_instance_uid, instance->identity,
                                  home};
     deposit_set_place(self->deposit, &(deposit_place_t){instance->series->folder, instance->file, identity});
     home_release(&home);

@@ -40,8 +40,8 @@ struct deposit {
     void *owner;      /* NULL: nobody wants it any more */
     sender_t *sender; /* NULL: nobody's */
     char *folder, *name;
-    char *series_uid, *instance_uid, *identity; /* of the place; NULL as there */
-    home_t *home;                               /* NULL: none */
+    char *instance_uid, *identity; /* of the place; NULL as there */
+    home_t *home;                  /* NULL: none */
     /* The loop's. */
     pieces_t waiting;
     bool ended;   /* all bytes have come */
@@ -154,7 +154,7 @@ static void write_pieces(deposit_t *self) {
 
 static void commit(deposit_t *self) {
     self->bytes = self->file.bytes;
-    store_identity_t identity = {self->series_uid, self->instance_uid, self->identity, self->home};
+    store_identity_t identity = {self->instance_uid, self->identity, self->home};
     int reason = store_commit_as(self->store, &self->file, &identity, &self->folder, &self->name);
     if (reason != 0)
         fail(self, reason, "complete");
@@ -293,7 +293,6 @@ void deposit_set_place(deposit_t *self, const deposit_place_t *place) {
     assert(!self->folder && !self->ended);
     self->folder = copy_text(place->folder);
     self->name = copy_text(place->file);
-    self->series_uid = copy_any(place->identity.series_uid);
     self->instance_uid = copy_any(place->identity.instance_uid);
     self->identity = copy_any(place->identity.identity);
     self->home = place->identity.home ? home_share(place->identity.home) : NULL;
@@ -317,7 +316,6 @@ void deposit_destroy(deposit_t **self_p) {
     sender_release(&self->sender);
     free(self->folder);
     free(self->name);
-    free(self->series_uid);
     free(self->instance_uid);
     free(self->identity);
     home_release(&self->home);

@@ -453,8 +453,6 @@ int store_commit_as(store_t *self, store_file_t *file, const store_identity_t *i
     }
     char *naming = NULL;
     base_t *base = bases_borrow(&self->bases);
-    if (base && identity->series_uid && !identity->home)
-        take_place_of(folder, claims_folder(&self->bases, base, *folder, identity->series_uid));
     if (base && identity->identity) {
         naming = begin_naming(self, *folder, *name);
         claim_t claim = {*name, file->name, identity->instance_uid, identity->identity};

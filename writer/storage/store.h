@@ -76,14 +76,13 @@ void store_set_deadline(store_t *self, int64_t deadline_ms);
 
 /* The owners of a file and its place. */
 typedef struct store_identity {
-    const char *series_uid;   /* NULL: the folder is nobody's */
     const char *instance_uid; /* as in claim_t */
     const char *identity;     /* the same; NULL: the file's name is of one instance alone */
     home_t *home;             /* of the series; NULL: it has none */
 } store_identity_t;
 
-/* store_commit, but where folder or name are of another series or instance, next to that (claims.h): then another
- * text takes the place of `*folder` or `*name`. So does the home of the series (home.h). */
+/* store_commit, but to the home of the series (home.h), and next to a file of another instance (claims.h): then
+ * another text takes the place of `*folder` or `*name`. */
 int store_commit_as(store_t *self, store_file_t *file, const store_identity_t *identity, char **folder,
                     char **name) MUST_SUCCEED;
 
