@@ -1,5 +1,6 @@
 #include "writer/storage/calls.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -7,6 +8,19 @@
 #include "common/metrics.h"
 
 store_calls_t store_calls = {writev, fsync, close, renameat, unlinkat};
+
+size_t calls_read(int descriptor, void *bytes, size_t size, int *reason) {
+    size_t filled = 0;
+    int failed = 0;
+    for (ssize_t got = 1; filled < size && got != 0 && failed == 0;) {
+        got = read(descriptor, (char *)bytes + filled, size - filled);
+        filled += got > 0 ? (size_t)got : 0;
+        failed = got < 0 && errno != EINTR ? errno : 0;
+    }
+    if (reason)
+        *reason = failed;
+    return filled;
+}
 
 int calls_force(int descriptor) {
     int64_t begun_us = clock_us();

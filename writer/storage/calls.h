@@ -15,6 +15,10 @@ typedef struct store_calls {
 } store_calls_t;
 extern store_calls_t store_calls;
 
+/* Reads until `bytes` is full or the file ends. Returns how many. `reason`: 0, or the errno value of a failed read,
+ * which ends it; NULL: unwanted. */
+size_t calls_read(int descriptor, void *bytes, size_t size, int *reason);
+
 /* fsync(2), timed for a metric. */
 int calls_force(int descriptor) __attribute__((warn_unused_result));
 

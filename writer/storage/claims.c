@@ -1,7 +1,6 @@
 #include "writer/storage/claims.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 #include "writer/dicom/head.h"
 #include "writer/dicom/part10.h"
 #include "writer/dicom/path.h"
+#include "writer/storage/calls.h"
 
 /* Files of a folder that are read until one says its series, and how far each is. */
 #define FILES_TRIED     3
@@ -31,18 +31,6 @@ static int open_file(int folder, const char *name) {
     return -1;
 }
 
-/* Returns how many bytes were read; fewer than `size` at the end. */
-static size_t read_all(int file, uint8_t *bytes, size_t size) {
-    size_t filled = 0;
-    for (ssize_t got = 1; filled < size && got != 0;) {
-        got = read(file, bytes + filled, size - filled);
-        if (got < 0 && errno != EINTR)
-            break;
-        filled += got > 0 ? (size_t)got : 0;
-    }
-    return filled;
-}
-
 /* --- series ------------------------------------------------------------------------------------------- */
 
 /* A UID in the form of PS3.5 9.1, in any character set; NULL: it is none. */
@@ -58,14 +46,14 @@ static char *uid_of(const head_value_t *value) {
 
 static char *read_series(int file, uint8_t *bytes) {
     part10_file_t header;
-    size_t size = read_all(file, bytes, READ_ONCE_BYTES);
+    size_t size = calls_read(file, bytes, READ_ONCE_BYTES, NULL);
     if (!part10_read(bytes, size, &header))
         return NULL;
     head_t *head = head_new(header.transfer_syntax_uid);
     head_state_t state = head_feed(head, bytes + header.header_bytes, size - header.header_bytes);
     for (size_t all = size; state == HEAD_NEED_MORE && size == READ_ONCE_BYTES && all < READ_MAX_BYTES;
          all += size) {
-        size = read_all(file, bytes, READ_ONCE_BYTES);
+        size = calls_read(file, bytes, READ_ONCE_BYTES, NULL);
         state = head_feed(head, bytes, size);
     }
     head_value_t values[HEAD_TAGS];
@@ -136,17 +124,17 @@ static bool is_instance(const uint8_t *bytes, size_t size, const char *uid) {
 /* The same bytes from here on. */
 static bool is_alike(int file, int other, uint8_t *bytes, uint8_t *others, size_t size) {
     for (;;) {
-        if (read_all(other, others, READ_ONCE_BYTES) != size || memcmp(bytes, others, size) != 0)
+        if (calls_read(other, others, READ_ONCE_BYTES, NULL) != size || memcmp(bytes, others, size) != 0)
             return false;
         if (size == 0)
             return true;
-        size = read_all(file, bytes, READ_ONCE_BYTES);
+        size = calls_read(file, bytes, READ_ONCE_BYTES, NULL);
     }
 }
 
 static bool may_replace(const base_t *base, int file, const claim_t *claim) {
     uint8_t *bytes = must(malloc(2 * READ_ONCE_BYTES));
-    size_t size = read_all(file, bytes, READ_ONCE_BYTES);
+    size_t size = calls_read(file, bytes, READ_ONCE_BYTES, NULL);
     bool may = is_instance(bytes, size, claim->instance_uid);
     int own = may ? -1 : open_file(base->temporary, claim->temporary);
     if (own >= 0) {

@@ -20,6 +20,7 @@
 #include "writer/dicom/instance.h"
 #include "writer/dicom/part10.h"
 #include "writer/dicom/path.h"
+#include "writer/storage/calls.h"
 #include "writer/storage/temporary.h"
 
 /* The survey of storage: bytes of a file per read, at least a header (PS3.10 7.1); files of a folder to try for a
@@ -155,32 +156,16 @@ static bool say_series(const survey_t *survey, const folder_t *folder, const par
     return read;
 }
 
-static ssize_t read_some(int descriptor, uint8_t *block, size_t size) {
-    ssize_t got;
-    do
-        got = read(descriptor, block, size);
-    while (got < 0 && errno == EINTR);
-    return got;
-}
-
-/* Fills the block as far as the file goes. */
-static ssize_t read_block(int descriptor, uint8_t block[SURVEY_BLOCK_BYTES]) {
-    size_t filled = 0;
-    for (ssize_t got = 1; filled < SURVEY_BLOCK_BYTES && got > 0; filled += (size_t)got)
-        if ((got = read_some(descriptor, block + filled, SURVEY_BLOCK_BYTES - filled)) < 0)
-            return -1;
-    return (ssize_t)filled;
-}
-
 /* Feeds the data set until the head is known. `size`: the part of it in the block already. */
 static head_state_t feed_head(head_t *head, int descriptor, uint8_t *block, size_t from, size_t size, int *reason) {
     head_state_t state = head_feed(head, block + from, size - from);
     while (state == HEAD_NEED_MORE) {
-        ssize_t got = read_block(descriptor, block);
-        *reason = got < 0 ? errno : 0;
-        if (got <= 0)
-            return got < 0 ? HEAD_UNREADABLE : head_finish(head);
-        state = head_feed(head, block, (size_t)got);
+        size_t got = calls_read(descriptor, block, SURVEY_BLOCK_BYTES, reason);
+        if (*reason != 0)
+            return HEAD_UNREADABLE;
+        if (got == 0)
+            return head_finish(head);
+        state = head_feed(head, block, got);
     }
     return state;
 }
@@ -190,13 +175,13 @@ static bool read_file(survey_t *survey, const folder_t *folder, const char *name
     part10_file_t file;
     refusal_t refusal = {0};
     int reason = 0;
-    ssize_t size = read_block(descriptor, block);
-    if (size < 0 || !part10_read(block, (size_t)size, &file)) {
-        complain(survey, folder->path, name, size < 0 ? strerror(errno) : "is not a DICOM file (PS3.10)");
+    size_t size = calls_read(descriptor, block, sizeof block, &reason);
+    if (reason != 0 || !part10_read(block, size, &file)) {
+        complain(survey, folder->path, name, reason != 0 ? strerror(reason) : "is not a DICOM file (PS3.10)");
         return false;
     }
     head_t *head = head_new(file.transfer_syntax_uid);
-    head_state_t state = feed_head(head, descriptor, block, file.header_bytes, (size_t)size, &reason);
+    head_state_t state = feed_head(head, descriptor, block, file.header_bytes, size, &reason);
     bool read = state == HEAD_READY && say_series(survey, folder, &file, head, &refusal);
     if (!read)
         complain(survey, folder->path, name,
