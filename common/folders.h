@@ -12,4 +12,8 @@ mode_t folders_mode(void);
  * makes a socket or the journal: a writer could not enter the folder then. False with errno. */
 bool folders_make(const char *path, mode_t mode);
 
+/* Makes a folder below the files root, and the one above it, as far as they can be made; says nothing. A files root
+ * that is missing is nobody's. */
+void folders_make_below(const char *files_root, const char *below, mode_t mode);
+
 #endif

@@ -59,23 +59,11 @@ char *journal_folder(const settings_t *settings, bool *network) {
     return NULL;
 }
 
-/* A files root that is not there is nobody's. */
-void journal_file_make_place(const char *files_root, const char *below, mode_t mode) {
-    char *place = format_text("%s/%s", files_root, below);
-    char *last = strrchr(place, '/');
-    *last = 0;
-    bool made = folders_make(place, mode);
-    *last = '/';
-    if (!made || !folders_make(place, mode))
-        log_debug(NULL, "can't make %s: %s", place, strerror(errno));
-    free(place);
-}
-
 bool journal_file_make_folder(const settings_t *settings) {
     if (make_folder(settings->state_dir))
         return false;
     char *folder = fallback_folder(settings);
-    journal_file_make_place(settings->files_root, JOURNAL_FALLBACK, folders_mode());
+    folders_make_below(settings->files_root, JOURNAL_FALLBACK, folders_mode());
     if (!folder || !make_folder(folder))
         log_debug(NULL, "no folder for the journal yet: %s", strerror(errno));
     free(folder);

@@ -18,9 +18,6 @@ char *journal_folder(const settings_t *settings, bool *network);
 /* Makes the folder that journal_folder will choose, as far as it can be made; says nothing. Returns whether that is
  * the one below the files root: storage is not looked at otherwise. */
 bool journal_file_make_folder(const settings_t *settings);
-/* Makes a folder below the files root that others use, too, and the one above it, as far as they can be made; says
- * nothing. A host may leave its journal in JOURNAL_FALLBACK while this process runs. */
-void journal_file_make_place(const char *files_root, const char *below, mode_t mode);
 
 /* Renames the file and SQLite's files beside it: a suffix says when. False, after logging why, where the name is
  * still taken. */

@@ -160,8 +160,8 @@ static void serve(storage_t *storage) {
 
 static void *run(void *argument) {
     storage_t *storage = argument;
-    journal_file_make_place(storage->files_root, JOURNAL_FALLBACK, storage->folder_mode);
-    journal_file_make_place(storage->files_root, SERIES_LINKS, storage->folder_mode);
+    folders_make_below(storage->files_root, JOURNAL_FALLBACK, storage->folder_mode);
+    folders_make_below(storage->files_root, SERIES_LINKS, storage->folder_mode);
     restrict_files(storage);
     note_silence(storage);
     pthread_mutex_lock(&storage->lock);

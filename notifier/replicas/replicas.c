@@ -71,13 +71,6 @@ static void clear(struct items *items) {
     }
 }
 
-static void make_folder(const replicas_t *replicas, const char *below) {
-    char *path = format_text("%s/%s", replicas->files_root, below);
-    if (!folders_make(path, replicas->folder_mode))
-        log_debug(NULL, "can't make %s: %s", path, strerror(errno));
-    free(path);
-}
-
 static void note_silence(replicas_t *replicas) {
     int64_t now_ms = clock_ms();
     if (now_ms - atomic_load(&replicas->begun_ms) >= STORAGE_SILENCE_MS)
@@ -166,8 +159,7 @@ static void wait_for_questions(replicas_t *replicas, bool again) {
 
 static void *run(void *argument) {
     replicas_t *replicas = argument;
-    make_folder(replicas, ".oxidicom");
-    make_folder(replicas, REPLICAS_FOLDER);
+    folders_make_below(replicas->files_root, REPLICAS_FOLDER, replicas->folder_mode);
     restrict_files(replicas);
     series_locks_t *locks = series_locks_new(replicas->files_root);
     note_silence(replicas);

@@ -1,5 +1,5 @@
-#include "common/folders.h"
 #include "notifier/journal/journal.h"
+#include "common/folders.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -393,7 +393,7 @@ Test(journal, of_hosts_without_a_folder_have_a_place_that_a_writer_can_enter_wha
     char *root = temporary_folder("place"), *place = text_of("%s/.oxidicom", root);
     struct stat s;
     mode_t mode = folders_mode(), old = umask(0177);
-    journal_file_make_place(root, JOURNAL_FALLBACK, mode);
+    folders_make_below(root, JOURNAL_FALLBACK, mode);
     umask(old);
     cr_assert_eq(stat(place, &s), 0);
     cr_expect_eq(s.st_mode & 07777, mode, "it is %o", s.st_mode);
