@@ -11,8 +11,9 @@ typedef struct network {
     unsigned prefix_bits; /* of the 128 */
 } network_t;
 
-#define IPV6_BITS 128
-#define IPV4_BITS 32
+#define IPV6_BITS  128
+#define SITE_BYTES 8
+#define IPV4_BITS  32
 
 static struct in6_addr mapped(struct in_addr v4) {
     struct in6_addr v6 = {.s6_addr = {[10] = 0xFF, [11] = 0xFF}};
@@ -26,6 +27,13 @@ struct in6_addr network_address_of(const struct sockaddr_storage *peer) {
     if (peer->ss_family == AF_INET)
         return mapped(((const struct sockaddr_in *)peer)->sin_addr);
     return in6addr_any;
+}
+
+struct in6_addr network_site_of(const struct in6_addr *address) {
+    struct in6_addr site = *address;
+    if (!IN6_IS_ADDR_V4MAPPED(address))
+        memset(site.s6_addr + SITE_BYTES, 0, sizeof site.s6_addr - SITE_BYTES);
+    return site;
 }
 
 bool network_is_address(const char *text) {

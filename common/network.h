@@ -10,6 +10,9 @@
  * socket it came to. Anything but IPv4 and IPv6 is ::. */
 struct in6_addr network_address_of(const struct sockaddr_storage *peer);
 
+/* What a peer can choose its address from: an IPv4 address alone, or the /64 of an IPv6 one (RFC 4291 2.5.4). */
+struct in6_addr network_site_of(const struct in6_addr *address);
+
 /* Whether the text is an address, and no name. */
 bool network_is_address(const char *text);
 

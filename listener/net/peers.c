@@ -26,15 +26,8 @@ typedef struct peer {
     size_t connections, served;
 } peer_t;
 
-static struct in6_addr network_of(const struct in6_addr *address) {
-    struct in6_addr network = *address;
-    if (!IN6_IS_ADDR_V4MAPPED(address))
-        memset(network.s6_addr + 8, 0, 8);
-    return network;
-}
-
 static peer_t *find(const peers_t *peers, const struct in6_addr *address) {
-    struct in6_addr network = network_of(address);
+    struct in6_addr network = network_site_of(address);
     return zhashx_lookup(peers->by_address, &network);
 }
 
@@ -45,7 +38,7 @@ static size_t hash_address(const void *key) {
 }
 
 uint64_t peers_number(const struct in6_addr *address) {
-    struct in6_addr network = network_of(address);
+    struct in6_addr network = network_site_of(address);
     return hash_address(&network);
 }
 
@@ -75,7 +68,7 @@ size_t peers_add(peers_t *peers, const struct in6_addr *address) {
     peer_t *peer = find(peers, address);
     if (!peer) {
         peer = must(calloc(1, sizeof *peer));
-        peer->network = network_of(address);
+        peer->network = network_site_of(address);
         zhashx_insert(peers->by_address, &peer->network, peer);
     }
     peers->connections++;

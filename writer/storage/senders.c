@@ -3,9 +3,7 @@
 #include <arpa/inet.h>
 
 #include "common/memory.h"
-
-/* The prefix of a site in an IPv6 address (RFC 4291 2.5.4). */
-#define SITE_BYTES 8
+#include "common/network.h"
 
 zhashx_t *senders_new(void) {
     return zhashx_new(); /* senders free themselves */
@@ -20,7 +18,7 @@ static char *address_of(const char *peer) {
     if (!is_ipv6 || inet_pton(AF_INET6, address, &bytes) != 1)
         return address;
     free(address);
-    memset(bytes.s6_addr + SITE_BYTES, 0, sizeof bytes.s6_addr - SITE_BYTES);
+    bytes = network_site_of(&bytes);
     char site[INET6_ADDRSTRLEN];
     return copy_text(inet_ntop(AF_INET6, &bytes, site, sizeof site));
 }
