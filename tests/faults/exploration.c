@@ -1,5 +1,7 @@
 #include "tests/faults/exploration.h"
 
+#include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,4 +58,31 @@ void exploration_clear(exploration_t *x) {
     free(x->table);
     x->states = NULL;
     x->table = NULL;
+}
+
+/* --- a model's tests ------------------------------------------------------------------------------------ */
+
+static void skip_under_sanitizers(void) {
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip_test("it takes no input, and some millions of states");
+#endif
+}
+
+void exploration_expect_no_fault(const char *model, exploration_fault_fn *fault_without) {
+    skip_under_sanitizers();
+    size_t states;
+    const char *fault = fault_without(0, &states);
+    fprintf(stderr, "%s: %zu states\n", model, states);
+    cr_expect_null(fault, "%s", fault);
+    cr_expect_gt(states, 10000);
+}
+
+void exploration_expect_faults(const char *model, exploration_fault_fn *fault_without, int rules) {
+    skip_under_sanitizers();
+    for (int rule = 1; rule < rules; rule++) {
+        size_t states;
+        const char *fault = fault_without(rule, &states);
+        fprintf(stderr, "%s: without rule %d, %s\n", model, rule, fault ? fault : "nothing");
+        cr_expect_not_null(fault, "rule %d is not needed", rule);
+    }
 }

@@ -22,4 +22,13 @@ void exploration_run(exploration_t *exploration, const void *first, void (*look)
                      void *self);
 void exploration_clear(exploration_t *exploration);
 
+/* Explores a model without one of its rules, which are numbered from 1; 0: with all of them. Returns the fault of a
+ * run, NULL: no run is wrong; and how many states there are. */
+typedef const char *exploration_fault_fn(int without, size_t *states);
+
+/* That no run of the model breaks a promise. */
+void exploration_expect_no_fault(const char *model, exploration_fault_fn *fault_without);
+/* That each of its rules, below `rules`, is needed. Both are skipped under AddressSanitizer. */
+void exploration_expect_faults(const char *model, exploration_fault_fn *fault_without, int rules);
+
 #endif

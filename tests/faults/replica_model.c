@@ -5,7 +5,6 @@
  * registered twice only where a notifier died, or where the series came again after its registration had begun. And
  * each rule is needed: without it the model finds a run that breaks a promise. */
 #include <criterion/criterion.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "tests/faults/exploration.h"
@@ -344,9 +343,9 @@ static void look(void *self, const void *state) {
         kill_notifier(s, from, r);
 }
 
-static const char *fault_without(rule_t broken, size_t *states) {
+static const char *fault_without(int broken, size_t *states) {
     static const state_t first;
-    search_t s = {.broken = broken, .all = {.state_size = sizeof first}};
+    search_t s = {.broken = (rule_t)broken, .all = {.state_size = sizeof first}};
     exploration_run(&s.all, &first, look, &s);
     *states = s.all.count;
     exploration_clear(&s.all);
@@ -354,24 +353,9 @@ static const char *fault_without(rule_t broken, size_t *states) {
 }
 
 Test(replica_model, keeps_its_promises_in_every_run, .timeout = PATIENCE_S) {
-#ifdef __SANITIZE_ADDRESS__
-    cr_skip_test("it takes no input, and some millions of states");
-#endif
-    size_t states;
-    const char *fault = fault_without(RULES_ALL, &states);
-    fprintf(stderr, "replica model: %zu states\n", states);
-    cr_expect_null(fault, "%s", fault);
-    cr_expect_gt(states, 10000);
+    exploration_expect_no_fault("replica model", fault_without);
 }
 
 Test(replica_model, breaks_a_promise_without_any_of_its_rules, .timeout = PATIENCE_S) {
-#ifdef __SANITIZE_ADDRESS__
-    cr_skip_test("it takes no input, and some millions of states");
-#endif
-    for (rule_t rule = RULES_ALL + 1; rule < RULES; rule++) {
-        size_t states;
-        const char *fault = fault_without(rule, &states);
-        fprintf(stderr, "replica model: without rule %d, %s\n", rule, fault ? fault : "nothing");
-        cr_expect_not_null(fault, "rule %d is not needed", rule);
-    }
+    exploration_expect_faults("replica model", fault_without, RULES);
 }
