@@ -15,19 +15,6 @@
 #define INSTANCES      6  /* each association sends half of them */
 #define WINDOW         16 /* operations outstanding */
 
-static int series_count(void) {
-    const char *text = getenv("OXIDICOM_TEST_SERIES");
-    int count = text ? atoi(text) : SERIES_DEFAULT;
-    cr_assert(count > 0 && count <= SERIES_MOST);
-    return count;
-}
-
-static const char *series_number(int number) {
-    static char uid[80];
-    snprintf(uid, sizeof uid, SERIES ".%d", number);
-    return uid;
-}
-
 /* --- instances that disagree ----------------------------------------------------------------------------- */
 
 /* One tag or several, another for each series. */
@@ -77,7 +64,7 @@ static void open_association(scu_t *scu, int port) {
 /* One instance of each of the series, so that all are new at once; `outstanding` without answer. */
 static void send_instance(scu_t *scu, int *outstanding, int first, int end, int instance) {
     for (int n = first; n < end; n++) {
-        const char *uid = series_number(n);
+        const char *uid = series_number(SERIES, n);
         bytes_t set = disagreeing(n, uid, instance_of(uid, instance), instance);
         if (++*outstanding > WINDOW) {
             cr_assert_eq(scu_status(scu), 0);
@@ -128,7 +115,7 @@ static int series_folders(const receiver_t *receiver) {
 
 Test(one_folder, has_all_files_of_a_series_whatever_their_tags_say, .timeout = PATIENCE_S) {
     receiver_t receiver;
-    int count = series_count(), registered[SERIES_MOST] = {0};
+    int count = series_to_send(SERIES_DEFAULT, SERIES_MOST), registered[SERIES_MOST] = {0};
     queue_t *queue = queue_new(rabbitmq_port(), "one-folder");
     ring_start(&receiver, "one-folder", (const char *const[]){"OXIDICOM_WRITERS", "3", NULL});
     for (int n = 0; n < count; n += AT_ONCE)

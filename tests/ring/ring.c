@@ -87,6 +87,19 @@ const char *instance_of(const char *series_uid, int number) {
     return uid;
 }
 
+int series_to_send(int usual, int most) {
+    const char *text = getenv("OXIDICOM_TEST_SERIES");
+    int count = text ? atoi(text) : usual;
+    cr_assert(count > 0 && count <= most);
+    return count;
+}
+
+const char *series_number(const char *root, int number) {
+    static char uid[80];
+    snprintf(uid, sizeof uid, "%s.%d", root, number);
+    return uid;
+}
+
 void store_some(scu_t *scu, int port, const char *calling_ae, const char *series_uid, int first, int count) {
     cr_assert(scu_associate_mr(scu, port, calling_ae, EXPLICIT_LE));
     for (int i = first; i < first + count; i++) {

@@ -30,6 +30,11 @@ void store_some(scu_t *scu, int port, const char *calling_ae, const char *series
 /* The UID of an instance of a series, as store_some makes it; valid until the next call. */
 const char *instance_of(const char *series_uid, int number);
 
+/* How many series a test sends: OXIDICOM_TEST_SERIES, at most `most`, where it is set. */
+int series_to_send(int usual, int most);
+/* The UID of series `number` below `root`; valid until the next call. */
+const char *series_number(const char *root, int number);
+
 /* Writes `count` Part 10 files of a series into the folder, numbered from `first`. */
 void write_series(const char *folder, const char *series_uid, int first, int count, size_t pixels);
 

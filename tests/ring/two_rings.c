@@ -30,19 +30,6 @@ static void pair_stop(pair_t *pair) {
     queue_destroy(&pair->queue);
 }
 
-static int series_count(void) {
-    const char *text = getenv("OXIDICOM_TEST_SERIES");
-    int count = text ? atoi(text) : SERIES_DEFAULT;
-    cr_assert(count > 0 && count <= SERIES_MOST);
-    return count;
-}
-
-static const char *series_number(int number) {
-    static char uid[80];
-    snprintf(uid, sizeof uid, SERIES ".%d", number);
-    return uid;
-}
-
 /* Takes `count` registrations; `last[n]` becomes the count in the last one of series n. */
 static void take_registrations(pair_t *pair, int count, int *last) {
     for (int i = 0; i < count; i++) {
@@ -56,12 +43,12 @@ static void take_registrations(pair_t *pair, int count, int *last) {
 
 Test(two_rings, take_different_series_of_one_patient_at_once, .timeout = PATIENCE_S) {
     pair_t pair;
-    int count = series_count(), last[SERIES_MOST + 1] = {0};
+    int count = series_to_send(SERIES_DEFAULT, SERIES_MOST), last[SERIES_MOST + 1] = {0};
     pair_start(&pair, "two-different");
     for (int n = 1; n < count; n += 2) {
         scu_t scu[2] = {{.timeout_ms = PATIENCE_MS}, {.timeout_ms = PATIENCE_MS}};
         for (int i = 0; i < 2; i++)
-            store_some(&scu[i], pair.ring[i].port, "TWO", series_number(n + i), 1, INSTANCES);
+            store_some(&scu[i], pair.ring[i].port, "TWO", series_number(SERIES, n + i), 1, INSTANCES);
         for (int i = 0; i < 2; i++)
             cr_assert(scu_release(&scu[i]));
     }
@@ -76,20 +63,20 @@ Test(two_rings, take_different_series_of_one_patient_at_once, .timeout = PATIENC
 /* Each ring gets a part of every series, one instance both. Who ends first leaves the series to the other. */
 Test(two_rings, that_share_a_series_register_it_once_after_its_last_file, .timeout = PATIENCE_S) {
     pair_t pair;
-    int count = series_count(), owed = count, last[SERIES_MOST + 1] = {0};
+    int count = series_to_send(SERIES_DEFAULT, SERIES_MOST), owed = count, last[SERIES_MOST + 1] = {0};
     pair_start(&pair, "two-same");
     for (int n = 1; n <= count; n++) {
         scu_t scu[2] = {{.timeout_ms = PATIENCE_MS}, {.timeout_ms = PATIENCE_MS}};
         int first = n % 2; /* now the one, now the other ends last */
-        store_some(&scu[first], pair.ring[first].port, "TWO", series_number(n), 1, INSTANCES);
+        store_some(&scu[first], pair.ring[first].port, "TWO", series_number(SERIES, n), 1, INSTANCES);
         if (n % 5 == 0) { /* it is registered before the other begins, and then again */
             cr_assert(scu_release(&scu[first]));
-            char *text = text_of("series %s is registered: %d files", series_number(n), INSTANCES);
+            char *text = text_of("series %s is registered: %d files", series_number(SERIES, n), INSTANCES);
             cr_assert(receiver_logged(&pair.ring[first], text, PATIENCE_MS));
             free(text);
             owed++;
         }
-        store_some(&scu[!first], pair.ring[!first].port, "TWO", series_number(n), INSTANCES, INSTANCES);
+        store_some(&scu[!first], pair.ring[!first].port, "TWO", series_number(SERIES, n), INSTANCES, INSTANCES);
         if (n % 5 != 0)
             cr_assert(scu_release(&scu[first]));
         cr_assert(scu_release(&scu[!first]));
@@ -110,12 +97,12 @@ Test(two_rings, of_which_one_ends_register_its_part_with_the_other, .timeout = P
     scu_t scu[2] = {{.timeout_ms = PATIENCE_MS}, {.timeout_ms = PATIENCE_MS}};
     pair_start(&pair, "two-drain");
     for (int i = 0; i < 2; i++)
-        store_some(&scu[i], pair.ring[i].port, "TWO", series_number(0), 1 + i * INSTANCES, INSTANCES);
+        store_some(&scu[i], pair.ring[i].port, "TWO", series_number(SERIES, 0), 1 + i * INSTANCES, INSTANCES);
     cr_assert_eq(receiver_stop(&pair.ring[1]), 0);
     scu_close(&scu[1]);
     expect_no_registration(pair.queue);
     cr_assert(scu_release(&scu[0]));
-    expect_registration(pair.queue, series_number(0), 2 * INSTANCES);
+    expect_registration(pair.queue, series_number(SERIES, 0), 2 * INSTANCES);
     receiver_start(&pair.ring[1],
                    (const char *const[]){"OXIDICOM_FILES_ROOT", pair.ring[0].root, "OXIDICOM_AMQP_ADDRESS",
                                          rabbitmq_address(), "OXIDICOM_QUEUE_NAME", "two-drain", NULL});
