@@ -68,8 +68,9 @@ void commit_ask_again(notifier_t *notifier) {
 static bool commit_journal(notifier_t *notifier) {
     if (!notifier->journal.open)
         return true;
-    room_look(&notifier->journal);
     bool wrote = journal_wrote(&notifier->journal);
+    if (wrote || notifier->journal.room != ROOM_AMPLE)
+        room_look(&notifier->journal);
     int64_t begun_us = clock_us();
     bool committed = journal_commit(&notifier->journal) == 0;
     metric_observe(METRIC_JOURNAL_COMMIT_TIME, clock_us() - begun_us);

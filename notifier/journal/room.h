@@ -6,7 +6,7 @@
 
 #include "notifier/journal/journal.h"
 
-/* Looks how much there is: journal->room. Cheap enough for each batch. */
+/* Looks how much there is: journal->room. Cheap enough for each batch that writes. */
 void room_look(journal_t *journal);
 /* Gives some pages that hold nothing any more back to the file system. Without an open transaction. */
 void room_give_back(journal_t *journal);
