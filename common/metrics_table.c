@@ -111,7 +111,7 @@ const metric_info_t METRICS[METRICS_COUNT] = {
                                      "Objects sent again because a writer or the notifier was gone."),
                              .stages = FOR_LISTENER},
     [METRIC_OBJECTS_DEADLY] = {COUNTER("oxidicom_objects_deadly",
-                                       "Objects refused because their writer died with each of them three times."),
+                                       "Objects refused because their writer died or hung with each of them three times."),
                                .stages = FOR_LISTENER},
 
     /* --- writer ----------------------------------------------------------------------------------------- */

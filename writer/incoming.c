@@ -47,7 +47,7 @@ struct incoming {
 
 /* Writers died of it: nothing of it is read. */
 static void begin_unread(incoming_t *self) {
-    refusal_set(&self->refusal, STATUS_OUT_OF_RESOURCES, "three writers died with this object");
+    refusal_set(&self->refusal, STATUS_OUT_OF_RESOURCES, "three writers died or hung with this object");
     log_warn(&self->context, "refused unread with %04X: %s", self->refusal.status, self->refusal.comment);
     self->state = INCOMING_KEPT;
 }

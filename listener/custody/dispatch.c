@@ -229,7 +229,7 @@ void dispatch_cancel(const object_t *object) {
 }
 
 static void refuse_deadly(object_t *object, const char *why) {
-    static const char comment[] = "its writer died each time that it had this object";
+    static const char comment[] = "its writer died or hung each time that it had this object";
     log_error(&object->context, "%s, for the %u. time with this object from %s: A700", why, object->deaths,
               object->header.peer);
     dispatch_answer(object, (response_t){STATUS_OUT_OF_RESOURCES, 0, comment});
@@ -241,9 +241,10 @@ static void mark_deadly(object_t *object) {
         return;
     object->header.unread = true;
     metric_add(METRIC_OBJECTS_DEADLY, NULL, 1);
-    log_error(&object->context,
-              "a writer died %u times with this object from %s, calling AE \"%s\": it is refused unread, A700",
-              object->deaths, object->header.peer, object->header.calling_ae);
+    log_error(
+        &object->context,
+        "a writer died or hung %u times with this object from %s, calling AE \"%s\": it is refused unread, A700",
+        object->deaths, object->header.peer, object->header.calling_ae);
 }
 
 void dispatch_redeliver(object_t *object, const char *why) {

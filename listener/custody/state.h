@@ -114,7 +114,7 @@ typedef struct object {
     bool complete;                  /* all of it was received */
     bool failed;                    /* its answer is known before it was complete: the rest is thrown away */
     bool written;                   /* its file is durable; it waits for its series to be open */
-    uint32_t deaths;                /* of a writer that had it in hand; above 0 it is a suspect */
+    uint32_t deaths;                /* or hangs, of a writer that had it in hand; above 0 it is a suspect */
     uint64_t token;                 /* of its series, once it is written */
     uint64_t notifier;              /* incarnation that was there when this attempt began; 0: none */
     response_t response;            /* once it is answered or failed; comment owned */

@@ -1,5 +1,5 @@
-/* Objects that a writer had in hand when it died. One of them may be what killed it, and would kill the next
- * writer, too. So each has a writer to itself from then on, and the next death tells which it is. The others are
+/* Objects that a writer had in hand when it died, or hung. One of them may be why, and would kill the next writer,
+ * too. So each has a writer to itself from then on, and the next death tells which it is. The others are
  * stored when their turn comes. */
 #include "listener/custody/private.h"
 

@@ -175,9 +175,10 @@ void writers_tick(custody_t *custody, int64_t now_ms) {
         if (now_ms - writer->alive_ms < WRITER_SILENCE_MS)
             continue;
         custody->writers_gone = writer->kept_by_storage ? SILENCE_STORAGE : SILENCE_UNKNOWN;
-        writers_lost(custody, writer,
-                     writer->kept_by_storage ? "silent: storage keeps it"
-                                             : "silent: it is stopped, or hangs, perhaps in storage");
+        if (writer->kept_by_storage)
+            writers_lost(custody, writer, "silent: storage keeps it");
+        else
+            writers_died(custody, writer, "silent: it is stopped, or hangs, perhaps in storage");
     }
 }
 

@@ -2,6 +2,8 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
+#include "common/limits.h"
 #include "listener/custody/private.h"
 #include "tests/listener/custody/custody_rig.h"
 #include "tests/support/process.h"
@@ -22,6 +24,11 @@ static void writer_dies(rig_t *rig, uint64_t next) {
     writers_died(&rig->custody, only_writer(rig), "killed by the test");
     rig_take_answers(rig);
     rig_writer_alive(rig, "writer-a", next);
+}
+
+static void fall_silent(rig_t *rig) {
+    custody_tick(&rig->custody, clock_ms() + WRITER_SILENCE_MS + 1);
+    cr_assert(TAILQ_EMPTY(&rig->custody.writers));
 }
 
 static bool is_in_hand(const object_t *object) {
@@ -59,7 +66,7 @@ Test(suspects, that_kill_three_writers_are_sent_to_be_refused_unread_and_then_no
     writer_dies(rig, 5); /* a release that reads it nevertheless, or a quarantine that kills, too */
     cr_expect_eq(rig->answers, 1);
     cr_expect_eq(rig->last.status, STATUS_OUT_OF_RESOURCES);
-    cr_expect_str_eq(rig->comment, "its writer died each time that it had this object");
+    cr_expect_str_eq(rig->comment, "its writer died or hung each time that it had this object");
     rig_free(rig);
 }
 
@@ -118,7 +125,7 @@ Test(suspects, hold_nobody_while_their_peer_sends_nothing) {
     rig_free(rig);
 }
 
-Test(suspects, are_not_those_of_a_writer_that_was_told_to_end_or_is_silent) {
+Test(suspects, are_not_those_of_a_writer_that_was_told_to_end_or_that_storage_keeps) {
     rig_t *rig = rig_new();
     rig_writer_alive(rig, "writer-a", 1);
     object_t *object = send_object(rig, 1000);
@@ -127,10 +134,27 @@ Test(suspects, are_not_those_of_a_writer_that_was_told_to_end_or_is_silent) {
     writers_on_leaving(&rig->custody, &leaving);
     writer_dies(rig, 2);
     cr_expect_eq(object->deaths, 0);
-    writers_lost(&rig->custody, only_writer(rig), "silent");
+    only_writer(rig)->kept_by_storage = true;
+    fall_silent(rig);
     cr_expect_eq(object->deaths, 0);
     rig_writer_alive(rig, "writer-a", 3);
     rig_finish(rig, object->context.object, 0);
     cr_expect_eq(rig->answers, 1);
+    rig_free(rig);
+}
+
+Test(suspects, are_those_of_a_writer_that_hangs) {
+    rig_t *rig = rig_new();
+    rig_writer_alive(rig, "writer-a", 1);
+    object_t *object = send_object(rig, 1000), *neighbour = send_object(rig, 1000);
+    fall_silent(rig);
+    rig_writer_alive(rig, "writer-a", 2);
+    cr_expect(is_in_hand(object) && !is_in_hand(neighbour));
+    for (uint64_t life = 3; life <= 4; life++) {
+        fall_silent(rig);
+        rig_writer_alive(rig, "writer-a", life);
+    }
+    cr_expect(object->header.unread);
+    cr_expect_eq(neighbour->deaths, 1);
     rig_free(rig);
 }
