@@ -6,9 +6,9 @@
 /* Earlier listeners that this writer remembers as gone. */
 #define GONE_LISTENERS_MAX 16
 
-/* Of data sets that are inflated: in one turn of the loop, and for one association before the next one's turn. */
-#define TURN_INFLATED_BYTES  (256 * 1024)
-#define SLICE_INFLATED_BYTES (64 * 1024)
+/* Of data sets that are inflated, in one turn of the loop: before the next message, and before the next association
+ * has its turn. */
+#define TURN_INFLATED_BYTES (64 * 1024)
 
 /* Names an object within one listener's life; all objects that are open are of the same listener. */
 typedef struct object_key {
@@ -224,9 +224,9 @@ bool objects_on_turn(objects_t *self) {
         if (!object)
             continue;
         zlist_append(self->in_turn, association);
-        uint64_t slice = SLICE_INFLATED_BYTES;
-        incoming_state_t state = incoming_inflate(object, &slice);
-        uint64_t used = SLICE_INFLATED_BYTES - slice + HEAD_PIECE_BYTES; /* also what inflates to nothing */
+        uint64_t budget = left;
+        incoming_state_t state = incoming_inflate(object, &budget);
+        uint64_t used = left - budget + HEAD_PIECE_BYTES; /* also what inflates to nothing */
         left -= used < left ? used : left;
         finish(self, object, state);
     }

@@ -87,7 +87,8 @@ Test(turns, deflated_heads_are_counted_with_what_inflates_them) {
     free(set);
 }
 
-#define BOMBS 16
+#define BOMBS   16
+#define BOMBERS 4 /* associations */
 
 /* A head of 2 MiB in 2 KiB. */
 static data_set_t *bomb(void) {
@@ -112,7 +113,8 @@ static data_set_t *bomb(void) {
 static void send_bombs(void) {
     data_set_t *set = bomb();
     for (uint64_t number = 100; number < 100 + BOMBS; number++)
-        send_whole((sent_t){.association = 2 + number % 4, .object = number, .syntax = (char *)DEFLATED_VR}, set);
+        send_whole((sent_t){.association = 2 + number % BOMBERS, .object = number, .syntax = (char *)DEFLATED_VR},
+                   set);
     free(set);
 }
 
@@ -129,7 +131,7 @@ Test(turns, associations_whose_objects_are_inflated_take_turns) {
     data_set_t *set = typical(DEFLATED_VR);
     send_by((sent_t){.object = 1000, .syntax = (char *)DEFLATED_VR}, set, 64);
     cr_expect_eq(objects_open(rig.objects), BOMBS + 1);
-    for (int turn = 0; turn < 3; turn++)
+    for (int turn = 0; turn < 3 * (BOMBERS + 1); turn++)
         cr_expect(objects_on_turn(rig.objects));
     cr_expect_eq(objects_open(rig.objects), BOMBS);
     expect_stored(1000, 1, expect_file(set));
