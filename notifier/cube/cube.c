@@ -1,29 +1,25 @@
 #include "notifier/cube/cube.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/thread.h"
 #include "notifier/cube/cube_api.h"
 #include "notifier/cube/cube_link.h"
 
-/* Answers in the order of the questions: a ring from `first`, the oldest, with `answered` answered ones. */
+/* A question, and later its answer. */
+typedef struct item {
+    thread_question_t question;
+    cube_answer_t answer;
+} item_t;
+
 struct cube {
     cube_link_t *link;
     link_state_t *state;
-    pthread_t thread;
-    bool started;
-    pthread_mutex_t lock;
-    pthread_cond_t asked;
-    int answered_event; /* eventfd */
-    /* under the lock */
-    cube_answer_t items[CUBE_QUESTIONS_MAX];
-    size_t first, count, answered;
-    bool ended;
+    thread_t *thread;
+    int64_t silent_ms; /* the thread's: when CUBE did not say something; 0: it has always */
 };
 
 void cube_question_clear(cube_question_t *question) {
@@ -94,40 +90,25 @@ static void answer_one(cube_t *cube, cube_answer_t *answer) {
         link_state_up(cube->state);
 }
 
-static void tell(cube_t *cube) {
-    static const uint64_t one = 1;
-    if (write(cube->answered_event, &one, sizeof one) != sizeof one)
-        abort(); /* it takes 2^64 - 2 of them */
-}
-
-/* Under the lock: each further question would wait as long. */
-static void give_up_the_others(cube_t *cube) {
-    for (; cube->answered < cube->count; cube->answered++)
-        cube->items[(cube->first + cube->answered) % CUBE_QUESTIONS_MAX].verdict = CUBE_UNASKED;
-}
-
-static void *run(void *argument) {
-    cube_t *cube = argument;
-    pthread_mutex_lock(&cube->lock);
-    while (!cube->ended) {
-        if (cube->answered == cube->count) {
-            pthread_cond_wait(&cube->asked, &cube->lock);
-            continue;
-        }
-        cube_answer_t *item = &cube->items[(cube->first + cube->answered) % CUBE_QUESTIONS_MAX];
-        cube_answer_t answer = *item; /* its place stays its own until it is answered and received */
-        pthread_mutex_unlock(&cube->lock);
-        answer_one(cube, &answer);
-        pthread_mutex_lock(&cube->lock);
-        *item = answer;
-        cube->answered++;
-        if (answer.verdict == CUBE_DOES_NOT_SAY)
-            give_up_the_others(cube);
-        tell(cube);
+/* Questions that waited for one without an answer are given up: each would wait as long. */
+static thread_fate_t work_on(void *self, void *question) {
+    cube_t *cube = self;
+    item_t *item = question;
+    if (item->question.asked_ms <= cube->silent_ms) {
+        item->answer.verdict = CUBE_UNASKED;
+        return THREAD_ANSWERED;
     }
-    pthread_mutex_unlock(&cube->lock);
-    return NULL;
+    answer_one(cube, &item->answer);
+    if (item->answer.verdict == CUBE_DOES_NOT_SAY)
+        cube->silent_ms = clock_ms();
+    return THREAD_ANSWERED;
 }
+
+static void clear(void *question) {
+    cube_question_clear(&((item_t *)question)->answer.question);
+}
+
+static const thread_work_t WORK = {.name = "cube", .size = sizeof(item_t), .answer = work_on, .clear = clear};
 
 /* --- for the loop ---------------------------------------------------------------------------------------- */
 
@@ -139,17 +120,12 @@ cube_t *cube_new(const settings_t *settings, link_state_t *state) {
     }
     cube_t *cube = must(calloc(1, sizeof *cube));
     cube->state = state;
-    pthread_mutex_init(&cube->lock, NULL);
-    pthread_cond_init(&cube->asked, NULL);
-    cube->answered_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     cube->link = cube_link_new(settings);
-    cube->started = cube->link && cube->answered_event >= 0 && pthread_create(&cube->thread, NULL, run, cube) == 0;
-    if (!cube->started) {
+    cube->thread = cube->link ? thread_new(&WORK, cube) : NULL;
+    if (!cube->thread) {
         log_error(NULL, "CUBE can't be asked: its client can't be started");
         cube_destroy(&cube);
-        return NULL;
     }
-    pthread_setname_np(cube->thread, "cube");
     return cube;
 }
 
@@ -157,50 +133,28 @@ void cube_destroy(cube_t **self_p) {
     cube_t *cube = *self_p;
     if (!cube)
         return;
-    pthread_mutex_lock(&cube->lock);
-    cube->ended = true;
-    if (cube->link)
+    if (cube->thread) {
         cube_link_end(cube->link);
-    pthread_cond_signal(&cube->asked);
-    pthread_mutex_unlock(&cube->lock);
-    if (cube->started)
-        pthread_join(cube->thread, NULL);
-    for (; cube->count > 0; cube->count--, cube->first = (cube->first + 1) % CUBE_QUESTIONS_MAX)
-        cube_question_clear(&cube->items[cube->first].question);
+        while (!thread_destroy(&cube->thread))
+            continue; /* libcurl breaks off soon */
+    }
     cube_link_destroy(&cube->link);
-    pthread_mutex_destroy(&cube->lock);
-    pthread_cond_destroy(&cube->asked);
-    if (cube->answered_event >= 0)
-        close(cube->answered_event);
     free(cube);
     *self_p = NULL;
 }
 
 int cube_descriptor(const cube_t *cube) {
-    return cube->answered_event;
+    return thread_descriptor(cube->thread);
 }
 
 void cube_ask(cube_t *cube, const cube_question_t *question) {
-    pthread_mutex_lock(&cube->lock);
-    if (cube->count == CUBE_QUESTIONS_MAX)
-        abort();
-    cube->items[(cube->first + cube->count++) % CUBE_QUESTIONS_MAX] = (cube_answer_t){.question = *question};
-    pthread_cond_signal(&cube->asked);
-    pthread_mutex_unlock(&cube->lock);
+    thread_ask(cube->thread, &(item_t){.answer.question = *question});
 }
 
 bool cube_receive(cube_t *cube, cube_answer_t *answer) {
-    uint64_t ignored;
-    pthread_mutex_lock(&cube->lock);
-    bool any = cube->answered > 0;
-    if (any) {
-        *answer = cube->items[cube->first];
-        cube->first = (cube->first + 1) % CUBE_QUESTIONS_MAX;
-        cube->count--;
-        cube->answered--;
-    } else {
-        (void)!read(cube->answered_event, &ignored, sizeof ignored); /* EAGAIN: it is 0 already */
-    }
-    pthread_mutex_unlock(&cube->lock);
+    item_t item;
+    bool any = thread_receive(cube->thread, &item);
+    if (any)
+        *answer = item.answer;
     return any;
 }

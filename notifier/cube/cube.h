@@ -9,9 +9,6 @@
 #include "common/link_state.h"
 #include "common/settings.h"
 
-/* Questions that are with the thread at once, at most: callers see to it. */
-#define CUBE_QUESTIONS_MAX 20
-
 typedef struct cube cube_t;
 
 /* Texts are the thread's while it has the question; the receiver of the answer frees them. Without them: whether
