@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/hash.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 
 typedef struct talker {
@@ -61,8 +62,8 @@ bool log_peer_seldom(uint64_t number, const char *kind, uint64_t *left_out) {
 
 uint64_t log_peer_number(const char *name) {
     const char *port = strrchr(name, ':');
-    uint64_t number = HASH_BEGIN;
-    for (const char *at = name; *at && at != port; at++)
-        number = hash_text(number, (char[]){*at, 0});
+    char *address = must(strndup(name, port ? (size_t)(port - name) : strlen(name)));
+    uint64_t number = hash_text(HASH_BEGIN, address);
+    free(address);
     return number;
 }
