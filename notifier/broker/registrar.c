@@ -20,19 +20,21 @@
 #define RETRY_FIRST_MS   1000
 #define RETRY_LONGEST_MS (5 * 60 * 1000)
 
+typedef enum place {
+    CHOSEN,      /* the walk has come to it */
+    AT_REPLICAS, /* who registers it is being asked */
+    AT_STORAGE,  /* its files are being counted */
+    HELD,        /* it is counted once more at again_ms */
+    AT_BROKER,
+    BACK, /* and not recorded yet */
+} place_t;
+
 /* A registration on its way. */
 typedef struct under_way {
     TAILQ_ENTRY(under_way) next;
     int64_t reception;
     char *new_folder; /* owned; see order.h; NULL: CUBE knows them all */
-    enum {
-        CHOSEN,      /* the walk has come to it */
-        AT_REPLICAS, /* who registers it is being asked */
-        AT_STORAGE,  /* its files are being counted */
-        HELD,        /* it is counted once more at again_ms */
-        AT_BROKER,
-        BACK, /* and not recorded yet */
-    } place;
+    place_t place;
     registration_t *registration; /* if it is CHOSEN, AT_REPLICAS, HELD or BACK */
     char *calling_ae, *note;      /* owned; of its reception; NULL: it was not left before */
     bool held;                    /* it was */
@@ -283,12 +285,11 @@ bool registrar_on_decided(registrar_t *registrar, const replicas_answer_t *answe
     if (answer->decision == DECISION_REGISTER) {
         have_counted(registrar, item, item->registration);
     } else {
-        /* A reception that was opened meanwhile will take this one in. */
-        if (!is_due(registrar, item->reception))
-            ;
-        else if (answer->decision == DECISION_LEFT)
+        /* One that is not due is taken in by a reception that was opened meanwhile. */
+        bool due = is_due(registrar, item->reception);
+        if (due && answer->decision == DECISION_LEFT)
             left_record(registrar->journal, registrar->settings, item->registration, answer->note, !item->note);
-        else
+        else if (due)
             left_end(registrar->journal, item->registration);
         forget(registrar, item);
     }
@@ -401,20 +402,19 @@ bool registrar_busy(registrar_t *registrar) {
     return registrar->waiting || !TAILQ_EMPTY(&registrar->under_way);
 }
 
-size_t registrar_with_broker(const registrar_t *registrar) {
+static size_t count_at(const registrar_t *registrar, place_t place, place_t or_place) {
     const under_way_t *item;
     size_t count = 0;
     TAILQ_FOREACH(item, &registrar->under_way, next) {
-        count += item->place == AT_BROKER || item->place == BACK;
+        count += item->place == place || item->place == or_place;
     }
     return count;
 }
 
+size_t registrar_with_broker(const registrar_t *registrar) {
+    return count_at(registrar, AT_BROKER, BACK);
+}
+
 size_t registrar_at_storage(const registrar_t *registrar) {
-    const under_way_t *item;
-    size_t count = 0;
-    TAILQ_FOREACH(item, &registrar->under_way, next) {
-        count += item->place == AT_REPLICAS || item->place == AT_STORAGE;
-    }
-    return count;
+    return count_at(registrar, AT_REPLICAS, AT_STORAGE);
 }
