@@ -67,6 +67,14 @@ char *path_component(const char *name, const char *suffix) {
     return copy_text("_");
 }
 
+size_t path_component_size(const char *path) {
+    size_t size = 0;
+    while (is_kept(path[size]) || path[size] == '_')
+        size++;
+    bool climbs = size <= 2 && strspn(path, ".") == size;
+    return climbs || size > PATH_COMPONENT_MAX_BYTES ? 0 : size;
+}
+
 /* "[+]digits" below 2^32. */
 static bool is_number(const char *text, unsigned long long *number) {
     text += *text == '+';

@@ -3,6 +3,7 @@
 #define WRITER_DICOM_PATH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* NAME_MAX of every file system that matters. */
 #define PATH_COMPONENT_MAX_BYTES 255
@@ -48,5 +49,8 @@ char *path_sanitize(const char *text);
 /* A component that any file system takes: a long name is cut and marked with the hash of the whole, and `suffix`
  * (which `name` does not have yet) is kept; "", "." and ".." are replaced. Free it. */
 char *path_component(const char *name, const char *suffix);
+
+/* The length of the first component of `path`; 0: path_folder makes none like it. */
+size_t path_component_size(const char *path);
 
 #endif

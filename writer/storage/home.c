@@ -89,13 +89,6 @@ bool home_differs_first(home_t *self) {
 
 /* --- what a link says ------------------------------------------------------------------------------------ */
 
-/* A component as path_folder makes them: the length of the one at the begin of `path`, 0 of any other. */
-static size_t component(const char *path) {
-    size_t size = strspn(path, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_");
-    bool climbs = size <= 2 && strspn(path, ".") == size;
-    return climbs || size > PATH_COMPONENT_MAX_BYTES ? 0 : size;
-}
-
 /* Others may write to storage, too, and make links. */
 static bool is_below_pacs(const home_t *home, const char *target) {
     size_t size = strlen(home->above);
@@ -103,7 +96,7 @@ static bool is_below_pacs(const home_t *home, const char *target) {
         return false;
     target += size;
     for (int level = 1; level <= HOME_LEVELS; level++) {
-        size = component(target);
+        size = path_component_size(target);
         if (size == 0 || target[size] != (level < HOME_LEVELS ? '/' : 0))
             return false;
         target += size + 1;
