@@ -23,12 +23,15 @@ typedef struct sweep {
     int root; /* of links alone */
 } sweep_t;
 
+/* Of an entry; false: no more of them. */
+typedef bool visit_t(sweep_t *sweep, int folder, const char *name);
+
 static bool is_full(const sweep_t *sweep) {
     return sweep->removed >= LEFTOVERS_AT_ONCE;
 }
 
-/* Calls `each` for the entries of a folder, which stays open, until it returns false. */
-static void for_each(int folder, sweep_t *sweep, bool (*each)(sweep_t *, int folder, const char *name)) {
+/* Calls `each` for the entries of a folder, which stays open. */
+static void for_each(int folder, sweep_t *sweep, visit_t *each) {
     int own = open_beneath(folder, ".", O_RDONLY | O_DIRECTORY, 0);
     DIR *list = own < 0 ? NULL : fdopendir(own);
     if (!list) {
@@ -42,6 +45,15 @@ static void for_each(int folder, sweep_t *sweep, bool (*each)(sweep_t *, int fol
             !each(sweep, folder, entry->d_name))
             break;
     closedir(list);
+}
+
+/* The same for a folder in another, if it is there. */
+static void sweep_folder(sweep_t *sweep, int parent, const char *name, visit_t *each) {
+    int folder = open_beneath(parent, name, O_RDONLY | O_DIRECTORY, 0);
+    if (folder < 0)
+        return;
+    for_each(folder, sweep, each);
+    close(folder);
 }
 
 /* --- one run ----------------------------------------------------------------------------------------- */
@@ -71,12 +83,8 @@ static bool remove_file(sweep_t *sweep, int folder, const char *name) {
 static bool remove_entry(sweep_t *sweep, int run, const char *name) {
     if (!is_spread_name(name))
         return remove_file(sweep, run, name);
-    int folder = open_beneath(run, name, O_RDONLY | O_DIRECTORY, 0);
-    if (folder < 0)
-        return true;
-    bool goes = sweep->is_dead || !was_touched(folder, ".");
-    for_each(folder, sweep, remove_file);
-    close(folder);
+    bool goes = sweep->is_dead || !was_touched(run, name);
+    sweep_folder(sweep, run, name, remove_file);
     if (goes)
         (void)unlinkat(run, name, AT_REMOVEDIR); /* if it is empty */
     return !is_full(sweep);
@@ -107,33 +115,21 @@ static bool sweep_run(sweep_t *sweep, int writer, const char *name) {
 /* --- writers and hosts ------------------------------------------------------------------------------- */
 
 static bool sweep_writer(sweep_t *sweep, int host, const char *name) {
-    int folder = open_beneath(host, name, O_RDONLY | O_DIRECTORY, 0);
-    if (folder < 0)
-        return true;
-    for_each(folder, sweep, sweep_run);
-    close(folder);
+    sweep_folder(sweep, host, name, sweep_run);
     (void)unlinkat(host, name, AT_REMOVEDIR); /* goes only if it is empty */
     return !is_full(sweep);
 }
 
 static bool sweep_host(sweep_t *sweep, int hosts, const char *name) {
-    int folder = open_beneath(hosts, name, O_RDONLY | O_DIRECTORY, 0);
-    if (folder < 0)
-        return true;
     sweep->own_host = strcmp(name, sweep->sweeper->host) == 0;
-    for_each(folder, sweep, sweep_writer);
-    close(folder);
+    sweep_folder(sweep, hosts, name, sweep_writer);
     (void)unlinkat(hosts, name, AT_REMOVEDIR); /* pods have a new name each time */
     return !is_full(sweep);
 }
 
 size_t leftovers_sweep(int root, const sweeper_t *sweeper) {
     sweep_t sweep = {.sweeper = sweeper};
-    int hosts = open_beneath(root, TEMPORARY_FOLDERS, O_RDONLY | O_DIRECTORY, 0);
-    if (hosts < 0)
-        return 0;
-    for_each(hosts, &sweep, sweep_host);
-    close(hosts);
+    sweep_folder(&sweep, root, TEMPORARY_FOLDERS, sweep_host);
     return sweep.removed;
 }
 
@@ -160,10 +156,6 @@ static bool sweep_link(sweep_t *sweep, int links, const char *key) {
 
 size_t leftovers_sweep_links(int root) {
     sweep_t sweep = {.root = root};
-    int links = open_beneath(root, SERIES_LINKS, O_RDONLY | O_DIRECTORY, 0);
-    if (links < 0)
-        return 0;
-    for_each(links, &sweep, sweep_link);
-    close(links);
+    sweep_folder(&sweep, root, SERIES_LINKS, sweep_link);
     return sweep.removed;
 }
