@@ -31,9 +31,10 @@
 /* A registration that is sent again lets others go first that wait for it, in case CUBE minds this one. */
 #define RESEND_PAUSE_MS 1000
 
-typedef struct under_way {
+/* One that is with CUBE. */
+typedef struct inquiry {
     int64_t reception, asked, left_ms, resent, ndicom;
-} under_way_t;
+} inquiry_t;
 
 struct inquiries {
     journal_t *journal;
@@ -43,7 +44,7 @@ struct inquiries {
     queue_state_t *queue;
     worker_clock_t clock;
     int64_t left; /* the last ticket that was seen to have left the queue */
-    under_way_t under_way[INQUIRIES_UNDER_WAY_MAX];
+    inquiry_t under_way[INQUIRIES_UNDER_WAY_MAX];
     size_t count;
     bool away, refused; /* what CUBE has said last, or nothing yet */
     int64_t failures;   /* in a row */
@@ -104,7 +105,7 @@ int64_t inquiries_on_registered(inquiries_t *inquiries, int64_t reception, const
 
 /* --- what CUBE says -------------------------------------------------------------------------------------- */
 
-static void end(inquiries_t *inquiries, const under_way_t *item, const cube_answer_t *answer, const char *state) {
+static void end(inquiries_t *inquiries, const inquiry_t *item, const cube_answer_t *answer, const char *state) {
     journal_t *journal = inquiries->journal;
     journal_run(journal, SQL_INQUIRY_END, VALUES(NUMBER(item->reception), TEXT(state), NUMBER(answer->files)));
     journal_run(journal, SQL_DONE_DUE, VALUES(NUMBER(item->reception), NUMBER(journal_now())));
@@ -112,7 +113,7 @@ static void end(inquiries_t *inquiries, const under_way_t *item, const cube_answ
     metric_add(METRIC_INQUIRIES, state, 1);
 }
 
-static void on_found(inquiries_t *inquiries, const under_way_t *item, const cube_answer_t *answer) {
+static void on_found(inquiries_t *inquiries, const inquiry_t *item, const cube_answer_t *answer) {
     const char *series = answer->question.series_uid;
     if (answer->files >= item->ndicom) {
         end(inquiries, item, answer, "confirmed");
@@ -129,7 +130,7 @@ static void on_found(inquiries_t *inquiries, const under_way_t *item, const cube
               series, (long long)answer->files, (long long)item->ndicom);
 }
 
-static void lose(inquiries_t *inquiries, const under_way_t *item, const cube_answer_t *answer) {
+static void lose(inquiries_t *inquiries, const inquiry_t *item, const cube_answer_t *answer) {
     end(inquiries, item, answer, "lost");
     dones_add_error(inquiries->journal, item->reception,
                     "CUBE does not have this series, though it was sent %d times", RESENDS_MAX + 1);
@@ -138,7 +139,7 @@ static void lose(inquiries_t *inquiries, const under_way_t *item, const cube_ans
               answer->question.series_uid, RESENDS_MAX + 1);
 }
 
-static void resend(inquiries_t *inquiries, const under_way_t *item, const cube_answer_t *answer) {
+static void resend(inquiries_t *inquiries, const inquiry_t *item, const cube_answer_t *answer) {
     journal_t *journal = inquiries->journal;
     journal_run(journal, SQL_INQUIRY_RESEND, VALUES(NUMBER(item->reception)));
     journal_run(
@@ -149,7 +150,7 @@ static void resend(inquiries_t *inquiries, const under_way_t *item, const cube_a
     log_warn(NULL, "series %s is sent again: CUBE does not have it", answer->question.series_uid);
 }
 
-static void on_lacking(inquiries_t *inquiries, const under_way_t *item, const cube_answer_t *answer) {
+static void on_lacking(inquiries_t *inquiries, const inquiry_t *item, const cube_answer_t *answer) {
     const worker_clock_t *clock = &inquiries->clock;
     bool over = item->left_ms >= 0 && !clock->still_since_ms &&
                 clock->ran_ms - item->left_ms >= inquiries->settings->cube_patience_ms;
@@ -181,7 +182,7 @@ static void complain(inquiries_t *inquiries, bool refused) {
 }
 
 /* Others are asked for before this one, in case CUBE minds it. */
-static void on_silence(inquiries_t *inquiries, const under_way_t *item, bool refused) {
+static void on_silence(inquiries_t *inquiries, const inquiry_t *item, bool refused) {
     complain(inquiries, refused);
     inquiries->away = true;
     inquiries->refused = refused;
@@ -192,7 +193,7 @@ static void on_silence(inquiries_t *inquiries, const under_way_t *item, bool ref
                 VALUES(NUMBER(item->reception), NUMBER(journal_now() + backoff_jittered(PUT_OFF_MS))));
 }
 
-static void on_answer(inquiries_t *inquiries, const under_way_t *item, const cube_answer_t *answer) {
+static void on_answer(inquiries_t *inquiries, const inquiry_t *item, const cube_answer_t *answer) {
     if (answer->verdict == CUBE_UNASKED)
         return;
     if (answer->verdict == CUBE_DOES_NOT_SAY) {
@@ -212,17 +213,17 @@ static void on_answer(inquiries_t *inquiries, const under_way_t *item, const cub
         on_lacking(inquiries, item, answer);
 }
 
-static under_way_t take_under_way(inquiries_t *inquiries, int64_t reception) {
+static inquiry_t take_under_way(inquiries_t *inquiries, int64_t reception) {
     size_t i = 0;
     while (inquiries->under_way[i].reception != reception)
         i++;
-    under_way_t item = inquiries->under_way[i];
+    inquiry_t item = inquiries->under_way[i];
     inquiries->under_way[i] = inquiries->under_way[--inquiries->count];
     return item;
 }
 
 void inquiries_on_answer(inquiries_t *inquiries, const cube_answer_t *answer) {
-    under_way_t item = take_under_way(inquiries, answer->question.number);
+    inquiry_t item = take_under_way(inquiries, answer->question.number);
     on_answer(inquiries, &item, answer);
 }
 
@@ -238,14 +239,14 @@ static bool is_under_way(const inquiries_t *inquiries, int64_t reception) {
 static void ask(inquiries_t *inquiries, const inquiry_row_t *row) {
     const Ring__Series *series = row->series;
     inquiries->under_way[inquiries->count++] =
-        (under_way_t){row->reception, row->asked, row->left_ms, row->resent, row->ndicom};
+        (inquiry_t){row->reception, row->asked, row->left_ms, row->resent, row->ndicom};
     cube_ask(inquiries->cube,
              &(cube_question_t){row->reception, copy_text(series->pacs_name),
                                 copy_text(series->series_instance_uid), copy_text(series->folder)});
 }
 
 static void try_cube(inquiries_t *inquiries) {
-    inquiries->under_way[inquiries->count++] = (under_way_t){0};
+    inquiries->under_way[inquiries->count++] = (inquiry_t){0};
     cube_ask(inquiries->cube, &(cube_question_t){0});
 }
 

@@ -30,8 +30,8 @@ typedef enum place {
 } place_t;
 
 /* A registration on its way. */
-typedef struct under_way {
-    TAILQ_ENTRY(under_way) next;
+typedef struct shipment {
+    TAILQ_ENTRY(shipment) next;
     int64_t reception;
     char *new_folder; /* owned; see order.h; NULL: CUBE knows them all */
     place_t place;
@@ -40,7 +40,7 @@ typedef struct under_way {
     bool held;                    /* it was */
     bool late;                    /* storage was silent while it was AT_REPLICAS */
     int64_t again_ms;
-} under_way_t;
+} shipment_t;
 
 struct registrar {
     journal_t *journal;
@@ -51,7 +51,7 @@ struct registrar {
     const settings_t *settings;
     char *span_name; /* owned */
     bool connected, blocked;
-    TAILQ_HEAD(under_way_list, under_way) under_way;
+    TAILQ_HEAD(shipments, shipment) under_way;
     size_t under_way_count;
     due_walk_t walk;
     bool waiting; /* a skipped registration will have its turn */
@@ -75,7 +75,7 @@ registrar_t *registrar_new(journal_t *journal, replicas_t *replicas, storage_t *
     return registrar;
 }
 
-static void forget(registrar_t *registrar, under_way_t *item) {
+static void forget(registrar_t *registrar, shipment_t *item) {
     TAILQ_REMOVE(&registrar->under_way, item, next);
     registrar->under_way_count--;
     registration_destroy(&item->registration);
@@ -97,8 +97,8 @@ void registrar_destroy(registrar_t **self_p) {
     *self_p = NULL;
 }
 
-static under_way_t *find_under_way(registrar_t *registrar, int64_t reception) {
-    under_way_t *item;
+static shipment_t *find_under_way(registrar_t *registrar, int64_t reception) {
+    shipment_t *item;
     TAILQ_FOREACH(item, &registrar->under_way, next) {
         if (item->reception == reception)
             break;
@@ -115,7 +115,7 @@ static void merge_older(registrar_t *registrar, int64_t reception) {
     int64_t older;
     sqlite3_stmt *rows = journal_query(journal, SQL_DUE_FIND_OLDER, VALUES(NUMBER(reception)));
     while (rows_next_number(journal, rows, &older)) {
-        under_way_t *item = find_under_way(registrar, older);
+        shipment_t *item = find_under_way(registrar, older);
         if (item && item->place != AT_REPLICAS && item->place != AT_STORAGE && item->place != HELD)
             continue;
         replicas_let_go(registrar->replicas, older);
@@ -141,7 +141,7 @@ static void refuse_unreadable(registrar_t *registrar, registration_t **registrat
 }
 
 /* Reads the row into the item; false where the transaction broke or the tags can't be read. */
-static bool read_due(registrar_t *registrar, under_way_t *item) {
+static bool read_due(registrar_t *registrar, shipment_t *item) {
     int64_t reception = item->reception;
     registration_t *registration = NULL;
     reception_row_t row = {0};
@@ -171,7 +171,7 @@ static bool read_due(registrar_t *registrar, under_way_t *item) {
 
 /* Whether a registration that is under way is the first below this folder. */
 static bool is_begun(const registrar_t *registrar, const char *new_folder) {
-    const under_way_t *item;
+    const shipment_t *item;
     TAILQ_FOREACH(item, &registrar->under_way, next) {
         if (item->new_folder && strcmp(item->new_folder, new_folder) == 0)
             return true;
@@ -194,21 +194,21 @@ static void choose(registrar_t *registrar, int64_t reception) {
         return;
     }
     merge_older(registrar, reception);
-    under_way_t *item = must(calloc(1, sizeof *item));
-    *item = (under_way_t){.reception = reception, .new_folder = new_folder};
+    shipment_t *item = must(calloc(1, sizeof *item));
+    *item = (shipment_t){.reception = reception, .new_folder = new_folder};
     TAILQ_INSERT_TAIL(&registrar->under_way, item, next);
     registrar->under_way_count++;
     if (!read_due(registrar, item))
         forget(registrar, item);
 }
 
-static void have_counted(registrar_t *registrar, under_way_t *item, registration_t *registration) {
+static void have_counted(registrar_t *registrar, shipment_t *item, registration_t *registration) {
     item->place = AT_STORAGE;
     item->registration = NULL;
     storage_count(registrar->storage, &registration);
 }
 
-static void begin(registrar_t *registrar, under_way_t *item) {
+static void begin(registrar_t *registrar, shipment_t *item) {
     registration_t *registration = item->registration;
     /* An operator's registration is a trace of its own. */
     registration->trace = trace_is_set(&registration->parent) ? trace_child(&registration->parent) : trace_begin();
@@ -223,7 +223,7 @@ static void begin(registrar_t *registrar, under_way_t *item) {
 }
 
 static void count_held(registrar_t *registrar) {
-    under_way_t *item;
+    shipment_t *item;
     TAILQ_FOREACH(item, &registrar->under_way, next) {
         if (item->place == HELD && clock_ms() >= item->again_ms)
             have_counted(registrar, item, item->registration);
@@ -231,7 +231,7 @@ static void count_held(registrar_t *registrar) {
 }
 
 void registrar_pump(registrar_t *registrar) {
-    under_way_t *item, *next;
+    shipment_t *item, *next;
     count_held(registrar);
     /* The ones on their way are walked each time, so the search halves. */
     if (!registrar->connected || registrar->blocked || registrar->under_way_count > REGISTRATIONS_IN_FLIGHT / 2)
@@ -257,11 +257,11 @@ void registrar_pump(registrar_t *registrar) {
 /* A count that waited for silent storage may come at the very moment at which the writers, which waited, too, go on
  * with the series: it is repeated after the time that a series has to be quiet for. Once: storage that is always
  * that slow must do, too. */
-static bool is_early(const under_way_t *item, const registration_t *registration, bool late) {
+static bool is_early(const shipment_t *item, const registration_t *registration, bool late) {
     return late && !item->held && registration->outcome != OUTCOME_REJECTED;
 }
 
-static void hold(const registrar_t *registrar, under_way_t *item, registration_t *registration) {
+static void hold(const registrar_t *registrar, shipment_t *item, registration_t *registration) {
     item->place = HELD;
     item->held = true;
     item->again_ms = clock_ms() + registrar->settings->series_quiet_ms;
@@ -278,7 +278,7 @@ static bool is_due(registrar_t *registrar, int64_t reception) {
 }
 
 bool registrar_on_decided(registrar_t *registrar, const replicas_answer_t *answer) {
-    under_way_t *item = find_under_way(registrar, answer->reception);
+    shipment_t *item = find_under_way(registrar, answer->reception);
     if (!item || item->place != AT_REPLICAS)
         return false;
     item->late = answer->late;
@@ -300,7 +300,7 @@ bool registrar_on_decided(registrar_t *registrar, const replicas_answer_t *answe
 /* The files are counted as late as possible, since CUBE will count them, too: a registration that can't be sent
  * now is counted again later. */
 void registrar_on_counted(registrar_t *registrar, registration_t *registration, bool late) {
-    under_way_t *item = find_under_way(registrar, registration->reception);
+    shipment_t *item = find_under_way(registrar, registration->reception);
     assert(item && item->place == AT_STORAGE);
     if (!registrar->connected || registrar->blocked || !is_due(registrar, item->reception)) {
         registration_destroy(&registration);
@@ -356,7 +356,7 @@ static void end_sharing(registrar_t *registrar, const registration_t *returned) 
 /* Records the returned registrations, all in one transaction. If that fails, they stay on their way, so that they
  * are not sent again, and are recorded at the next occasion. */
 static void record_returned(registrar_t *registrar) {
-    under_way_t *item, *next;
+    shipment_t *item, *next;
     TAILQ_FOREACH(item, &registrar->under_way, next) {
         if (item->place == BACK)
             record(registrar, item->registration);
@@ -380,7 +380,7 @@ static void on_event(registrar_t *registrar, broker_event_t event, registration_
     registrar->blocked = event == BROKER_BLOCKED || (registrar->blocked && event == BROKER_SETTLED);
     if (!registration)
         return;
-    under_way_t *item = find_under_way(registrar, registration->reception);
+    shipment_t *item = find_under_way(registrar, registration->reception);
     assert(item && item->place == AT_BROKER);
     item->place = BACK;
     item->registration = registration;
@@ -403,7 +403,7 @@ bool registrar_busy(registrar_t *registrar) {
 }
 
 static size_t count_at(const registrar_t *registrar, place_t place, place_t or_place) {
-    const under_way_t *item;
+    const shipment_t *item;
     size_t count = 0;
     TAILQ_FOREACH(item, &registrar->under_way, next) {
         count += item->place == place || item->place == or_place;

@@ -9,16 +9,17 @@
 #include "common/memory.h"
 #include "notifier/journal/rows.h"
 
-typedef struct under_way {
+/* One that NATS was handed. */
+typedef struct done {
     int64_t reception;
     bool taken; /* NATS has it, the journal does not know yet */
-} under_way_t;
+} done_t;
 
 struct dones {
     journal_t *journal;
     progress_t *progress;
     int64_t delay_ms;
-    under_way_t under_way[DONES_UNDER_WAY_MAX];
+    done_t under_way[DONES_UNDER_WAY_MAX];
     size_t count;
     bool any_taken;
 };
@@ -47,7 +48,7 @@ void dones_add_error(journal_t *journal, int64_t reception, const char *format, 
 
 /* --- taken ----------------------------------------------------------------------------------------------- */
 
-static under_way_t *find(dones_t *dones, int64_t reception) {
+static done_t *find(dones_t *dones, int64_t reception) {
     for (size_t i = 0; i < dones->count; i++)
         if (dones->under_way[i].reception == reception)
             return &dones->under_way[i];
@@ -55,7 +56,7 @@ static under_way_t *find(dones_t *dones, int64_t reception) {
 }
 
 void dones_on_taken(dones_t *dones, int64_t reception) {
-    under_way_t *item = find(dones, reception);
+    done_t *item = find(dones, reception);
     assert(item);
     item->taken = dones->any_taken = true;
 }
@@ -115,7 +116,7 @@ static bool hand_over(dones_t *dones, const reception_row_t *row) {
                           .errors_size = size};
     bool taken = progress_done(dones->progress, &final, row->calling_ae, row->series_uid);
     if (taken)
-        dones->under_way[dones->count++] = (under_way_t){row->id, false};
+        dones->under_way[dones->count++] = (done_t){row->id, false};
     free(errors);
     return taken;
 }
