@@ -96,7 +96,7 @@ static bool commit_and_tell(notifier_t *notifier) {
     reception_end_abandoned(&notifier->journal, notifier->owed);
     bool events = notifier->journal.open, committed = commit_journal(notifier);
     bool end = owed_has_end(notifier->owed), wait = owed_has_wait(notifier->owed);
-    query_finish(notifier->query, committed);
+    answers_finish(notifier->answers, committed);
     if (!committed) {
         owed_drop(notifier->owed);
         reception_load(&notifier->journal);

@@ -263,7 +263,7 @@ static int start(stage_t *stage) {
                                         &notifier->queue_state);
     notifier->registrar = registrar_new(&notifier->journal, notifier->replicas, notifier->storage, notifier->broker,
                                         notifier->inquiries, &stage->settings);
-    notifier->query = query_new(&(query_sources_t){
+    notifier->answers = answers_new(&(answers_sources_t){
         stage, &notifier->journal, notifier->registrar, notifier->inquiries, notifier->storage, notifier->replicas,
         notifier->publisher, &notifier->broker_state, &notifier->nats_state, &notifier->cube_state});
     notifier->audits = audits_new(stage->settings.run_dir, notifier->cube, &notifier->cube_state);
@@ -315,7 +315,7 @@ static void destroy(stage_t *stage) {
                                clock_ms()); /* the last, to be sent */
     otlp_export_end(notifier->otlp_export);
     live_clear(&notifier->live);
-    query_destroy(&notifier->query);
+    answers_destroy(&notifier->answers);
     audits_destroy(&notifier->audits);
     registrar_destroy(&notifier->registrar);
     inquiries_destroy(&notifier->inquiries);

@@ -91,22 +91,22 @@ static void on_metrics(void *self, const Ring__Envelope *envelope, zmq_msg_t *da
 
 static void on_status_query(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
     (void)data;
-    query_on_status(((notifier_t *)self)->query, envelope->status_query);
+    answers_on_status(((notifier_t *)self)->answers, envelope->status_query);
 }
 
 static void on_series_query(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
     (void)data;
-    query_on_series(((notifier_t *)self)->query, envelope->series_query);
+    answers_on_series(((notifier_t *)self)->answers, envelope->series_query);
 }
 
 static void on_resend(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
     (void)data;
-    query_on_resend(((notifier_t *)self)->query, envelope->resend);
+    answers_on_resend(((notifier_t *)self)->answers, envelope->resend);
 }
 
 static void on_register(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {
     (void)data;
-    query_on_register(((notifier_t *)self)->query, envelope->register_);
+    answers_on_register(((notifier_t *)self)->answers, envelope->register_);
 }
 
 static void on_audit(void *self, const Ring__Envelope *envelope, zmq_msg_t *data) {

@@ -26,8 +26,8 @@
 #include "notifier/metrics/notifier_metrics.h"
 #include "notifier/metrics/otlp_export.h"
 #include "notifier/metrics/traced.h"
+#include "notifier/operator/answers.h"
 #include "notifier/operator/audits.h"
-#include "notifier/operator/query.h"
 #include "notifier/progress/progress.h"
 #include "notifier/progress/publisher.h"
 #include "notifier/replicas/replicas.h"
@@ -56,7 +56,7 @@ typedef struct notifier {
     storage_t *storage;
     replicas_t *replicas;
     registrar_t *registrar;
-    query_t *query;
+    answers_t *answers;
     audits_t *audits;
     adoption_t adoption;
     expiry_t expiry;

@@ -10,7 +10,7 @@
 #include "common/memory.h"
 #include "common/version.h"
 #include "notifier/journal/rows.h"
-#include "notifier/operator/query.h"
+#include "notifier/operator/answers.h"
 #include "proto/message_json.h"
 
 /* Receptions on the live page. */
@@ -87,9 +87,9 @@ static json_t *series_json(const view_t *view, sql_t sql, const char *text, uint
     wish.with_folder = view->sources.settings->http_show_phi;
     json_t *list = json_array();
     int64_t lowest;
-    sqlite3_stmt *rows = query_page(journal, sql, &wish, &lowest);
+    sqlite3_stmt *rows = answers_page(journal, sql, &wish, &lowest);
     for (Ring__Reception *r; (r = rows_next_message(journal, rows, &ring__reception__descriptor));) {
-        query_say_silence(r, view->sources.health->storage);
+        answers_say_silence(r, view->sources.health->storage);
         json_t *json = message_json(&r->base, MESSAGE_JSON_PLAIN);
         if (wish.with_folder)
             add_patient(json, journal, r->number);

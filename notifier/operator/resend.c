@@ -6,7 +6,7 @@
 #include "common/memory.h"
 #include "common/message.h"
 #include "notifier/journal/reception.h"
-#include "notifier/operator/query.h"
+#include "notifier/operator/answers.h"
 
 /* Folders of one series that are registered again at once: nearly always one. */
 #define RESEND_FOLDERS_MAX 64
@@ -64,9 +64,9 @@ static void decide(journal_t *journal, const reception_row_t *wish, bool again, 
 
 /* --- Register ------------------------------------------------------------------------------------------ */
 
-void query_on_register(query_t *query, const Ring__Register *message) {
+void answers_on_register(answers_t *answers, const Ring__Register *message) {
     const Ring__Series *series = message->series;
-    Ring__Answer *answer = query_answer(query, message->reply_to);
+    Ring__Answer *answer = answers_add(answers, message->reply_to);
     if (!answer)
         return;
     if (!series || !*series->series_instance_uid || !*series->folder) {
@@ -82,7 +82,7 @@ void query_on_register(query_t *query, const Ring__Register *message) {
                             .series_size = size,
                             .files = message->files};
     answer->registrations = results_new(1);
-    decide(query_journal(query), &wish, message->again, message->dry_run,
+    decide(answers_journal(answers), &wish, message->again, message->dry_run,
            add_result(answer->registrations, message->calling_ae));
     free(packed);
 }
@@ -98,9 +98,9 @@ static void resend_reception(journal_t *journal, int64_t reception, Ring__Regist
 
 /* The last reception of each folder of the series. They are collected first: the search must not find added
  * ones. */
-void query_on_resend(query_t *query, const Ring__Resend *message) {
-    Ring__Answer *answer = query_answer(query, message->reply_to);
-    journal_t *journal = query_journal(query);
+void answers_on_resend(answers_t *answers, const Ring__Resend *message) {
+    Ring__Answer *answer = answers_add(answers, message->reply_to);
+    journal_t *journal = answers_journal(answers);
     int64_t receptions[RESEND_FOLDERS_MAX];
     size_t count = 0;
     if (!answer)

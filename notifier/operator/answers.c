@@ -1,4 +1,4 @@
-#include "notifier/operator/query.h"
+#include "notifier/operator/answers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,31 +11,31 @@
 #include "proto/reply.h"
 
 /* Answers to the operator's tool in one batch; further questions in it are not answered. */
-#define QUERIES_PER_BATCH 16
+#define ANSWERS_PER_BATCH 16
 
 typedef struct pending {
     char inbox[TOOL_INBOX_BYTES];
     Ring__Answer *answer;
 } pending_t;
 
-struct query {
-    query_sources_t sources;
-    pending_t pending[QUERIES_PER_BATCH];
+struct answers {
+    answers_sources_t sources;
+    pending_t pending[ANSWERS_PER_BATCH];
     size_t pending_count;
 };
 
-query_t *query_new(const query_sources_t *sources) {
-    query_t *query = must(calloc(1, sizeof *query));
-    query->sources = *sources;
-    return query;
+answers_t *answers_new(const answers_sources_t *sources) {
+    answers_t *answers = must(calloc(1, sizeof *answers));
+    answers->sources = *sources;
+    return answers;
 }
 
-static void drop(query_t *query) {
-    while (query->pending_count > 0)
-        ring__answer__free_unpacked(query->pending[--query->pending_count].answer, NULL);
+static void drop(answers_t *answers) {
+    while (answers->pending_count > 0)
+        ring__answer__free_unpacked(answers->pending[--answers->pending_count].answer, NULL);
 }
 
-void query_destroy(query_t **self_p) {
+void answers_destroy(answers_t **self_p) {
     if (!*self_p)
         return;
     drop(*self_p);
@@ -43,8 +43,8 @@ void query_destroy(query_t **self_p) {
     *self_p = NULL;
 }
 
-journal_t *query_journal(query_t *query) {
-    return query->sources.journal;
+journal_t *answers_journal(answers_t *answers) {
+    return answers->sources.journal;
 }
 
 static void *new_message(size_t size, const ProtobufCMessageDescriptor *descriptor) {
@@ -57,25 +57,25 @@ static void *new_message(size_t size, const ProtobufCMessageDescriptor *descript
 
 /* --- answers ------------------------------------------------------------------------------------------- */
 
-Ring__Answer *query_answer(query_t *query, const Ring__ReplyTo *reply_to) {
-    if (!reply_to || !reply_inbox_valid(reply_to->inbox) || query->pending_count == QUERIES_PER_BATCH)
+Ring__Answer *answers_add(answers_t *answers, const Ring__ReplyTo *reply_to) {
+    if (!reply_to || !reply_inbox_valid(reply_to->inbox) || answers->pending_count == ANSWERS_PER_BATCH)
         return NULL;
-    pending_t *pending = &query->pending[query->pending_count++];
+    pending_t *pending = &answers->pending[answers->pending_count++];
     snprintf(pending->inbox, sizeof pending->inbox, "%s", reply_to->inbox);
     pending->answer = NEW(Ring__Answer, answer);
     pending->answer->number = reply_to->number;
     return pending->answer;
 }
 
-void query_finish(query_t *query, bool committed) {
-    const char *run_dir = query->sources.stage->settings.run_dir;
+void answers_finish(answers_t *answers, bool committed) {
+    const char *run_dir = answers->sources.stage->settings.run_dir;
     Ring__Answer failed = RING__ANSWER__INIT;
     failed.error = (char *)"the journal can't be used now";
-    for (size_t i = 0; i < query->pending_count; i++) {
-        failed.number = query->pending[i].answer->number;
-        reply_send(run_dir, query->pending[i].inbox, committed ? query->pending[i].answer : &failed);
+    for (size_t i = 0; i < answers->pending_count; i++) {
+        failed.number = answers->pending[i].answer->number;
+        reply_send(run_dir, answers->pending[i].inbox, committed ? answers->pending[i].answer : &failed);
     }
-    drop(query);
+    drop(answers);
 }
 
 /* --- status -------------------------------------------------------------------------------------------- */
@@ -117,11 +117,11 @@ static Ring__Alive *own_alive(const stage_t *stage) {
     return self;
 }
 
-void query_on_status(query_t *query, const Ring__StatusQuery *message) {
-    Ring__Answer *answer = query_answer(query, message->reply_to);
+void answers_on_status(answers_t *answers, const Ring__StatusQuery *message) {
+    Ring__Answer *answer = answers_add(answers, message->reply_to);
     if (!answer)
         return;
-    const query_sources_t *sources = &query->sources;
+    const answers_sources_t *sources = &answers->sources;
     Ring__NotifierStatus *status = answer->notifier = NEW(Ring__NotifierStatus, notifier_status);
     status->self = own_alive(sources->stage);
     status->journal = journal_status(sources->journal);
@@ -142,7 +142,7 @@ void query_on_status(query_t *query, const Ring__StatusQuery *message) {
 
 /* --- series -------------------------------------------------------------------------------------------- */
 
-void query_say_silence(Ring__Reception *r, storage_t *storage) {
+void answers_say_silence(Ring__Reception *r, storage_t *storage) {
     int64_t silent_ms = storage_silent_ms(storage);
     char text[64];
     if (!silent_ms || strcmp(r->state, "due") != 0 || r->held || r->retry_in_ms)
@@ -154,7 +154,7 @@ void query_say_silence(Ring__Reception *r, storage_t *storage) {
 
 /* Looks through a bounded part of the journal only, so that the ring never waits: a page may be empty and yet not
  * the last. A single series is found through an index, and is never much. */
-sqlite3_stmt *query_page(journal_t *journal, sql_t sql, const Ring__SeriesQuery *wish, int64_t *lowest) {
+sqlite3_stmt *answers_page(journal_t *journal, sql_t sql, const Ring__SeriesQuery *wish, int64_t *lowest) {
     int64_t before = wish->before;
     if (before <= 0)
         before = journal_number(journal, SQL_RECEPTION_LAST, NULL, 0, 0) + 1;
@@ -166,20 +166,20 @@ sqlite3_stmt *query_page(journal_t *journal, sql_t sql, const Ring__SeriesQuery 
                                 TEXT(wish->series_instance_uid)));
 }
 
-void query_on_series(query_t *query, const Ring__SeriesQuery *message) {
-    Ring__Answer *answer = query_answer(query, message->reply_to);
+void answers_on_series(answers_t *answers, const Ring__SeriesQuery *message) {
+    Ring__Answer *answer = answers_add(answers, message->reply_to);
     if (!answer)
         return;
-    journal_t *journal = query->sources.journal;
+    journal_t *journal = answers->sources.journal;
     Ring__SeriesPage *page = answer->series = NEW(Ring__SeriesPage, series_page);
     Ring__SeriesQuery wish = *message;
     if (wish.most == 0 || wish.most > SERIES_PAGE_ROWS)
         wish.most = SERIES_PAGE_ROWS;
     page->receptions = must(calloc(wish.most, sizeof *page->receptions));
-    sqlite3_stmt *rows = query_page(journal, *wish.series_instance_uid ? SQL_PAGE_OF_SERIES : SQL_PAGE_IN_RANGE,
-                                    &wish, &page->before);
+    sqlite3_stmt *rows = answers_page(journal, *wish.series_instance_uid ? SQL_PAGE_OF_SERIES : SQL_PAGE_IN_RANGE,
+                                      &wish, &page->before);
     for (Ring__Reception *r; (r = rows_next_message(journal, rows, &ring__reception__descriptor));) {
-        query_say_silence(r, query->sources.storage);
+        answers_say_silence(r, answers->sources.storage);
         page->receptions[page->n_receptions++] = r;
     }
     if (page->n_receptions == wish.most)

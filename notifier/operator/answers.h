@@ -1,7 +1,7 @@
 /* The notifier's answers to the operator's tool, and its work for it. Answers wait for the commit of their
  * transaction, like all its messages. */
-#ifndef NOTIFIER_OPERATOR_QUERY_H
-#define NOTIFIER_OPERATOR_QUERY_H
+#ifndef NOTIFIER_OPERATOR_ANSWERS_H
+#define NOTIFIER_OPERATOR_ANSWERS_H
 
 #include <stdbool.h>
 
@@ -17,10 +17,10 @@
 /* Receptions looked through for one answer. */
 #define SERIES_PAGE_SEARCHED_ROWS 5000
 
-typedef struct query query_t;
+typedef struct answers answers_t;
 
-/* All of it must outlive the query. */
-typedef struct query_sources {
+/* All of it must outlive the answers. */
+typedef struct answers_sources {
     const stage_t *stage;
     journal_t *journal;
     const registrar_t *registrar;
@@ -29,28 +29,28 @@ typedef struct query_sources {
     replicas_t *replicas;
     publisher_t *publisher;
     link_state_t *broker, *nats, *cube;
-} query_sources_t;
+} answers_sources_t;
 
-query_t *query_new(const query_sources_t *sources);
-void query_destroy(query_t **self_p);
+answers_t *answers_new(const answers_sources_t *sources);
+void answers_destroy(answers_t **self_p);
 
 /* Messages of the ring. Those without a usable inbox are ignored. */
-void query_on_status(query_t *query, const Ring__StatusQuery *message);
-void query_on_series(query_t *query, const Ring__SeriesQuery *message);
-void query_on_resend(query_t *query, const Ring__Resend *message);
-void query_on_register(query_t *query, const Ring__Register *message);
+void answers_on_status(answers_t *answers, const Ring__StatusQuery *message);
+void answers_on_series(answers_t *answers, const Ring__SeriesQuery *message);
+void answers_on_resend(answers_t *answers, const Ring__Resend *message);
+void answers_on_register(answers_t *answers, const Ring__Register *message);
 
 /* The transaction has ended: the answers go out, or, where it has failed, an error in place of each. */
-void query_finish(query_t *query, bool committed);
+void answers_finish(answers_t *answers, bool committed);
 
-/* --- shared by query.c, resend.c and view.c --- */
+/* --- shared by answers.c, resend.c and view.c --- */
 
 /* An answer to go out after the commit, to fill with what malloc gave. NULL where nobody is to be answered. */
-Ring__Answer *query_answer(query_t *query, const Ring__ReplyTo *reply_to);
-journal_t *query_journal(query_t *query);
+Ring__Answer *answers_add(answers_t *answers, const Ring__ReplyTo *reply_to);
+journal_t *answers_journal(answers_t *answers);
 /* Begins a page (SQL_PAGE_…) of Ring__Reception; `lowest`: none of it lies below that number. */
-sqlite3_stmt *query_page(journal_t *journal, sql_t sql, const Ring__SeriesQuery *wish, int64_t *lowest);
+sqlite3_stmt *answers_page(journal_t *journal, sql_t sql, const Ring__SeriesQuery *wish, int64_t *lowest);
 /* Where it can be sent, and waits for silent storage, its `why` says so. */
-void query_say_silence(Ring__Reception *reception, storage_t *storage);
+void answers_say_silence(Ring__Reception *reception, storage_t *storage);
 
 #endif
