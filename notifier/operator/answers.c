@@ -181,7 +181,7 @@ void answers_on_series(answers_t *answers, const Ring__SeriesQuery *message) {
     for (Ring__Reception *r; (r = rows_next_message(journal, rows, &ring__reception__descriptor));) {
         answers_say_silence(r, answers->sources.storage);
         page->receptions[page->n_receptions++] = r;
+        if (page->n_receptions == wish.most)
+            page->before = r->number;
     }
-    if (page->n_receptions == wish.most)
-        page->before = page->receptions[wish.most - 1]->number;
 }
