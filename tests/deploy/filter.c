@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
@@ -24,10 +25,20 @@
 
 #define CALLS_MAX    1024
 #define PROGRAMS_MAX 24
+#define PLACES_MAX   4
+/* The files root of the units. */
+#define UNITS_ROOT "/srv/oxidicom"
+
+typedef struct place {
+    char *path;
+    unsigned long flags; /* mount(2) */
+} place_t;
 
 /* Each setting is a filter of its own, as in systemd. */
 struct filter {
     char *unit;
+    place_t places[PLACES_MAX];
+    size_t places_count;
     struct sock_fprog programs[PROGRAMS_MAX];
     size_t count;
 };
@@ -63,6 +74,43 @@ static bool is_on(const filter_t *self, const char *key) {
     bool on = value && strcmp(value, "yes") == 0;
     free(value);
     return on;
+}
+
+/* --- places ---------------------------------------------------------------------------------------------- */
+
+static void add_place(filter_t *self, const char *files_root, const char *below, unsigned long flags) {
+    cr_assert_lt(self->places_count, PLACES_MAX);
+    self->places[self->places_count++] = (place_t){text_of("%s%s", files_root, below), flags};
+}
+
+/* The lines that open or close a part of storage; the rest of it can only be read (ProtectSystem=strict). */
+static void add_places(filter_t *self, const char *files_root) {
+    static const char start[] = "-" UNITS_ROOT;
+    add_place(self, files_root, "", MS_RDONLY);
+    for (int closes = 0; closes < 2; closes++) {
+        const char *at = self->unit;
+        for (char *line; (line = next_value(&at, closes ? "ReadOnlyPaths" : "ReadWritePaths")); free(line)) {
+            cr_assert_eq(strncmp(line, start, strlen(start)), 0, "%s", line);
+            add_place(self, files_root, line + strlen(start), closes ? MS_RDONLY : 0);
+        }
+    }
+}
+
+/* Without the right to mount it does nothing. */
+static void enter_places(const filter_t *self) {
+    if (unshare(CLONE_NEWNS) != 0)
+        return;
+    int status = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    for (size_t i = 0; i < self->places_count && status == 0; i++) {
+        const place_t *place = &self->places[i];
+        status = mount(place->path, place->path, NULL, MS_BIND | MS_REC, NULL);
+        if (status == 0)
+            status = mount(NULL, place->path, NULL, MS_BIND | MS_REMOUNT | place->flags, NULL);
+        else if (errno == ENOENT)
+            status = 0; /* as the `-` before its name says */
+    }
+    if (status != 0)
+        _exit(126);
 }
 
 /* --- filters --------------------------------------------------------------------------------------------- */
@@ -279,7 +327,7 @@ static void add_families(filter_t *self) {
 
 /* --- the whole ------------------------------------------------------------------------------------------- */
 
-filter_t *filter_of_unit(const char *path) {
+filter_t *filter_of_unit(const char *path, const char *files_root) {
     static const struct {
         const char *setting;
         void (*add)(filter_t *self);
@@ -293,6 +341,7 @@ filter_t *filter_of_unit(const char *path) {
     self->unit = file_content(path, &size);
     cr_assert_not_null(self->unit, "%s", path);
     cr_assert(is_on(self, "NoNewPrivileges"), "without it, filters of a user that is not root are not taken");
+    add_places(self, files_root);
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         if (is_on(self, settings[i].setting))
             settings[i].add(self);
@@ -306,6 +355,8 @@ void filter_destroy(filter_t **self_p) {
     filter_t *self = *self_p;
     while (self->count > 0)
         free(self->programs[--self->count].filter);
+    while (self->places_count > 0)
+        free(self->places[--self->places_count].path);
     free(self->unit);
     free(self);
     *self_p = NULL;
@@ -317,6 +368,7 @@ size_t filter_programs(const filter_t *self) {
 
 void filter_enter(const void *argument) {
     const filter_t *self = argument;
+    enter_places(self);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         _exit(126);
     for (size_t i = 0; i < self->count; i++)

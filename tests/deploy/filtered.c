@@ -1,5 +1,5 @@
-/* The stages as systemd would run them, as far as system calls go: each under the filter that its unit file
- * describes. */
+/* The stages as systemd would run them, as far as system calls and storage go: each under the filter and with the
+ * writable folders that its unit file describes. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static void init(void) {
     receiver_prepare(&receiver);
     receiver_set_defaults(&receiver);
     for (size_t i = 0; i < STAGES; i++) {
-        filters[i] = filter_of_unit(STAGE[i].unit);
+        filters[i] = filter_of_unit(STAGE[i].unit, receiver.root);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         probes[i] = text_of(STAGE[i].probe, receiver.folder);
@@ -130,6 +130,8 @@ Test(filtered, each_stage_stores_and_registers_within_its_own_sandbox_under_the_
     send_by_storescu();
     cr_assert_eq(receiver_files(&receiver), 1);
     cr_assert(await(is_registered, NULL, PATIENCE_MS), "%s", logged());
+    /* The notifier has removed the link of the series, and could lock it. */
+    tree_shell(&receiver, "cd \"$FOLDER/root/.oxidicom\"; [ -z \"$(ls series)\" ]; test -e replicas/locks");
     for (size_t i = 0; i < STAGES; i++)
         expect_sandbox(i);
     for (size_t i = STAGES; i-- > 0;) {

@@ -130,6 +130,8 @@ starts() {
     send first 10 11
     check "what is sent is stored" is_stored first
     check "and registered" await is_registered first
+    check "no link to its folder is left" eval '[ -z "$(ls /srv/oxidicom/.oxidicom/series)" ]'
+    check "and series can be locked" test -e /srv/oxidicom/.oxidicom/replicas/locks
     check "no stage was started again" for_each_stage never_restarted
 }
 
