@@ -61,6 +61,22 @@ Test(documents, name_no_variable_that_is_no_setting) {
     each_document(look_for_variables);
 }
 
+/* Charts, manifests, units and trees, scripts: with their comments. */
+Test(documents, and_the_files_of_deploy_name_no_variable_that_is_no_setting) {
+    glob_t files;
+    size_t size;
+    cr_assert_eq(glob("deploy/{*,*/*,*/*/*,*/*/*/*}{.yaml,.tpl,.json,.txt,.service,.conf,.sh,.in,file,run,.site}",
+                      GLOB_BRACE, NULL, &files),
+                 0);
+    cr_expect_gt(files.gl_pathc, 40);
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        char *content = file_content(files.gl_pathv[i], &size);
+        look_for_variables(files.gl_pathv[i], content);
+        free(content);
+    }
+    globfree(&files);
+}
+
 /* --- files ---------------------------------------------------------------------------------------------- */
 
 static void look_for_links(const char *path, char *content) {

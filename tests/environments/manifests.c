@@ -112,6 +112,8 @@ Test(manifests, of_helm_are_none_where_values_contradict_each_other, .timeout = 
         "refuse autoscaling.enabled=true httpPort; refuse prometheusRule.enabled=true httpPort; "
         "refuse aet= 'aet is required'; refuse config.threads=3 threads; refuse replica=3 replica; "
         "refuse config.seriesQuiet=3 seriesQuiet; refuse config.abortQuiet=soon abortQuiet; "
+        "refuse storage.maxObjectSize=much maxObjectSize; refuse storage.fileMode=r fileMode; "
+        "refuse journal.maxSize=1Gi journal.maxSize; refuse tls.aets[0]=PACS tls.aets.0; "
         "refuse service.port=0 service.port; refuse service.externalTrafficPolicy=local externalTrafficPolicy; "
         "refuse httpPort=9090,autoscaling.enabled=true,replicas=7 'autoscaling.maxReplicas is 6; it must be at "
         "least "
@@ -155,6 +157,30 @@ Test(manifests, of_helm_hand_on_every_value_of_the_chris_chart, .timeout = 1200)
         "-f tests/environments/chris-values.yaml | tr -s ' \\n' ' ' >$at/chris; "
         "while read -r line; do grep -qF -- \"$line\" $at/chris || { echo \"missing: $line\"; exit 1; }; done "
         "<tests/environments/chris-rendered");
+}
+
+#define GIVEN                                                                                                      \
+    "--set httpPort=9090,httpHosts[0]=page.example,tls.secret=t,tls.aets[0]=a=A,tls.aets[1]=b=B,"                  \
+    "storage.maxObjectSize=4GiB,journal.maxSize=2GiB,journal.minFree=32MiB,cube.url=https://cube/api/v1/,"         \
+    "cube.tlsSecret=c --set-string storage.fileMode=0640 "
+
+Test(manifests, of_helm_give_a_setting_that_has_a_value_to_its_stage_and_all_others_by_env, .timeout = 1200) {
+    need("python");
+    need("helm");
+    expect_fine("{ echo env:; build/bin/oxidicom --settings | sed -n 's/^| `\\([A-Z_]*\\)`.*/  - {name: \\1, "
+                "value: x}/p'; } "
+                ">$at/env; [ $(wc -l <$at/env) -gt 70 ]; for form in launcher sidecars; do "
+                "chart=\"" TEMPLATE "--kube-version " NEWEST ".0 --set form=$form\"; $chart " GIVEN
+                ">$at/given.yaml; " CHECK "kubernetes " NEWEST " $at/given.yaml; "
+                "for line in HTTP_HOSTS:page.example TLS_AETS:a=A,b=B MAX_OBJECT_SIZE:4GiB JOURNAL_SIZE:2GiB "
+                "JOURNAL_MIN_FREE:32MiB CUBE_CA:/secrets/cube-tls/ca.crt FILE_MODE:0640; do "
+                "given=$(tr -d '\"' <$at/given.yaml | grep -cF \"{name: OXIDICOM_${line%%:*}, value: ${line#*:}}\" "
+                "|| true); "
+                "[ $given -eq 1 ] || { echo \"$line: $given times\"; exit 1; }; done; "
+                "$chart -f $at/env >$at/all; stages=$(grep -c '  securityContext:$' $at/all); "
+                "sed -n 's/.*{name: \\([A-Z_]*\\), value: x}/\\1/p' $at/env | while read -r name; do "
+                "[ $(grep -c \"name: $name$\" $at/all) -ge $((stages - 1)) ] || { echo \"no $name\"; exit 1; }; "
+                "done; done");
 }
 
 Test(manifests, of_compose_are_valid, .timeout = 1200) {

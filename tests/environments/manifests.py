@@ -12,7 +12,8 @@ with open("common/metrics_table.c") as file:
     gauges = set(re.findall(r'\bGAUGE\(\s*"(\w+)"', file.read()))
 with open("common/version.h") as file:
     version = re.search(r'OXIDICOM_VERSION "(.*)"', file.read()).group(1)
-known = set(re.findall(r"`([A-Z_]+)`", sys.stdin.read()))
+table = sys.stdin.read()
+known = set(re.findall(r"`([A-Z_]+)`", table))
 wrong = []
 
 
@@ -260,6 +261,8 @@ def compose(paths):
         check(set(site["services"]) == {"queue", "nats", "orthanc", "oxidicom"}, "other services than told")
         check(ours["read_only"] is True and ours["cap_drop"] == ["ALL"] and ours["user"] == "1001:0", "too many rights")
         check_names(path, ours["environment"])
+        for name, value in re.findall(r"\$\{(\w+):-(\S+)\}", text):
+            check(f"| `{name}` | `{value}` |" in table, f"{path}: {value} is not the default of {name}")
 
 
 {"kubernetes": kubernetes, "chris": chris, "compose": compose}[sys.argv[1]](sys.argv[2:])

@@ -19,16 +19,36 @@
 {{- with $values.tls.clientCa }}
 - {name: OXIDICOM_TLS_CA, value: /secrets/tls/{{ . }}}
 {{- end }}
+{{- with $values.tls.aets }}
+- {name: OXIDICOM_TLS_AETS, value: {{ join "," . | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if has .stage (list "launcher" "writer") }}
+{{- with $values.storage.maxObjectSize }}
+- {name: OXIDICOM_MAX_OBJECT_SIZE, value: {{ . | quote }}}
+{{- end }}
+{{- with $values.storage.fileMode }}
+- {name: OXIDICOM_FILE_MODE, value: {{ . | quote }}}
 {{- end }}
 {{- end }}
 {{- if $tells }}
 {{- include "oxidicom.outside" .root }}
+{{- with $values.journal.maxSize }}
+- {name: OXIDICOM_JOURNAL_SIZE, value: {{ . | quote }}}
+{{- end }}
+{{- with $values.journal.minFree }}
+- {name: OXIDICOM_JOURNAL_MIN_FREE, value: {{ . | quote }}}
+{{- end }}
 {{- if include "oxidicom.ownJournal" .root }}
 - {name: OXIDICOM_STATE_DIR, value: /state}
 {{- end }}
 {{- with $values.httpPort }}
 - {name: OXIDICOM_HTTP_PORT, value: {{ . | toString | quote }}}
 - {name: OXIDICOM_HTTP_ADDRESS, value: 0.0.0.0}
+{{- with $values.httpHosts }}
+- {name: OXIDICOM_HTTP_HOSTS, value: {{ join "," . | quote }}}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- $names := dict "listenerThreads" "OXIDICOM_LISTENER_THREADS" "tokioThreads" "TOKIO_WORKER_THREADS" "writers" "OXIDICOM_WRITERS" "logging" "RUST_LOG" "strictPduLength" "OXIDICOM_SCP_STRICT" "uncompressedOnly" "OXIDICOM_SCP_UNCOMPRESSED_ONLY" "maxPduLength" "OXIDICOM_SCP_MAX_PDU_LENGTH" "promiscuous" "OXIDICOM_SCP_PROMISCUOUS" "seriesQuiet" "OXIDICOM_SERIES_QUIET" "abortQuiet" "OXIDICOM_ABORT_QUIET" }}
@@ -89,6 +109,9 @@
   valueFrom:
     secretKeyRef: {name: {{ $secret | quote }}, key: {{ $key }}, optional: true}
 {{- end }}
+{{- if .tlsSecret }}
+- {name: OXIDICOM_CUBE_CA, value: /secrets/cube-tls/ca.crt}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -113,6 +136,9 @@
 {{- end }}
 {{- with .Values.nats.tlsSecret }}
 {{- $list = append $list (dict "name" "nats-tls" "secret" . "stage" "notifier") }}
+{{- end }}
+{{- if and .Values.cube.url .Values.cube.tlsSecret }}
+{{- $list = append $list (dict "name" "cube-tls" "secret" .Values.cube.tlsSecret "stage" "notifier") }}
 {{- end }}
 {{- toJson $list }}
 {{- end }}
