@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -360,6 +361,21 @@ Test(sandbox, leaves_root_no_capability_but_the_way_to_files_of_others) {
     expect_only(CAP_DAC_OVERRIDE, CAP_DAC_OVERRIDE);
     in_child(try_with_low_port);
     expect_only(CAP_DAC_OVERRIDE, CAP_NET_BIND_SERVICE);
+}
+
+/* --- signals --------------------------------------------------------------------------------------------- */
+
+static void try_signals(sandbox_t *sandbox) {
+    restrict_files(sandbox);
+    found[0] = sandbox->landlock;
+    found[1] = reason_of(kill(getppid(), 0));
+    found[2] = reason_of(kill(getpid(), 0));
+}
+
+Test(sandbox, keeps_from_signals_to_processes_outside) {
+    in_child(try_signals);
+    cr_expect_eq(found[1], found[0] >= 6 ? EPERM : 0);
+    cr_expect_eq(found[2], 0);
 }
 
 /* --- abstract sockets ------------------------------------------------------------------------------------ */

@@ -72,15 +72,20 @@ static char *probes_as_text(const probe_t *probes, size_t count) {
     return text;
 }
 
+static bool is_answered(const probe_t *probe) {
+    char *argument = argument_of(probe);
+    char *line = text_of("probe: %s %s: %d\n", probe->what, argument, probe->wanted);
+    bool logged = receiver_logged(&receiver, line, 0);
+    free(line);
+    free(argument);
+    return logged;
+}
+
 static void check(const probe_t *probe) {
     if (probe->by_landlock && !landlock_there())
         return;
-    char *argument = argument_of(probe);
-    char *line = text_of("probe: %s %s: %d\n", probe->what, argument, probe->wanted);
-    cr_expect(receiver_logged(&receiver, line, 0), "%s %s is not answered with %d (%s)", probe->what, argument,
-              probe->wanted, strerror(probe->wanted));
-    free(line);
-    free(argument);
+    cr_expect(is_answered(probe), "%s %s is not answered with %d (%s)", probe->what, probe->argument, probe->wanted,
+              strerror(probe->wanted));
 }
 
 /* `collector`: an endpoint of OpenTelemetry's, or "". */
@@ -92,27 +97,64 @@ static void start_with(const char *probes, const char *collector) {
     free(preload);
 }
 
+/* A thread of the process by its name; without one the loop's. */
+static pid_t thread_of(pid_t pid, const char *name) {
+    char *line = text_of("grep -lx '%s' /proc/%d/task/*/comm", name ? name : "", (int)pid);
+    FILE *found = name ? popen(line, "r") : NULL;
+    int thread = pid;
+    cr_assert(!name || (found && fscanf(found, "/proc/%*d/task/%d/", &thread) == 1), "no thread %s", name);
+    if (found)
+        pclose(found);
+    free(line);
+    return thread;
+}
+
+typedef struct probed {
+    pid_t pid, thread;
+    const probe_t *probes;
+    size_t count;
+    int times;
+} probed_t;
+
+/* Has it try all. Whether Landlock has refused its part: a thread restricts itself when it begins, and until then
+ * each try is allowed. */
+static bool is_restricted(void *argument) {
+    probed_t *probed = argument;
+    char *end = text_of("probe: end %d", (int)probed->pid);
+    cr_assert_eq(syscall(SYS_tgkill, probed->pid, probed->thread, SIGUSR2), 0);
+    cr_assert(receiver_logged_times(&receiver, end, ++probed->times, PATIENCE_MS));
+    free(end);
+    for (size_t i = 0; i < probed->count; i++)
+        if (landlock_there() && probed->probes[i].by_landlock && !is_answered(&probed->probes[i]))
+            return false;
+    return true;
+}
+
 /* The probes' results in the running stage. */
-static void probe_stage(const char *stage, const char *collector, const probe_t *probes, size_t count) {
+static void probe_stage(const char *stage, const char *thread, const char *collector, const probe_t *probes,
+                        size_t count) {
 #ifdef __SANITIZE_ADDRESS__
     cr_skip("nothing can be preloaded before AddressSanitizer");
 #endif
     char *text = probes_as_text(probes, count);
     start_with(text, collector);
     pid_t pid = receiver_stage(&receiver, stage, 0);
-    char *end = text_of("probe: end %d", (int)pid);
-    cr_assert(pid > 0 && kill(pid, SIGUSR2) == 0);
-    cr_assert(receiver_logged(&receiver, end, PATIENCE_MS));
+    cr_assert_gt(pid, 0);
+    probed_t probed = {pid, thread_of(pid, thread), probes, count, 0};
+    (void)await(is_restricted, &probed, thread ? PATIENCE_MS : 0);
     for (size_t i = 0; i < count; i++)
         check(&probes[i]);
     cr_assert_eq(receiver_stop(&receiver), 0, "the stages do not end well");
-    free(end);
     free(text);
     if (!landlock_there())
         cr_skip("this kernel has no Landlock: only system calls were tried");
 }
 
-#define PROBE_STAGE(stage, probes) probe_stage(stage, "", probes, sizeof(probes) / sizeof *(probes))
+#define PROBE_STAGE(stage, probes) PROBE_THREAD(stage, NULL, probes)
+#define PROBE_THREAD(stage, thread, probes)                                                                        \
+    probe_stage(stage, thread, "", probes, sizeof(probes) / sizeof *(probes))
+#define PROBE_TRACED(stage, probes)                                                                                \
+    probe_stage(stage, NULL, "http://127.0.0.1:9", probes, sizeof(probes) / sizeof *(probes))
 
 Test(stages, the_listener_can_neither_read_list_nor_write_storage_nor_connect_nor_execute) {
     static const probe_t probes[] = {
@@ -150,7 +192,14 @@ Test(stages, a_writer_has_no_network_where_associations_are_traced_either) {
                                      {"socket", "10", EPERM, false},
                                      {"socket", "16", EPERM, false},
                                      {"socket", "1", 0, false}};
-    probe_stage("writer", "http://127.0.0.1:9", probes, sizeof probes / sizeof *probes);
+    PROBE_TRACED("writer", probes);
+}
+
+Test(stages, the_listener_reaches_a_collector_where_associations_are_traced_and_storage_even_so_not) {
+    static const probe_t probes[] = {{"socket", "2", 0, false},          {"socket", "10", 0, false},
+                                     {"socket", "16", 0, false},         {"socket", "17", EPERM, false},
+                                     {"read", "{stored}", EACCES, true}, {"execute", "/bin/true", EPERM, false}};
+    PROBE_TRACED("listener", probes);
 }
 
 Test(stages, the_notifier_counts_files_but_neither_reads_nor_changes_storage) {
@@ -171,6 +220,30 @@ Test(stages, the_notifier_counts_files_but_neither_reads_nor_changes_storage) {
         {"execute", "/bin/true", EPERM, false},
     };
     PROBE_STAGE("notifier", probes);
+}
+
+Test(stages, the_notifiers_thread_for_storage_changes_journals_of_others_and_links_alone) {
+    static const probe_t probes[] = {
+        {"list", "{folder}/root/SERVICES", 0, false},
+        {"read", "{stored}", EACCES, true},
+        {"write", "{stored}", EACCES, true},
+        {"create", "{folder}/root/.oxidicom/state/new", 0, false},
+        {"create", "{folder}/root/.oxidicom/series/new", 0, false},
+        {"write", "{folder}/root/.oxidicom/replicas/locks", EACCES, true},
+        {"write", "{folder}/state/journal.sqlite3", EACCES, true},
+    };
+    PROBE_THREAD("notifier", "storage", probes);
+}
+
+Test(stages, the_notifiers_thread_for_locks_reaches_those_alone) {
+    static const probe_t probes[] = {
+        {"list", "{folder}/root/SERVICES", EACCES, true},
+        {"read", "{stored}", EACCES, true},
+        {"create", "{folder}/root/.oxidicom/replicas/new", 0, false},
+        {"list", "{folder}/root/.oxidicom/series", EACCES, true},
+        {"write", "{folder}/state/journal.sqlite3", EACCES, true},
+    };
+    PROBE_THREAD("notifier", "locks", probes);
 }
 
 /* --- as a whole ----------------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "tests/support/dataset.h"
@@ -64,15 +65,23 @@ static void start(int number, const char *stage) {
     free(port);
 }
 
+static int shell(const char *line) {
+    return process_run(receiver.log, NULL, (const char *const[]){"bash", "-euo", "pipefail", "-c", line, NULL},
+                       PATIENCE_MS);
+}
+
+/* By the lines that deploy/SECURITY.md has for it, and what it takes for granted. */
 static void make_folders(void) {
-    char *run = text_of("%s/run", receiver.folder), *state = text_of("%s/state", receiver.folder),
-         *queue = text_of("%s/queue", receiver.folder);
+    char *state = text_of("%s/state", receiver.folder), *queue = text_of("%s/queue", receiver.folder),
+         *lines = text_of("set -x; . <(grep '^install -d' deploy/SECURITY.md | sed -e 's|-g oxidicom|-g %d|' "
+                          "-e 's|-o WRITERS|-o %d|' -e 's| /run/oxidicom| %s/run|' -e 's| /data/| %s/|')",
+                          GROUP, FIRST_USER + 1, receiver.folder, receiver.root);
     cr_assert_eq(chmod(receiver.folder, 0755), 0);
-    own(run, 0, GROUP, 03770);
     own(receiver.root, FIRST_USER + 1, GROUP, 0755);
     own(state, FIRST_USER + 2, GROUP, 0700);
     own(queue, FIRST_USER + 2, GROUP, 0700);
-    free(run);
+    cr_assert_eq(shell(lines), 0);
+    free(lines);
     free(state);
     free(queue);
 }
@@ -88,6 +97,23 @@ static bool store_one(void) {
     bytes_free(&set);
     free(uid);
     return stored;
+}
+
+static bool is_registered(void *argument) {
+    (void)argument;
+    char *line = text_of("compgen -G '%s/queue/*.msg'", receiver.folder);
+    bool is = shell(line) == 0;
+    free(line);
+    return is;
+}
+
+static int status_as(int user, int group) {
+    char *line = text_of("OXIDICOM_RUN_DIR=%s/run setpriv --reuid=%d --regid=%d --clear-groups "
+                         "%s/oxidicom status --stages",
+                         receiver.folder, user, group, binaries());
+    int status = shell(line);
+    free(line);
+    return status;
 }
 
 Test(users, of_their_own_for_each_stage_share_a_ring_by_the_group_of_its_folder) {
@@ -110,6 +136,15 @@ Test(users, of_their_own_for_each_stage_share_a_ring_by_the_group_of_its_folder)
     cr_assert_eq(stat(stranger, &s), 0);
     cr_expect_eq(s.st_mode & 07777, 0660);
     cr_expect_eq(s.st_gid, GROUP);
+    cr_expect_eq(status_as(FIRST_USER, GROUP), 0);
+    cr_expect_eq(status_as(FIRST_USER + 3, GROUP + 10), EX_UNAVAILABLE);
+    cr_assert(await(is_registered, NULL, PATIENCE_MS));
+    char *line =
+        text_of("cd %s/.oxidicom; [ -z \"$(ls series)\" ]; test -e replicas/locks; ! grep -E 'no locks|can.t "
+                "remove' %s",
+                receiver.root, receiver.log);
+    cr_expect_eq(shell(line), 0, "the notifier removes no link, or has no locks");
+    free(line);
     free(stranger);
     free(listener);
 }
