@@ -25,7 +25,8 @@ static void print_help(void) {
          "  --stages LIST   only these of listener,writer,notifier\n"
          "  --settings      print the tables of all settings; also --version, --help\n"
          "Signals: TERM and INT drain and end, TTIN and TTOU add and remove a writer, HUP is handed on.\n"
-         "Exit status: 0 drained; 1 a stage had to be killed; 64 unknown option; 78 a setting is bad.\n"
+         "Exit status: 0 drained; 1 a stage had to be killed, 2 did not end even so; 64 unknown option; "
+         "78 a setting is bad.\n"
          "oxidicom COMMAND asks one that runs; each command has a --help of its own:\n" TOOL_COMMANDS_HELP
          "Settings are environment variables; oxidicom.conf(5) and deploy/SETTINGS.md say more of each:");
     settings_print_summary(stdout);
