@@ -136,12 +136,12 @@ $(B)/lib/%.a:
 LINK = $(CXX) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $(filter-out %.a,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
 # What tests of a folder are linked with besides tests/support: some use fixtures of others.
-PARTS_deploy := $(PROTO)
 PARTS_hostile := $(PROTO)
 PARTS_ring := $(PROTO)
 PARTS_sandbox := $(PROTO)
 PARTS_interop := $(PARTS_listener)
 PARTS_environments := $(PROTO) $(B)/obj/tests/ring/ring.o
+PARTS_deploy := $(PARTS_environments)
 PARTS_faults := $(PARTS_environments)
 PARTS_http := $(PARTS_environments)
 PARTS_otel := $(PARTS_environments)

@@ -9,7 +9,7 @@ build="gcc g++ make pkg-config libc6-dev libdcmtk-dev libzmq3-dev libczmq-dev li
     protobuf-compiler libsqlite3-dev libmicrohttpd-dev libjansson-dev librabbitmq-dev libnats-dev libhiredis-dev
     libssl-dev libseccomp-dev libcap-dev libcurl4-openssl-dev uuid-dev zlib1g-dev"
 test="git procps libcriterion-dev dcmtk openssl nats-server rabbitmq-server redis-server
-    python3-celery python3-redis python3-venv orthanc curl
+    python3-celery python3-redis python3-venv orthanc curl sqlite3
     prometheus s6 supervisor systemd groff-base man-db bsdextrautils
     mmdebstrap python3-grpcio python3-protobuf"
 package="build-essential debhelper fakeroot lintian"

@@ -197,6 +197,13 @@ Test(document, names_overlays_that_are_there, .timeout = PATIENCE_S) {
                 "[ $(sort -u $at/overlays | wc -l) -eq $(ls deploy/kubernetes/overlays | wc -l) ]");
 }
 
+Test(document, has_lines_for_a_cluster_that_render_what_they_name, .timeout = 1200) {
+    need("helm");
+    need("kustomize");
+    expect_fine("OXIDICOM_LISTENER_PORT=0 OXIDICOM_STATE_DIR=/ TLS_PORT=0 NATS_PORT=0 "
+                "tests/deploy/documents.sh charts $at");
+}
+
 /* Anchors are made of headings as the sites that show Markdown do it. */
 Test(document, points_to_headings_that_are_there, .timeout = PATIENCE_S) {
     expect_fine(
