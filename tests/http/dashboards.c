@@ -1,4 +1,4 @@
-/* deploy/grafana and deploy/prometheus against the table of metrics. */
+/* deploy/grafana, deploy/prometheus and the documents against the table of metrics. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +101,20 @@ Test(dashboard, has_only_queries_that_prometheus_reads_of_metrics_that_exist, .t
     free(file);
     free(log);
     json_decref(dashboard);
+}
+
+Test(documents, name_metrics_that_exist) {
+    static const char *const paths[] = {"deploy/MONITORING.md", "deploy/OPERATING.md", "deploy/CONTAINERS.md",
+                                        "deploy/RUNBOOK.md",    "deploy/CHANGELOG.md", "proto/PROTOCOL.md"};
+    int count = 0;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        size_t size;
+        char *text = file_content(paths[i], &size);
+        cr_assert_not_null(text);
+        count += expect_samples(text, paths[i]);
+        free(text);
+    }
+    cr_expect_gt(count, 10);
 }
 
 /* The rest of the line after the next `key` in the text. */
