@@ -110,9 +110,10 @@ const metric_info_t METRICS[METRICS_COUNT] = {
     [METRIC_REDELIVERIES] = {COUNTER("oxidicom_redeliveries",
                                      "Objects sent again because a writer or the notifier was gone."),
                              .stages = FOR_LISTENER},
-    [METRIC_OBJECTS_DEADLY] = {COUNTER("oxidicom_objects_deadly",
-                                       "Objects refused because their writer died or hung with each of them three times."),
-                               .stages = FOR_LISTENER},
+    [METRIC_OBJECTS_DEADLY] =
+        {COUNTER("oxidicom_objects_deadly",
+                 "Objects refused because their writer died or hung with each of them three times."),
+         .stages = FOR_LISTENER},
 
     /* --- writer ----------------------------------------------------------------------------------------- */
     [METRIC_FILES_WRITTEN] = {COUNTER("oxidicom_files_written",
