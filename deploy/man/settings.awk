@@ -50,7 +50,8 @@ form == "conf" {
 }
 
 {
-    print ".TP\n.B " troff($1)
+    # Addresses are too long to be spread over a line; .TP forgets an earlier .na.
+    print ".TP\n.B " troff($1) "\n.na"
     print troff($4) "\n.br"
     print "Allowed: " troff($3) "; " ($2 == "required" ? "required." : "default: " troff($2) ".")
 }
