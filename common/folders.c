@@ -1,7 +1,9 @@
 #include "common/folders.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/memory.h"
@@ -12,8 +14,19 @@ mode_t folders_mode(void) {
     return 0755 & ~mask;
 }
 
+/* By its descriptor: the sandbox refuses chmod(2) to all threads, and may come before slow storage has answered. */
+static bool set_mode(const char *path, mode_t mode) {
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    bool set = folder >= 0 && fchmod(folder, mode) == 0;
+    int reason = errno;
+    if (folder >= 0)
+        close(folder);
+    errno = reason;
+    return set;
+}
+
 bool folders_make(const char *path, mode_t mode) {
-    return mkdir(path, mode) == 0 ? chmod(path, mode) == 0 : errno == EEXIST;
+    return mkdir(path, mode) == 0 ? set_mode(path, mode) : errno == EEXIST;
 }
 
 void folders_make_below(const char *files_root, const char *below, mode_t mode) {

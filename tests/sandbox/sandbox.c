@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/folders.h"
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "tests/support/process.h"
@@ -315,6 +316,27 @@ static void try_earlier_thread(sandbox_t *sandbox) {
 Test(sandbox, refuses_calls_to_threads_that_were_there_before) {
     in_child(try_earlier_thread);
     cr_expect_eq(found[0], EPERM);
+}
+
+static void try_making_a_folder(sandbox_t *sandbox) {
+    restrict_calls(sandbox);
+    char *made = path("inside/made");
+    umask(0177);
+    found[0] = folders_make(made, 0755) ? 0 : errno;
+    found[1] = opened("inside/made/file", O_WRONLY | O_CREAT);
+    free(made);
+}
+
+/* By a thread that has waited for storage until then. */
+Test(sandbox, lets_folders_be_made_for_other_users) {
+    in_child(try_making_a_folder);
+    struct stat s;
+    char *made = path("inside/made");
+    cr_expect_eq(found[0], 0, "%s", strerror(found[0]));
+    cr_expect_eq(found[1], 0, "%s", strerror(found[1]));
+    cr_assert_eq(stat(made, &s), 0);
+    cr_expect_eq(s.st_mode & 07777, 0755, "it is %o", s.st_mode);
+    free(made);
 }
 
 Test(sandbox, is_wanted_unless_it_is_switched_off) {
