@@ -29,7 +29,7 @@ typedef struct go {
     job_t job;
     piece_t *pieces;
     bool commits;
-    bool watches[POOL_KINDS];
+    bool watched[POOL_KINDS];
     uint64_t credit;             /* of its written bytes */
     int64_t took_us[POOL_KINDS]; /* -1: was not done; DEPOSIT_SUSPECT: long, and nobody has watched */
 } go_t;
@@ -175,12 +175,12 @@ static long waits(void) {
 /* The time counts for storage only where the thread waited. A thread that merely shared its core would share it
  * anywhere, and handing its work over would cost more still. A fast step is fast on any core. */
 static void timed(deposit_t *self, void (*step)(deposit_t *), pool_kind_t kind) {
-    bool watches = self->go.watches[kind];
+    bool watched = self->go.watched[kind];
     int64_t begin_us = clock_us();
-    long before = watches ? waits() : 0;
+    long before = watched ? waits() : 0;
     step(self);
     int64_t took_us = clock_us() - begin_us;
-    if (watches)
+    if (watched)
         self->go.took_us[kind] = waits() == before ? 0 : took_us;
     else
         self->go.took_us[kind] = took_us < POOL_SLOW_US ? 0 : DEPOSIT_SUSPECT;
@@ -220,8 +220,7 @@ static void note_end(deposit_t *self) {
 /* One go of the work, done when this returns or handed over. */
 static void go(deposit_t *self, piece_t *pieces, bool commits, pool_kind_t kind) {
     self->go = (go_t){.job = {.run = run_job}, .pieces = pieces, .commits = commits, .took_us = {-1, -1, -1}};
-    for (int each = 0; each < POOL_KINDS; each++)
-        self->go.watches[each] = pool_watches(self->pool, (pool_kind_t)each);
+    pool_watched(self->pool, self->go.watched);
     self->is_away = pool_is_worth_it(self->pool, kind) && pool_submit(self->pool, &self->go.job);
     if (self->is_away)
         return;

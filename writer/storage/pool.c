@@ -155,8 +155,9 @@ void pool_suspect(pool_t *self, pool_kind_t kind) {
     self->watched[kind] = POOL_WATCHED;
 }
 
-bool pool_watches(const pool_t *self, pool_kind_t kind) {
-    return self && self->watched[kind] > 0;
+void pool_watched(const pool_t *self, bool watched[POOL_KINDS]) {
+    for (int kind = 0; kind < POOL_KINDS; kind++)
+        watched[kind] = self && self->watched[kind] > 0;
 }
 
 /* Before the first close, a close may take as long as the steps before it. */

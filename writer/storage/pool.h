@@ -36,9 +36,9 @@ void pool_note(pool_t *self, pool_kind_t kind, int64_t took_us);
 /* Something of this kind took POOL_SLOW_US or more, and nobody knows whether its thread waited: the next ones are
  * watched. */
 void pool_suspect(pool_t *self, pool_kind_t kind);
-/* Whether it is to be known of the next one if its thread waits, which takes two system calls: such things have
- * been slow of late, or are new. `self` may be NULL: never. */
-bool pool_watches(const pool_t *self, pool_kind_t kind);
+/* Of each kind: whether it is to be known of the next one if its thread waits, which takes two system calls: such
+ * things have been slow of late, or are new. `self` may be NULL: never. */
+void pool_watched(const pool_t *self, bool watched[POOL_KINDS]);
 /* Whether such things take so long that a thread shall wait for them. `self` may be NULL: never. */
 bool pool_is_worth_it(const pool_t *self, pool_kind_t kind);
 
