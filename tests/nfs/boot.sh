@@ -14,7 +14,7 @@ folder=$(cd "$folder" && pwd)
 printf '%s\n' "$@" >"$folder/wanted"
 rm -rf "$folder/disk" "$folder/load"
 # A series each.
-for ((i = 1; i <= 10; i++)); do
+for ((i = 1; i <= 20; i++)); do
     mkdir -p "$folder/load/$i"
     build/demo/phantom "$folder/load/$i" 6
 done

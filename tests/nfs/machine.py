@@ -9,15 +9,20 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 EXPORT, MOUNT, HOME, PORT = '/mnt/export', '/mnt/nfs', '/dev/shm/home', 11113
-OTHER = {'mount': '/mnt/other', 'home': '/dev/shm/other', 'port': 11114}  # as another host would have it
 PATIENCE_S = 300
 
 
 def sh(command, check=True):
     return subprocess.run(command, shell=True, check=check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+
+
+def expect(condition, what):
+    if not condition:
+        raise RuntimeError(what)
 
 
 def await_that(condition, what):
@@ -44,12 +49,17 @@ def mount(version, options='hard', at=MOUNT, server='127.0.0.1'):
     sh(f'mkdir -p {at}; mount -t nfs -o vers={version},proto=tcp,{options} {source} {at}')
 
 
-def mount_as_another_host(version, at):
+def another_host(number):
+    """What a receiver there has for itself."""
+    return {'mount': f'/mnt/host-{number}', 'home': f'/dev/shm/host-{number}', 'port': PORT + number}
+
+
+def mount_as_another_host(version, number, options='hard'):
     """One host's mounts of NFS 4 share a delegation, and with it their locks, unless the server takes them for those of two. Locks of
     NFS 3 are told apart by numbers that a host gives for each address of the server."""
-    name, server = '/sys/module/nfs/parameters/nfs4_unique_id', '127.0.0.2' if version.startswith('4') else '127.0.0.1'
-    sh(f'echo other >{name}')
-    mount(version, 'hard,nosharecache', at, server)
+    name, server = '/sys/module/nfs/parameters/nfs4_unique_id', f'127.0.0.{number if version.startswith("4") else 1}'
+    sh(f'echo host-{number} >{name}')
+    mount(version, f'{options},nosharecache', another_host(number)['mount'], server)
     sh(f'echo >{name}')
 
 
@@ -88,7 +98,10 @@ class Counted:
 
     def __exit__(self, *_):
         self.seconds = time.monotonic() - self.begin
-        self.each = operations() - self.before
+        self.each = self.now()
+
+    def now(self):
+        return operations() - self.before
 
     @property
     def all(self):
@@ -155,8 +168,9 @@ class Oxidicom(Receiver):
                               env={**os.environ, 'OXIDICOM_RUN_DIR': f'{self.home}/run'}).stdout
 
     def logged(self, text):
+        """How often."""
         with open(self.log) as log:
-            return text in log.read()
+            return log.read().count(text)
 
     def temporary_files(self):
         return sh(f'find {self.root}/.oxidicom/tmp -type f').split()
@@ -183,17 +197,23 @@ def data_set(path):
 class Sender:
     """storescu with files of /mnt/out/load; its answers, in order: [(file, status)]."""
 
-    def __init__(self, *files, title='NFS', port=PORT):
-        self.process = subprocess.Popen(['storescu', '-v', '--no-halt', '-aet', title, '127.0.0.1', str(port), *files],
+    def __init__(self, *files, title='NFS', port=PORT, options=()):
+        self.process = subprocess.Popen(['storescu', '-v', '--no-halt', '-aet', title, *options, '127.0.0.1', str(port), *files],
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def answers(self):
-        found, file = [], None
-        for line in self.process.communicate(timeout=PATIENCE_S)[0].splitlines():
-            if match := re.search(r'Sending file: (.*)', line):
-                file = match[1]
-            elif match := re.search(r'Received Store Response \((.*)\)', line):
-                found.append((file, match[1]))
+        """`first` is the time of the first."""
+        found, file, self.first = [], None, None
+        timer = threading.Timer(PATIENCE_S, self.process.kill)
+        timer.start()
+        with self.process:
+            for line in self.process.stdout:
+                if match := re.search(r'Sending file: (.*)', line):
+                    file = match[1]
+                elif match := re.search(r'Received Store Response \((.*)\)', line):
+                    self.first = self.first or time.monotonic()
+                    found.append((file, match[1]))
+        timer.cancel()
         return found
 
     def taken(self):
@@ -201,19 +221,27 @@ class Sender:
 
 
 def registrations():
-    """The number of files in each task of the queue, kombu's filesystem transport."""
-    found = []
-    for name in sorted(os.listdir(f'{HOME}/queue')):
-        path = f'{HOME}/queue/{name}'
-        if os.path.isfile(path) and name.endswith('.msg'):
-            with open(path) as file:
-                found.append(json.loads(base64.b64decode(json.load(file)['body']))[1]['ndicom'])
+    """Series -> the number of files in each of its tasks in the queue, kombu's filesystem transport, in order."""
+    found = collections.defaultdict(list)
+    for entry in sorted(os.scandir(f'{HOME}/queue'), key=lambda entry: entry.stat().st_mtime_ns):
+        if entry.is_file() and entry.name.endswith('.msg'):
+            with open(entry) as file:
+                task = json.loads(base64.b64decode(json.load(file)['body']))[1]
+            found[task['SeriesInstanceUID']].append(task['ndicom'])
     return found
 
 
 def series(first, count, slices):
     """Files of so many series, the first slices of each."""
     return [f'/mnt/out/load/{number}/{at:04}.dcm' for number in range(first, first + count) for at in range(1, slices + 1)]
+
+
+def series_uid(path):
+    """Of (0020,000E), Explicit VR Little Endian."""
+    with open(path, 'rb') as file:
+        content = file.read()
+    at = content.index(b'\x20\x00\x0e\x00UI') + 8
+    return content[at:at + int.from_bytes(content[at - 2:at], 'little')].decode().rstrip('\0')
 
 
 def missing(receiver, files):
@@ -223,3 +251,8 @@ def missing(receiver, files):
         if path.endswith('.dcm'):
             stored[data_set(path)] = path
     return [file for file in files if data_set(file) not in stored]
+
+
+def keeps(receiver, taken):
+    lost = missing(receiver, taken)
+    expect(not lost, f'{len(lost)} of {len(taken)} acknowledged objects are not there')

@@ -1,4 +1,4 @@
-# make nfs-check: a receiver on NFS, with a server that is restarted, away, full and read-only, and two receivers, in user-mode Linux. Minutes.
+# make nfs-check: a receiver on NFS, with a server that is restarted, away, full and read-only, and several receivers, in user-mode Linux. Minutes.
 # make nfs-rates: its rate on a server that is far away, beside storescp's.
 $(B)/tests/nfs: | $(PROGRAMS) $(B)/bench/sender $(B)/demo/phantom
 
