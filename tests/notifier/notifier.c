@@ -444,8 +444,10 @@ Test(notifier, a_full_disk_under_the_journal_holds_series_back_and_ends_nothing,
     uint64_t last = 1, incarnation = site.notifier_incarnation;
     /* In steps, since it is the sum of all that fills the disk. */
     for (int64_t end = clock_ms() + PATIENCE_MS; site.notifier_incarnation == incarnation && clock_ms() < end;) {
-        for (int i = 0; i < 200; i++)
-            site_send_event(&site, EVENT(.association = ++last, .object = last));
+        for (int i = 0; i < 200; i++) {
+            last++;
+            site_send_event(&site, EVENT(.association = last, .object = last));
+        }
         site_listen(&site, 50);
     }
     cr_assert_neq(site.notifier_incarnation, incarnation, "the disk was never full");
