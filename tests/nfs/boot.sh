@@ -2,7 +2,7 @@
 # boot.sh FOLDER CHECK…: boots user-mode Linux on this machine's own files, which it can't change, with an NFS server and its client
 # in it, and runs the checks of checks.py that are named, all where none is. FOLDER is made; FOLDER/console has everything. Ends with
 # "N passed, M failed"; non-zero where one has failed or the machine has not come to the end. Needs no root, nor KVM.
-#   NFS_SECONDS  how long the machine may run, 900
+#   NFS_SECONDS  how long the machine may run, 1800
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
@@ -21,7 +21,7 @@ done
 truncate -s 768M "$folder/disk"
 
 # A machine's memory is a file in TMPDIR.
-TMPDIR=$folder timeout "${NFS_SECONDS:-900}" linux.uml mem=640M rootfstype=hostfs rootflags=/ ro "ubda=$folder/disk" "init=$here/inside.sh" \
+TMPDIR=$folder timeout "${NFS_SECONDS:-1800}" linux.uml mem=640M rootfstype=hostfs rootflags=/ ro "ubda=$folder/disk" "init=$here/inside.sh" \
     con=null con0=null,fd:1 quiet "NFS_FOLDER=$folder" "NFS_TREE=$PWD" >"$folder/console" 2>&1 </dev/null &
 tail --pid=$! -n +1 -s 0.2 -f "$folder/console" | grep -a --line-buffered '^nfs-check: ' || :
 wait $! || echo "the machine did not end by itself"
