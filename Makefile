@@ -79,6 +79,7 @@ OUR_CXXFLAGS += $(HARDENING)
 OUR_LDFLAGS := -Wl,--as-needed -Wl,-z,relro -Wl,-z,now
 ifneq ($(SANITIZE)$(FUZZ),)
 SANITIZER := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OUR_CPPFLAGS += -DSANITIZED
 else ifneq ($(TSAN),)
 SANITIZER := -fsanitize=thread
 else ifeq ($(findstring _FORTIFY_SOURCE,$(CC) $(CPPFLAGS) $(CFLAGS) $(CXXFLAGS))$(filter -O0,$(CFLAGS) $(CXXFLAGS)),)

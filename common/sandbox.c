@@ -207,7 +207,7 @@ int sandbox_restrict_files(sandbox_t *sandbox) {
 /* --- whether, and what ---------------------------------------------------------------------------------- */
 
 bool sandbox_wanted(const char *mode) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     return strcmp(mode, "true") == 0;
 #else
     return strcmp(mode, "false") != 0;

@@ -22,7 +22,7 @@ static const int REFUSED[] = {
     /* other programs and processes */
     SCMP_SYS(execve),
     SCMP_SYS(execveat),
-#ifndef __SANITIZE_ADDRESS__ /* LeakSanitizer stops the other threads with it */
+#ifndef SANITIZED /* LeakSanitizer stops the other threads with it */
     SCMP_SYS(ptrace),
 #endif
     SCMP_SYS(process_vm_readv),

@@ -21,7 +21,7 @@ static bool lacks_what_it_needs(const char *log) {
 
 /* Up to date, or made now; skips the test where it can't be made. */
 static void make_rootfs(void) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip_test("the image holds what was built without sanitizers");
 #endif
     char *folder = temporary_folder("image"), *path = text_of("%s/log", folder);

@@ -80,7 +80,7 @@ Test(today, minichris_killed_altogether_loses_no_registration_under_another_host
 }
 
 Test(today, the_charts_250_millicores_and_256_mib_take_8_senders_of_2_mb_objects, .timeout = PATIENCE_S) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip_test("a sanitizer needs more memory than that by itself");
 #endif
     cgroup_t cgroup;

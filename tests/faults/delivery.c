@@ -193,7 +193,7 @@ void start_with_faults(receiver_t *receiver, const char *queue, const char *cons
 }
 
 void start_under_faults(receiver_t *receiver, const char *queue, const char *rules, const char *const *more) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip("nothing can be preloaded before AddressSanitizer");
 #endif
     const char *environment[64] = {"OXIDICOM_AMQP_ADDRESS", rabbitmq_address(),    "OXIDICOM_NATS_ADDRESS",

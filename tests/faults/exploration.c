@@ -63,7 +63,7 @@ void exploration_clear(exploration_t *x) {
 /* --- a model's tests ------------------------------------------------------------------------------------ */
 
 static void skip_under_sanitizers(void) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip_test("it takes no input, and some millions of states");
 #endif
 }

@@ -217,7 +217,7 @@ static void run(loop_t *loop) {
 }
 
 Test(kill_loop, loses_nothing_that_was_acknowledged, .timeout = 100000) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     long seconds = 15;
 #else
     long seconds = 60;

@@ -13,7 +13,7 @@
 
 /* Receives a few series, in associations of one object and of some. */
 static void record_reception(receiver_t *receiver, const char *fsync, const char *state_dir) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip("nothing can be preloaded before AddressSanitizer");
 #endif
     receiver_prepare(receiver);

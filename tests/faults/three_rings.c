@@ -268,7 +268,7 @@ static void kill_stages(site_t *site) {
 }
 
 Test(three_rings, register_each_series_whole_whatever_dies, .timeout = 4 * PATIENCE_S) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip_test("nothing can be preloaded before AddressSanitizer");
 #endif
     static site_t site;

@@ -120,7 +120,7 @@ Test(end, a_stage_that_hangs_is_killed_after_its_time_and_the_status_is_1, .time
 /* A traced process stays until its tracer looks at its end: to the launcher it is as if the kernel kept it, as it
  * does in storage that is away. */
 Test(end, a_stage_that_not_even_a_kill_ends_is_named_and_left_behind_and_the_status_is_2, .timeout = PATIENCE_S) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip_test("LeakSanitizer traces, too, and takes the tracing of others for a fault");
 #endif
     receiver_t receiver;

@@ -9,7 +9,7 @@
 #define MACHINE_MS (15 * 60 * 1000)
 
 Test(nfs, costs_few_operations_for_each_object_and_series, .timeout = 2 * MACHINE_MS / 1000) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip_test("the machine runs what was built without sanitizers");
 #endif
     if (access("/usr/bin/linux.uml", X_OK) != 0 || access("/usr/sbin/rpc.nfsd", X_OK) != 0)

@@ -47,7 +47,7 @@ static void set_rules(const char *rules) {
 }
 
 static void need_preload(void) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip("nothing can be preloaded before AddressSanitizer");
 #endif
 }

@@ -126,7 +126,7 @@ Test(collectors, are_no_reason_not_to_start, .timeout = PATIENCE_S) {
 /* --- bad ones -------------------------------------------------------------------------------------------- */
 
 /* The sanitizer keeps freed memory. */
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
 #define GROWTH_MAX_KIB (1024L * 1024)
 #else
 #define GROWTH_MAX_KIB (16L * 1024)

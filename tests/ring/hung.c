@@ -169,7 +169,7 @@ Test(hung, storage_fills_no_memory_delays_no_echo_and_loses_nothing, .timeout = 
     cr_expect_eq(receiver_files(&receiver), counts.stored);
     cr_expect(await(has_no_temporary_file, &receiver, PATIENCE_MS), "a temporary file is left");
     cr_expect_lt(longest_ms, stall_ms / 2, "an echo waited for storage");
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SANITIZED
     cr_expect_lt(most_kib, MOST_KIB, "%ld KiB", most_kib);
 #endif
     cr_assert_eq(receiver_stop(&receiver), 0);

@@ -106,7 +106,7 @@ typedef struct slow_site {
 
 /* Writers with `operations` at once each, and these faults of storage (preload.h); they know it by now. */
 static void slow_start(slow_site_t *slow, const char *writers, const char *operations, const char *rules) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip_test("the sanitizer wants to be the first library");
 #endif
     slow->preload = text_of("%s/../preload.so", binaries());

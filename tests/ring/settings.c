@@ -329,7 +329,7 @@ static forced_t forced_with(const char *fsync_setting) {
 }
 
 Test(settings, fsync_forces_every_file_and_the_journal_to_the_disk, .timeout = PATIENCE_S) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip("nothing can be preloaded before AddressSanitizer");
 #endif
     forced_t forced = forced_with("true");

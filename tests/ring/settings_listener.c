@@ -337,7 +337,7 @@ static long growth_with(const char *buffer_size, long least_kib) {
 }
 
 Test(settings, bound_what_the_listener_holds_by_the_buffer_size, .timeout = PATIENCE_S) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip_test("memory is measured without sanitizers only");
 #endif
     long small_kib = growth_with("8MiB", 4 * 1024);

@@ -233,7 +233,7 @@ Test(storage, of_refused_objects_is_as_large_as_the_quarantine_size_allows, .tim
 /* --- memory ----------------------------------------------------------------------------------------------- */
 
 Test(storage, of_one_gigabyte_passes_through_little_memory, .timeout = PATIENCE_S) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip("AddressSanitizer takes memory of its own");
 #endif
     enum { PIECE = 1 << 20, PIECES = 1024 };

@@ -28,7 +28,7 @@ static void have_faults(const stuck_t *stuck, const char *rules) {
 
 /* A receiver with these faults of storage (preload.h), and an association with so many stored objects. */
 static void stuck_start(stuck_t *stuck, const char *rules, int objects, const char *name, const char *value) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip_test("the sanitizer wants to be the first library");
 #endif
     *stuck = (stuck_t){.scu.timeout_ms = PATIENCE_MS};

@@ -219,7 +219,7 @@ Test(who_may, is_served_while_hundreds_hang_and_they_cost_little_and_go, .timeou
     }
     cr_assert_eq(answered, 9);
     cr_assert_geq(process_descriptors(site.listener), descriptors_before + CROWD, "they hang all the while");
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SANITIZED
     long grown_kib = process_anonymous_kib(site.listener) - before_kib;
     cr_assert_lt(grown_kib, (long)CROWD * CONNECTION_MOST_KIB, "%ld KiB", grown_kib);
 #endif

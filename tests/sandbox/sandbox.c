@@ -342,7 +342,7 @@ Test(sandbox, lets_folders_be_made_for_other_users) {
 Test(sandbox, is_wanted_unless_it_is_switched_off) {
     cr_expect(sandbox_wanted("true"));
     cr_expect(!sandbox_wanted("false"));
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_expect(!sandbox_wanted("auto"));
 #else
     cr_expect(sandbox_wanted("auto"));

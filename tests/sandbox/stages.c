@@ -133,7 +133,7 @@ static bool is_restricted(void *argument) {
 /* The probes' results in the running stage. */
 static void probe_stage(const char *stage, const char *thread, const char *collector, const probe_t *probes,
                         size_t count) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip("nothing can be preloaded before AddressSanitizer");
 #endif
     char *text = probes_as_text(probes, count);
@@ -334,7 +334,7 @@ static void take_away(int call, int reason) {
 
 /* Unless it is built with AddressSanitizer, which switches `auto` off. */
 static void expect_said(const char *text) {
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SANITIZED
     size_t size;
     cr_expect(receiver_logged(&receiver, text, 0), "\"%s\" is not said: %s", text,
               file_content(receiver.log, &size));

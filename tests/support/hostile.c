@@ -19,7 +19,7 @@
 #define SETTLED_MS 3000
 /* Longer than any deadline of the receiver for a session after the peer's FIN. */
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(SANITIZED)
 #define MEMORY_COUNTS false /* freed memory stays with the sanitizer for a while */
 #else
 #define MEMORY_COUNTS true
@@ -86,7 +86,8 @@ static bool drain(scu_t *scu) {
 static void end_session(run_t *run, open_session_t *slot) {
     const session_t *s = &slot->session;
     if (slot->open) {
-        (void)!scu_send(&slot->scu, s->sent.at + s->pause_at, s->sent.size - s->pause_at);
+        if (s->sent.size > s->pause_at)
+            (void)!scu_send(&slot->scu, s->sent.at + s->pause_at, s->sent.size - s->pause_at);
         for (int i = 0; i < s->answers; i++)
             (void)!scu_read(&slot->scu);
         if (s->end == END_HALF_CLOSE) {

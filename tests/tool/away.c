@@ -17,7 +17,7 @@
 
 /* From now on what we start has these faults (preload.h). */
 static void have_faults(const receiver_t *receiver, const char *rules) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip_test("the sanitizer wants to be the first library");
 #endif
     char *preload = text_of("%s/../preload.so", binaries()), *faults = text_of("%s/faults", receiver->folder);

@@ -246,7 +246,7 @@ Test(writer, that_nobody_releases_ends_after_the_drain_timeout) {
 }
 
 Test(writer, told_to_end_waits_for_what_storage_is_doing) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
     cr_skip_test("the sanitizer wants to be the first library");
 #endif
     char *preload = text_of("%s/../preload.so", binaries()), *faults = text_of("%s/faults", rig.folder);
