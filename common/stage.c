@@ -98,7 +98,6 @@ static int block_signals(stage_t *stage) {
     /* Before any thread exists, so that all inherit it and only the loop hears of signals. */
     if (supervision_take_signals(&set) != 0)
         return -1;
-    signal(SIGPIPE, SIG_IGN);
     stage->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     return stage->signals < 0 ? -1 : 0;
 }

@@ -125,7 +125,7 @@ int supervision_take_signals(const sigset_t *signals) {
     for (int number = 1; number < NSIG; number++)
         if (sigismember(signals, number) == 1 && signal(number, SIG_DFL) == SIG_ERR)
             return -1;
-    return 0;
+    return signal(SIGPIPE, SIG_IGN) == SIG_ERR ? -1 : 0;
 }
 
 void supervision_keep_to_oneself(void) {

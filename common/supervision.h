@@ -29,7 +29,8 @@ int supervision_sockets(void);
 bool supervision_socket_is(int index, const char *name);
 
 /* Blocks the signals, which a loop reads from a signalfd then, and undoes that a parent ignores some of them, as
- * nohup does: those would not come. -1: errno says why. */
+ * nohup does: those would not come. Ignores SIGPIPE: a log that nobody reads any more ends nothing. -1: errno says
+ * why. */
 int supervision_take_signals(const sigset_t *signals);
 
 /* Takes all of the above out of the environment, so that no child speaks for its parent. */

@@ -94,6 +94,25 @@ Test(start, a_killed_stage_is_started_again_and_the_others_keep_their_processes,
     receiver_clear(&receiver);
 }
 
+/* The reader of the log, which a supervisor may restart, ends with the line of readiness. */
+Test(start, a_log_that_nobody_reads_any_more_ends_nothing, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    char *launcher = text_of("%s/oxidicom", binaries());
+    const char *const argv[] = {"bash", "-c", "exec \"$0\" 2> >(exec sed -u '/all stages are ready/q')", launcher,
+                                NULL};
+    receiver_launch_as(&receiver, NULL, argv);
+    expect_logged(&receiver, "all stages are ready");
+    for (size_t i = 0; i < 3; i++) {
+        pid_t old = receiver_stage(&receiver, STAGES[i], 0);
+        kill(old, SIGKILL);
+        cr_assert_neq(await_stage(&receiver, STAGES[i], old), 0);
+    }
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    free(launcher);
+    receiver_clear(&receiver);
+}
+
 Test(start, a_stage_that_dies_young_waits_twice_as_long_each_time_up_to_the_longest_pause, .timeout = PATIENCE_S) {
     receiver_t receiver;
     prepare_scripts(&receiver);
