@@ -94,11 +94,12 @@ static int on_replicas(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     return stage->ended ? -1 : 0;
 }
 
-/* Another process begins with a new journal, and knows nothing that only this one's had. */
+/* Another process begins with a new journal, and knows nothing that only this one's had. Where the log alone was
+ * removed, the end brings it into the journal. */
 static void end_if_lost(stage_t *stage) {
     journal_t *journal = &((notifier_t *)stage->self)->journal;
     if (!journal->lost && !journal_is_there(journal))
-        log_error(NULL, "the journal %s was removed or replaced", journal->path);
+        log_error(NULL, "the journal %s or its log was removed or replaced", journal->path);
     else if (!journal->lost)
         return;
     stage_end(stage, EX_IOERR);

@@ -1,10 +1,12 @@
 #include "notifier/journal/journal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -73,6 +75,7 @@ static bool configure(journal_t *journal, bool network, bool fsync) {
     if (!execute(journal, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_size_limit = " LOG_KEPT_BYTES))
         return false;
     bool modes = network ? lock_exclusively(journal) : set_mode(journal, "PRAGMA journal_mode = WAL", "wal");
+    journal->writes_ahead = !network;
     /* The sandbox has no folder for temporary files. */
     return modes && execute(journal, "PRAGMA temp_store = MEMORY") &&
            execute(journal, fsync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
@@ -252,7 +255,10 @@ int64_t journal_size(const journal_t *journal) {
 
 bool journal_is_there(const journal_t *journal) {
     int moved = 0;
-    return sqlite3_file_control(journal->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved;
+    if (sqlite3_file_control(journal->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved)
+        return false;
+    return !journal->writes_ahead ||
+           access(sqlite3_filename_wal(sqlite3_db_filename(journal->db, "main")), F_OK) == 0 || errno != ENOENT;
 }
 
 void journal_close(journal_t *journal) {

@@ -31,6 +31,7 @@ typedef struct journal {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
     char *path;                              /* owned */
+    bool writes_ahead;                       /* into a log beside the file */
     bool open;                               /* a transaction is open */
     int changes_before;                      /* rows changed before it, since the file was opened */
     bool broken;                             /* it has failed and will be rolled back */
@@ -61,7 +62,8 @@ void journal_close(journal_t *journal);
 
 /* Bytes of the file and of its log. */
 int64_t journal_size(const journal_t *journal);
-/* Whether the file still has its name. Rows written to a removed file are lost with this process. */
+/* Whether the file and its log still have their names. Rows written to a removed file are lost with this process;
+ * journal_close saves those of a removed log. */
 bool journal_is_there(const journal_t *journal);
 
 /* Whether the open transaction has changed any row. */

@@ -156,3 +156,15 @@ Test(damage, a_journal_that_is_removed_while_it_runs_is_noticed) {
     cr_assert_eq(unlink(path), 0);
     cr_expect_not(journal_is_there(&rig.journal));
 }
+
+/* The log holds what the journal itself does not have yet: whoever closes the journal in time brings it there. */
+Test(damage, a_write_ahead_log_that_is_removed_while_it_runs_is_noticed_and_loses_nothing) {
+    char *log = text_of("%s-wal", path);
+    cr_assert_eq(unlink(log), 0);
+    cr_expect_not(journal_is_there(&rig.journal));
+    journal_close(&rig.journal);
+    cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
+    cr_expect(journal_is_there(&rig.journal));
+    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM reception"), "200");
+    free(log);
+}
