@@ -1,6 +1,8 @@
 #include "notifier/journal/storage.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,7 +33,8 @@ struct storage {
     mode_t folder_mode;         /* of the answers that it makes */
     char *files_root, *sandbox; /* the thread's own: settings may be gone before it */
     thread_t *thread;
-    left_walk_t walk; /* the thread's */
+    left_walk_t walk;       /* the thread's */
+    atomic_bool locked_out; /* the sandbox holds on to other storage than there is now */
     /* the loop's */
     int64_t complained_ms, complained_begun_ms; /* 0: about nothing */
 };
@@ -82,12 +85,15 @@ static void list(const storage_t *storage, item_t *item) {
         item->answer.names = must(malloc(sizeof *item->answer.names));
 }
 
-/* The series is not received any more: its next reception may go to another folder. */
-static void remove_link(const storage_t *storage, const char *key) {
+/* The series is not received any more: its next reception may go to another folder. Landlock allows the folder of
+ * the start only, while access(2) asks for permissions alone. */
+static void remove_link(storage_t *storage, const char *key) {
     static log_limit_t said; /* there is one such thread */
     int root = key ? open(storage->files_root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
     int reason = root < 0 ? 0 : series_links_remove(root, key);
-    if (reason != 0 && log_rarely(&said, NULL))
+    if (reason == EACCES && faccessat(root, SERIES_LINKS, W_OK | X_OK, AT_EACCESS) == 0)
+        atomic_store(&storage->locked_out, true);
+    else if (reason != 0 && log_rarely(&said, NULL))
         log_warn(NULL, "can't remove " SERIES_LINKS "/%s: %s", key, strerror(reason));
     if (root >= 0)
         close(root);
@@ -99,6 +105,8 @@ static thread_fate_t work_on(void *self, void *question) {
     registration_t *registration = item->answer.registration;
     if (registration) {
         remove_link(storage, registration->link);
+        if (atomic_load(&storage->locked_out))
+            return THREAD_FORGOTTEN; /* the next process does it, with what is in the journal */
         registration_count_files(registration, storage->files_root);
     } else if (item->folder) {
         list(storage, item);
@@ -156,6 +164,10 @@ bool storage_destroy(storage_t **self_p) {
     }
     release(storage);
     return true;
+}
+
+bool storage_locked_out(const storage_t *storage) {
+    return atomic_load(&storage->locked_out);
 }
 
 int storage_descriptor(const storage_t *storage) {

@@ -22,6 +22,9 @@ storage_t *storage_new(const settings_t *settings);
  * kernel keeps it: the process should end without waiting for it. */
 bool storage_destroy(storage_t **self_p) __attribute__((warn_unused_result));
 
+/* Other storage is there than at the start, and the sandbox keeps this process from it. For any thread. */
+bool storage_locked_out(const storage_t *storage);
+
 /* Readable when storage_receive has something. */
 int storage_descriptor(const storage_t *storage);
 

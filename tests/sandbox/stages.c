@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/series_links.h"
 #include "tests/support/dataset.h"
 #include "tests/support/receiver.h"
 #include "tests/support/scu.h"
@@ -302,6 +303,13 @@ static bool stores(void *number) {
     return store_one(*(int *)number);
 }
 
+static bool keeps_no_link(void) {
+    char *folder = text_of("%s/" SERIES_LINKS, receiver.root);
+    bool empty = rmdir(folder) == 0;
+    free(folder);
+    return empty;
+}
+
 Test(stages, follow_a_files_root_that_is_replaced) {
     if (!landlock_there())
         cr_skip("this kernel has no Landlock");
@@ -313,6 +321,10 @@ Test(stages, follow_a_files_root_that_is_replaced) {
     cr_assert_eq(mkdir(receiver.root, 0755), 0);
     cr_assert(await(stores, &number, PATIENCE_MS), "nothing is stored in the new one");
     cr_expect(receiver_logged(&receiver, "OXIDICOM_FILES_ROOT was replaced", 0));
+    /* The notifier meets it when it removes the link of the series. */
+    cr_expect(receiver_logged(&receiver, "ends for another notifier", PATIENCE_MS));
+    cr_expect(receiver_logged(&receiver, " is registered: 1 files", PATIENCE_MS));
+    cr_expect(keeps_no_link(), "the link of a series that is not received any more");
     free(old);
 }
 
