@@ -159,6 +159,11 @@ static bool look_after_file(series_locks_t *locks) {
     locks->looked_ms = now_ms;
     if (locks->file >= 0 && is_the_file(locks))
         return true;
+    if (locks->file >= 0 && zhashx_size(locks->shares))
+        log_warn(NULL,
+                 "the file of locks in storage (%s) was removed or replaced: a series that is received now may be "
+                 "registered by each replica",
+                 locks->files_root);
     if (locks->file >= 0)
         close(locks->file);
     open_file(locks);

@@ -142,6 +142,19 @@ Test(replicas, take_their_locks_again_after_a_restart) {
     cr_expect_eq(site_tasks(&one), 0);
 }
 
+Test(replicas, say_that_the_file_of_their_locks_was_removed_while_they_hold_one) {
+    char *path = text_of("%s/" REPLICAS_FOLDER "/locks", one.root);
+    receive(&one, 1, 1);
+    cr_assert_eq(unlink(path), 0);
+    /* It is looked after when a lock is taken, now and then. */
+    for (uint64_t i = 2; !site_await_log(&one, "the file of locks in storage (", 100); i++) {
+        char *series = text_of("1.%d", (int)i);
+        site_send_event(&one, EVENT(.association = i, .object = i, .series = series));
+        free(series);
+    }
+    free(path);
+}
+
 Test(replicas, register_what_they_receive_where_storage_has_no_locks_and_say_so) {
     char *place = text_of("%s/" REPLICAS_FOLDER, one.root), *aside = text_of("%s.aside", place);
     char *port = text_of("%d", free_port());
