@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -33,7 +34,10 @@ struct storage {
     mode_t folder_mode;         /* of the answers that it makes */
     char *files_root, *sandbox; /* the thread's own: settings may be gone before it */
     thread_t *thread;
-    left_walk_t walk;       /* the thread's */
+    /* the thread's */
+    left_walk_t walk;
+    dev_t device; /* of the folder for links, as the sandbox knows it; zeros: there was none */
+    ino_t inode;
     atomic_bool locked_out; /* the sandbox holds on to other storage than there is now */
     /* the loop's */
     int64_t complained_ms, complained_begun_ms; /* 0: about nothing */
@@ -63,6 +67,16 @@ static void allow(sandbox_t *sandbox, const char *files_root) {
     free(links);
 }
 
+static void note_folder(storage_t *storage) {
+    struct stat s;
+    char *links = format_text("%s/" SERIES_LINKS, storage->files_root);
+    if (stat(links, &s) == 0) {
+        storage->device = s.st_dev;
+        storage->inode = s.st_ino;
+    }
+    free(links);
+}
+
 /* What the loop's sandbox does not allow it, since the way there leads over storage. */
 static void restrict_files(const storage_t *storage) {
     sandbox_t sandbox = {0};
@@ -85,13 +99,19 @@ static void list(const storage_t *storage, item_t *item) {
         item->answer.names = must(malloc(sizeof *item->answer.names));
 }
 
-/* The series is not received any more: its next reception may go to another folder. Landlock allows the folder of
- * the start only, while access(2) asks for permissions alone. */
+/* Landlock allows the folder of the start only, while access(2) asks for permissions alone. */
+static bool keeps_out(const storage_t *storage, int root) {
+    struct stat s;
+    return faccessat(root, SERIES_LINKS, W_OK | X_OK, AT_EACCESS) == 0 && fstatat(root, SERIES_LINKS, &s, 0) == 0 &&
+           (s.st_dev != storage->device || s.st_ino != storage->inode);
+}
+
+/* The series is not received any more: its next reception may go to another folder. */
 static void remove_link(storage_t *storage, const char *key) {
     static log_limit_t said; /* there is one such thread */
     int root = key ? open(storage->files_root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
     int reason = root < 0 ? 0 : series_links_remove(root, key);
-    if (reason == EACCES && faccessat(root, SERIES_LINKS, W_OK | X_OK, AT_EACCESS) == 0)
+    if (reason == EACCES && keeps_out(storage, root))
         atomic_store(&storage->locked_out, true);
     else if (reason != 0 && log_rarely(&said, NULL))
         log_warn(NULL, "can't remove " SERIES_LINKS "/%s: %s", key, strerror(reason));
@@ -121,6 +141,7 @@ static void begin(void *self) {
     storage_t *storage = self;
     folders_make_below(storage->files_root, JOURNAL_FALLBACK, storage->folder_mode);
     folders_make_below(storage->files_root, SERIES_LINKS, storage->folder_mode);
+    note_folder(storage);
     restrict_files(storage);
 }
 
