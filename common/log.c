@@ -2,8 +2,10 @@
 #include "common/log.h"
 
 #include <jansson.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +22,16 @@
 
 #define NANOSECONDS 1000000000LL
 
+/* A reader of the log that stops must not stop a loop. */
+#define LOG_PATIENCE_MS 100
+
 typedef enum log_format { FORMAT_PLAIN, FORMAT_COLOR, FORMAT_JOURNAL, FORMAT_JSON } log_format_t;
 
 static const char *stage_name = "oxidicom";
 static log_level_t wanted = LEVEL_INFO;
 static log_format_t line_format = FORMAT_PLAIN;
+
+static atomic_uint_fast64_t unread; /* lines left out since the log's reader has stopped */
 
 static pthread_mutex_t sites_lock = PTHREAD_MUTEX_INITIALIZER;
 static log_site_t *sites; /* the places that have suppressed lines at some time */
@@ -135,8 +142,36 @@ static bool admit(log_site_t *site, log_level_t level, const char *format, uint6
 
 /* --- one line ---------------------------------------------------------------------------------------- */
 
+static void write_line(log_level_t level, const log_context_t *context, char *message);
+
+/* Whether a line can be written without waiting for who reads them: after LOG_PATIENCE_MS, none waits any more. */
+static bool is_read(void) {
+    struct pollfd reader = {.fd = STDERR_FILENO, .events = POLLOUT};
+    bool is = poll(&reader, 1, atomic_load(&unread) ? 0 : LOG_PATIENCE_MS) != 0;
+    if (!is) {
+        atomic_fetch_add(&unread, 1);
+        metric_add(METRIC_LOG_SUPPRESSED, NULL, 1);
+    }
+    return is;
+}
+
+static void tell_unread(uint64_t left_out) {
+    char message[128];
+    snprintf(message, sizeof message, "%llu lines were left out: nobody read the log",
+             (unsigned long long)left_out);
+    write_line(LEVEL_WARN, NULL, message);
+}
+
 /* One line is one write(2), so that lines of several threads and stages do not mix. */
 static void put_line(const char *line, size_t size) {
+    if (!is_read())
+        return;
+    uint64_t left_out = atomic_exchange(&unread, 0);
+    if (left_out) {
+        tell_unread(left_out);
+        if (!is_read())
+            return;
+    }
     if (write(STDERR_FILENO, line, size) < 0)
         return; /* there is nowhere left to say it */
 }

@@ -4,6 +4,7 @@
 #include <pty.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -257,6 +258,40 @@ Test(log, lets_no_place_flood_it_and_counts_what_it_left_out) {
     cr_assert_eq(said - 1 + left_out, 5 * LOG_BURST_LINES);
     cr_assert_eq(count_of("quietly"), 5 * LOG_BURST_LINES);
     cr_assert_eq(count_of("another one"), 1);
+}
+
+static void fill(int pipe_end) {
+    static const char bytes[4096];
+    fcntl(pipe_end, F_SETFL, O_NONBLOCK);
+    while (write(pipe_end, bytes, sizeof bytes) > 0)
+        ;
+    fcntl(pipe_end, F_SETFL, 0);
+}
+
+static void empty(int pipe_end) {
+    for (int left; ioctl(pipe_end, FIONREAD, &left) == 0 && left > 0;)
+        cr_assert_gt(read(pipe_end, captured, sizeof captured), 0);
+}
+
+/* A full pipe, as of a shipper of logs that hangs. */
+Test(log, waits_for_no_reader_that_stops_and_counts_what_it_left_out) {
+    int ends[2], kept = dup(STDERR_FILENO);
+    log_start("listener", "debug", NULL);
+    cr_assert_eq(pipe(ends), 0);
+    fill(ends[1]);
+    dup2(ends[1], STDERR_FILENO);
+    for (int i = 0; i < 1000; i++)
+        log_debug(NULL, "unread %d", i);
+    empty(ends[0]);
+    log_debug(NULL, "read again");
+    log_debug(NULL, "and again");
+    dup2(kept, STDERR_FILENO);
+    ssize_t size = read(ends[0], captured, sizeof captured - 1);
+    cr_assert_gt(size, 0);
+    captured[size] = 0;
+    cr_expect(strstr(captured, "warn  listener: 1000 lines were left out: nobody read the log\n"), "%s", captured);
+    cr_expect(strstr(captured, "read again") && strstr(captured, "and again"));
+    cr_expect_eq(count_of("\n"), 3);
 }
 
 static void be_noisy(void) {
