@@ -306,3 +306,11 @@ void stage_end(stage_t *stage, int status) {
     stage->status = status;
     stage->ended = true;
 }
+
+void stage_end_locked_out(stage_t *stage) {
+    log_warn(NULL,
+             "OXIDICOM_FILES_ROOT was replaced or mounted anew, and the sandbox holds on to the old one: ends "
+             "for another %s",
+             stage->spec->name);
+    stage_end(stage, EX_TEMPFAIL);
+}

@@ -105,15 +105,6 @@ static void end_if_lost(stage_t *stage) {
     stage_end(stage, EX_IOERR);
 }
 
-static void end_if_locked_out(stage_t *stage) {
-    if (!storage_locked_out(((notifier_t *)stage->self)->storage))
-        return;
-    log_warn(NULL,
-             "OXIDICOM_FILES_ROOT was replaced or mounted anew, and the sandbox holds on to the old one: ends "
-             "for another notifier");
-    stage_end(stage, EX_TEMPFAIL);
-}
-
 static bool on_inbox(stage_t *stage) {
     notifier_t *notifier = stage->self;
     notifier->metrics_heard = 0;
@@ -215,7 +206,8 @@ static void on_beat(stage_t *stage) {
     beat_metrics(notifier);
     end_if_drained(stage);
     end_if_lost(stage);
-    end_if_locked_out(stage);
+    if (storage_locked_out(notifier->storage))
+        stage_end_locked_out(stage);
 }
 
 /* The listener and the writers have ended before; their last messages are handled, and due registrations are sent

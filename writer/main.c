@@ -231,12 +231,8 @@ static ring_handler_fn *const HANDLERS[] = {
 /* Files that are open here lie on the earlier storage. The listener sends their objects again, to the next
  * writer. */
 static void end_if_locked_out(writer_t *self) {
-    if (!store_locked_out(self->environment.store))
-        return;
-    log_warn(NULL,
-             "OXIDICOM_FILES_ROOT was replaced or mounted anew, and the sandbox holds on to the old one: ends "
-             "for another writer");
-    stage_end(self->stage, EX_TEMPFAIL);
+    if (store_locked_out(self->environment.store))
+        stage_end_locked_out(self->stage);
 }
 
 static bool on_inbox(stage_t *stage) {
