@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/same_file.h"
 #include "notifier/journal/journal_file.h"
 
 struct left_behind {
@@ -90,7 +91,7 @@ void left_behind_release(left_behind_t **self_p, bool taken_over) {
 
 static bool is_same_file(const char *a, const char *b) {
     struct stat sa, sb;
-    return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+    return stat(a, &sa) == 0 && stat(b, &sb) == 0 && same_file(&sa, &sb);
 }
 
 /* Whether a notifier of this user can have made it: a link could lead to a file of somebody else's. Where storage

@@ -12,6 +12,7 @@
 #include "common/folders.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/same_file.h"
 #include "common/sandbox.h"
 #include "common/series_links.h"
 #include "common/thread.h"
@@ -36,8 +37,7 @@ struct storage {
     thread_t *thread;
     /* the thread's */
     left_walk_t walk;
-    dev_t device; /* of the folder for links, as the sandbox knows it; zeros: there was none */
-    ino_t inode;
+    struct stat links;      /* of the folder for them, as the sandbox knows it; zeros: there was none */
     atomic_bool locked_out; /* the sandbox holds on to other storage than there is now */
     /* the loop's */
     int64_t complained_ms, complained_begun_ms; /* 0: about nothing */
@@ -68,12 +68,9 @@ static void allow(sandbox_t *sandbox, const char *files_root) {
 }
 
 static void note_folder(storage_t *storage) {
-    struct stat s;
     char *links = format_text("%s/" SERIES_LINKS, storage->files_root);
-    if (stat(links, &s) == 0) {
-        storage->device = s.st_dev;
-        storage->inode = s.st_ino;
-    }
+    if (stat(links, &storage->links) != 0)
+        storage->links = (struct stat){0};
     free(links);
 }
 
@@ -103,7 +100,7 @@ static void list(const storage_t *storage, item_t *item) {
 static bool keeps_out(const storage_t *storage, int root) {
     struct stat s;
     return faccessat(root, SERIES_LINKS, W_OK | X_OK, AT_EACCESS) == 0 && fstatat(root, SERIES_LINKS, &s, 0) == 0 &&
-           (s.st_dev != storage->device || s.st_ino != storage->inode);
+           !same_file(&s, &storage->links);
 }
 
 /* The series is not received any more: its next reception may go to another folder. */

@@ -10,6 +10,7 @@
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/same_file.h"
 #include "notifier/replicas/byte_locks.h"
 #include "notifier/replicas/notes.h"
 
@@ -145,8 +146,7 @@ static void open_file(series_locks_t *locks) {
 static bool is_the_file(const series_locks_t *locks) {
     struct stat here, there;
     char *path = format_text("%s/" LOCK_FILE, locks->files_root);
-    bool is = fstat(locks->file, &here) == 0 && stat(path, &there) == 0 && here.st_dev == there.st_dev &&
-              here.st_ino == there.st_ino;
+    bool is = fstat(locks->file, &here) == 0 && stat(path, &there) == 0 && same_file(&here, &there);
     free(path);
     return is;
 }
