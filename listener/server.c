@@ -34,8 +34,8 @@
 /* From the TCP accept to the end of an A-ASSOCIATE-RQ once the listener was told to end and nobody is served any
  * more: a request under way is rejected in form. */
 #define DRAIN_HANDSHAKE_MS 1000
-/* An association on which nothing has been under way for so long is between two objects no more: told to end, the
- * listener aborts it. */
+/* An association on which nothing has been under way for so long is not between two objects, nor before its first:
+ * told to end, the listener aborts it. */
 #define DRAIN_IDLE_MS 1000
 
 /* --- listening --------------------------------------------------------------------------------------- */
@@ -358,12 +358,6 @@ static void wind_up(server_t *server, association_t *a) {
     association_destroy(&a);
 }
 
-/* The association is idle. A sender of objects may be between two of them. */
-static bool is_idle(const association_t *a, int64_t now_ms) {
-    int64_t quiet_ms = deadlines_quiet_ms(a, now_ms);
-    return quiet_ms >= DRAIN_IDLE_MS || (!a->used_custody && deadlines_is_quiet(a));
-}
-
 /* The end waits for busy associations only: latecomers are rejected in the meantime, and a peer without a whole
  * request by then is not waited for. */
 static void drain_on(server_t *server, int64_t now_ms) {
@@ -371,7 +365,7 @@ static void drain_on(server_t *server, int64_t now_ms) {
     size_t served = 0;
     association_t *a;
     TAILQ_FOREACH(a, &server->site.roster.all, next) {
-        if (association_is_served(a->state) && (over || is_idle(a, now_ms)))
+        if (association_is_served(a->state) && (over || deadlines_quiet_ms(a, now_ms) >= DRAIN_IDLE_MS))
             association_abort(a, ABORT_NOT_SPECIFIED, "oxidicom ends");
         served += association_is_served(a->state) || a->unanswered_count > 0;
     }

@@ -5,13 +5,13 @@ static void time_out(association_t *a, const char *why) {
     association_abort(a, ABORT_NOT_SPECIFIED, why);
 }
 
-bool deadlines_is_quiet(const association_t *a) {
+static bool is_quiet(const association_t *a) {
     const patience_t *p = &a->patience;
     return !p->paused_since_ms && !p->window_since_ms && a->unanswered_count == 0;
 }
 
 int64_t deadlines_quiet_ms(const association_t *a, int64_t now_ms) {
-    return deadlines_is_quiet(a) ? now_ms - a->patience.quiet_since_ms : 0;
+    return is_quiet(a) ? now_ms - a->patience.quiet_since_ms : 0;
 }
 
 int64_t deadlines_stalled_ms(const association_t *a, int64_t now_ms) {

@@ -4,9 +4,9 @@
 
 #include "listener/ul/association.h"
 
-/* Nothing is under way on it: no message has begun, none waits for its response. */
-bool deadlines_is_quiet(const association_t *association);
-/* For how long; 0: something is. */
+/* For how long nothing has been under way on it: no message has begun, none waits for its response. 0: something
+ * is.
+ */
 int64_t deadlines_quiet_ms(const association_t *association, int64_t now_ms);
 
 /* How long a message has been under way that comes slower than OXIDICOM_MIN_RATE; 0: none. */

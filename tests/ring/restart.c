@@ -52,6 +52,29 @@ Test(drain, rejects_newcomers_as_transient_while_an_association_is_open_and_lets
     receiver_clear(&receiver);
 }
 
+/* Within a second of its begin: a machine that is busy for longer deserves another try. */
+static bool stores_its_first_object_after_term(void) {
+    receiver_t receiver;
+    ring_start(&receiver, "drain-begun", NULL);
+    scu_t scu = {.timeout_ms = PATIENCE_MS};
+    cr_assert(scu_associate_mr(&scu, receiver.port, "DRAIN", EXPLICIT_LE));
+    kill(receiver.launcher, SIGTERM);
+    cr_assert(receiver_logged(&receiver, "listener: told to end", PATIENCE_MS));
+    bytes_t set = dataset_instance(EXPLICIT_LE, SERIES, instance_of(SERIES, 1), 1, 1000);
+    bool stored = scu_store(&scu, 1, MR_STORAGE, instance_of(SERIES, 1), &set) == 0;
+    bytes_free(&set);
+    scu_close(&scu);
+    receiver_clear(&receiver);
+    return stored;
+}
+
+Test(drain, lets_an_association_that_has_just_begun_store_its_object, .timeout = PATIENCE_S) {
+    bool stored = false;
+    for (int tries = 0; tries < 5 && !stored; tries++)
+        stored = stores_its_first_object_after_term();
+    cr_expect(stored, "it was aborted before it could send one");
+}
+
 /* --- under load ------------------------------------------------------------------------------------------- */
 
 static senders_t *start_senders(const receiver_t *receiver) {
