@@ -35,7 +35,7 @@ struct report {
     gathered_t gathered[GATHERED_SERIES_MAX];
     size_t gathered_count, objects;
     int timer; /* -1: none */
-    written_t written[REPORT_TURN_OBJECTS];
+    written_t written[REPORT_ROW_OBJECTS];
     size_t written_count;
     int64_t written_since_us;               /* the first of them */
     size_t turn_objects, last_turn_objects; /* stored ones, in a turn that had any */
@@ -88,16 +88,18 @@ void report_end_turn(report_t *self) {
     self->turn_objects = 0;
 }
 
-/* Messages in a row wake ZeroMQ's thread, and the listener, once; single messages, each time. A peer
- * that is alone and waits for its answer has it before this turn tidies up. */
+/* Messages in a row wake ZeroMQ's thread, and the listener, once; single messages, each time. While the listener
+ * answers the first half of a turn's objects, this writer is at the second. A peer that is alone has its answer
+ * before this turn tidies up. */
 static void keep_written(report_t *self, const report_object_t *object, uint64_t token) {
     int64_t now_us = clock_us();
-    bool seems_alone = self->turn_objects++ == 0 && self->last_turn_objects < 2;
+    size_t row = (self->last_turn_objects + 1) / 2;
+    self->turn_objects++;
     if (self->written_count == 0)
         self->written_since_us = now_us;
     self->written[self->written_count++] = (written_t){*object->id, object->attempt, token};
-    if (!self->loop || seems_alone || self->written_count == REPORT_TURN_OBJECTS ||
-        now_us - self->written_since_us >= REPORT_TURN_US)
+    if (!self->loop || self->written_count >= row || self->written_count == REPORT_ROW_OBJECTS ||
+        now_us - self->written_since_us >= REPORT_ROW_US)
         say_kept(self);
 }
 

@@ -12,10 +12,10 @@
 /* Stored objects are gathered for so long, and so many of them. */
 #define REPORT_GATHER_MS      10
 #define REPORT_GATHER_OBJECTS 64
-/* The listener is told of the objects of one turn of the loop in a row, at its end; of at most so many, and not
- * later than this after the first. Of a turn's first it is told at once where the turn before had no other. */
-#define REPORT_TURN_OBJECTS 16
-#define REPORT_TURN_US      500
+/* The listener is told of objects in rows: of half as many as the turn of the loop before had, of at most so many;
+ * at the turn's end, and not later than this after a row's first. */
+#define REPORT_ROW_OBJECTS 8
+#define REPORT_ROW_US      500
 /* Series that the notifier is known to have heard of from an association; beyond that, one is said at once again.
  */
 #define REPORT_SERIES_TOLD 256

@@ -135,27 +135,39 @@ Test(objects, are_gathered_for_a_moment_only) {
     free(set);
 }
 
-Test(objects, are_told_to_the_listener_in_a_row_at_the_end_of_the_turn) {
+static void expect_row(uint64_t first, uint64_t last) {
+    for (uint64_t i = first; i <= last; i++)
+        expect_written(i, 1, 0);
+    expect_silence_for_now(rig.listener);
+}
+
+Test(objects, are_told_to_the_listener_in_rows_of_half_as_many_as_the_turn_before_had) {
     data_set_t *set = typical(EXPLICIT_VR);
     zloop_t *loop = zloop_new();
     report_destroy(&rig.environment.report);
     rig.environment.report = report_new(loop, rig.to_listener, rig.to_notifier, "writer-0");
-    send_whole((sent_t){.object = 1}, set);
-    expect_written(1, 1, 0); /* no other was there */
-    send_whole((sent_t){.object = 2}, set);
+    for (uint64_t i = 1; i <= 4; i++) {
+        send_whole((sent_t){.object = i}, set);
+        expect_row(i, i);
+    }
+    report_end_turn(rig.environment.report);
+    report_end_turn(rig.environment.report); /* a turn without an object */
+    for (uint64_t i = 5; i <= 7; i += 2) {
+        send_whole((sent_t){.object = i}, set);
+        send_whole((sent_t){.object = i + 1}, set);
+        expect_row(i, i + 1);
+    }
+    send_whole((sent_t){.object = 9}, set);
     expect_silence_for_now(rig.listener);
     report_end_turn(rig.environment.report);
-    expect_written(2, 1, 0);
-    report_end_turn(rig.environment.report); /* a turn without an object */
-    expect_silence_for_now(rig.listener);
-    send_whole((sent_t){.object = 3}, set);
-    expect_silence_for_now(rig.listener); /* for longer than REPORT_TURN_US */
-    send_whole((sent_t){.object = 4}, set);
-    expect_written(3, 1, 0); /* though the turn is not over */
-    expect_written(4, 1, 0);
-    send_whole((sent_t){.object = 5}, set);
+    expect_row(9, 9);
+    send_whole((sent_t){.object = 10}, set);
+    expect_silence_for_now(rig.listener); /* for longer than REPORT_ROW_US */
+    send_whole((sent_t){.object = 11}, set);
+    expect_row(10, 11);
+    send_whole((sent_t){.object = 12}, set);
     report_destroy(&rig.environment.report);
-    expect_written(5, 1, 0);
+    expect_row(12, 12);
     zloop_destroy(&loop);
     rig.environment.report = report_new(NULL, rig.to_listener, rig.to_notifier, "writer-0");
     free(set);
