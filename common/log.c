@@ -2,7 +2,6 @@
 #include "common/log.h"
 
 #include <jansson.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -30,6 +29,8 @@ typedef enum log_format { FORMAT_PLAIN, FORMAT_COLOR, FORMAT_JOURNAL, FORMAT_JSO
 static const char *stage_name = "oxidicom";
 static log_level_t wanted = LEVEL_INFO;
 static log_format_t line_format = FORMAT_PLAIN;
+
+int (*log_poll)(struct pollfd *files, nfds_t count, int timeout_ms) = poll;
 
 static atomic_uint_fast64_t unread; /* lines left out since the log's reader has stopped */
 
@@ -142,12 +143,12 @@ static bool admit(log_site_t *site, log_level_t level, const char *format, uint6
 
 /* --- one line ---------------------------------------------------------------------------------------- */
 
-static void write_line(log_level_t level, const log_context_t *context, char *message);
+static bool write_line(log_level_t level, const log_context_t *context, char *message);
 
 /* Whether a line can be written without waiting for who reads them: after LOG_PATIENCE_MS, none waits any more. */
 static bool is_read(void) {
     struct pollfd reader = {.fd = STDERR_FILENO, .events = POLLOUT};
-    bool is = poll(&reader, 1, atomic_load(&unread) ? 0 : LOG_PATIENCE_MS) != 0;
+    bool is = log_poll(&reader, 1, atomic_load(&unread) ? 0 : LOG_PATIENCE_MS) != 0;
     if (!is) {
         atomic_fetch_add(&unread, 1);
         metric_add(METRIC_LOG_SUPPRESSED, NULL, 1);
@@ -155,25 +156,26 @@ static bool is_read(void) {
     return is;
 }
 
-static void tell_unread(uint64_t left_out) {
+static bool tell_unread(uint64_t left_out) {
     char message[128];
     snprintf(message, sizeof message, "%llu lines were left out: nobody read the log",
              (unsigned long long)left_out);
-    write_line(LEVEL_WARN, NULL, message);
+    return write_line(LEVEL_WARN, NULL, message);
 }
 
-/* One line is one write(2), so that lines of several threads and stages do not mix. */
-static void put_line(const char *line, size_t size) {
+/* One line is one write(2), so that lines of several threads and stages do not mix. Returns whether it is written;
+ * where it is not, there may be nowhere left to say so. */
+static bool put_line(const char *line, size_t size) {
     if (!is_read())
-        return;
+        return false;
     uint64_t left_out = atomic_exchange(&unread, 0);
-    if (left_out) {
-        tell_unread(left_out);
-        if (!is_read())
-            return;
+    if (left_out && !tell_unread(left_out)) {
+        atomic_fetch_add(&unread, left_out); /* the telling line has counted itself, which stands for this one */
+        return false;
     }
-    if (write(STDERR_FILENO, line, size) < 0)
-        return; /* there is nowhere left to say it */
+    if (left_out && !is_read())
+        return false;
+    return write(STDERR_FILENO, line, size) >= 0;
 }
 
 /* How much of the line is filled after snprintf said `written`. */
@@ -205,7 +207,7 @@ static size_t put_begin(char *line, log_level_t level, const struct timespec *no
     return advance(at, snprintf(line + at, LOG_LINE_BYTES - at, "%-5s %s", name, stage_name));
 }
 
-static void write_text(log_level_t level, const log_context_t *context, const char *message,
+static bool write_text(log_level_t level, const log_context_t *context, const char *message,
                        const struct timespec *now) {
     char line[LOG_LINE_BYTES];
     size_t at = put_begin(line, level, now);
@@ -217,7 +219,7 @@ static void write_text(log_level_t level, const log_context_t *context, const ch
             advance(at, snprintf(line + at, sizeof line - at, " object=%llu", (unsigned long long)context->object));
     at = advance(at, snprintf(line + at, sizeof line - at, ": %s", message));
     line[at++] = '\n';
-    put_line(line, at);
+    return put_line(line, at);
 }
 
 /* The fields of https://opentelemetry.io/docs/specs/otel/logs/data-model/ under their names there. */
@@ -244,7 +246,7 @@ static json_t *record_of(log_level_t level, const log_context_t *context, const 
                      "service.instance.id", stage_name, "process.pid", (int)getpid());
 }
 
-static void write_json(log_level_t level, const log_context_t *context, const char *message,
+static bool write_json(log_level_t level, const log_context_t *context, const char *message,
                        const struct timespec *now) {
     json_t *record = record_of(level, context, message, now);
     if (record && context && trace_is_set(&context->trace)) {
@@ -258,23 +260,23 @@ static void write_json(log_level_t level, const log_context_t *context, const ch
     json_decref(record);
     size_t size = strlen(line);
     line[size] = '\n';
-    put_line(line, size + 1);
+    bool written = put_line(line, size + 1);
     free(line);
+    return written;
 }
 
 /* Texts of peers end up in lines: a line break in one must not forge another line. */
-static void write_line(log_level_t level, const log_context_t *context, char *message) {
+static bool write_line(log_level_t level, const log_context_t *context, char *message) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     /* Half a character is left where a message was cut, or came from a peer. */
     char *latin1 = utf8_valid(message, strlen(message)) ? NULL : utf8_from_latin1(message, strlen(message), NULL);
     char *text = latin1 ? latin1 : message;
     utf8_blank_controls(text);
-    if (line_format == FORMAT_JSON)
-        write_json(level, context, text, &now);
-    else
-        write_text(level, context, text, &now);
+    bool written = line_format == FORMAT_JSON ? write_json(level, context, text, &now)
+                                              : write_text(level, context, text, &now);
     free(latin1);
+    return written;
 }
 
 static void write_left_out(log_level_t level, uint64_t left_out, const char *format) {

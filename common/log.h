@@ -3,6 +3,7 @@
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -69,6 +70,9 @@ void log_write(log_site_t *site, log_level_t level, const log_context_t *context
 /* Says how many lines were left out where none has come since that could have said so. To be called now and then,
  * and with `all` before the end. */
 void log_say_left_out(bool all);
+
+/* poll(2), of stderr. Replaced by tests: a reader that stops between two looks. */
+extern int (*log_poll)(struct pollfd *files, nfds_t count, int timeout_ms);
 
 #define LOG_HERE(level, context, ...)                                                                              \
     do {                                                                                                           \

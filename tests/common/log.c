@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <pty.h>
 #include <stdlib.h>
 #include <string.h>
@@ -292,6 +293,35 @@ Test(log, waits_for_no_reader_that_stops_and_counts_what_it_left_out) {
     cr_expect(strstr(captured, "warn  listener: 1000 lines were left out: nobody read the log\n"), "%s", captured);
     cr_expect(strstr(captured, "read again") && strstr(captured, "and again"));
     cr_expect_eq(count_of("\n"), 3);
+}
+
+/* Looks at the log's reader that find it there. */
+static int looks_left;
+
+static int look(struct pollfd *files, nfds_t count, int timeout_ms) {
+    (void)timeout_ms;
+    return looks_left-- > 0 ? poll(files, count, 0) : 0;
+}
+
+/* A reader that takes one line and stops again. */
+Test(log, counts_what_it_left_out_until_it_could_say_so) {
+    int ends[2], kept = dup(STDERR_FILENO);
+    log_start("listener", "debug", NULL);
+    cr_assert_eq(pipe(ends), 0);
+    dup2(ends[1], STDERR_FILENO);
+    log_poll = look;
+    for (int i = 0; i < 5; i++) {
+        looks_left = i % 2; /* the second one is for the line that says how many */
+        log_debug(NULL, "unread %d", i);
+    }
+    log_poll = poll;
+    log_debug(NULL, "read again");
+    dup2(kept, STDERR_FILENO);
+    ssize_t size = read(ends[0], captured, sizeof captured - 1);
+    cr_assert_gt(size, 0);
+    captured[size] = 0;
+    cr_expect(strstr(captured, "warn  listener: 5 lines were left out: nobody read the log\n"), "%s", captured);
+    cr_expect_eq(count_of("\n"), 2);
 }
 
 static void be_noisy(void) {
