@@ -9,9 +9,9 @@
 #include "common/host.h"
 #include "common/network.h"
 
-/* The name without its port; false: it is none. */
+/* The name without its port and what follows; false: it is none. */
 static bool name_of(const char *header, char name[HOST_NAME_MAX + 1]) {
-    size_t size = header[0] == '[' ? strcspn(++header, "]") : strcspn(header, ":");
+    size_t size = header[0] == '[' ? strcspn(++header, "]") : strcspn(header, ":/");
     if (size == 0 || size > HOST_NAME_MAX)
         return false;
     memcpy(name, header, size);

@@ -5,6 +5,7 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
@@ -119,9 +120,23 @@ static const struct route {
               {"/readyz", on_readyz, false},
               {"/metrics", on_metrics, false}};
 
-static bool is_under_our_name(const http_t *http, struct MHD_Connection *connection) {
-    return hosts_allow(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST),
-                       http->settings->http_hosts);
+/* What is asked for, and under which name. */
+typedef struct target {
+    const char *path, *host; /* NULL: under none */
+} target_t;
+
+/* A target in absolute form has a host of its own, which counts instead of the header's (RFC 9112 3.2.2). */
+static target_t target_of(struct MHD_Connection *connection, const char *text) {
+    static const char scheme[] = "http://";
+    const char *host = strncasecmp(text, scheme, strlen(scheme)) == 0 ? text + strlen(scheme) : "";
+    if (strcspn(host, "/") == 0)
+        return (target_t){text, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST)};
+    const char *path = strchr(host, '/');
+    return (target_t){path ? path : "/", host};
+}
+
+static bool is_under_our_name(const http_t *http, const target_t *target) {
+    return hosts_allow(target->host, http->settings->http_hosts);
 }
 
 static answer_t answer_stranger(void) {
@@ -131,13 +146,14 @@ static answer_t answer_stranger(void) {
                        "");
 }
 
-static answer_t answer_of(http_t *http, struct MHD_Connection *connection, const char *path, const char *method) {
+static answer_t answer_of(http_t *http, struct MHD_Connection *connection, const target_t *target,
+                          const char *method) {
     for (size_t i = 0; i < sizeof ROUTES / sizeof *ROUTES; i++) {
-        if (strcmp(path, ROUTES[i].path) != 0)
+        if (strcmp(target->path, ROUTES[i].path) != 0)
             continue;
         if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
             return answer_text(MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD", "");
-        if (ROUTES[i].for_browsers && !is_under_our_name(http, connection))
+        if (ROUTES[i].for_browsers && !is_under_our_name(http, target))
             return answer_stranger();
         return ROUTES[i].answer(http, connection);
     }
@@ -191,29 +207,31 @@ static answer_t found(void **request) {
                 : answer_text(MHD_HTTP_SERVICE_UNAVAILABLE, "the notifier ends", "");
 }
 
-static enum MHD_Result on_request(void *self, struct MHD_Connection *connection, const char *path,
+static enum MHD_Result on_request(void *self, struct MHD_Connection *connection, const char *wanted,
                                   const char *method, const char *version, const char *upload, size_t *upload_size,
                                   void **request) {
     (void)version;
     (void)upload;
     (void)upload_size;
     http_t *http = self;
+    target_t target = target_of(connection, wanted);
+    bool searches = strcmp(target.path, "/series") == 0;
     client_t *client = client_of(connection);
     if (client && !*request)
         clients_begin(&http->clients, client, true);
     answer_t answer;
     if (*request) {
         answer = found(request);
-    } else if (strcmp(path, "/series") == 0 && !is_under_our_name(http, connection)) {
+    } else if (searches && !is_under_our_name(http, &target)) {
         answer = answer_stranger();
-    } else if (strcmp(path, "/series") == 0 && strcmp(method, MHD_HTTP_METHOD_GET) == 0) {
+    } else if (searches && strcmp(method, MHD_HTTP_METHOD_GET) == 0) {
         *request = search_ask(http->live->search, connection,
                               MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "q"));
         if (*request)
             return MHD_YES; /* comes again when the loop has answered */
         answer = answer_text(MHD_HTTP_BAD_REQUEST, "looks for ?q=, or too many look for something", "");
     } else {
-        answer = answer_of(http, connection, path, method);
+        answer = answer_of(http, connection, &target, method);
     }
     return send_answer(connection, &answer);
 }

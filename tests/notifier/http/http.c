@@ -107,6 +107,36 @@ Test(http, shows_the_page_under_names_of_the_machine_only_and_probes_under_any) 
     settings.http_hosts = NULL;
 }
 
+/* RFC 9112 3.2.2, where the Host header says nothing then. */
+Test(http, answers_targets_in_absolute_form_under_the_host_in_them) {
+    static const struct {
+        const char *target;
+        int status;
+    } cases[] = {
+        {"http://any.example:8080/metrics", 200},
+        {"HTTP://any.example/livez?verbose", 200},
+        {"http://[::1]:80/livez", 200},
+        {"http://127.0.0.1/", 200},
+        {"http://127.0.0.1:80", 200},
+        {"http://localhost?x", 200},
+        {"http://localhost/series", 400},
+        {"http://evil.example/series?q=1", 421},
+        {"http://evil.example/", 421},
+        {"http://evil.example:80?x", 421},
+        {"http://localhost/metrics/", 404},
+        {"http:///metrics", 404},
+        {"http://", 404},
+        {"http:/metrics", 404},
+        {"ftp://localhost/metrics", 404},
+        {"/http://localhost/metrics", 404},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool evil = strstr(cases[i].target, "evil");
+        cr_expect_eq(status_under(cases[i].target, evil ? "localhost" : "evil.example"), cases[i].status, "%s",
+                     cases[i].target);
+    }
+}
+
 Test(http, only_reads) {
     static const char *const methods[] = {"POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
