@@ -88,7 +88,7 @@ static void judge(audit_t *audit, const candidate_t *candidate, const Ring__Audi
     bool whole = said->there && (int64_t)said->files >= candidate->files;
     verdict_t verdict = !candidate->known ? UNKNOWN_HERE : whole ? CONFIRMED : said->there ? SHORT : LOST;
     const char *why = whole         ? ""
-                      : said->there ? cell("CUBE has %" PRIu64 " files", said->files)
+                      : said->there ? cell("CUBE has %s", cell_many(said->files, "file", "files"))
                                     : "CUBE does not have it";
     audit->counts[verdict]++;
     if (!whole && audit->status == TOOL_FINE)

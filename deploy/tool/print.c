@@ -1,5 +1,6 @@
 #include "deploy/tool/print.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -139,6 +140,10 @@ const char *cell_time(int64_t wall_ms) {
 
 const char *cell_clock(int64_t wall_ms) {
     return cell_local(wall_ms, false);
+}
+
+const char *cell_many(uint64_t count, const char *one, const char *more) {
+    return cell("%" PRIu64 " %s", count, count == 1 ? one : more);
 }
 
 const char *cell_bytes(uint64_t bytes) {

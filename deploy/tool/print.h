@@ -28,6 +28,8 @@ const char *cell_time(int64_t wall_ms);
 /* The time of day alone. */
 const char *cell_clock(int64_t wall_ms);
 const char *cell_bytes(uint64_t bytes);
+/* A number, and the words for one or for another number. */
+const char *cell_many(uint64_t count, const char *one, const char *more);
 
 /* Prints and frees it. */
 void json_print(json_t *json, FILE *out);

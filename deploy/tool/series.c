@@ -23,24 +23,24 @@ const char *reception_details(const Ring__Reception *r) {
     if (has_state(r, "waiting"))
         return cell("waiting until %s, %s", cell_clock(r->quiet_until), r->why);
     if (has_state(r, "receiving"))
-        return cell("%" PRIu64 " associations send it", r->associations);
+        return cell("%s it", cell_many(r->associations, "association sends", "associations send"));
     if (has_state(r, "registered") || has_state(r, "confirmed"))
-        return cell("%" PRId64 " files, task %s", r->ndicom, r->task_id);
+        return cell("%s, task %s", cell_many((uint64_t)r->ndicom, "file", "files"), r->task_id);
     if (!has_state(r, "due"))
         return cell("%s", r->why);
     if (r->held)
         return "until another association has sent it";
     if (r->attempts)
-        return cell("rejected %" PRIu64 " times, again in %" PRIu64 " s: %s", r->attempts, r->retry_in_ms / 1000,
-                    r->why);
+        return cell("rejected %s, again in %" PRIu64 " s: %s", cell_many(r->attempts, "time", "times"),
+                    r->retry_in_ms / 1000, r->why);
     return "for the broker";
 }
 
 static const char *details_and_elsewhere(const Ring__Reception *r) {
     const char *details = reception_details(r);
-    return r->elsewhere
-               ? cell("%s%s%" PRIu64 " files in other folders", details, *details ? "; " : "", r->elsewhere)
-               : details;
+    return r->elsewhere ? cell("%s%s%s in other folders", details, *details ? "; " : "",
+                               cell_many(r->elsewhere, "file", "files"))
+                        : details;
 }
 
 static void rename_key(json_t *json, const char *from, const char *to) {

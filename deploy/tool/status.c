@@ -64,7 +64,7 @@ typedef struct stage_line {
 
 static const char *details_of(const stage_line_t *line) {
     if (line->writer)
-        return cell("%llu objects with it, %s", (unsigned long long)line->writer->objects,
+        return cell("%s with it, %s", cell_many(line->writer->objects, "object", "objects"),
                     cell_bytes(line->writer->bytes));
     return line->self ? cell("answered in %lld ms", (long long)line->asked->took_ms) : "";
 }
@@ -158,8 +158,8 @@ static void print_listener(table_t *table, const Ring__ListenerStatus *l) {
                    (unsigned long long)l->associations_most, (unsigned long long)l->associations_waiting),
               NULL);
     table_add(table, "objects",
-              cell("%llu not answered, %llu ends of associations", (unsigned long long)l->objects_unacknowledged,
-                   (unsigned long long)l->ends_unacknowledged),
+              cell("%llu not answered, %s", (unsigned long long)l->objects_unacknowledged,
+                   cell_many(l->ends_unacknowledged, "end of an association", "ends of associations")),
               NULL);
     table_add(table, "buffer", cell("%s of %s held", cell_bytes(l->bytes_held), cell_bytes(l->bytes_most)), NULL);
 }
@@ -191,12 +191,13 @@ static void print_notifier(table_t *table, const Ring__NotifierStatus *n) {
         print_connection(table, "CUBE", n->cube);
     if (n->queue_still_ms)
         table_add(table, "queue",
-                  cell("%llu tasks wait: CUBE's worker has taken none for %llu s",
-                       (unsigned long long)n->queue_waiting, (unsigned long long)n->queue_still_ms / 1000),
+                  cell("%s: CUBE's worker has taken none for %llu s",
+                       cell_many(n->queue_waiting, "task waits", "tasks wait"),
+                       (unsigned long long)n->queue_still_ms / 1000),
                   NULL);
     else if (n->queue_known)
-        table_add(table, "queue", cell("%llu tasks wait for CUBE's worker", (unsigned long long)n->queue_waiting),
-                  NULL);
+        table_add(table, "queue",
+                  cell("%s for CUBE's worker", cell_many(n->queue_waiting, "task waits", "tasks wait")), NULL);
     if (n->storage_silent_ms)
         table_add(table, "storage",
                   cell("has not answered for %llu s: registrations wait",

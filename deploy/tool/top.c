@@ -85,20 +85,23 @@ static void print_ring(const top_look_t *last, const top_look_t *look, FILE *out
         table_add(table, "listener", l->draining ? "drains" : "runs",
                   cell("%s, %.1f objects/s", cell_rate(rate(before->bytes_received, l->bytes_received, last, look)),
                        rate(before->objects_stored, l->objects_stored, last, look)),
-                  cell("%" PRIu64 " objects held, %s of %s", l->objects_unacknowledged, cell_bytes(l->bytes_held),
-                       cell_bytes(l->bytes_most)),
+                  cell("%s held, %s of %s", cell_many(l->objects_unacknowledged, "object", "objects"),
+                       cell_bytes(l->bytes_held), cell_bytes(l->bytes_most)),
                   NULL);
     else
         table_add(table, "listener", "no answer", "-", "-", NULL);
     for (size_t i = 0; l && i < l->n_writers && i < TOP_LINES; i++)
         table_add(table, l->writers[i]->self->id, l->writers[i]->leaving ? "leaves" : "runs", "",
-                  cell("%" PRIu64 " objects, %s", l->writers[i]->objects, cell_bytes(l->writers[i]->bytes)), NULL);
+                  cell("%s, %s", cell_many(l->writers[i]->objects, "object", "objects"),
+                       cell_bytes(l->writers[i]->bytes)),
+                  NULL);
     if (l && l->n_writers == 0)
         table_add(table, "writer", "none is there", "-", "-", NULL);
     if (n)
-        table_add(table, "notifier", "runs",
-                  cell("%" PRIu64 " registrations with the broker", n->registrations_under_way),
-                  cell("%" PRIu64 " progress messages", n->progress_waiting), NULL);
+        table_add(
+            table, "notifier", "runs",
+            cell("%s with the broker", cell_many(n->registrations_under_way, "registration", "registrations")),
+            cell_many(n->progress_waiting, "progress message", "progress messages"), NULL);
     else
         table_add(table, "notifier", "no answer", "-", "-", NULL);
     table_print(&table, out);

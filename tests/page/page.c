@@ -170,6 +170,22 @@ Test(page, survives_a_restart_of_each_stage_and_shows_what_is_stale_as_stale, .t
     receiver_clear(&receiver);
 }
 
+Test(page, says_that_one_series_waits_for_a_broker_that_is_not_there, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    browser_t browser;
+    scu_t scu = {.timeout_ms = PATIENCE_MS};
+    char *broker = text_of("amqp://127.0.0.1:%d", free_port());
+    browser_needed();
+    endpoint_start(&receiver, "page-waits", NULL, (const char *const[]){"OXIDICOM_AMQP_ADDRESS", broker, NULL});
+    store_some(&scu, receiver.port, "PACS", SERIES "1", 1, 1);
+    cr_assert(scu_release(&scu));
+    browser_open(&browser, false);
+    browser_await(&browser, TEXT("journal-1") " === '1 waits for the broker'");
+    browser_close(&browser);
+    receiver_clear(&receiver);
+    free(broker);
+}
+
 Test(page, names_patients_only_where_it_is_told_to, .timeout = PATIENCE_S) {
     receiver_t receiver;
     browser_t browser;

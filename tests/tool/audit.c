@@ -70,7 +70,7 @@ Test(audit, says_what_cube_has_and_sends_what_is_lost_again, .timeout = PATIENCE
     json_t *json = TOOL_JSON(&status, "audit", "--since", "1d");
     cr_expect_eq(status, 1);
     expect_line(json, SERIES "1", "confirmed", "");
-    expect_line(json, SERIES "2", "short", "CUBE has 1 files");
+    expect_line(json, SERIES "2", "short", "CUBE has 1 file");
     expect_line(json, SERIES "3", "lost", "CUBE does not have it");
     json_decref(json);
     char *said = TOOL(&status, "audit", "--resend");

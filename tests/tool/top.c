@@ -28,8 +28,9 @@ Test(top, shows_associations_series_and_refusals_once_and_names_no_patient, .tim
     cr_expect_eq(scu_store(&scu, 1, MR_STORAGE, SERIES "2", &set), 0xC000);
     char *said = TOOL(&status, "top", "--once");
     cr_expect_eq(status, 0);
-    static const char *const wanted[] = {"writer-0",  "writer-1", "notifier", "1 open of",  "TOP-CT",
-                                         "receiving", SERIES "1", "C000",     "is missing", "connected"};
+    static const char *const wanted[] = {"writer-0", "writer-1",   "notifier", "1 open of",
+                                         "TOP-CT",   "receiving",  SERIES "1", "1 association sends it",
+                                         "C000",     "is missing", "connected"};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         cr_expect_not_null(strstr(said, wanted[i]), "%s is not in: %s", wanted[i], said);
     cr_expect_null(strchr(said, 033), "nothing for a terminal where there is none");
