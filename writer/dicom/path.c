@@ -180,6 +180,26 @@ char *path_folder_apart(const char *folder, const char *uid) {
     return apart;
 }
 
+static bool ends_with(const char *name, const char *hash) {
+    const char *last = strrchr(name, '-');
+    return last && strcmp(last + 1, hash) == 0;
+}
+
+/* By path_component. */
+static bool is_cut(const char *name) {
+    size_t kept = PATH_COMPONENT_MAX_BYTES - 1 - HASH7_BYTES;
+    return strlen(name) > kept && name[kept] == '_' &&
+           !name[kept + 1 + strspn(name + kept + 1, "0123456789abcdef")];
+}
+
+bool path_folder_may_be_of(const char *folder, const char *series_uid) {
+    char hash[HASH7_BYTES + 1], whole[HASH_WHOLE_BYTES + 1];
+    const char *slash = strrchr(folder, '/'), *name = slash ? slash + 1 : folder;
+    hash7(series_uid, strlen(series_uid), hash);
+    hash_whole(series_uid, strlen(series_uid), whole);
+    return ends_with(name, hash) || ends_with(name, whole) || is_cut(name);
+}
+
 char *path_file_apart(const char *file, const char *uid) {
     return marked(file, strlen(file) - strlen(DICOM_FILE_SUFFIX), '_', uid, DICOM_FILE_SUFFIX);
 }

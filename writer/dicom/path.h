@@ -40,6 +40,10 @@ bool path_file_is_ambiguous(const char *file);
 char *path_folder_apart(const char *folder, const char *uid);
 char *path_file_apart(const char *file, const char *uid);
 
+/* Whether path_folder or path_folder_apart can have named it for this series. A long name that was cut off does not
+ * say its series: it may be of any. */
+bool path_folder_may_be_of(const char *folder, const char *series_uid);
+
 /* The name of the folder below SERVICES/PACS. Free it. */
 char *path_pacs_name(const char *calling_ae);
 

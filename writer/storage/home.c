@@ -90,9 +90,9 @@ bool home_differs_first(home_t *self) {
 /* --- what a link says ------------------------------------------------------------------------------------ */
 
 /* Others may write to storage, too, and make links. */
-static bool is_below_pacs(const home_t *home, const char *target) {
+static bool can_be(const home_t *home, const char *target) {
     size_t size = strlen(home->above);
-    if (strncmp(target, home->above, size) != 0)
+    if (strncmp(target, home->above, size) != 0 || !path_folder_may_be_of(target, home->series_uid))
         return false;
     target += size;
     for (int level = 1; level <= HOME_LEVELS; level++) {
@@ -225,10 +225,10 @@ static int try_once(const search_t *search, char target[PATH_MAX]) {
         reason = home_read_link(search->links, search->home->key, target);
     if (reason != 0)
         return reason == ENOENT ? 0 : reason;
-    if (is_below_pacs(search->home, target))
+    if (can_be(search->home, target))
         return 0;
     *target = 0;
-    log_warn(NULL, "the link of series %s names no folder of its PACS and is replaced", search->home->series_uid);
+    log_warn(NULL, "the link of series %s names no folder of its own and is replaced", search->home->series_uid);
     return replace_link(search);
 }
 

@@ -23,8 +23,9 @@ bool home_is_of(const home_t *self, const char *calling_ae, const char *series_u
 
 /* Makes the home known, in any thread: asks storage once, others wait for that meanwhile. `wanted`: the folder of
  * this file's own tags, which it becomes where nobody was first. A link that leads anywhere but to a folder of this
- * PACS is replaced with a warning: ignored, it would send each file to the folder of its own tags. Where storage
- * lets nobody agree on a home, that is the folder wanted, with a warning. Returns 0 or an errno value. */
+ * PACS that the series can have is replaced with a warning: ignored, it would send each file to the folder of its
+ * own tags. Where storage lets nobody agree on a home, that is the folder wanted, with a warning. Returns 0 or an
+ * errno value. */
 int home_find(home_t *self, bases_t *bases, bool durable, const char *wanted) __attribute__((warn_unused_result));
 
 /* Relative to the files root, once it is known. */

@@ -15,10 +15,11 @@
 #include "tests/support/patience.h"
 #include "tests/support/process.h"
 #include "tests/writer/storage/storage.h"
+#include "writer/dicom/path.h"
 #include "writer/storage/calls.h"
 
-#define FIRST  "SERVICES/PACS/AE/1-A-20000101/S-1-20200101/00001-T1-abc1234"
-#define SECOND "SERVICES/PACS/AE/2-B-20000101/S-1-20200101/00001-T2-abc1234"
+#define FIRST  "SERVICES/PACS/AE/1-A-20000101/S-1-20200101/00001-T1-7303d05"
+#define SECOND "SERVICES/PACS/AE/2-B-20000101/S-1-20200101/00001-T2-7303d05"
 #define LINK   SERIES_LINKS "/AE+1.2"
 
 static bases_t bases[2];
@@ -196,19 +197,19 @@ Test(home, that_a_link_can_not_mean_is_replaced) {
         ".",
         "..",
         "SERVICES/PACS/AE",
-        "SERVICES/PACS/AE/p/s",
-        "SERVICES/PACS/AE/p/s/x/y",
-        "SERVICES/PACS/AE/p/s/x/",
-        "SERVICES/PACS/AE/p//x",
-        "SERVICES/PACS/AE/p/../x",
-        "SERVICES/PACS/AE/p/./x",
-        "SERVICES/PACS/AE/../B/x",
-        "SERVICES/PACS/B/p/s/x",
-        "SERVICES/PACS/AEB/p/s/x",
-        "/SERVICES/PACS/AE/p/s/x",
-        "SERVICES/PACS/AE/p/s/x\ny",
-        "../../SERVICES/PACS/AE/p/s/x",
-        ".oxidicom/tmp/AE/p/s/x",
+        "SERVICES/PACS/AE/p/s-7303d05",
+        "SERVICES/PACS/AE/p/s/x/y-7303d05",
+        "SERVICES/PACS/AE/p/s/x-7303d05/",
+        "SERVICES/PACS/AE/p//x-7303d05",
+        "SERVICES/PACS/AE/p/../x-7303d05",
+        "SERVICES/PACS/AE/p/./x-7303d05",
+        "SERVICES/PACS/AE/../B/x-7303d05",
+        "SERVICES/PACS/B/p/s/x-7303d05",
+        "SERVICES/PACS/AEB/p/s/x-7303d05",
+        "/SERVICES/PACS/AE/p/s/x-7303d05",
+        "SERVICES/PACS/AE/p/s/x\ny-7303d05",
+        "../../SERVICES/PACS/AE/p/s/x-7303d05",
+        ".oxidicom/tmp/AE/p/s/x-7303d05",
     };
     expect_home(0, FIRST, FIRST);
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
@@ -219,8 +220,43 @@ Test(home, that_a_link_can_not_mean_is_replaced) {
 Test(home, that_a_longer_component_than_any_is_in_is_replaced) {
     char target[400];
     expect_home(0, FIRST, FIRST);
-    snprintf(target, sizeof target, "SERVICES/PACS/AE/p/s/%0256d", 0);
+    snprintf(target, sizeof target, "SERVICES/PACS/AE/p/s/%0248d-7303d05", 0);
     expect_replaced(target);
+}
+
+Test(home, of_another_series_is_replaced) {
+    static const char *const targets[] = {
+        "SERVICES/PACS/AE/1-A-20000101/S-1-20200101/00002-T2-8b25598",
+        "SERVICES/PACS/AE/1-A-20000101/S-1-20200101/00002-T2-8b255984781290a5",
+        "SERVICES/PACS/AE/1-A-20000101/S-1-20200101/00002-T2-7303d05-8b25598",
+        "SERVICES/PACS/AE/1-A-20000101/S-1-7303d05/00002-T2-8b25598",
+        "SERVICES/PACS/AE/1-A-20000101/S-1-20200101/00002-T2_7303d05",
+        "SERVICES/PACS/AE/1-A-20000101/S-1-20200101/7303d05",
+    };
+    expect_home(0, FIRST, FIRST);
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+        expect_replaced(targets[i]);
+}
+
+/* Each name that a series' folder can have. */
+Test(home, is_followed_where_its_name_was_taken_or_cut_off) {
+    char description[301], *names[3];
+    memset(description, 'd', 300);
+    description[300] = 0;
+    path_parts_t parts = {.calling_ae = "AE", .series_description = description, .series_instance_uid = "1.2"};
+    names[0] = path_folder(&parts);
+    names[1] = path_folder_apart(FIRST, "1.2");
+    names[2] = path_folder_apart(names[0], "1.2");
+    for (int i = 0; i < 6; i++) {
+        char *path = link_path();
+        home_symlinkat = i % 2 ? no_symlink : symlinkat;
+        expect_home(0, names[i / 2], names[i / 2]);
+        expect_home(1, SECOND, names[i / 2]);
+        cr_assert_eq(unlink(path), 0);
+        free(path);
+    }
+    for (int i = 0; i < 3; i++)
+        free(names[i]);
 }
 
 Test(home, in_a_file_that_can_not_mean_one_is_replaced) {
