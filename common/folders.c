@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/same_file.h"
 
 mode_t folders_mode(void) {
     mode_t mask = umask(0);
@@ -27,6 +28,12 @@ static bool set_mode(const char *path, mode_t mode) {
 
 bool folders_make(const char *path, mode_t mode) {
     return mkdir(path, mode) == 0 ? set_mode(path, mode) : errno == EEXIST;
+}
+
+bool folders_are_kept_out(int at, const char *path, const struct stat *known) {
+    struct stat s;
+    return faccessat(at, path, W_OK | X_OK, AT_EACCESS) == 0 && fstatat(at, path, &s, 0) == 0 &&
+           !same_file(&s, known);
 }
 
 void folders_make_below(const char *files_root, const char *below, mode_t mode) {

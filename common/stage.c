@@ -309,8 +309,8 @@ void stage_end(stage_t *stage, int status) {
 
 void stage_end_locked_out(stage_t *stage) {
     log_warn(NULL,
-             "OXIDICOM_FILES_ROOT was replaced or mounted anew, and the sandbox holds on to the old one: ends "
-             "for another %s",
+             "OXIDICOM_FILES_ROOT, or a folder in its .oxidicom/, was replaced, removed or mounted anew, and the "
+             "sandbox holds on to the old one: ends for another %s",
              stage->spec->name);
     stage_end(stage, EX_TEMPFAIL);
 }

@@ -69,7 +69,8 @@ int stage_renew(stage_t *stage) __attribute__((warn_unused_result));
 /* Ends the loop; the process exits with `status` after spec->destroy. */
 void stage_end(stage_t *stage, int status);
 
-/* Ends it with a warning, for another that knows the files root of now: the sandbox knows that of the start. */
+/* Ends it with a warning, for another that knows the files root and its folders of now: the sandbox knows those of
+ * the start. */
 void stage_end_locked_out(stage_t *stage);
 
 /* Writes "<run dir>/<id>.sock" as an ipc:// endpoint. Returns a string to free, or NULL where the path would

@@ -206,7 +206,7 @@ static void on_beat(stage_t *stage) {
     beat_metrics(notifier);
     end_if_drained(stage);
     end_if_lost(stage);
-    if (storage_locked_out(notifier->storage))
+    if (storage_locked_out(notifier->storage) || replicas_locked_out(notifier->replicas))
         stage_end_locked_out(stage);
 }
 

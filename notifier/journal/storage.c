@@ -12,7 +12,6 @@
 #include "common/folders.h"
 #include "common/log.h"
 #include "common/memory.h"
-#include "common/same_file.h"
 #include "common/sandbox.h"
 #include "common/series_links.h"
 #include "common/thread.h"
@@ -96,19 +95,12 @@ static void list(const storage_t *storage, item_t *item) {
         item->answer.names = must(malloc(sizeof *item->answer.names));
 }
 
-/* Landlock allows the folder of the start only, while access(2) asks for permissions alone. */
-static bool keeps_out(const storage_t *storage, int root) {
-    struct stat s;
-    return faccessat(root, SERIES_LINKS, W_OK | X_OK, AT_EACCESS) == 0 && fstatat(root, SERIES_LINKS, &s, 0) == 0 &&
-           !same_file(&s, &storage->links);
-}
-
 /* The series is not received any more: its next reception may go to another folder. */
 static void remove_link(storage_t *storage, const char *key) {
     static log_limit_t said; /* there is one such thread */
     int root = key ? open(storage->files_root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
     int reason = root < 0 ? 0 : series_links_remove(root, key);
-    if (reason == EACCES && keeps_out(storage, root))
+    if (reason == EACCES && folders_are_kept_out(root, SERIES_LINKS, &storage->links))
         atomic_store(&storage->locked_out, true);
     else if (reason != 0 && log_rarely(&said, NULL))
         log_warn(NULL, "can't remove " SERIES_LINKS "/%s: %s", key, strerror(reason));

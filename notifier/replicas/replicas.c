@@ -4,6 +4,7 @@
 #include <czmq.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "common/clock.h"
 #include "common/folders.h"
@@ -33,6 +34,7 @@ struct replicas {
     char *files_root, *sandbox; /* the thread's own: settings may be gone before it */
     thread_t *thread;
     series_locks_t *locks; /* the thread's */
+    atomic_bool locked_out;
     pthread_mutex_t lock;
     char why[REPLICAS_WHY_BYTES]; /* under the lock; of no locks */
     /* the loop's: receptions, as they are asked for (NULL: then not) and shared */
@@ -91,14 +93,17 @@ static thread_fate_t work_on(void *self, void *question) {
     replicas_t *replicas = self;
     thread_fate_t fate = ask_locks(replicas->locks, question);
     note_why(replicas);
-    return fate;
+    if (!series_locks_locked_out(replicas->locks))
+        return fate;
+    atomic_store(&replicas->locked_out, true);
+    return THREAD_FORGOTTEN; /* the next process asks again, from the journal */
 }
 
 static void begin(void *self) {
     replicas_t *replicas = self;
     folders_make_below(replicas->files_root, REPLICAS_FOLDER, replicas->folder_mode);
     restrict_files(replicas);
-    replicas->locks = series_locks_new(replicas->files_root);
+    replicas->locks = series_locks_new(replicas->files_root, replicas->folder_mode);
     note_why(replicas);
 }
 
@@ -179,6 +184,10 @@ bool replicas_have_locks(replicas_t *replicas, char *why, size_t size) {
     snprintf(why, size, "%s", replicas->why);
     pthread_mutex_unlock(&replicas->lock);
     return !*why;
+}
+
+bool replicas_locked_out(const replicas_t *replicas) {
+    return atomic_load(&replicas->locked_out);
 }
 
 bool replicas_are_held_up(replicas_t *replicas) {

@@ -59,6 +59,9 @@ bool replicas_receive(replicas_t *replicas, replicas_answer_t *answer);
 
 /* Whether storage keeps the thread waiting, for a second at least. For any thread. */
 bool replicas_are_held_up(replicas_t *replicas);
+/* Whether the sandbox keeps this process from the folder of now; another process would be let in. For any thread.
+ */
+bool replicas_locked_out(const replicas_t *replicas);
 /* Whether there are locks that other replicas see, in `why` why not. For any thread. */
 bool replicas_have_locks(replicas_t *replicas, char *why, size_t size);
 

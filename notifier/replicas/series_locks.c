@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/folders.h"
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -34,6 +35,9 @@ typedef struct count {
 
 struct series_locks {
     char *files_root, *folder;
+    mode_t folder_mode;
+    struct stat known; /* the folder of the start; zeros: there was none */
+    bool locked_out;
     int file; /* -1: no locks */
     char why[160];
     int64_t looked_ms;
@@ -125,13 +129,34 @@ static void share_all(series_locks_t *locks) {
         (void)checked(locks, byte_locks_share(locks->file, count->series));
 }
 
+/* A folder that was removed is made again. Returns a descriptor, or -1 with errno. */
+static int open_or_make(const series_locks_t *locks, const char *path) {
+    const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+    int file = open(path, flags, 0644);
+    if (file < 0 && errno == ENOENT && folders_make(locks->folder, locks->folder_mode))
+        file = open(path, flags, 0644);
+    return file;
+}
+
+/* After EACCES: whether a new process could use the folder, or make it. */
+static bool keeps_out(const series_locks_t *locks) {
+    if (access(locks->folder, F_OK) == 0)
+        return folders_are_kept_out(AT_FDCWD, locks->folder, &locks->known);
+    char *above = format_text("%s/.oxidicom", locks->files_root);
+    bool could = locks->known.st_ino && faccessat(AT_FDCWD, above, W_OK | X_OK, AT_EACCESS) == 0;
+    free(above);
+    return could;
+}
+
 static void open_file(series_locks_t *locks) {
     char *path = format_text("%s/" LOCK_FILE, locks->files_root);
-    locks->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    locks->file = open_or_make(locks, path);
+    int reason = errno;
     const char *option = locks->file < 0 ? NULL : byte_locks_local_option(locks->file);
     *locks->why = 0;
+    locks->locked_out = locks->file < 0 && reason == EACCES && keeps_out(locks);
     if (locks->file < 0)
-        do_without(locks, LOCK_FILE, strerror(errno));
+        do_without(locks, LOCK_FILE, strerror(reason));
     else if (option)
         do_without(locks, "it is mounted with", option);
     else
@@ -170,10 +195,13 @@ static bool look_after_file(series_locks_t *locks) {
     return locks->file >= 0;
 }
 
-series_locks_t *series_locks_new(const char *files_root) {
+series_locks_t *series_locks_new(const char *files_root, mode_t folder_mode) {
     series_locks_t *locks = must(calloc(1, sizeof *locks));
     locks->files_root = copy_text(files_root);
     locks->folder = format_text("%s/" REPLICAS_FOLDER, files_root);
+    locks->folder_mode = folder_mode;
+    if (stat(locks->folder, &locks->known) != 0)
+        locks->known = (struct stat){0};
     locks->shares = table_new();
     locks->counts = table_new();
     locks->file = -1;
@@ -200,6 +228,10 @@ void series_locks_destroy(series_locks_t **self_p) {
 
 const char *series_locks_why(const series_locks_t *locks) {
     return locks->why;
+}
+
+bool series_locks_locked_out(const series_locks_t *locks) {
+    return locks->locked_out;
 }
 
 /* --- sharing --------------------------------------------------------------------------------------------- */

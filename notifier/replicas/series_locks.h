@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 /* Below the files root. */
 #define REPLICAS_FOLDER ".oxidicom/replicas"
@@ -31,12 +32,16 @@ typedef enum decision {
 
 typedef struct series_locks series_locks_t;
 
-/* REPLICAS_FOLDER is made before. */
-series_locks_t *series_locks_new(const char *files_root);
+/* REPLICAS_FOLDER is made again, with this mode, where it was removed. */
+series_locks_t *series_locks_new(const char *files_root, mode_t folder_mode);
 void series_locks_destroy(series_locks_t **self_p);
 
 /* Why there are no locks that other replicas see; "": there are. Valid until the next call of any of these. */
 const char *series_locks_why(const series_locks_t *locks);
+
+/* Whether the sandbox, which knows the REPLICAS_FOLDER of the start, keeps this process from making or using that
+ * of now. */
+bool series_locks_locked_out(const series_locks_t *locks);
 
 /* Shares the lock of a series for a reception. False: another replica holds it alone for a moment; ask again. */
 bool series_locks_share(series_locks_t *locks, int64_t reception, uint64_t series)

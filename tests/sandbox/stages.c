@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/series_links.h"
+#include "notifier/replicas/series_locks.h"
 #include "tests/support/dataset.h"
 #include "tests/support/receiver.h"
 #include "tests/support/scu.h"
@@ -321,12 +322,33 @@ Test(stages, follow_a_files_root_that_is_replaced) {
     cr_assert_eq(rename(receiver.root, old), 0);
     cr_assert_eq(mkdir(receiver.root, 0755), 0);
     cr_assert(await(stores, &number, PATIENCE_MS), "nothing is stored in the new one");
-    cr_expect(receiver_logged(&receiver, "OXIDICOM_FILES_ROOT was replaced", 0));
+    cr_expect(receiver_logged(&receiver, "OXIDICOM_FILES_ROOT, or a folder in its .oxidicom/, was replaced", 0));
     /* The notifier meets it when it removes the link of the series. */
     cr_expect(receiver_logged(&receiver, "ends for another notifier", PATIENCE_MS));
     cr_expect(receiver_logged_times(&receiver, " is registered: 1 files", 2, PATIENCE_MS));
     cr_expect(keeps_no_link(), "the link of a series that is not received any more");
     free(old);
+}
+
+static bool locks_are_back(void *number) {
+    char *locks = text_of("%s/" REPLICAS_FOLDER "/locks", receiver.root);
+    bool there = store_one(++*(int *)number) && access(locks, F_OK) == 0;
+    free(locks);
+    return there;
+}
+
+Test(stages, have_locks_again_whose_folder_was_removed) {
+    if (!landlock_there())
+        cr_skip("this kernel has no Landlock");
+    int number = 1;
+    receiver_start(&receiver, (const char *const[]){"OXIDICOM_SANDBOX", "true", NULL});
+    cr_assert(store_one(number));
+    char *folder = text_of("%s/" REPLICAS_FOLDER, receiver.root);
+    remove_folder(folder);
+    /* The notifier meets it when it takes a lock. */
+    cr_expect(await(locks_are_back, &number, PATIENCE_MS));
+    cr_expect(receiver_logged(&receiver, "ends for another notifier", 0));
+    free(folder);
 }
 
 Test(stages, run_without_it_when_told_so) {

@@ -12,6 +12,7 @@
 #include "common/folders.h"
 #include "notifier/replicas/byte_locks.h"
 #include "notifier/replicas/notes.h"
+#include "tests/support/patience.h"
 #include "tests/support/process.h"
 
 #define ONE    1
@@ -27,9 +28,9 @@ static void set_up(void) {
     place = text_of("%s/" REPLICAS_FOLDER, root);
     cr_assert(folders_make(above, 0755) && folders_make(place, 0755));
     free(above);
-    a = series_locks_new(root);
-    b = series_locks_new(root);
-    c = series_locks_new(root);
+    a = series_locks_new(root, 0755);
+    b = series_locks_new(root, 0755);
+    c = series_locks_new(root, 0755);
     cr_assert_str_empty(series_locks_why(a));
 }
 
@@ -194,16 +195,33 @@ Test(series_locks, old_notes_go) {
 }
 
 Test(series_locks, without_a_place_for_the_file_each_replica_registers) {
-    char *aside = text_of("%s.aside", place);
-    cr_assert_eq(rename(place, aside), 0);
+    remove_folder(place);
+    int file = open(place, O_CREAT | O_WRONLY, 0600);
+    cr_assert(file >= 0 && close(file) == 0);
     series_locks_destroy(&a);
-    a = series_locks_new(root);
-    cr_expect_not_null(strstr(series_locks_why(a), "No such file"), "%s", series_locks_why(a));
+    a = series_locks_new(root, 0755);
+    cr_expect_not_null(strstr(series_locks_why(a), "Not a directory"), "%s", series_locks_why(a));
     share(a);
     share(b);
     cr_expect_eq(decide(a, NULL), DECISION_REGISTER);
     series_locks_registered(a, 1);
-    free(aside);
+}
+
+/* The file is looked after when a lock is taken, now and then. */
+static bool looks_and_finds(void *path) {
+    share(a);
+    return access(path, F_OK) == 0;
+}
+
+Test(series_locks, come_back_where_their_folder_was_removed, .timeout = PATIENCE_S) {
+    share(a);
+    remove_folder(place);
+    cr_assert(await(looks_and_finds, place, PATIENCE_MS));
+    cr_expect_str_empty(series_locks_why(a));
+    series_locks_destroy(&b);
+    b = series_locks_new(root, 0755);
+    share(b);
+    cr_expect_eq(decide(b, NULL), DECISION_LEFT, "a holds it in the new file, too");
 }
 
 Test(series_locks, mounts_that_keep_locks_to_their_host_are_known) {
