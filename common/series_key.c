@@ -27,9 +27,9 @@ static void cut(char *key, size_t size) {
     zdigest_destroy(&digest);
 }
 
-char *series_key(const char *calling_ae, const char *series_uid) {
-    char *key = must(malloc(3 * (strlen(calling_ae) + strlen(series_uid)) + 2));
-    char *end = append_encoded(key, calling_ae);
+char *series_key(const char *pacs_name, const char *series_uid) {
+    char *key = must(malloc(3 * (strlen(pacs_name) + strlen(series_uid)) + 2));
+    char *end = append_encoded(key, pacs_name);
     *end++ = '+';
     end = append_encoded(end, series_uid);
     if (end - key > SERIES_KEY_MAX_BYTES)

@@ -1,5 +1,5 @@
-/* What a series of one calling AE is called below the files root, where writers and notifiers of several hosts
- * meet: at its link to the folder that is in force. */
+/* What a series of one PACS is called below the files root, where writers and notifiers of several hosts meet: at
+ * its link to the folder that is in force. CUBE, too, keys a series by these two. */
 #ifndef COMMON_SERIES_KEY_H
 #define COMMON_SERIES_KEY_H
 
@@ -9,9 +9,10 @@
 /* NAME_MAX of every file system that matters. */
 #define SERIES_KEY_MAX_BYTES 255
 
-/* The key of a series: a file name of 1 to SERIES_KEY_MAX_BYTES bytes of [A-Za-z0-9.-_%+=] with one '+' in it. Two
- * series never have the same key where it fits; a longer one is cut and marked with the SHA-1 of the whole, and
- * still begins with the calling AE title. Free it. */
-char *series_key(const char *calling_ae, const char *series_uid);
+/* The key of a series, whose PACS is the folder `pacs_name` below SERVICES/PACS: a file name of 1 to
+ * SERIES_KEY_MAX_BYTES bytes of [A-Za-z0-9.-_%+=] with one '+' in it. Two series never have the same key where it
+ * fits; a longer one is cut and marked with the SHA-1 of the whole, and still begins with the PACS' name. Free it.
+ */
+char *series_key(const char *pacs_name, const char *series_uid);
 
 #endif

@@ -27,11 +27,11 @@ void homes_destroy(homes_t **self_p) {
 
 static bool is_it(const entry_t *entry, const homes_wish_t *wish, uint64_t hash) {
     return entry->hash == hash && entry->home && entry->association == wish->association &&
-           entry->listener == wish->listener && home_is_of(entry->home, wish->calling_ae, wish->series_uid);
+           entry->listener == wish->listener && home_is_of(entry->home, wish->pacs_name, wish->series_uid);
 }
 
 home_t *homes_of(homes_t *self, const homes_wish_t *wish) {
-    uint64_t hash = hash_end(hash_text(hash_text(HASH_BEGIN, wish->calling_ae), wish->series_uid));
+    uint64_t hash = hash_end(hash_text(hash_text(HASH_BEGIN, wish->pacs_name), wish->series_uid));
     /* Most often it is the last one's. */
     for (size_t i = 0; i < HOMES_MAX; i++) {
         size_t at = (self->last + i) % HOMES_MAX;
@@ -42,8 +42,7 @@ home_t *homes_of(homes_t *self, const homes_wish_t *wish) {
     }
     entry_t *entry = &self->entries[self->next];
     home_release(&entry->home);
-    *entry = (entry_t){wish->listener, wish->association, hash,
-                       home_new(wish->calling_ae, wish->series_uid, wish->pacs_name)};
+    *entry = (entry_t){wish->listener, wish->association, hash, home_new(wish->pacs_name, wish->series_uid)};
     self->last = self->next;
     self->next = (self->next + 1) % HOMES_MAX;
     return home_share(entry->home);

@@ -18,7 +18,7 @@ void homes_destroy(homes_t **self_p);
 /* Which series, and who sends it. */
 typedef struct homes_wish {
     uint64_t listener, association;
-    const char *calling_ae, *series_uid, *pacs_name;
+    const char *pacs_name, *series_uid;
 } homes_wish_t;
 
 /* The caller's, to be given back with home_release. */

@@ -242,9 +242,8 @@ static bool is_misplaced(int reason) {
 /* Give it back. */
 static home_t *home_of(const incoming_t *self) {
     const Ring__Series *series = self->instance.series;
-    return homes_of(self->environment->homes,
-                    &(homes_wish_t){self->id.listener, self->id.association, self->header->calling_ae,
-                                    series->series_instance_uid, series->pacs_name});
+    return homes_of(self->environment->homes, &(homes_wish_t){self->id.listener, self->id.association,
+                                                              series->pacs_name, series->series_instance_uid});
 }
 
 /* --- bytes ------------------------------------------------------------------------------------------ */

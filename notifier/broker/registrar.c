@@ -151,7 +151,8 @@ static bool read_due(registrar_t *registrar, shipment_t *item) {
         registration = must(calloc(1, sizeof *registration));
         registration->reception = reception;
         registration->series = rows_series(&row);
-        registration->link = series_key(row.calling_ae, row.series_uid);
+        if (registration->series)
+            registration->link = series_key(registration->series->pacs_name, row.series_uid);
         registration->began_at = row.began_at;
         registration->attempts = row.attempts;
         registration->number = row.number;

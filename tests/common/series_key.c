@@ -7,13 +7,13 @@
 
 #include "common/memory.h"
 
-static void expect(const char *calling_ae, const char *series_uid, const char *key) {
-    char *made = series_key(calling_ae, series_uid);
+static void expect(const char *pacs_name, const char *series_uid, const char *key) {
+    char *made = series_key(pacs_name, series_uid);
     cr_assert_str_eq(made, key);
     free(made);
 }
 
-Test(series_key, has_the_calling_ae_and_the_uid) {
+Test(series_key, has_the_name_of_the_pacs_and_the_uid) {
     expect("MR_1", "1.2.840.1", "MR_1+1.2.840.1");
 }
 

@@ -49,6 +49,16 @@ Test(homes, are_one_folder_and_token_whatever_the_tags_say) {
     free(first);
 }
 
+Test(homes, are_shared_by_titles_that_share_the_folder_of_a_pacs) {
+    const sent_t sent[] = {{.association = 1, .object = 1, .calling_ae = (char[]){"RAW SCU"}},
+                           {.association = 2, .object = 2, .calling_ae = (char[]){"RAW_SCU"}}};
+    uint64_t token;
+    char *first = folder_of(sent[0], "T1", &token), *folder = folder_of(sent[1], "T2", &token);
+    cr_expect_str_eq(folder, first);
+    free(folder);
+    free(first);
+}
+
 Test(homes, are_asked_for_once_for_each_association) {
     uint64_t token;
     char *path = link_path(), *first = folder_of((sent_t){.object = 1}, "T1", &token);
@@ -83,7 +93,7 @@ Test(homes, that_are_not_what_the_tags_say_are_counted) {
 
 Test(homes, are_remembered_of_so_many_and_asked_for_again_beyond) {
     homes_t *homes = homes_new();
-    homes_wish_t wish = {LISTENER, 1, "AE", "1.2", "AE"};
+    homes_wish_t wish = {LISTENER, 1, "AE", "1.2"};
     home_t *first = homes_of(homes, &wish), *again = homes_of(homes, &wish);
     cr_expect_eq(first, again);
     home_release(&again);

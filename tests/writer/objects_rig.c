@@ -61,7 +61,7 @@ void send_bytes(sent_t which, const uint8_t *bytes, uint64_t offset, size_t size
     id.association = which.association ? which.association : 1;
     id.object = which.object ? which.object : 1;
     Ring__ObjectHeader header = RING__OBJECT_HEADER__INIT;
-    header.calling_ae = (char *)"RAWSCU";
+    header.calling_ae = which.calling_ae ? which.calling_ae : (char *)"RAWSCU";
     header.sop_class_uid = which.sop_class ? which.sop_class : (char *)"1.2.3";
     header.unread = which.unread;
     header.base.n_unknown_fields = which.unknown != NULL;

@@ -30,7 +30,7 @@ typedef struct sent {
     uint64_t listener, association, object;
     uint32_t attempt;
     bool credit_wanted, headless;
-    char *sop_class, *sop_instance, *syntax;
+    char *sop_class, *sop_instance, *syntax, *calling_ae;
     const ProtobufCMessageUnknownField *unknown; /* in the header */
 } sent_t;
 

@@ -23,8 +23,8 @@
 #define HOME_LEVELS 3
 
 struct home {
-    char *calling_ae, *series_uid, *key, *above; /* above: "SERVICES/PACS/NAME/" */
-    size_t users;                                /* the loop's, like the next one */
+    char *pacs_name, *series_uid, *key, *above; /* above: "SERVICES/PACS/NAME/" */
+    size_t users;                               /* the loop's, like the next one */
     bool has_differed;
     pthread_mutex_t lock; /* held while storage is asked */
     char *folder;         /* set once under the lock; NULL: not known yet */
@@ -43,11 +43,11 @@ int (*home_symlinkat)(const char *target, int folder, const char *name) = symlin
 
 /* --- life ---------------------------------------------------------------------------------------------- */
 
-home_t *home_new(const char *calling_ae, const char *series_uid, const char *pacs_name) {
+home_t *home_new(const char *pacs_name, const char *series_uid) {
     home_t *self = must(calloc(1, sizeof *self));
-    self->calling_ae = copy_text(calling_ae);
+    self->pacs_name = copy_text(pacs_name);
     self->series_uid = copy_text(series_uid);
-    self->key = series_key(calling_ae, series_uid);
+    self->key = series_key(pacs_name, series_uid);
     self->above = format_text("SERVICES/PACS/%s/", pacs_name);
     self->users = 1;
     pthread_mutex_init(&self->lock, NULL);
@@ -65,7 +65,7 @@ void home_release(home_t **self_p) {
     if (!self || --self->users > 0)
         return;
     pthread_mutex_destroy(&self->lock);
-    free(self->calling_ae);
+    free(self->pacs_name);
     free(self->series_uid);
     free(self->key);
     free(self->above);
@@ -73,8 +73,8 @@ void home_release(home_t **self_p) {
     free(self);
 }
 
-bool home_is_of(const home_t *self, const char *calling_ae, const char *series_uid) {
-    return strcmp(self->series_uid, series_uid) == 0 && strcmp(self->calling_ae, calling_ae) == 0;
+bool home_is_of(const home_t *self, const char *pacs_name, const char *series_uid) {
+    return strcmp(self->series_uid, series_uid) == 0 && strcmp(self->pacs_name, pacs_name) == 0;
 }
 
 const char *home_folder(const home_t *self) {

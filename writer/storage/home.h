@@ -1,7 +1,8 @@
 /* The home of a series: the one folder that all its files go to while it is received, also where their own tags
- * name another, through any writer, association or replica, since CUBE knows one folder of a series. The first
- * writer's file decides. It says so by a symbolic link in SERIES_LINKS, from the series' key to the folder; who
- * comes later reads that. Where storage has no symbolic links, a regular file holds the path. */
+ * name another, through any writer, association or replica, and from any calling AE title that is sanitised to the
+ * name of the PACS: CUBE knows one folder of a series. The first writer's file decides. It says so by a symbolic
+ * link in SERIES_LINKS, from the series' key to the folder; who comes later reads that. Where storage has no
+ * symbolic links, a regular file holds the path. */
 #ifndef WRITER_STORAGE_HOME_H
 #define WRITER_STORAGE_HOME_H
 
@@ -12,14 +13,13 @@
 
 typedef struct home home_t;
 
-/* Of one series of a calling AE title; `pacs_name` is the folder below SERVICES/PACS. Nothing is asked of storage
- * yet. */
-home_t *home_new(const char *calling_ae, const char *series_uid, const char *pacs_name);
+/* Of one series of a PACS; `pacs_name` is the folder below SERVICES/PACS. Nothing is asked of storage yet. */
+home_t *home_new(const char *pacs_name, const char *series_uid);
 /* One owner more; each gives it back with home_release, which does nothing with NULL. Both in the loop's thread. */
 home_t *home_share(home_t *self);
 void home_release(home_t **self_p);
 
-bool home_is_of(const home_t *self, const char *calling_ae, const char *series_uid);
+bool home_is_of(const home_t *self, const char *pacs_name, const char *series_uid);
 
 /* Makes the home known, in any thread: asks storage once, others wait for that meanwhile. `wanted`: the folder of
  * this file's own tags, which it becomes where nobody was first. A link that leads anywhere but to a folder of this

@@ -43,7 +43,7 @@ TestSuite(home, .init = init, .fini = fini, .timeout = PATIENCE_S);
 
 /* What a writer that wants this folder finds; the writer's reason where that is not 0. */
 static int find_as(int writer, const char *wanted, char *found, size_t size) {
-    home_t *home = home_new("AE", "1.2", "AE");
+    home_t *home = home_new("AE", "1.2");
     int reason = home_find(home, &bases[writer], true, wanted);
     snprintf(found, size, "%s", reason == 0 ? home_folder(home) : "");
     home_release(&home);
@@ -103,7 +103,7 @@ static int counted_symlink(const char *target, int folder, const char *name) {
 
 Test(home, is_asked_for_once) {
     home_symlinkat = counted_symlink;
-    home_t *home = home_new("AE", "1.2", "AE");
+    home_t *home = home_new("AE", "1.2");
     for (int i = 0; i < 3; i++)
         cr_expect_eq(home_find(home, &bases[0], true, i ? SECOND : FIRST), 0);
     cr_expect_str_eq(home_folder(home), FIRST);
@@ -168,7 +168,7 @@ static int full(const char *target, int folder, const char *name) {
 
 Test(home, that_a_full_disk_does_not_take_is_found_later) {
     char found[512];
-    home_t *home = home_new("AE", "1.2", "AE");
+    home_t *home = home_new("AE", "1.2");
     home_symlinkat = full;
     cr_expect_eq(home_find(home, &bases[0], true, FIRST), ENOSPC);
     home_symlinkat = symlinkat;
