@@ -9,7 +9,7 @@ void sharing_resume(notifier_t *notifier) {
     reception_row_t row = {0};
     sqlite3_stmt *rows = journal_query(&notifier->journal, SQL_RECEPTION_FIND_SHARING, NULL, 0);
     while (rows_next_reception(&notifier->journal, rows, &row))
-        (void)!replicas_share(notifier->replicas, row.id, replicas_series(row.calling_ae, row.series_uid));
+        (void)!replicas_share(notifier->replicas, row.id, replicas_series(row.folder, row.series_uid));
     (void)!journal_commit(&notifier->journal); /* of nothing */
 }
 
@@ -18,7 +18,7 @@ void sharing_leave_all(notifier_t *notifier) {
     notifier->leaving = true;
     sqlite3_stmt *rows = journal_query(&notifier->journal, SQL_RECEPTION_FIND_LEAVING, VALUES(NUMBER(LEAVING_MAX)));
     while (rows_next_reception(&notifier->journal, rows, &row)) {
-        replicas_leave(notifier->replicas, row.id, row.calling_ae, row.series_uid, row.folder);
+        replicas_leave(notifier->replicas, row.id, replicas_id(row.calling_ae, row.series_uid, row.folder));
         notifier->unleft++;
     }
     (void)!journal_commit(&notifier->journal); /* of nothing */

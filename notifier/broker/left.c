@@ -25,10 +25,13 @@ void left_record(journal_t *journal, const settings_t *settings, const registrat
              registration->series->series_instance_uid);
 }
 
-void left_end(journal_t *journal, const registration_t *registration) {
-    journal_run(
-        journal, SQL_DUE_ELSEWHERE,
-        VALUES(NUMBER(registration->reception), NUMBER(journal_now()), TEXT("registered by another replica")));
+void left_end(journal_t *journal, const settings_t *settings, const registration_t *registration,
+              bool is_done_ours) {
+    int64_t now = journal_now(), done = now + settings->done_delay_ms;
+    journal_run(journal, SQL_DUE_ELSEWHERE,
+                VALUES(NUMBER(registration->reception), NUMBER(now), TEXT("registered by another replica"),
+                       NUMBER(is_done_ours ? done : 0)));
+    journal_run(journal, SQL_DONE_FOLLOWS, VALUES(NUMBER(registration->reception), NUMBER(done)));
     if (journal_commit(journal) == 0)
         log_info(NULL, "series %s was registered by another replica", registration->series->series_instance_uid);
 }

@@ -12,7 +12,8 @@
  * before. Where the journal does not take it, it is asked about again at once. */
 void left_record(journal_t *journal, const settings_t *settings, const registration_t *registration,
                  const char *note, bool first);
-/* Another replica has registered it. */
-void left_end(journal_t *journal, const registration_t *registration);
+/* Another replica has registered it; `is_done_ours`: for another title, so done is said here. */
+void left_end(journal_t *journal, const settings_t *settings, const registration_t *registration,
+              bool is_done_ours);
 
 #endif

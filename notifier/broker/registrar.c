@@ -36,9 +36,10 @@ typedef struct shipment {
     char *new_folder; /* owned; see order.h; NULL: CUBE knows them all */
     place_t place;
     registration_t *registration; /* if it is CHOSEN, AT_REPLICAS, HELD or BACK */
-    char *calling_ae, *note;      /* owned; of its reception; NULL: it was not left before */
-    bool held;                    /* it was */
-    bool late;                    /* storage was silent while it was AT_REPLICAS */
+    series_id_t id;
+    char *note; /* owned; of its reception; NULL: it was not left before */
+    bool held;  /* it was */
+    bool late;  /* storage was silent while it was AT_REPLICAS */
     int64_t again_ms;
 } shipment_t;
 
@@ -80,7 +81,6 @@ static void forget(registrar_t *registrar, shipment_t *item) {
     registrar->under_way_count--;
     registration_destroy(&item->registration);
     free(item->new_folder);
-    free(item->calling_ae);
     free(item->note);
     free(item);
 }
@@ -109,7 +109,7 @@ static shipment_t *find_under_way(registrar_t *registrar, int64_t reception) {
 /* --- to the broker ------------------------------------------------------------------------------------- */
 
 /* Older registrations of the same folder, held until now, become one with this one; the tags of the very first
- * instance win. */
+ * instance win. One of another title keeps its errors and its done, which follows this one's. */
 static void merge_older(registrar_t *registrar, int64_t reception) {
     journal_t *journal = registrar->journal;
     int64_t older;
@@ -120,8 +120,8 @@ static void merge_older(registrar_t *registrar, int64_t reception) {
             continue;
         replicas_let_go(registrar->replicas, older);
         journal_run(journal, SQL_DUE_TAKE_SERIES, VALUES(NUMBER(reception), NUMBER(older)));
-        journal_run(journal, SQL_ERRORS_PASS_ON, VALUES(NUMBER(reception), NUMBER(older)));
         journal_run(journal, SQL_DUE_MERGE, VALUES(NUMBER(older), NUMBER(reception), NUMBER(journal_now())));
+        journal_run(journal, SQL_ERRORS_PASS_ON, VALUES(NUMBER(reception), NUMBER(older)));
     }
 }
 
@@ -151,17 +151,17 @@ static bool read_due(registrar_t *registrar, shipment_t *item) {
         registration = must(calloc(1, sizeof *registration));
         registration->reception = reception;
         registration->series = rows_series(&row);
-        if (registration->series)
-            registration->link = series_key(registration->series->pacs_name, row.series_uid);
         registration->began_at = row.began_at;
         registration->attempts = row.attempts;
         registration->number = row.number;
         registration->resent = journal_number(registrar->journal, SQL_INQUIRY_RESENT, VALUES(NUMBER(reception)), 0);
         if (row.traceparent)
             (void)traceparent_read(&registration->parent, row.traceparent);
-        free(item->calling_ae);
+        if (registration->series) {
+            registration->link = series_key(registration->series->pacs_name, row.series_uid);
+            item->id = replicas_id(row.calling_ae, row.series_uid, registration->series->folder);
+        }
         free(item->note);
-        item->calling_ae = copy_text(row.calling_ae);
         item->note = row.note ? copy_text(row.note) : NULL;
     }
     if (registration && !registration->series)
@@ -219,8 +219,7 @@ static void begin(registrar_t *registrar, shipment_t *item) {
         return;
     }
     item->place = AT_REPLICAS;
-    replicas_decide(registrar->replicas, item->reception, item->calling_ae,
-                    registration->series->series_instance_uid, registration->series->folder, item->note);
+    replicas_decide(registrar->replicas, item->reception, item->id, item->note);
 }
 
 static void count_held(registrar_t *registrar) {
@@ -291,7 +290,8 @@ bool registrar_on_decided(registrar_t *registrar, const replicas_answer_t *answe
         if (due && answer->decision == DECISION_LEFT)
             left_record(registrar->journal, registrar->settings, item->registration, answer->note, !item->note);
         else if (due)
-            left_end(registrar->journal, item->registration);
+            left_end(registrar->journal, registrar->settings, item->registration,
+                     answer->decision == DECISION_COVERED);
         forget(registrar, item);
     }
     free(answer->note);

@@ -42,7 +42,8 @@ static bool adopt_open(journal_t *journal, owed_t *owed, const char *host, const
     int64_t reception = sqlite3_last_insert_rowid(journal->db);
     journal_run(journal, SQL_ADOPT_ERRORS, VALUES(NUMBER(reception), TEXT(row->errors_json)));
     heard_open(journal->heard, reception, row->files);
-    owed_share(owed, reception, replicas_series(row->calling_ae, row->series_uid));
+    if (row->folder)
+        owed_share(owed, reception, replicas_series(row->folder, row->series_uid));
     owed_mark_wait(owed);
     return true;
 }

@@ -70,6 +70,8 @@ static void record_taken(dones_t *dones) {
         if (dones->under_way[i].taken) {
             journal_run(journal, SQL_DONE_TAKEN, VALUES(NUMBER(dones->under_way[i].reception)));
             journal_run(journal, SQL_ERRORS_FORGET, VALUES(NUMBER(dones->under_way[i].reception)));
+            journal_run(journal, SQL_DONE_FOLLOWS,
+                        VALUES(NUMBER(dones->under_way[i].reception), NUMBER(journal_now())));
         }
     if (journal_commit(journal) != 0)
         return;
@@ -135,10 +137,10 @@ static void hand_over_between(dones_t *dones, int64_t first, int64_t last) {
 }
 
 void dones_pump(dones_t *dones) {
-    int64_t now = journal_now();
     if (!dones->journal->says_progress)
         return;
     record_taken(dones);
+    int64_t now = journal_now();
     hand_over_between(dones, 1, now);
     /* Times lie further in the future where the clock was set back; nobody should wait for that. */
     hand_over_between(dones, now + dones->delay_ms + 1, INT64_MAX);

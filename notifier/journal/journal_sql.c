@@ -117,6 +117,10 @@ const char *const JOURNAL_MIGRATIONS[] = {
      *   note  of a reception that was left to another replica: what that one marks once it has registered the
      * series; empty: none could be made */
     "ALTER TABLE reception ADD COLUMN note TEXT;",
+    /* Version 13: titles that share a folder are found by the series, among a week of its receptions. */
+    "DROP INDEX reception_open;"
+    "CREATE UNIQUE INDEX reception_open ON reception (series_uid, calling_ae) WHERE state = 'receiving';"
+    "CREATE INDEX reception_follows ON reception (series_uid, folder) WHERE state = 'merged' AND done = 0;",
 };
 
 const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOURNAL_MIGRATIONS;
@@ -139,14 +143,20 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
     " began_at, ended_at, attempts, traceparent, series, ifnull(done = 0, 0), quiet_ms, why, note,"                \
     " ifnull(ndicom, 0)"
 
-/* Files of a reception's series in other folders: its own files, and files of earlier receptions. CUBE knows one
- * folder of a series. */
+/* Files of a reception's series in other folders of its PACS: its own files, and files of earlier receptions. CUBE
+ * knows one folder of a series, which it keys by the UID and the NAME in "SERVICES/PACS/NAME/". */
 #define ELSEWHERE_OF_PAGE                                                                                          \
     "counted(page.id, 'elsewhere', page.elsewhere) + ifnull((SELECT sum(files) FROM"                               \
     " (SELECT max(ifnull(ndicom, files)) AS files FROM reception AS other"                                         \
-    " WHERE other.series_uid = page.series_uid AND other.calling_ae = page.calling_ae"                             \
-    " AND other.folder <> page.folder AND other.id < page.id AND other.state <> 'refused'"                         \
-    " GROUP BY other.folder)), 0)"
+    " WHERE other.series_uid = page.series_uid AND other.folder <> page.folder"                                    \
+    " AND instr(other.folder, substr(page.folder, 1, 14 + instr(substr(page.folder, 15), '/'))) = 1"               \
+    " AND other.id < page.id AND other.state <> 'refused' GROUP BY other.folder)), 0)"
+
+/* The series of a due reception is being received again: from the same title, or from another one into the same
+ * folder. */
+#define RECEIVED_AGAIN                                                                                             \
+    "EXISTS (SELECT 1 FROM reception INDEXED BY reception_open WHERE series_uid = due.series_uid"                  \
+    " AND state = 'receiving' AND (calling_ae = due.calling_ae OR folder = due.folder))"
 
 /* A page of receptions, as Ring__Reception has their fields, newest first: below number ?1, from ?2 on, of the AE
  * title ?3 (empty: any), that began, ended or finished at ?4 or later, ?5 rows at most; ?6: with the folder;
@@ -155,8 +165,8 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
     "SELECT id, series_uid, calling_ae, " STATE_FOR_PEOPLE(                                                        \
         "page") ", counted(id, 'files', files), errors, began_at, ended_at, settled_at,"                           \
                 " (SELECT count(*) FROM sending WHERE reception = page.id),"                                       \
-                " state = 'due' AND EXISTS (SELECT 1 FROM reception WHERE state = 'receiving'"                     \
-                "  AND calling_ae = page.calling_ae AND series_uid = page.series_uid),"                            \
+                " EXISTS (SELECT 1 FROM reception AS due WHERE id = page.id AND state = 'due'"                     \
+                " AND " RECEIVED_AGAIN "),"                                                                        \
                 " attempts, max(0, retry_ms - ?7), task_id, ndicom, " WHY_AT_CUBE(                                 \
                     "page") ", iif(?6, folder, NULL), iif(" QUIET ", " QUIET_UNTIL ", 0), " ELSEWHERE_OF_PAGE      \
                             " FROM reception AS page"                                                              \
@@ -164,13 +174,17 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
                             " AND max(began_at, ifnull(ended_at, 0), ifnull(settled_at, 0)) >= ?4" AND_WHERE       \
                             " ORDER BY id DESC LIMIT ?5"
 
-/* The series of a due registration is not being received again, and no later one of the same folder is due, which
- * it will be merged into. */
+/* It is not, and no later one of the same folder is due, which this one will be merged into. */
 #define MAY_BE_SENT                                                                                                \
-    " AND NOT EXISTS (SELECT 1 FROM reception WHERE state = 'receiving' AND calling_ae = due.calling_ae"           \
-    "  AND series_uid = due.series_uid)"                                                                           \
-    " AND NOT EXISTS (SELECT 1 FROM reception WHERE state = 'due' AND id > due.id"                                 \
-    "  AND series_uid = due.series_uid AND calling_ae = due.calling_ae AND folder = due.folder)"
+    " AND NOT " RECEIVED_AGAIN " AND NOT EXISTS (SELECT 1 FROM reception WHERE state = 'due' AND id > due.id"      \
+    "  AND series_uid = due.series_uid AND folder = due.folder)"
+
+/* Receptions that were merged into ?1, or into one before it, from another title: each has a done of its own. */
+#define FOLLOWERS                                                                                                  \
+    "SELECT older.id FROM reception AS older INDEXED BY reception_follows"                                         \
+    " JOIN reception AS newer USING (series_uid, folder)"                                                          \
+    " WHERE newer.id = ?1 AND newer.state <> 'receiving' AND older.id < ?1"                                        \
+    " AND older.state = 'merged' AND older.done = 0"
 
 const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -226,18 +240,22 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_QUIET_NEXT] = "SELECT " QUIET_UNTIL FROM_QUIET " AND " QUIET_UNTIL " > 0 ORDER BY " QUIET_UNTIL " LIMIT 1",
     [SQL_QUIET_RESUME] = "UPDATE reception SET quiet_at = ?1 WHERE " QUIET " AND " QUIET_UNTIL " <= ?1",
 
-    /* Of a published reception; in characters. */
+    /* Of a published reception and its followers; in characters. */
     [SQL_ERROR_ADD] = "INSERT INTO error (reception, text) SELECT id, substr(?2, 1, ?3) FROM reception"
-                      " WHERE id = ?1 AND done IS NOT NULL",
+                      " WHERE id IN (SELECT ?1 UNION ALL " FOLLOWERS ") AND done IS NOT NULL",
     [SQL_ERRORS_READ] = "SELECT text FROM error WHERE reception = ?1 ORDER BY id",
     [SQL_ERRORS_GATHER] =
         "SELECT json_group_array(text) FROM (SELECT text FROM error WHERE reception = ?1 ORDER BY id)",
-    [SQL_ERRORS_PASS_ON] = "UPDATE error SET reception = ?1 WHERE reception = ?2",
+    /* Unless the merged one says them itself. */
+    [SQL_ERRORS_PASS_ON] = "UPDATE error SET reception = ?1 WHERE reception = ?2"
+                           " AND (SELECT done IS NULL FROM reception WHERE id = ?2)",
     [SQL_ERRORS_FORGET] = "DELETE FROM error WHERE reception = ?1",
     /* Dones due from ?1 to ?2. */
     [SQL_DONES_FIND] = "SELECT " RECEPTION_COLUMNS " FROM reception INDEXED BY reception_done"
                        " WHERE done >= ?1 AND done <= ?2 ORDER BY done LIMIT ?3",
     [SQL_DONE_TAKEN] = "UPDATE reception SET done = NULL WHERE id = ?1",
+    [SQL_DONE_FOLLOWS] = "UPDATE reception SET done = ?2, ndicom = (SELECT ndicom FROM reception WHERE id = ?1)"
+                         " WHERE id IN (" FOLLOWERS ")",
     [SQL_DONE_DUE] = "UPDATE reception SET done = ?2 WHERE id = ?1 AND done = 0",
     /* So long after the broker's confirm. Series with an inquiry have state 'registered' and done 0. */
     [SQL_DONES_FALL_BACK] = "UPDATE reception SET done = max(1, ifnull(settled_at, 0) + ?1)"
@@ -256,11 +274,11 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
         " WHERE state = 'due' AND folder > ?1 AND retry_ms <= ?2" MAY_BE_SENT " ORDER BY folder LIMIT 1",
     [SQL_DUE_STILL] = "SELECT 1 FROM reception AS due WHERE state = 'due' AND id = ?1" MAY_BE_SENT,
     [SQL_DUE_FIND_OLDER] = "SELECT older.id FROM reception AS older JOIN reception AS newer"
-                           " USING (calling_ae, series_uid, folder)"
+                           " USING (series_uid, folder)"
                            " WHERE newer.id = ?1 AND older.id < ?1 AND older.state = 'due' ORDER BY older.id DESC",
     [SQL_DUE_MERGE] =
-        "UPDATE reception SET state = 'merged', settled_at = ?3, why = 'merged into ' || ?2, done = NULL"
-        " WHERE id = ?1",
+        "UPDATE reception SET state = 'merged', settled_at = ?3, why = 'merged into ' || ?2,"
+        " done = iif(calling_ae = (SELECT calling_ae FROM reception WHERE id = ?2), NULL, done) WHERE id = ?1",
     [SQL_DUE_TAKE_SERIES] = "UPDATE reception SET series = (SELECT series FROM reception WHERE id = ?2),"
                             " done = ifnull(done, (SELECT done FROM reception WHERE id = ?2)) WHERE id = ?1",
     [SQL_DUE_REGISTERED] = "UPDATE reception SET state = 'registered', settled_at = ?2, task_id = ?3, ndicom = ?4, "
@@ -268,8 +286,9 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_DUE_REFUSED] = "UPDATE reception SET state = 'refused', settled_at = ?2, why = ?3,"
                         " done = iif(done = 0, ?2, NULL) WHERE id = ?1",
     [SQL_DUE_LEFT] = "UPDATE reception SET note = coalesce(?2, note, ''), retry_ms = ?3, why = ?4 WHERE id = ?1",
-    [SQL_DUE_ELSEWHERE] = "UPDATE reception SET state = 'merged', settled_at = ?2, why = ?3, done = NULL,"
-                          " note = NULL WHERE id = ?1",
+    /* ?4: when done is to be said; 0: the other replica says it. */
+    [SQL_DUE_ELSEWHERE] = "UPDATE reception SET state = 'merged', settled_at = ?2, why = ?3,"
+                          " done = iif(done = 0, nullif(?4, 0), NULL), note = NULL WHERE id = ?1",
     [SQL_DUE_REJECTED] = "UPDATE reception SET attempts = ?2, retry_ms = ?3, why = ?4 WHERE id = ?1",
     [SQL_DUE_FORGET_RETRIES] = "UPDATE reception SET retry_ms = 0 WHERE state = 'due'",
     [SQL_KNOWN_FIND] = "SELECT since FROM known WHERE folder = ?1",
@@ -300,7 +319,7 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     /* Earlier lost or short ones of the same folder. */
     [SQL_INQUIRY_SUPERSEDE] =
         "UPDATE inquiry SET state = 'confirmed' WHERE state IN ('short', 'lost') AND reception IN"
-        " (SELECT older.id FROM reception AS older JOIN reception AS newer USING (calling_ae, series_uid, folder)"
+        " (SELECT older.id FROM reception AS older JOIN reception AS newer USING (series_uid, folder)"
         "  WHERE newer.id = ?1 AND older.id < ?1)",
     [SQL_INQUIRY_RESEND] = "UPDATE inquiry SET resent = resent + 1 WHERE reception = ?1",
     [SQL_INQUIRY_RESENT] = "SELECT resent FROM inquiry WHERE reception = ?1",
@@ -328,7 +347,7 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_PAGE_MATCHING] = RECEPTION_PAGE(" AND (instr(series_uid, ?8) > 0 OR calling_ae = ?8 COLLATE NOCASE"
                                          " OR task_id = ?8 OR CAST(id AS TEXT) = ?8)"),
     [SQL_RESEND_FIND] = "SELECT max(id) FROM reception WHERE series_uid = ?1 AND (?2 = '' OR calling_ae = ?2)"
-                        " AND folder IS NOT NULL AND state <> 'merged' GROUP BY calling_ae, folder LIMIT ?3",
+                        " AND folder IS NOT NULL AND state <> 'merged' GROUP BY folder LIMIT ?3",
     /* 2: under way, 1: registered, 0: neither. */
     [SQL_REGISTER_FIND] = "SELECT ifnull(max(iif(state = 'registered', 1, 2 * (state IN ('receiving', 'due')))), 0)"
                           " FROM reception WHERE series_uid = ?1 AND (folder = ?2 OR folder IS NULL)",

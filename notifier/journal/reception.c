@@ -107,7 +107,7 @@ static void write_counts(journal_t *journal, int64_t reception) {
 
 static void say_open(owed_t *owed, const Ring__Stored *stored, int64_t reception) {
     owed_open(owed, stored->listener, stored->association, stored->token, reception,
-              replicas_series(stored->calling_ae, stored->series->series_instance_uid));
+              replicas_series(stored->series->folder, stored->series->series_instance_uid));
 }
 
 /* The association's promise goes to the journal: its files in this folder will be registered. An ended one can

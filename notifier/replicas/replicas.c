@@ -20,12 +20,14 @@
 /* Storage that takes so long is looked at. */
 #define HELD_UP_MS 1000
 
+#define SERVICES   "SERVICES/PACS/"
+
 /* A question, and later its answer. */
 typedef struct item {
     thread_question_t question;
     enum { SHARE, DECIDE, LEAVE, REGISTERED, LET_GO } kind;
-    uint64_t series;
-    char *folder, *note; /* owned */
+    series_id_t id; /* of SHARE: the lock alone */
+    char *note;     /* owned */
     replicas_answer_t answer;
 } item_t;
 
@@ -45,7 +47,6 @@ struct replicas {
 
 static void clear(void *question) {
     item_t *item = question;
-    free(item->folder);
     free(item->note);
     free(item->answer.note);
 }
@@ -69,15 +70,14 @@ static thread_fate_t ask_locks(series_locks_t *locks, item_t *item) {
     replicas_answer_t *answer = &item->answer;
     switch (item->kind) {
     case SHARE:
-        answer->shared = series_locks_share(locks, answer->reception, item->series);
+        answer->shared = series_locks_share(locks, answer->reception, item->id.lock);
         return answer->shared ? THREAD_ANSWERED : THREAD_ASKED_AGAIN;
     case DECIDE:
-        answer->decision =
-            series_locks_decide(locks, answer->reception, item->series, item->folder, item->note, &answer->note);
+        answer->decision = series_locks_decide(locks, answer->reception, &item->id, item->note, &answer->note);
         return THREAD_ANSWERED;
     case LEAVE:
         answer->decision = DECISION_LEFT;
-        answer->note = series_locks_leave(locks, answer->reception, item->series, item->folder);
+        answer->note = series_locks_leave(locks, answer->reception, &item->id);
         return THREAD_ANSWERED;
     case REGISTERED:
         series_locks_registered(locks, answer->reception);
@@ -195,8 +195,22 @@ bool replicas_are_held_up(replicas_t *replicas) {
     return begun_ms && clock_ms() - begun_ms >= HELD_UP_MS;
 }
 
-uint64_t replicas_series(const char *calling_ae, const char *series_uid) {
-    return hash_end(hash_text(hash_text(HASH_BEGIN, calling_ae), series_uid)) % BYTE_LOCKS_MAX;
+static uint64_t hash_two(const char *text, const char *other) {
+    return hash_end(hash_text(hash_text(HASH_BEGIN, text), other));
+}
+
+uint64_t replicas_series(const char *folder, const char *series_uid) {
+    const char *name = strncmp(folder, SERVICES, strlen(SERVICES)) == 0 ? folder + strlen(SERVICES) : folder;
+    char *pacs_name = must(strndup(name, strcspn(name, "/")));
+    uint64_t series = hash_two(pacs_name, series_uid) % BYTE_LOCKS_MAX;
+    free(pacs_name);
+    return series;
+}
+
+series_id_t replicas_id(const char *calling_ae, const char *series_uid, const char *folder) {
+    return (series_id_t){.lock = replicas_series(folder, series_uid),
+                         .sender = hash_two(calling_ae, series_uid) % BYTE_LOCKS_MAX,
+                         .place = hash_end(hash_text(HASH_BEGIN, folder))};
 }
 
 /* The two states of a reception in the table. */
@@ -208,7 +222,7 @@ bool replicas_share(replicas_t *replicas, int64_t reception, uint64_t series) {
     const char *state = zhashx_lookup(replicas->asked_for, key_of(reception));
     if (!state) {
         zhashx_update(replicas->asked_for, key_of(reception), ASKED);
-        thread_ask(replicas->thread, &(item_t){.kind = SHARE, .answer.reception = reception, .series = series});
+        thread_ask(replicas->thread, &(item_t){.kind = SHARE, .answer.reception = reception, .id.lock = series});
     }
     return state == SHARED;
 }
@@ -217,22 +231,14 @@ bool replicas_is_awaited(const replicas_t *replicas, int64_t reception) {
     return replicas && zhashx_lookup(replicas->asked_for, key_of(reception)) == ASKED;
 }
 
-static void ask_about(replicas_t *replicas, item_t item, const char *calling_ae, const char *series_uid,
-                      const char *folder) {
-    item.series = replicas_series(calling_ae, series_uid);
-    item.folder = copy_text(folder);
-    thread_ask(replicas->thread, &item);
+void replicas_decide(replicas_t *replicas, int64_t reception, series_id_t id, const char *note) {
+    thread_ask(
+        replicas->thread,
+        &(item_t){.kind = DECIDE, .answer.reception = reception, .id = id, .note = note ? copy_text(note) : NULL});
 }
 
-void replicas_decide(replicas_t *replicas, int64_t reception, const char *calling_ae, const char *series_uid,
-                     const char *folder, const char *note) {
-    item_t item = {.kind = DECIDE, .answer.reception = reception, .note = note ? copy_text(note) : NULL};
-    ask_about(replicas, item, calling_ae, series_uid, folder);
-}
-
-void replicas_leave(replicas_t *replicas, int64_t reception, const char *calling_ae, const char *series_uid,
-                    const char *folder) {
-    ask_about(replicas, (item_t){.kind = LEAVE, .answer.reception = reception}, calling_ae, series_uid, folder);
+void replicas_leave(replicas_t *replicas, int64_t reception, series_id_t id) {
+    thread_ask(replicas->thread, &(item_t){.kind = LEAVE, .answer.reception = reception, .id = id});
 }
 
 static void end(replicas_t *replicas, item_t item) {

@@ -26,8 +26,9 @@ bool replicas_destroy(replicas_t **self_p) __attribute__((warn_unused_result));
 /* Readable when replicas_receive has something. */
 int replicas_descriptor(const replicas_t *replicas);
 
-/* What replicas know a series by. */
-uint64_t replicas_series(const char *calling_ae, const char *series_uid);
+/* What replicas know a series by, whose folder is below SERVICES/PACS/NAME/; and a reception of it. */
+uint64_t replicas_series(const char *folder, const char *series_uid);
+series_id_t replicas_id(const char *calling_ae, const char *series_uid, const char *folder);
 
 /* Whether the lock of its series is shared for a reception; the first call has it shared. Always, where there are
  * no locks, or `replicas` is NULL. */
@@ -35,12 +36,10 @@ bool replicas_share(replicas_t *replicas, int64_t reception, uint64_t series);
 /* Whether its lock has been asked for, and is not there yet. */
 bool replicas_is_awaited(const replicas_t *replicas, int64_t reception);
 /* A reception is due: who registers it? The answer is a decision. `note`: of the reception, NULL where it was not
- * left before. All texts are copied. */
-void replicas_decide(replicas_t *replicas, int64_t reception, const char *calling_ae, const char *series_uid,
-                     const char *folder, const char *note);
+ * left before; it is copied. */
+void replicas_decide(replicas_t *replicas, int64_t reception, series_id_t id, const char *note);
 /* Leaves it, since this process ends. */
-void replicas_leave(replicas_t *replicas, int64_t reception, const char *calling_ae, const char *series_uid,
-                    const char *folder);
+void replicas_leave(replicas_t *replicas, int64_t reception, series_id_t id);
 /* Its registration is confirmed, and the journal has that. */
 void replicas_registered(replicas_t *replicas, int64_t reception);
 /* It is over in another way. Nothing happens where it shares no lock. */

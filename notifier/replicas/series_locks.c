@@ -271,20 +271,16 @@ void series_locks_registered(series_locks_t *locks, int64_t reception) {
 
 /* --- who registers --------------------------------------------------------------------------------------- */
 
-static uint64_t place_of(const char *folder) {
-    return hash_end(hash_text(HASH_BEGIN, folder));
-}
-
-static char *make_note(const series_locks_t *locks, uint64_t series, const char *folder) {
-    char *note = notes_make(locks->folder, series, place_of(folder), clock_wall_ms());
+static char *make_note(const series_locks_t *locks, const series_id_t *id) {
+    char *note = notes_make(locks->folder, id->sender, id->place, clock_wall_ms());
     if (!note)
         log_warn(NULL, "can't make a note for the other replicas, a series may be registered twice: %s",
                  strerror(errno));
     return note;
 }
 
-char *series_locks_leave(series_locks_t *locks, int64_t reception, uint64_t series, const char *folder) {
-    char *note = look_after_file(locks) ? make_note(locks, series, folder) : NULL;
+char *series_locks_leave(series_locks_t *locks, int64_t reception, const series_id_t *id) {
+    char *note = look_after_file(locks) ? make_note(locks, id) : NULL;
     series_locks_let_go(locks, reception);
     return note;
 }
@@ -303,51 +299,52 @@ static bool is_alone(series_locks_t *locks, int64_t reception, uint64_t series) 
            checked(locks, byte_locks_try(locks->file, series)) != BYTE_LOCK_BUSY;
 }
 
-/* Whether another has registered it; else it remembers which notes its registration will answer. */
-static bool look_for_notes(series_locks_t *locks, int64_t reception, uint64_t series, const char *folder,
-                           const char *own) {
+/* Whether another has registered it; else `otherwise`, and it remembers which notes its registration will answer.
+ */
+static decision_t look_for_notes(series_locks_t *locks, int64_t reception, const series_id_t *id, const char *own,
+                                 decision_t otherwise) {
     notes_t notes = {0};
-    if (!notes_look(&notes, locks->folder, series, place_of(folder), own, clock_wall_ms()))
+    if (!notes_look(&notes, locks->folder, id->sender, id->place, own, clock_wall_ms()))
         log_warn(NULL, "can't see what other replicas have left, a series may be registered twice: %s",
                  strerror(errno));
-    bool marked = notes.marked;
     share_t *share = find_share(locks, reception);
-    if (marked || !share) {
+    if (notes.own != NOTE_UNMARKED || !share) {
+        note_mark_t mark = notes.own;
         notes_clear(&notes);
-        return marked;
+        return mark == NOTE_REGISTERED ? DECISION_REGISTERED : mark == NOTE_COVERED ? DECISION_COVERED : otherwise;
     }
     notes_clear(&share->notes);
     free(share->own);
     share->notes = notes;
     share->own = own ? copy_text(own) : NULL;
-    return false;
+    return otherwise;
 }
 
 /* The lock is ours, or there is none. */
-static decision_t take_over(series_locks_t *locks, int64_t reception, uint64_t series, const char *folder,
-                            const char *note) {
-    if (locks->file >= 0 && look_for_notes(locks, reception, series, folder, note)) {
+static decision_t take_over(series_locks_t *locks, int64_t reception, const series_id_t *id, const char *note) {
+    if (locks->file < 0)
+        return DECISION_REGISTER;
+    decision_t decision = look_for_notes(locks, reception, id, note, DECISION_REGISTER);
+    if (decision != DECISION_REGISTER)
         series_locks_let_go(locks, reception);
-        return DECISION_REGISTERED;
-    }
-    return DECISION_REGISTER;
+    return decision;
 }
 
-decision_t series_locks_decide(series_locks_t *locks, int64_t reception, uint64_t series, const char *folder,
-                               const char *note, char **made) {
+decision_t series_locks_decide(series_locks_t *locks, int64_t reception, const series_id_t *id, const char *note,
+                               char **made) {
     char *left = NULL;
     decision_t decision = DECISION_LEFT;
     *made = NULL;
     if (!look_after_file(locks))
-        return take_over(locks, reception, series, folder, note);
-    if (!note && is_alone(locks, reception, series))
-        return take_over(locks, reception, series, folder, NULL);
+        return take_over(locks, reception, id, note);
+    if (!note && is_alone(locks, reception, id->lock))
+        return take_over(locks, reception, id, NULL);
     if (!note && locks->file >= 0)
-        note = left = series_locks_leave(locks, reception, series, folder);
-    if (locks->file < 0 || try(locks, reception, series))
-        decision = take_over(locks, reception, series, folder, note);
-    else if (!left && look_for_notes(locks, reception, series, folder, note))
-        decision = DECISION_REGISTERED;
+        note = left = series_locks_leave(locks, reception, id);
+    if (locks->file < 0 || try(locks, reception, id->lock))
+        decision = take_over(locks, reception, id, note);
+    else if (!left)
+        decision = look_for_notes(locks, reception, id, note, DECISION_LEFT);
     if (decision == DECISION_LEFT) {
         series_locks_let_go(locks, reception);
         *made = left;

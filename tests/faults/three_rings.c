@@ -1,6 +1,6 @@
 /* Three whole rings as three hosts would have them, on one storage and one queue. Each series is split at random
- * over rings, associations, aborts and repeats. First nobody dies; then random stages do; then one ring does, for
- * good.
+ * over rings, associations, aborts, repeats, and two titles that are sanitised alike. First nobody dies; then
+ * random stages do; then one ring does, for good.
  *
  * By hand: OXIDICOM_TEST_SERIES, how many series in each of the three parts; OXIDICOM_TEST_SEED repeats a run. */
 #include <poll.h>
@@ -28,7 +28,6 @@
 #define QUIET_LEAST_MS   1500 /* of the former, on a machine that is busy */
 #define SETTLE_MS        240000
 #define QUEUE            "three-rings"
-#define AE               "THREE"
 
 typedef struct series {
     char uid[80];
@@ -121,11 +120,15 @@ static int some_ring(sender_t *sender) {
     return ring;
 }
 
+static const char *some_title(sender_t *sender) {
+    return rand_r(&sender->seed) % 2 ? "THREE 1" : "THREE@1";
+}
+
 /* Sends the missing instances of a part of the series, repeats some others, and ends somehow. */
 static void try_to_send(sender_t *sender, series_t *series, bool *stored, int first, int count) {
     int ring = some_ring(sender), aborts_at = rand_r(&sender->seed) % 4 == 0 ? rand_r(&sender->seed) % count : -1;
     scu_t scu = {.timeout_ms = PATIENCE_MS};
-    if (!scu_associate_mr(&scu, sender->site->receivers[ring].port, AE, EXPLICIT_LE)) {
+    if (!scu_associate_mr(&scu, sender->site->receivers[ring].port, some_title(sender), EXPLICIT_LE)) {
         scu_close(&scu);
         poll(NULL, 0, 20);
         return;

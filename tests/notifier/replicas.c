@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/hash.h"
+#include "notifier/replicas/byte_locks.h"
 #include "tests/notifier/site.h"
 #include "tests/support/http.h"
 #include "tests/support/patience.h"
@@ -25,6 +27,8 @@ static void set_up(void) {
     other.root = text_of("%s", one.root);
     other.tasks = text_of("%s", one.tasks);
     one.more = other.more = more;
+    one.nats = text_of("127.0.0.1:%d", free_port()); /* nobody is there: what is to be said stays in the journal */
+    other.nats = text_of("%s", one.nats);
     site_start(&one);
     site_start(&other);
 }
@@ -37,15 +41,20 @@ static void tear_down(void) {
 TestSuite(replicas, .init = set_up, .fini = tear_down, .timeout = PATIENCE_S);
 
 #define STATE "SELECT group_concat(state || ' ' || ifnull(why, '')) FROM reception"
+#define DONE  "SELECT done > 0 FROM reception" /* "": nothing is to be said */
 #define LEFT  "due another replica receives the series"
 
 /* Each has received its part, and its series is open; files of the other have other numbers. */
-static void receive(site_t *site, uint64_t association, uint64_t object) {
+static void receive_from(site_t *site, const char *calling_ae, uint64_t association, uint64_t object) {
     site_send_alive(site, 1);
-    site_send_event(site, EVENT(.association = association, .object = object));
+    site_send_event(site, EVENT(.association = association, .object = object, .calling_ae = calling_ae));
     char *opened = text_of("opened:%d", (int)association);
     cr_assert(site_await_told(site, opened));
     free(opened);
+}
+
+static void receive(site_t *site, uint64_t association, uint64_t object) {
+    receive_from(site, AE, association, object);
 }
 
 static void have_it_left(site_t *site) {
@@ -65,6 +74,24 @@ Test(replicas, register_a_series_once_after_its_last_file) {
     cr_assert(site_await_query(&one, STATE, "merged registered by another replica", PATIENCE_MS), "%s",
               site_query(&one, STATE));
     cr_expect_eq(site_tasks(&one), 0);
+    cr_expect_str_eq(site_query(&one, DONE), "", "the other one says it");
+    cr_expect(site_await_query(&other, DONE, "1", PATIENCE_MS));
+}
+
+/* Titles that are sanitised alike. Only the replica that was sent a title can say the done of that. */
+Test(replicas, register_a_series_of_two_titles_with_one_folder_once_and_each_says_done) {
+    receive_from(&one, "RAWSCU@", 1, 1);
+    receive(&other, 1, 2);
+    have_it_left(&one);
+    cr_expect_eq(site_tasks(&one), 0);
+    site_send_end(&other, 1, 1);
+    cr_assert(site_await_tasks(&one, 1, PATIENCE_MS));
+    cr_expect_eq(site_take_task(&one), 2);
+    cr_assert(site_await_query(&one, STATE, "merged registered by another replica", PATIENCE_MS), "%s",
+              site_query(&one, STATE));
+    cr_expect_eq(site_tasks(&one), 0);
+    cr_expect_str_eq(site_query(&one, DONE), "1");
+    cr_expect(site_await_query(&other, DONE, "1", PATIENCE_MS));
 }
 
 Test(replicas, register_what_was_left_to_one_that_died) {
@@ -115,7 +142,9 @@ Test(replicas, take_a_series_again_that_was_left) {
 Test(replicas, call_no_series_open_before_its_lock_is_shared) {
     char *path = text_of("%s/" REPLICAS_FOLDER "/locks", one.root);
     int file = open(path, O_RDWR | O_CLOEXEC);
-    struct flock lock = {.l_type = F_WRLCK, .l_start = (off_t)replicas_series(AE, SERIES), .l_len = 1};
+    /* As releases know it that keyed it by the title, which is the name of the PACS. */
+    uint64_t series = hash_end(hash_text(hash_text(HASH_BEGIN, AE), SERIES)) % BYTE_LOCKS_MAX;
+    struct flock lock = {.l_type = F_WRLCK, .l_start = (off_t)series, .l_len = 1};
     cr_assert_eq(fcntl(file, F_OFD_SETLK, &lock), 0, "%s", path);
     site_send_alive(&one, 1);
     site_send_event(&one, EVENT(.object = 1));

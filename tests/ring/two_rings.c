@@ -61,14 +61,14 @@ Test(two_rings, take_different_series_of_one_patient_at_once, .timeout = PATIENC
 }
 
 /* Each ring gets a part of every series, one instance both. Who ends first leaves the series to the other. */
-Test(two_rings, that_share_a_series_register_it_once_after_its_last_file, .timeout = PATIENCE_S) {
+static void share_series(const char *queue, const char *const titles[2]) {
     pair_t pair;
     int count = series_to_send(SERIES_DEFAULT, SERIES_MOST), owed = count, last[SERIES_MOST + 1] = {0};
-    pair_start(&pair, "two-same");
+    pair_start(&pair, queue);
     for (int n = 1; n <= count; n++) {
         scu_t scu[2] = {{.timeout_ms = PATIENCE_MS}, {.timeout_ms = PATIENCE_MS}};
         int first = n % 2; /* now the one, now the other ends last */
-        store_some(&scu[first], pair.ring[first].port, "TWO", series_number(SERIES, n), 1, INSTANCES);
+        store_some(&scu[first], pair.ring[first].port, titles[first], series_number(SERIES, n), 1, INSTANCES);
         if (n % 5 == 0) { /* it is registered before the other begins, and then again */
             cr_assert(scu_release(&scu[first]));
             char *text = text_of("series %s is registered: %d files", series_number(SERIES, n), INSTANCES);
@@ -76,7 +76,8 @@ Test(two_rings, that_share_a_series_register_it_once_after_its_last_file, .timeo
             free(text);
             owed++;
         }
-        store_some(&scu[!first], pair.ring[!first].port, "TWO", series_number(SERIES, n), INSTANCES, INSTANCES);
+        store_some(&scu[!first], pair.ring[!first].port, titles[!first], series_number(SERIES, n), INSTANCES,
+                   INSTANCES);
         if (n % 5 != 0)
             cr_assert(scu_release(&scu[first]));
         cr_assert(scu_release(&scu[!first]));
@@ -89,6 +90,14 @@ Test(two_rings, that_share_a_series_register_it_once_after_its_last_file, .timeo
     cr_expect_gt(receiver_times_logged(&pair.ring[0], " is left to another replica"), 0);
     cr_expect_gt(receiver_times_logged(&pair.ring[1], " is left to another replica"), 0);
     pair_stop(&pair);
+}
+
+Test(two_rings, that_share_a_series_register_it_once_after_its_last_file, .timeout = PATIENCE_S) {
+    share_series("two-same", (const char *const[]){"TWO", "TWO"});
+}
+
+Test(two_rings, share_a_series_also_of_two_titles_that_are_sanitised_alike, .timeout = PATIENCE_S) {
+    share_series("two-titles", (const char *const[]){"TWO 1", "TWO@1"});
 }
 
 /* As a pod that is drained: its association is aborted, the peer goes on with the other. */

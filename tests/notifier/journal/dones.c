@@ -79,17 +79,44 @@ Test(dones, of_a_series_that_turns_out_to_be_impossible_come_at_once_after_its_e
     rig_expect_said(&rig, "error: bad\nerror: impossible\ndone\n");
 }
 
+/* As the registrar does with the first one and the second one. */
+static void merge(void) {
+    journal_run(&rig.journal, SQL_DUE_TAKE_SERIES, VALUES(NUMBER(2), NUMBER(1)));
+    journal_run(&rig.journal, SQL_DUE_MERGE, VALUES(NUMBER(1), NUMBER(2), NUMBER(journal_now())));
+    journal_run(&rig.journal, SQL_ERRORS_PASS_ON, VALUES(NUMBER(2), NUMBER(1)));
+}
+
 Test(dones, of_merged_receptions_are_one_with_the_errors_of_both) {
     receive_and_end();
     rig_event(&rig, EVENT(.object = 3));
     rig_event(&rig, EVENT(.object = 4, .status = 0xC000, .reason = "worse"));
     rig_expect_said(&rig, "count 1\n");
-    journal_run(&rig.journal, SQL_DUE_TAKE_SERIES, VALUES(NUMBER(2), NUMBER(1)));
-    journal_run(&rig.journal, SQL_ERRORS_PASS_ON, VALUES(NUMBER(2), NUMBER(1)));
-    journal_run(&rig.journal, SQL_DUE_MERGE, VALUES(NUMBER(1), NUMBER(2), NUMBER(journal_now())));
+    merge();
     rig_expect_said(&rig, "");
     rig_confirm(&rig);
     cr_expect_str_eq(rig_said(&rig), "error: bad\nerror: worse\ndone\n");
+}
+
+/* The last part of the other title's subject. */
+#define TWIN SERIES_IN_SUBJECT
+
+Test(dones, of_merged_receptions_of_two_titles_are_one_for_each_with_its_own_errors) {
+    rig_event(&rig, EVENT(.object = 1, .calling_ae = "TWIN"));
+    rig_event(&rig, EVENT(.object = 2, .calling_ae = "TWIN", .status = 0xC000, .reason = "bad"));
+    rig_end(&rig, 1, 1);
+    rig_event(&rig, EVENT(.object = 3, .association = 2));
+    rig_event(&rig, EVENT(.object = 4, .association = 2, .status = 0xC000, .reason = "worse"));
+    rig_end(&rig, 1, 2);
+    rig_expect_said(&rig, TWIN " count 1\ncount 1\n");
+    merge();
+    rig_expect_said(&rig, "");
+    rig_restart(&rig);
+    rig_expect_said(&rig, "");
+    dones_add_error(&rig.journal, 2, "short");
+    rig_confirm(&rig);
+    cr_expect_str_eq(rig_said(&rig), "error: worse\nerror: short\ndone\n" TWIN " error: bad\n" TWIN
+                                     " error: short\n" TWIN " done\n");
+    rig_expect_said(&rig, "");
 }
 
 Test(dones, say_the_first_hundred_errors_and_count_the_rest) {

@@ -8,8 +8,9 @@
 #define FOLDER                                                                                                     \
     "SERVICES/PACS/RAWSCU/1449c1d-Doe_Jane-20090701/MR-Brain_w_o_Contrast-98edede8b2-20130308/"                    \
     "00005-SAG_MPRAGE_220_FOV-c920ca4"
-#define SERIES  "1.2.826.0.1.3680043.9.9999.3.1"
-#define SUBJECT "oxidicom.RAWSCU.1_2_826_0_1_3680043_9_9999_3_1"
+#define SERIES            "1.2.826.0.1.3680043.9.9999.3.1"
+#define SERIES_IN_SUBJECT "1_2_826_0_1_3680043_9_9999_3_1"
+#define SUBJECT           "oxidicom.RAWSCU." SERIES_IN_SUBJECT
 
 /* A test's event of one object; missing fields have a default. */
 typedef struct event {

@@ -186,6 +186,15 @@ Test(reception, counts_files_in_other_folders_its_own_and_those_of_earlier_ones)
     cr_expect_eq(elsewhere, 3);
 }
 
+Test(reception, counts_files_of_the_same_pacs_from_other_titles_in_other_folders) {
+    static const char other[] = "SERVICES/PACS/RAWSCU/p/s/other", of_another_pacs[] = "SERVICES/PACS/RAW/p/s/1";
+    rig_event(&rig, EVENT(.object = 1, .calling_ae = "RAWSCU2", .folder = other));
+    rig_event(&rig, EVENT(.object = 2, .association = 2, .calling_ae = "RAW", .folder = of_another_pacs));
+    rig_event(&rig, EVENT(.object = 3, .association = 3));
+    cr_assert_eq(rig_commit(&rig), 0);
+    cr_expect_eq(journal_number(&rig.journal, SQL_RECEPTION_ELSEWHERE, VALUES(NUMBER(3)), 0), 1);
+}
+
 Test(reception, that_cube_would_never_take_is_refused_with_an_error_before_done) {
     rig_event(&rig, EVENT(.folder = "SERVICES/PACS/OTHER/p/s/x"));
     rig_end(&rig, 1, 1);

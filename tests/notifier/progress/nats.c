@@ -225,6 +225,32 @@ Test(nats, hears_of_two_receptions_that_became_one_once_with_the_errors_of_both)
     free(place);
 }
 
+/* Titles that are sanitised alike. */
+Test(nats, hears_of_done_for_each_of_two_titles_whose_series_is_one_folder_and_registered_once) {
+    static const char *const subjects[] = {SUBJECT, "oxidicom.RAWSCU@." SERIES_IN_SUBJECT};
+    start_connected();
+    for (uint64_t i = 1; i <= 2; i++) {
+        site_send_event(&site, EVENT(.association = i, .object = 2 * i, .calling_ae = i == 1 ? AE : "RAWSCU@"));
+        site_send_event(&site, EVENT(.association = i, .object = 2 * i + 1, .calling_ae = i == 1 ? AE : "RAWSCU@",
+                                     .status = 0xC000));
+    }
+    site_send_end(&site, 1, 1);
+    cr_assert(site_await_query(&site, "SELECT group_concat(state) FROM reception", "due,receiving", PATIENCE_MS));
+    site_send_event(&site, EVENT(.association = 2, .object = 6, .calling_ae = "RAWSCU@"));
+    site_send_end(&site, 1, 2);
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert(tap_await_done(tap, subjects[i], 1, PATIENCE_MS), "no done of %s", subjects[i]);
+        lonk_summary_t summary = tap_summary_of(tap, subjects[i]);
+        cr_expect_eq(summary.last_count, 3);
+        cr_expect_eq(summary.errors, 1);
+        cr_expect_null(summary.disorder, "%s", summary.disorder);
+    }
+    cr_expect_eq(site_tasks(&site), 1);
+    cr_expect_eq(site_take_task(&site), 3);
+    cr_expect(site_await_query(&site, "SELECT group_concat(state) FROM reception WHERE done IS NULL",
+                               "merged,registered", PATIENCE_MS));
+}
+
 Test(nats, hears_of_done_once_though_the_notifier_dies_between_confirm_and_done) {
     setenv("OXIDICOM_DONE_DELAY", "1h", 1);
     start_connected();

@@ -16,7 +16,8 @@
 #include "tests/support/process.h"
 
 #define ONE    1
-#define FOLDER "SERVICES/PACS/A/p/s/1"
+#define SENDER 10
+#define PLACE  100
 
 static char *root, *place;
 static series_locks_t *a, *b, *c;
@@ -46,15 +47,19 @@ static void tear_down(void) {
 
 TestSuite(series_locks, .init = set_up, .fini = tear_down);
 
-/* The first reception of each replica is of series 1. */
-static decision_t decide(series_locks_t *locks, const char *note) {
+static decision_t decide_for(series_locks_t *locks, uint64_t sender, uint64_t folder, const char *note) {
     char *left = NULL;
-    decision_t decision = series_locks_decide(locks, 1, ONE, FOLDER, note, &left);
+    decision_t decision = series_locks_decide(locks, 1, &(series_id_t){ONE, sender, folder}, note, &left);
     if (left) {
         free(made);
         made = left;
     }
     return decision;
+}
+
+/* The first reception of each replica is of series 1. */
+static decision_t decide(series_locks_t *locks, const char *note) {
+    return decide_for(locks, SENDER, PLACE, note);
 }
 
 static void share(series_locks_t *locks) {
@@ -130,14 +135,24 @@ Test(series_locks, a_note_that_is_made_after_the_decision_is_not_marked) {
 }
 
 Test(series_locks, a_note_about_another_folder_is_not_marked) {
-    char *left = NULL;
     share(a);
     share(b);
-    cr_expect_eq(series_locks_decide(a, 1, ONE, FOLDER "-other", NULL, &left), DECISION_LEFT);
+    cr_expect_eq(decide_for(a, SENDER, PLACE + 1, NULL), DECISION_LEFT);
     cr_expect_eq(decide(b, NULL), DECISION_REGISTER);
     series_locks_registered(b, 1);
-    cr_expect_eq(series_locks_decide(a, 1, ONE, FOLDER "-other", left, &made), DECISION_REGISTER);
-    free(left);
+    cr_expect_eq(decide_for(a, SENDER, PLACE + 1, made), DECISION_REGISTER);
+}
+
+Test(series_locks, a_note_for_another_sender_is_marked_as_such) {
+    share(a);
+    share(b);
+    cr_expect_eq(decide_for(a, SENDER + 1, PLACE, NULL), DECISION_LEFT);
+    cr_expect_eq(decide(b, NULL), DECISION_REGISTER);
+    series_locks_registered(b, 1);
+    cr_expect_eq(decide_for(a, SENDER + 1, PLACE, made), DECISION_COVERED);
+    cr_expect_eq(notes_there(), 0);
+    share(a);
+    cr_expect_eq(decide(a, NULL), DECISION_REGISTER);
 }
 
 Test(series_locks, a_lost_note_makes_it_register) {
@@ -170,7 +185,7 @@ Test(series_locks, different_series_do_not_wait_for_one_another) {
 
 Test(series_locks, a_replica_that_ends_leaves_what_it_has) {
     share(a);
-    made = series_locks_leave(a, 1, ONE, FOLDER);
+    made = series_locks_leave(a, 1, &(series_id_t){ONE, SENDER, PLACE});
     cr_assert_not_null(made);
     share(b);
     cr_expect_eq(decide(b, NULL), DECISION_REGISTER);
