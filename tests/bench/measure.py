@@ -185,7 +185,9 @@ def send(peer, associations, objects, size, window=1, pdu=16384):
         raise RuntimeError(f'the sender failed: {run.stdout}{run.stderr}')
     figures = json.loads(run.stdout)
     if figures['ok'] != figures['objects']:
-        raise RuntimeError(f'{figures["objects"] - figures["ok"]} objects were not stored')
+        with open(f'{peer.folder}/log') as log:
+            raise RuntimeError(f'{figures["objects"] - figures["ok"]} objects were not stored by {peer.process.args[0]}: '
+                               f'{log.read()[-4000:]}')
     figures['memory_mb'] = usage.memory_mb
     return with_rates(figures, usage.cpu)
 
