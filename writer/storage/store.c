@@ -15,6 +15,8 @@
 #include "writer/storage/claims.h"
 #include "writer/storage/folder.h"
 #include "writer/storage/leftovers.h"
+#include "writer/storage/naming.h"
+#include "writer/storage/stuck.h"
 #include "writer/storage/temporary.h"
 #include "writer/storage/trouble.h"
 
@@ -24,13 +26,10 @@ struct store {
     mode_t file_mode;
     atomic_ullong begun;         /* files, for their names */
     _Atomic int64_t deadline_ms; /* of final places */
-    pthread_mutex_t naming;      /* of the next one */
-    pthread_cond_t named;        /* one of them has gone */
-    zlist_t *names;              /* paths of files with ambiguous names that get their place just now */
-    pthread_mutex_t lock;        /* of all that follows; never held during a storage call */
-    zhashx_t *senders;           /* the loop's */
-    zlist_t *stuck;              /* names of temporary files that could not be removed */
-    log_limit_t said_stuck;
+    naming_t naming;
+    stuck_t stuck;
+    zhashx_t *senders;    /* the loop's */
+    pthread_mutex_t lock; /* of the next one */
     trouble_t trouble;
 };
 
@@ -48,15 +47,12 @@ store_t *store_new(const char *files_root, const char *id, uint64_t incarnation,
     store_t *self = must(calloc(1, sizeof *self));
     bases_init(&self->bases, files_root, id, incarnation);
     pthread_mutex_init(&self->lock, NULL);
-    pthread_mutex_init(&self->naming, NULL);
-    pthread_cond_init(&self->named, NULL);
-    self->names = zlist_new();
+    naming_init(&self->naming);
+    stuck_init(&self->stuck);
     self->durable = durable;
     self->file_mode = 0644;
     self->deadline_ms = INT64_MAX;
     self->senders = senders_new();
-    self->stuck = zlist_new();
-    zlist_autofree(self->stuck);
     base_t *base = NULL;
     int reason = bases_reopen(&self->bases, &base);
     bases_give_back(&self->bases, &base);
@@ -77,10 +73,8 @@ void store_destroy(store_t **self_p) {
         return;
     bases_clear(&self->bases);
     pthread_mutex_destroy(&self->lock);
-    pthread_mutex_destroy(&self->naming);
-    pthread_cond_destroy(&self->named);
-    zlist_destroy(&self->names);
-    zlist_destroy(&self->stuck);
+    naming_clear(&self->naming);
+    stuck_clear(&self->stuck);
     zhashx_destroy(&self->senders);
     free(self);
     *self_p = NULL;
@@ -116,45 +110,11 @@ void store_complain(store_t *self, const log_context_t *object, const char *step
 
 /* --- leftovers -------------------------------------------------------------------------------------- */
 
-/* A file that can't be removed now (EIO, EROFS) is when storage works again. `reason` 0: it may not be there. */
-static void remember_stuck(store_t *self, const char *name, int reason) {
-    uint64_t left_out;
-    pthread_mutex_lock(&self->lock);
-    if (reason != 0 && log_rarely(&self->said_stuck, &left_out))
-        log_error(NULL, "can't remove the temporary file %s: %s", name, strerror(reason));
-    if (zlist_size(self->stuck) < LEFTOVERS_AT_ONCE)
-        zlist_append(self->stuck, (void *)(uintptr_t)name);
-    pthread_mutex_unlock(&self->lock);
-}
-
-static size_t count_stuck(store_t *self) {
-    pthread_mutex_lock(&self->lock);
-    size_t count = zlist_size(self->stuck);
-    pthread_mutex_unlock(&self->lock);
-    return count;
-}
-
-static void remove_named(store_t *self, const base_t *base, const char *name) {
-    if (store_calls.unlinkat(base->temporary, name, 0) != 0 && errno != ENOENT)
-        remember_stuck(self, name, errno);
-}
-
-static void remove_stuck(store_t *self, const base_t *base) {
-    for (size_t left = count_stuck(self); left > 0; left--) {
-        pthread_mutex_lock(&self->lock);
-        char *name = zlist_pop(self->stuck);
-        pthread_mutex_unlock(&self->lock);
-        if (name)
-            remove_named(self, base, name);
-        freen(name);
-    }
-}
-
 void store_sweep(store_t *self) {
     base_t *base = bases_borrow(&self->bases);
     char *host = host_folder(), run[RUN_NAME_BYTES + 1];
     if (base && root_is_current(&self->bases.root, &base->place)) {
-        remove_stuck(self, base);
+        stuck_retry(&self->stuck, base->temporary);
         run_name(self->bases.incarnation, run);
         size_t removed = leftovers_sweep(base->root, &(sweeper_t){host, run});
         if (removed > 0)
@@ -199,8 +159,7 @@ static int create_once(store_t *self, const base_t *base, store_file_t *file) {
     if (file->descriptor >= 0)
         return 0;
     int reason = errno;
-    if (store_calls.unlinkat(base->temporary, file->name, 0) != 0 && errno != ENOENT)
-        remember_stuck(self, file->name, 0);
+    stuck_remove_quietly(&self->stuck, base->temporary, file->name);
     return reason;
 }
 
@@ -230,8 +189,8 @@ int store_begin(store_t *self, store_file_t *file) {
     }
     if (reason != 0)
         forget(file);
-    else if (count_stuck(self) > 0)
-        remove_stuck(self, base);
+    else
+        stuck_retry(&self->stuck, base->temporary);
     if (reason == 0)
         file->spent_us = clock_us() - begun_us;
     bases_give_back(&self->bases, &base);
@@ -310,7 +269,7 @@ void store_discard(store_t *self, store_file_t *file) {
     store_uncount(file);
     base_t *base = *file->name ? bases_borrow(&self->bases) : NULL;
     if (base)
-        remove_named(self, base, file->name);
+        stuck_remove(&self->stuck, base->temporary, file->name);
     bases_give_back(&self->bases, &base);
     forget(file);
 }
@@ -410,32 +369,6 @@ static void take_place_of(char **text, char *other) {
     *text = other;
 }
 
-static bool is_being_named(const store_t *self, const char *path) {
-    for (const char *other = zlist_first(self->names); other; other = zlist_next(self->names))
-        if (strcmp(other, path) == 0)
-            return true;
-    return false;
-}
-
-/* Waits while another thread looks at the same name. Nobody else waits for storage here. */
-static char *begin_naming(store_t *self, const char *folder, const char *name) {
-    char *path = format_text("%s/%s", folder, name);
-    pthread_mutex_lock(&self->naming);
-    while (is_being_named(self, path))
-        pthread_cond_wait(&self->named, &self->naming);
-    zlist_append(self->names, path);
-    pthread_mutex_unlock(&self->naming);
-    return path;
-}
-
-static void end_naming(store_t *self, char *path) {
-    pthread_mutex_lock(&self->naming);
-    zlist_remove(self->names, path);
-    pthread_cond_broadcast(&self->named);
-    pthread_mutex_unlock(&self->naming);
-    free(path);
-}
-
 /* Nothing that is given up makes a link. */
 static int go_home(store_t *self, const store_file_t *file, home_t *home, char **folder) {
     int reason = is_given_up(self, file) ? ECANCELED : home_find(home, &self->bases, self->durable, *folder);
@@ -454,13 +387,13 @@ int store_commit_as(store_t *self, store_file_t *file, const store_identity_t *i
     char *naming = NULL;
     base_t *base = bases_borrow(&self->bases);
     if (base && identity->identity) {
-        naming = begin_naming(self, *folder, *name);
+        naming = naming_begin(&self->naming, *folder, *name);
         claim_t claim = {*name, file->name, identity->instance_uid, identity->identity};
         take_place_of(name, claims_file(base, *folder, &claim));
     }
     bases_give_back(&self->bases, &base);
     reason = store_commit(self, file, *folder, *name);
     if (naming)
-        end_naming(self, naming);
+        naming_end(&self->naming, naming);
     return reason;
 }
