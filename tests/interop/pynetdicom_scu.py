@@ -8,6 +8,7 @@ Ends with status 0 only where all that was accepted and stored.
 """
 
 import sys
+import threading
 from pathlib import Path
 
 from pydicom import dcmread
@@ -59,6 +60,28 @@ def user_items():
     return [build_role(MRImageStorage, scu_role=True), window, extended, common, identity]
 
 
+class HeldReactor(threading.Event):
+    """Holds the thread of an association that serves requests: it may be between its wait and its look for messages
+    while send_c_store() believes it to be paused. Then it takes the response away, and that call waits in vain for
+    30 s. An SCU has no requests to serve."""
+
+    def __init__(self, association):
+        super().__init__()
+        self.reached = threading.Event()
+        association._reactor_checkpoint = self
+        self.reached.wait()
+
+    def wait(self, timeout=None):
+        self.reached.set()
+        return super().wait(timeout)
+
+    def set(self):
+        """Each send_*() would let it go on."""
+
+    def let_go(self):
+        super().set()
+
+
 def send(kind, port, title, folder):
     files = sorted(Path(folder).glob("*.dcm"))
     ae = AE(ae_title=title)
@@ -67,6 +90,7 @@ def send(kind, port, title, folder):
         "127.0.0.1", port, contexts=wanted, ext_neg=user_items() if kind == "user-items" else None
     )
     assert association.is_established, "no association"
+    reactor = HeldReactor(association)
     try:
         assert len(association.accepted_contexts) == len(wanted), association.rejected_contexts
         assert association.send_c_echo().Status == 0
@@ -76,6 +100,7 @@ def send(kind, port, title, folder):
         association.release()
         assert association.is_released
     finally:
+        reactor.let_go()
         if association.is_established:
             association.abort()
 
