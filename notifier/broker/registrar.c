@@ -109,7 +109,7 @@ static shipment_t *find_under_way(registrar_t *registrar, int64_t reception) {
 /* --- to the broker ------------------------------------------------------------------------------------- */
 
 /* Older registrations of the same folder, held until now, become one with this one; the tags of the very first
- * instance win. One of another title keeps its errors and its done, which follows this one's. */
+ * instance win. The last one of another title keeps the errors and the done, which follows this one's. */
 static void merge_older(registrar_t *registrar, int64_t reception) {
     journal_t *journal = registrar->journal;
     int64_t older;
@@ -121,7 +121,8 @@ static void merge_older(registrar_t *registrar, int64_t reception) {
         replicas_let_go(registrar->replicas, older);
         journal_run(journal, SQL_DUE_TAKE_SERIES, VALUES(NUMBER(reception), NUMBER(older)));
         journal_run(journal, SQL_DUE_MERGE, VALUES(NUMBER(older), NUMBER(reception), NUMBER(journal_now())));
-        journal_run(journal, SQL_ERRORS_PASS_ON, VALUES(NUMBER(reception), NUMBER(older)));
+        journal_run(journal, SQL_ERRORS_PASS_ON, VALUES(NUMBER(reception)));
+        journal_run(journal, SQL_DONES_PASS_ON, VALUES(NUMBER(reception)));
     }
 }
 

@@ -13,6 +13,7 @@
 #include "common/memory.h"
 #include "notifier/journal/journal_file.h"
 #include "notifier/journal/journal_schema.h"
+#include "notifier/progress/lonk.h"
 
 /* How long to wait for somebody who looks into the journal with SQLite's shell. */
 #define JOURNAL_BUSY_TIMEOUT_MS 2000
@@ -129,11 +130,19 @@ static int64_t page_bytes(const journal_t *journal) {
     return size;
 }
 
+/* title(calling AE): alike where clients hear two as one. */
+static void sql_title(sqlite3_context *context, int count, sqlite3_value **values) {
+    const char *calling_ae = (const char *)sqlite3_value_text(values[count - 1]);
+    sqlite3_result_text(context, lonk_title(calling_ae ? calling_ae : ""), -1, free);
+}
+
 /* Its id, and what the statements need. */
 static bool prepare(journal_t *journal) {
     sqlite3_stmt *identity = NULL;
     if (sqlite3_create_function_v2(journal->db, "counted", 3, SQLITE_UTF8, journal->heard, heard_sql_counted, NULL,
                                    NULL, NULL) == SQLITE_OK &&
+        sqlite3_create_function_v2(journal->db, "title", 1, SQLITE_UTF8, NULL, sql_title, NULL, NULL, NULL) ==
+            SQLITE_OK &&
         sqlite3_prepare_v2(journal->db, "SELECT id FROM identity", -1, &identity, NULL) == SQLITE_OK &&
         sqlite3_step(identity) == SQLITE_ROW)
         journal->id = (uint64_t)sqlite3_column_int64(identity, 0);

@@ -186,6 +186,12 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
     " WHERE newer.id = ?1 AND newer.state <> 'receiving' AND older.id < ?1"                                        \
     " AND older.state = 'merged' AND older.done = 0"
 
+/* The last one of its title among ?1 and its followers. */
+#define HEIR_OF(reception)                                                                                         \
+    "(SELECT max(heir.id) FROM reception AS own JOIN reception AS heir USING (series_uid, folder)"                 \
+    " WHERE own.id = " reception " AND title(heir.calling_ae) = title(own.calling_ae)"                             \
+    " AND (heir.id = ?1 OR (heir.id < ?1 AND heir.state = 'merged' AND heir.done = 0)))"
+
 const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
@@ -246,9 +252,11 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_ERRORS_READ] = "SELECT text FROM error WHERE reception = ?1 ORDER BY id",
     [SQL_ERRORS_GATHER] =
         "SELECT json_group_array(text) FROM (SELECT text FROM error WHERE reception = ?1 ORDER BY id)",
-    /* Unless the merged one says them itself. */
-    [SQL_ERRORS_PASS_ON] = "UPDATE error SET reception = ?1 WHERE reception = ?2"
-                           " AND (SELECT done IS NULL FROM reception WHERE id = ?2)",
+    /* Of the followers of ?1: the heir of each says it. */
+    [SQL_ERRORS_PASS_ON] =
+        "UPDATE error SET reception = " HEIR_OF("error.reception") " WHERE reception IN (" FOLLOWERS ")",
+    [SQL_DONES_PASS_ON] =
+        "UPDATE reception SET done = NULL WHERE id IN (" FOLLOWERS ") AND id <> " HEIR_OF("reception.id"),
     [SQL_ERRORS_FORGET] = "DELETE FROM error WHERE reception = ?1",
     /* Dones due from ?1 to ?2. */
     [SQL_DONES_FIND] = "SELECT " RECEPTION_COLUMNS " FROM reception INDEXED BY reception_done"
@@ -277,8 +285,7 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
                            " USING (series_uid, folder)"
                            " WHERE newer.id = ?1 AND older.id < ?1 AND older.state = 'due' ORDER BY older.id DESC",
     [SQL_DUE_MERGE] =
-        "UPDATE reception SET state = 'merged', settled_at = ?3, why = 'merged into ' || ?2,"
-        " done = iif(calling_ae = (SELECT calling_ae FROM reception WHERE id = ?2), NULL, done) WHERE id = ?1",
+        "UPDATE reception SET state = 'merged', settled_at = ?3, why = 'merged into ' || ?2 WHERE id = ?1",
     [SQL_DUE_TAKE_SERIES] = "UPDATE reception SET series = (SELECT series FROM reception WHERE id = ?2),"
                             " done = ifnull(done, (SELECT done FROM reception WHERE id = ?2)) WHERE id = ?1",
     [SQL_DUE_REGISTERED] = "UPDATE reception SET state = 'registered', settled_at = ?2, task_id = ?3, ndicom = ?4, "

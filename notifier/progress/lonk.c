@@ -31,18 +31,22 @@ static char *append_token(char *to, const char *text) {
     return to;
 }
 
-char *lonk_subject(const char *root, const char *calling_ae, const char *series_uid) {
+char *lonk_title(const char *calling_ae) {
     if (!*calling_ae) /* NATS knows no empty tokens */
         calling_ae = "_";
+    char *title = must(malloc(strlen(calling_ae) + 1));
+    *append_token(title, calling_ae) = 0;
+    return title;
+}
+
+char *lonk_subject(const char *root, const char *calling_ae, const char *series_uid) {
     if (!*series_uid)
         series_uid = "UNKNOWN";
-    char *subject = must(malloc(strlen(root) + strlen(calling_ae) + strlen(series_uid) + 3));
-    char *to = stpcpy(subject, root);
-    *to++ = '.';
-    to = append_token(to, calling_ae);
-    *to++ = '.';
-    to = append_token(to, series_uid);
-    *to = 0;
+    char *title = lonk_title(calling_ae);
+    char *subject = must(malloc(strlen(root) + strlen(title) + strlen(series_uid) + 3));
+    char *to = stpcpy(stpcpy(stpcpy(stpcpy(subject, root), "."), title), ".");
+    *append_token(to, series_uid) = 0;
+    free(title);
     return subject;
 }
 

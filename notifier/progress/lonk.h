@@ -30,6 +30,8 @@ typedef struct lonk_final {
  * become `_`, since they would end a token, match several or break NATS' line; so does an empty AE title; an empty
  * UID is UNKNOWN. Free it. */
 char *lonk_subject(const char *root, const char *calling_ae, const char *series_uid);
+/* The part of it for the calling AE title: clients hear titles that have one as one. Free it. */
+char *lonk_title(const char *calling_ae);
 
 /* 01 and the count, little endian. */
 void lonk_count(uint8_t payload[LONK_COUNT_BYTES], uint32_t count);

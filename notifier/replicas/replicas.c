@@ -13,6 +13,7 @@
 #include "common/memory.h"
 #include "common/sandbox.h"
 #include "common/thread.h"
+#include "notifier/progress/lonk.h"
 #include "notifier/replicas/byte_locks.h"
 
 /* A lock that another replica holds alone, which it does for a moment, is asked for again after this. */
@@ -208,9 +209,12 @@ uint64_t replicas_series(const char *folder, const char *series_uid) {
 }
 
 series_id_t replicas_id(const char *calling_ae, const char *series_uid, const char *folder) {
-    return (series_id_t){.lock = replicas_series(folder, series_uid),
-                         .sender = hash_two(calling_ae, series_uid) % BYTE_LOCKS_MAX,
-                         .place = hash_end(hash_text(HASH_BEGIN, folder))};
+    char *title = lonk_title(calling_ae);
+    series_id_t id = {.lock = replicas_series(folder, series_uid),
+                      .sender = hash_two(title, series_uid) % BYTE_LOCKS_MAX,
+                      .place = hash_end(hash_text(HASH_BEGIN, folder))};
+    free(title);
+    return id;
 }
 
 /* The two states of a reception in the table. */

@@ -36,7 +36,7 @@ typedef enum decision {
 /* A reception, as replicas know it: hashes. */
 typedef struct series_id {
     uint64_t lock;   /* PACS' name and series */
-    uint64_t sender; /* calling AE title and series */
+    uint64_t sender; /* calling AE title, as in the subject of progress messages, and series */
     uint64_t place;  /* folder */
 } series_id_t;
 

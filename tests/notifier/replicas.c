@@ -62,36 +62,34 @@ static void have_it_left(site_t *site) {
     cr_assert(site_await_query(site, STATE, LEFT, PATIENCE_MS), "%s", site_query(site, STATE));
 }
 
-Test(replicas, register_a_series_once_after_its_last_file) {
-    receive(&one, 1, 1);
-    receive(&other, 1, 2);
+/* Each receives from its title, and `one` leaves it to the other. `done`: DONE of the former in the end. */
+static void expect_registered_once(const char *title, const char *others, const char *done) {
+    receive_from(&one, title, 1, 1);
+    receive_from(&other, others, 1, 2);
     have_it_left(&one);
     cr_expect_eq(site_tasks(&one), 0);
-    site_send_event(&other, EVENT(.object = 3));
+    site_send_event(&other, EVENT(.object = 3, .calling_ae = others));
     site_send_end(&other, 1, 1);
     cr_assert(site_await_tasks(&one, 1, PATIENCE_MS));
     cr_expect_eq(site_take_task(&one), 3);
     cr_assert(site_await_query(&one, STATE, "merged registered by another replica", PATIENCE_MS), "%s",
               site_query(&one, STATE));
     cr_expect_eq(site_tasks(&one), 0);
-    cr_expect_str_eq(site_query(&one, DONE), "", "the other one says it");
+    cr_expect_str_eq(site_query(&one, DONE), done);
     cr_expect(site_await_query(&other, DONE, "1", PATIENCE_MS));
+}
+
+Test(replicas, register_a_series_once_after_its_last_file) {
+    expect_registered_once(AE, AE, "");
 }
 
 /* Titles that are sanitised alike. Only the replica that was sent a title can say the done of that. */
 Test(replicas, register_a_series_of_two_titles_with_one_folder_once_and_each_says_done) {
-    receive_from(&one, "RAWSCU@", 1, 1);
-    receive(&other, 1, 2);
-    have_it_left(&one);
-    cr_expect_eq(site_tasks(&one), 0);
-    site_send_end(&other, 1, 1);
-    cr_assert(site_await_tasks(&one, 1, PATIENCE_MS));
-    cr_expect_eq(site_take_task(&one), 2);
-    cr_assert(site_await_query(&one, STATE, "merged registered by another replica", PATIENCE_MS), "%s",
-              site_query(&one, STATE));
-    cr_expect_eq(site_tasks(&one), 0);
-    cr_expect_str_eq(site_query(&one, DONE), "1");
-    cr_expect(site_await_query(&other, DONE, "1", PATIENCE_MS));
+    expect_registered_once("RAWSCU@", AE, "1");
+}
+
+Test(replicas, of_titles_that_have_one_subject_say_done_once) {
+    expect_registered_once("RAW SCU", "RAW_SCU", "");
 }
 
 Test(replicas, register_what_was_left_to_one_that_died) {

@@ -79,11 +79,12 @@ Test(dones, of_a_series_that_turns_out_to_be_impossible_come_at_once_after_its_e
     rig_expect_said(&rig, "error: bad\nerror: impossible\ndone\n");
 }
 
-/* As the registrar does with the first one and the second one. */
-static void merge(void) {
-    journal_run(&rig.journal, SQL_DUE_TAKE_SERIES, VALUES(NUMBER(2), NUMBER(1)));
-    journal_run(&rig.journal, SQL_DUE_MERGE, VALUES(NUMBER(1), NUMBER(2), NUMBER(journal_now())));
-    journal_run(&rig.journal, SQL_ERRORS_PASS_ON, VALUES(NUMBER(2), NUMBER(1)));
+/* As the registrar does. */
+static void merge(int64_t older, int64_t newer) {
+    journal_run(&rig.journal, SQL_DUE_TAKE_SERIES, VALUES(NUMBER(newer), NUMBER(older)));
+    journal_run(&rig.journal, SQL_DUE_MERGE, VALUES(NUMBER(older), NUMBER(newer), NUMBER(journal_now())));
+    journal_run(&rig.journal, SQL_ERRORS_PASS_ON, VALUES(NUMBER(newer)));
+    journal_run(&rig.journal, SQL_DONES_PASS_ON, VALUES(NUMBER(newer)));
 }
 
 Test(dones, of_merged_receptions_are_one_with_the_errors_of_both) {
@@ -91,7 +92,7 @@ Test(dones, of_merged_receptions_are_one_with_the_errors_of_both) {
     rig_event(&rig, EVENT(.object = 3));
     rig_event(&rig, EVENT(.object = 4, .status = 0xC000, .reason = "worse"));
     rig_expect_said(&rig, "count 1\n");
-    merge();
+    merge(1, 2);
     rig_expect_said(&rig, "");
     rig_confirm(&rig);
     cr_expect_str_eq(rig_said(&rig), "error: bad\nerror: worse\ndone\n");
@@ -108,7 +109,7 @@ Test(dones, of_merged_receptions_of_two_titles_are_one_for_each_with_its_own_err
     rig_event(&rig, EVENT(.object = 4, .association = 2, .status = 0xC000, .reason = "worse"));
     rig_end(&rig, 1, 2);
     rig_expect_said(&rig, TWIN " count 1\ncount 1\n");
-    merge();
+    merge(1, 2);
     rig_expect_said(&rig, "");
     rig_restart(&rig);
     rig_expect_said(&rig, "");
@@ -117,6 +118,54 @@ Test(dones, of_merged_receptions_of_two_titles_are_one_for_each_with_its_own_err
     cr_expect_str_eq(rig_said(&rig), "error: worse\nerror: short\ndone\n" TWIN " error: bad\n" TWIN
                                      " error: short\n" TWIN " done\n");
     rig_expect_said(&rig, "");
+}
+
+/* Each time with an error. */
+static void receive_in_turns(uint64_t first, uint64_t last) {
+    static const char *const reasons[] = {"", "first", "second", "third", "fourth"};
+    for (uint64_t i = first; i <= last; i++) {
+        const char *title = i % 2 ? "TWIN" : NULL;
+        rig_event(&rig, EVENT(.object = 2 * i, .association = i, .calling_ae = title));
+        rig_event(&rig, EVENT(.object = 2 * i + 1, .association = i, .calling_ae = title, .status = 0xC000,
+                              .reason = reasons[i]));
+        rig_end(&rig, 1, i);
+        rig_expect_said(&rig, title ? TWIN " count 1\n" : "count 1\n");
+    }
+}
+
+Test(dones, of_titles_that_took_turns_until_all_was_merged_are_one_for_each) {
+    receive_in_turns(1, 4);
+    for (int64_t older = 3; older >= 1; older--)
+        merge(older, 4);
+    rig_confirm(&rig);
+    cr_expect_str_eq(rig_said(&rig), "error: second\nerror: fourth\ndone\n" TWIN " error: first\n" TWIN
+                                     " error: third\n" TWIN " done\n");
+}
+
+/* For their clients, who know one subject, too. */
+Test(dones, of_titles_that_have_one_subject_are_one) {
+    for (uint64_t i = 1; i <= 2; i++) {
+        const char *title = i == 1 ? "T 1" : "T_1";
+        rig_event(&rig, EVENT(.object = 2 * i, .association = i, .calling_ae = title));
+        rig_event(&rig, EVENT(.object = 2 * i + 1, .association = i, .calling_ae = title, .status = 0xC000,
+                              .reason = i == 1 ? "bad" : "worse"));
+        rig_end(&rig, 1, i);
+        rig_expect_said(&rig, TWIN " count 1\n");
+    }
+    merge(1, 2);
+    rig_confirm(&rig);
+    cr_expect_str_eq(rig_said(&rig), TWIN " error: bad\n" TWIN " error: worse\n" TWIN " done\n");
+}
+
+Test(dones, of_a_title_that_comes_again_after_it_was_merged_into_another_are_one) {
+    receive_in_turns(1, 2);
+    merge(1, 2);
+    rig_expect_said(&rig, "");
+    receive_in_turns(3, 3);
+    merge(2, 3);
+    rig_confirm(&rig);
+    cr_expect_str_eq(rig_said(&rig),
+                     TWIN " error: first\n" TWIN " error: third\n" TWIN " done\nerror: second\ndone\n");
 }
 
 Test(dones, say_the_first_hundred_errors_and_count_the_rest) {

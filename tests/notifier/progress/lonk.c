@@ -30,6 +30,15 @@ Test(lonk, subject_keeps_utf8) {
     expect_subject("nbsp\xC2\xA0", "1", "oxidicom.nbsp\xC2\xA0.1");
 }
 
+Test(lonk, title_is_that_of_the_subject) {
+    static const char *const titles[][2] = {{"A.B", "A_B"}, {"A@B", "A@B"}, {"", "_"}};
+    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++) {
+        char *title = lonk_title(titles[i][0]);
+        cr_expect_str_eq(title, titles[i][1]);
+        free(title);
+    }
+}
+
 Test(lonk, subject_has_no_empty_token) {
     expect_subject("", "1", "oxidicom._.1");
     expect_subject("AE", "", "oxidicom.AE.UNKNOWN");
