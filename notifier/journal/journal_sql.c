@@ -386,7 +386,11 @@ const char *const JOURNAL_SQL[SQL_COUNT] = {
     [SQL_KNOWN_EXPIRE] = "DELETE FROM known WHERE folder IN (SELECT folder FROM known ORDER BY used_at"
                          " LIMIT max(0, (SELECT count(*) FROM known) - ?1))",
 
-    [SQL_LEFT_READ] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE state IN ('receiving', 'due') ORDER BY id",
+    /* Those that were merged into a due one of another title will be so again. */
+    [SQL_LEFT_READ] = "SELECT " RECEPTION_COLUMNS " FROM reception WHERE state IN ('receiving', 'due')"
+                      " OR (state = 'merged' AND done = 0 AND EXISTS (SELECT 1 FROM reception AS newer"
+                      " WHERE newer.state = 'due' AND newer.series_uid = reception.series_uid"
+                      " AND newer.folder = reception.folder AND newer.id > reception.id)) ORDER BY id",
     [SQL_LEFT_FORGET] = "DELETE FROM reception WHERE state IN ('receiving', 'due')",
     [SQL_ADOPT] =
         "INSERT OR IGNORE INTO reception (calling_ae, series_uid, state, folder, series, files, elsewhere, errors,"

@@ -187,6 +187,13 @@ int rig_commit(rig_t *rig) {
     return status;
 }
 
+void rig_merge(rig_t *rig, int64_t older, int64_t newer) {
+    journal_run(&rig->journal, SQL_DUE_TAKE_SERIES, VALUES(NUMBER(newer), NUMBER(older)));
+    journal_run(&rig->journal, SQL_DUE_MERGE, VALUES(NUMBER(older), NUMBER(newer), NUMBER(journal_now())));
+    journal_run(&rig->journal, SQL_ERRORS_PASS_ON, VALUES(NUMBER(newer)));
+    journal_run(&rig->journal, SQL_DONES_PASS_ON, VALUES(NUMBER(newer)));
+}
+
 void rig_confirm(rig_t *rig) {
     while (strcmp(rig_query(rig, "SELECT count(*) FROM reception WHERE state = 'due'"), "0") != 0) {
         int64_t id = strtoll(rig_query(rig, "SELECT min(id) FROM reception WHERE state = 'due'"), NULL, 10);

@@ -43,6 +43,8 @@ void rig_end_as(rig_t *rig, uint64_t listener, uint64_t association, Ring__Endin
 void rig_end_of(rig_t *rig, const event_t *event, uint64_t answered, uint64_t refused);
 /* As the notifier does after a burst of messages. Returns journal_commit's. */
 int rig_commit(rig_t *rig);
+/* As the registrar does with an older reception of the same folder. */
+void rig_merge(rig_t *rig, int64_t older, int64_t newer);
 /* As if the broker had confirmed the due ones, a while ago. */
 void rig_confirm(rig_t *rig);
 /* Counts the files of receptions that were left open. */

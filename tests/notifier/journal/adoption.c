@@ -112,6 +112,38 @@ static void wait_for(int64_t series_quiet_ms, int64_t abort_quiet_ms) {
     rig_restart(&rig);
 }
 
+/* A series of two titles; the former's reception, which has an error, is merged into the other's. */
+static void merge_titles(void) {
+    rig_event(&rig, EVENT(.association = 1, .object = 1, .series = "1.1", .calling_ae = "TWIN"));
+    rig_event(&rig, EVENT(.association = 1, .object = 2, .series = "1.1", .calling_ae = "TWIN", .status = 0xC000,
+                          .reason = "bad"));
+    rig_event(&rig, EVENT(.association = 2, .object = 3, .series = "1.1"));
+    rig_end(&rig, 1, 1);
+    rig_end(&rig, 1, 2);
+    cr_assert_eq(rig_commit(&rig), 0);
+    rig_merge(&rig, 1, 2);
+    cr_assert_eq(rig_commit(&rig), 0);
+    expect_rows("1.1merged 1.1due");
+}
+
+Test(adoption, takes_over_the_done_of_a_title_that_was_merged_into_another) {
+    merge_titles();
+    vanish();
+    cr_expect_eq(look(), 1);
+    expect_rows("1.1due 1.1due");
+    rig_merge(&rig, 1, 2);
+    rig_confirm(&rig);
+    cr_expect_str_eq(rig_said(&rig), "1_1 done\n1_1 error: bad\n1_1 done\n");
+}
+
+Test(adoption, takes_over_no_title_that_was_merged_into_a_registered_one) {
+    merge_titles();
+    rig_query(&rig, "UPDATE reception SET state = 'registered' WHERE id = 2");
+    vanish();
+    cr_expect_eq(look(), 0);
+    cr_expect_str_eq(rig_query(&rig, "SELECT count(*) FROM reception"), "0");
+}
+
 /* Another replica may have marked them meanwhile. */
 Test(adoption, takes_over_the_notes_for_other_replicas) {
     wait_for(60000, 0);

@@ -79,20 +79,12 @@ Test(dones, of_a_series_that_turns_out_to_be_impossible_come_at_once_after_its_e
     rig_expect_said(&rig, "error: bad\nerror: impossible\ndone\n");
 }
 
-/* As the registrar does. */
-static void merge(int64_t older, int64_t newer) {
-    journal_run(&rig.journal, SQL_DUE_TAKE_SERIES, VALUES(NUMBER(newer), NUMBER(older)));
-    journal_run(&rig.journal, SQL_DUE_MERGE, VALUES(NUMBER(older), NUMBER(newer), NUMBER(journal_now())));
-    journal_run(&rig.journal, SQL_ERRORS_PASS_ON, VALUES(NUMBER(newer)));
-    journal_run(&rig.journal, SQL_DONES_PASS_ON, VALUES(NUMBER(newer)));
-}
-
 Test(dones, of_merged_receptions_are_one_with_the_errors_of_both) {
     receive_and_end();
     rig_event(&rig, EVENT(.object = 3));
     rig_event(&rig, EVENT(.object = 4, .status = 0xC000, .reason = "worse"));
     rig_expect_said(&rig, "count 1\n");
-    merge(1, 2);
+    rig_merge(&rig, 1, 2);
     rig_expect_said(&rig, "");
     rig_confirm(&rig);
     cr_expect_str_eq(rig_said(&rig), "error: bad\nerror: worse\ndone\n");
@@ -109,7 +101,7 @@ Test(dones, of_merged_receptions_of_two_titles_are_one_for_each_with_its_own_err
     rig_event(&rig, EVENT(.object = 4, .association = 2, .status = 0xC000, .reason = "worse"));
     rig_end(&rig, 1, 2);
     rig_expect_said(&rig, TWIN " count 1\ncount 1\n");
-    merge(1, 2);
+    rig_merge(&rig, 1, 2);
     rig_expect_said(&rig, "");
     rig_restart(&rig);
     rig_expect_said(&rig, "");
@@ -136,7 +128,7 @@ static void receive_in_turns(uint64_t first, uint64_t last) {
 Test(dones, of_titles_that_took_turns_until_all_was_merged_are_one_for_each) {
     receive_in_turns(1, 4);
     for (int64_t older = 3; older >= 1; older--)
-        merge(older, 4);
+        rig_merge(&rig, older, 4);
     rig_confirm(&rig);
     cr_expect_str_eq(rig_said(&rig), "error: second\nerror: fourth\ndone\n" TWIN " error: first\n" TWIN
                                      " error: third\n" TWIN " done\n");
@@ -152,17 +144,17 @@ Test(dones, of_titles_that_have_one_subject_are_one) {
         rig_end(&rig, 1, i);
         rig_expect_said(&rig, TWIN " count 1\n");
     }
-    merge(1, 2);
+    rig_merge(&rig, 1, 2);
     rig_confirm(&rig);
     cr_expect_str_eq(rig_said(&rig), TWIN " error: bad\n" TWIN " error: worse\n" TWIN " done\n");
 }
 
 Test(dones, of_a_title_that_comes_again_after_it_was_merged_into_another_are_one) {
     receive_in_turns(1, 2);
-    merge(1, 2);
+    rig_merge(&rig, 1, 2);
     rig_expect_said(&rig, "");
     receive_in_turns(3, 3);
-    merge(2, 3);
+    rig_merge(&rig, 2, 3);
     rig_confirm(&rig);
     cr_expect_str_eq(rig_said(&rig),
                      TWIN " error: first\n" TWIN " error: third\n" TWIN " done\nerror: second\ndone\n");
