@@ -4,6 +4,11 @@
 
 #include "common/memory.h"
 
+const char *series_key_below_pacs(const char *path) {
+    return strncmp(path, SERVICES_PACS "/", strlen(SERVICES_PACS "/")) == 0 ? path + strlen(SERVICES_PACS "/")
+                                                                            : NULL;
+}
+
 /* Percent-encoded (RFC 3986 2.1): three bytes at most for each. Not isalnum: a locale must not change a name. */
 static char *append_encoded(char *to, const char *text) {
     static const char KEPT[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";

@@ -3,6 +3,12 @@
 #ifndef COMMON_SERIES_KEY_H
 #define COMMON_SERIES_KEY_H
 
+/* Below the files root: each PACS has a folder of its name here, with the folders of its series in it. */
+#define SERVICES_PACS "SERVICES/PACS"
+
+/* The part of a path below SERVICES_PACS, which begins with the PACS' name; NULL: the path is no such one. */
+const char *series_key_below_pacs(const char *path);
+
 /* Below the files root: one entry for each series that is received, named by its key. */
 #define SERIES_LINKS ".oxidicom/series"
 

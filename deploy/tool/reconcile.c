@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/dicom_file.h"
 #include "common/memory.h"
+#include "common/series_key.h"
 #include "deploy/tool/outcome.h"
 #include "deploy/tool/survey_reader.h"
 #include "deploy/tool/tool.h"
@@ -51,10 +52,7 @@ static Ring__Series series_of(const json_t *json) {
 /* The path without what names a patient: the AE title's folder, and of a file its name, which is a number and a
  * UID. */
 static const char *anonymous(const char *path) {
-    static const char services[] = "SERVICES/PACS/";
-    if (strncmp(path, services, strlen(services)) != 0)
-        return path;
-    const char *pacs = path + strlen(services), *rest = strchr(pacs, '/');
+    const char *pacs = series_key_below_pacs(path), *rest = pacs ? strchr(pacs, '/') : NULL;
     if (!rest)
         return path;
     int depth = 0; /* patient, study, series, file */

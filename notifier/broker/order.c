@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "common/series_key.h"
 
 /* CUBE makes it before it takes anything. */
-#define ROOT "SERVICES/PACS/"
 /* In place of the time from which on CUBE knows a folder: CUBE is asked. */
 #define ONCE_CUBE_SAYS INT64_MAX
 
@@ -14,7 +14,8 @@
 static const char *next_end(const char *folder, const char *at) {
     if (at)
         return strchr(at + 1, '/');
-    return strncmp(folder, ROOT, strlen(ROOT)) == 0 ? strchr(folder + strlen(ROOT), '/') : NULL;
+    const char *below = series_key_below_pacs(folder);
+    return below ? strchr(below, '/') : NULL;
 }
 
 static char *up_to(const char *folder, const char *end) {

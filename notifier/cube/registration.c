@@ -13,9 +13,8 @@
 #include "common/memory.h"
 #include "common/open_beneath.h"
 #include "common/sandbox.h"
+#include "common/series_key.h"
 #include "common/utf8.h"
-
-#define SERVICES "SERVICES/PACS/"
 
 void registration_destroy(registration_t **self_p) {
     registration_t *registration = *self_p;
@@ -52,12 +51,10 @@ static bool climbs(const char *path) {
 }
 
 char *registration_problem(const Ring__Series *series) {
-    size_t services = strlen(SERVICES), name = strlen(series->pacs_name);
-    const char *why = NULL;
-    if (strncmp(series->folder, SERVICES, services) != 0 ||
-        strncmp(series->folder + services, series->pacs_name, name) != 0 ||
-        series->folder[services + name] != '/' || climbs(series->folder))
-        why = "its folder does not begin with " SERVICES "{pacs_name}/";
+    const char *below = series_key_below_pacs(series->folder), *why = NULL;
+    size_t name = strlen(series->pacs_name);
+    if (!below || strncmp(below, series->pacs_name, name) != 0 || below[name] != '/' || climbs(series->folder))
+        why = "its folder does not begin with " SERVICES_PACS "/{pacs_name}/";
     else if (longer_than(series->folder, CUBE_PATH_MAX))
         why = "its folder's path has more than 1024 characters";
     else if (name == 0 || longer_than(series->pacs_name, CUBE_PACS_NAME_MAX))
@@ -104,9 +101,9 @@ static void count_name(void *count, const char *name) {
     ++*(int64_t *)count;
 }
 
-/* An unmounted volume looks like an empty one; then nothing of SERVICES is there either. */
+/* An unmounted volume looks like an empty one; then nothing of SERVICES_PACS is there either. */
 static bool storage_there(const char *files_root) {
-    char *path = format_text("%s/" SERVICES, files_root);
+    char *path = format_text("%s/" SERVICES_PACS, files_root);
     bool there = access(path, F_OK) == 0;
     free(path);
     return there;

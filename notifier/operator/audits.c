@@ -5,9 +5,8 @@
 
 #include "common/memory.h"
 #include "common/message.h"
+#include "common/series_key.h"
 #include "proto/reply.h"
-
-#define SERVICES "SERVICES/PACS/"
 
 struct audits {
     const char *run_dir;
@@ -62,7 +61,7 @@ static Ring__Answer *make_answer(const Ring__Audit *message) {
 
 /* The name of the PACS in a series' folder; free it. */
 static char *pacs_of(const char *folder) {
-    const char *name = strncmp(folder, SERVICES, strlen(SERVICES)) == 0 ? folder + strlen(SERVICES) : "";
+    const char *below = series_key_below_pacs(folder), *name = below ? below : "";
     return must(strndup(name, strcspn(name, "/")));
 }
 

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/sandbox.h"
+#include "common/series_key.h"
 #include "common/thread.h"
 #include "notifier/progress/lonk.h"
 #include "notifier/replicas/byte_locks.h"
@@ -20,8 +21,6 @@
 #define AGAIN_MS 20
 /* Storage that takes so long is looked at. */
 #define HELD_UP_MS 1000
-
-#define SERVICES   "SERVICES/PACS/"
 
 /* A question, and later its answer. */
 typedef struct item {
@@ -201,7 +200,7 @@ static uint64_t hash_two(const char *text, const char *other) {
 }
 
 uint64_t replicas_series(const char *folder, const char *series_uid) {
-    const char *name = strncmp(folder, SERVICES, strlen(SERVICES)) == 0 ? folder + strlen(SERVICES) : folder;
+    const char *below = series_key_below_pacs(folder), *name = below ? below : folder;
     char *pacs_name = must(strndup(name, strcspn(name, "/")));
     uint64_t series = hash_two(pacs_name, series_uid) % BYTE_LOCKS_MAX;
     free(pacs_name);

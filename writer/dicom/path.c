@@ -12,6 +12,7 @@
 
 #include "common/dicom_file.h"
 #include "common/memory.h"
+#include "common/series_key.h"
 #include "writer/dicom/seahash.h"
 
 #define SERIES_NUMBER_WIDTH   5
@@ -131,7 +132,7 @@ char *path_folder(const path_parts_t *parts) {
                          sanitized(parts->accession_number, "AccessionNumber"), sanitized(parts->study_date, ""));
     char *series = joined(padded(parts->series_number, "SeriesNumber", SERIES_NUMBER_WIDTH),
                           sanitized(parts->series_description, "SeriesDescription"), copy_text(hash));
-    char *folder = CHAIN("SERVICES/PACS/", pacs, "/", patient, "/", study, "/", series);
+    char *folder = CHAIN(SERVICES_PACS "/", pacs, "/", patient, "/", study, "/", series);
     free(pacs);
     free(patient);
     free(study);

@@ -48,7 +48,7 @@ home_t *home_new(const char *pacs_name, const char *series_uid) {
     self->pacs_name = copy_text(pacs_name);
     self->series_uid = copy_text(series_uid);
     self->key = series_key(pacs_name, series_uid);
-    self->above = format_text("SERVICES/PACS/%s/", pacs_name);
+    self->above = format_text(SERVICES_PACS "/%s/", pacs_name);
     self->users = 1;
     pthread_mutex_init(&self->lock, NULL);
     return self;

@@ -15,6 +15,7 @@
 #include "common/dicom_file.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/series_key.h"
 #include "common/settings.h"
 #include "common/utf8.h"
 #include "writer/dicom/instance.h"
@@ -28,8 +29,6 @@
 #define SURVEY_BLOCK_BYTES (64 * 1024)
 #define SURVEY_HEADS_TRIED 8
 #define SURVEY_DEPTH_MAX   16
-
-#define SERVICES           "SERVICES/PACS"
 
 typedef struct survey {
     int64_t since; /* milliseconds since 1970 */
@@ -108,7 +107,7 @@ static json_t *series_json(const Ring__Series *series) {
 /* --- heads --------------------------------------------------------------------------------------------- */
 
 static const char *pacs_name_of(const char *path, char name[NAME_MAX + 1]) {
-    const char *begin = path + strlen(SERVICES "/");
+    const char *begin = path + strlen(SERVICES_PACS "/");
     snprintf(name, NAME_MAX + 1, "%.*s", (int)strcspn(begin, "/"), begin);
     return name;
 }
@@ -323,7 +322,7 @@ int survey_main(int argc, char **argv) {
         log_error(NULL, "can't look through OXIDICOM_FILES_ROOT %s: %s", settings.files_root, strerror(errno));
         status = EX_NOINPUT;
     } else {
-        walk(&survey, root, SERVICES, SERVICES, 0);
+        walk(&survey, root, SERVICES_PACS, SERVICES_PACS, 0);
         status = fflush(stdout) != 0 || ferror(stdout) ? EX_IOERR : survey.is_incomplete;
         close(root);
     }
