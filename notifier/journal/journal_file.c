@@ -17,15 +17,16 @@
 
 /* --- where it lies ------------------------------------------------------------------------------------- */
 
-/* Makes the folder and those above it; only this user may look into it, since a journal names patients. */
-static bool make_folder(const char *folder) {
+/* Makes the folder and those above it, but none of the first `there` bytes; only this user may look into it, since
+ * a journal names patients. */
+static bool make_folder(const char *folder, size_t there) {
     char path[PATH_MAX];
     if (strlen(folder) >= sizeof path) {
         errno = ENAMETOOLONG;
         return false;
     }
     memcpy(path, folder, strlen(folder) + 1);
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+    for (char *slash = strchr(path + there + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
         if (mkdir(path, 0755) != 0 && errno != EEXIST && access(path, F_OK) != 0)
             return false;
@@ -34,7 +35,9 @@ static bool make_folder(const char *folder) {
     return (mkdir(path, 0700) == 0 || errno == EEXIST) && access(path, W_OK | X_OK) == 0;
 }
 
-/* The folder that replaces a state_dir that can't be written; free it. NULL where there is no memory. */
+/* The folder that replaces a state_dir that can't be written; free it. NULL where there is no memory. The files
+ * root is storage, and absent until that is mounted: a folder made in its place would be taken for it by the
+ * writers. */
 static char *fallback_folder(const settings_t *settings) {
     char host[HOST_NAME_MAX + 1], *folder;
     host_read_name(host);
@@ -43,12 +46,12 @@ static char *fallback_folder(const settings_t *settings) {
 
 char *journal_folder(const settings_t *settings, bool *network) {
     *network = false;
-    if (make_folder(settings->state_dir))
+    if (make_folder(settings->state_dir, 0))
         return strdup(settings->state_dir);
     int reason = errno;
     char *folder = fallback_folder(settings);
     *network = true;
-    if (folder && make_folder(folder)) {
+    if (folder && make_folder(folder, strlen(settings->files_root))) {
         log_warn(NULL, "OXIDICOM_STATE_DIR %s can't be written (%s): the journal is in %s", settings->state_dir,
                  strerror(reason), folder);
         return folder;
@@ -60,11 +63,11 @@ char *journal_folder(const settings_t *settings, bool *network) {
 }
 
 bool journal_file_make_folder(const settings_t *settings) {
-    if (make_folder(settings->state_dir))
+    if (make_folder(settings->state_dir, 0))
         return false;
     char *folder = fallback_folder(settings);
     folders_make_below(settings->files_root, JOURNAL_FALLBACK, folders_mode());
-    if (!folder || !make_folder(folder))
+    if (!folder || !make_folder(folder, strlen(settings->files_root)))
         log_debug(NULL, "no folder for the journal yet: %s", strerror(errno));
     free(folder);
     return true;

@@ -97,6 +97,24 @@ Test(journal, without_any_place_is_an_error) {
     cr_expect_eq(journal_open(&rig.journal, &rig.settings), EX_CANTCREAT);
 }
 
+/* Storage that is not mounted yet: writers would take a folder in its place for it. */
+Test(journal, makes_no_files_root) {
+    journal_close(&rig.journal);
+    free(rig.settings.state_dir);
+    rig.settings.state_dir = strdup("/proc/no/such/place");
+    char *absent = text_of("%s/not/mounted", rig.settings.files_root), *above = rig.settings.files_root;
+    rig.settings.files_root = absent;
+    cr_expect_eq(journal_open(&rig.journal, &rig.settings), EX_CANTCREAT);
+    cr_expect(journal_file_make_folder(&rig.settings));
+    cr_expect_neq(access(absent, F_OK), 0);
+    char *parent = text_of("%s/not", above);
+    cr_assert_eq(mkdir(parent, 0755), 0);
+    free(parent);
+    cr_expect_eq(journal_open(&rig.journal, &rig.settings), EX_CANTCREAT);
+    cr_expect_neq(access(absent, F_OK), 0);
+    free(above);
+}
+
 Test(journal, is_at_the_latest_schema_and_stays_there) {
     char latest[16];
     snprintf(latest, sizeof latest, "%zu", JOURNAL_MIGRATIONS_COUNT);
