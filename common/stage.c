@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/portability.h"
+#include "common/run_folder.h"
 #include "common/supervision.h"
 #include "common/version.h"
 #include "common/watch.h"
@@ -74,6 +75,10 @@ static int bind_inbox(stage_t *stage) {
             status = EX_CANTCREAT;
         }
         umask(old);
+        /* Behind the bind, which removes a dead stage's socket. */
+        stage->run_folder = run_folder_watch(stage->settings.run_dir);
+        if (stage->run_folder < 0)
+            log_debug(NULL, "can't watch the run folder: %s", strerror(errno));
     }
     freen(endpoint);
     return status;
@@ -132,6 +137,20 @@ static int on_inbox(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     return take_inbox(loop, 0, argument);
 }
 
+/* The sandbox knows the old folder alone, so this stage can't bind in another. */
+static int on_run_folder(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
+    (void)loop;
+    stage_t *stage = argument;
+    char *name = zsys_sprintf("%s.sock", stage->id);
+    if (!stage->ended && run_folder_lost(item->fd, name)) {
+        log_warn(NULL, "the run folder %s, or %s in it, was moved or removed: ends for another %s",
+                 stage->settings.run_dir, name, stage->spec->name);
+        stage_end(stage, EX_TEMPFAIL);
+    }
+    freen(name);
+    return stage->ended ? -1 : 0;
+}
+
 static int on_beat(zloop_t *loop, int timer, void *argument) {
     (void)loop;
     (void)timer;
@@ -144,9 +163,12 @@ static int on_beat(zloop_t *loop, int timer, void *argument) {
 
 static void run_loop(stage_t *stage) {
     zmq_pollitem_t signals = {.fd = stage->signals, .events = ZMQ_POLLIN};
+    zmq_pollitem_t run_folder = {.fd = stage->run_folder, .events = ZMQ_POLLIN};
     zloop_set_nonstop(stage->loop, true);
     int failed = zloop_poller(stage->loop, &signals, on_signal, stage) |
                  watch_begin(stage->loop, stage->inbox, on_inbox, stage);
+    if (stage->run_folder >= 0)
+        failed |= zloop_poller(stage->loop, &run_folder, on_run_folder, stage);
     if (failed || zloop_timer(stage->loop, ALIVE_INTERVAL_MS, 0, on_beat, stage) < 0) {
         stage_end(stage, EX_OSERR);
         return;
@@ -267,6 +289,8 @@ static void stage_clear(stage_t *stage) {
         close(stage->signals);
     if (stage->lock >= 0)
         close(stage->lock);
+    if (stage->run_folder >= 0)
+        close(stage->run_folder);
     sandbox_clear(&stage->sandbox);
     freen(stage->id);
     if (!stage->leaves_threads)
@@ -277,7 +301,7 @@ int stage_main(const stage_spec_t *spec, int argc, char **argv) {
     int status = read_options(spec, argc, argv);
     if (status >= 0)
         return status;
-    stage_t stage = {.spec = spec, .lock = -1, .signals = -1};
+    stage_t stage = {.spec = spec, .lock = -1, .signals = -1, .run_folder = -1};
     status = settings_read(&stage.settings, spec->settings, stderr);
     if (status != 0)
         return status;

@@ -56,6 +56,7 @@ struct stage {
     int status; /* exit status, set by stage_end */
     int lock;   /* file held while this stage runs under this id */
     int signals;
+    int run_folder; /* tells of changes in it; -1: nothing does */
     bool ended;
     bool leaves_threads; /* set by spec->destroy: some can't be awaited, and the process ends over them */
 };

@@ -66,6 +66,29 @@ Test(run_folder, is_refused_with_78_and_a_reason_where_it_is_one_byte_longer) {
     free(reason);
 }
 
+/* A later stage would find no other in it. */
+Test(run_folder, that_is_moved_or_cleared_ends_its_stages_for_others, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    char *path = text_of("%s/run", receiver.folder), *away = text_of("%s/away", receiver.folder),
+         *socket = text_of("%s/listener.sock", path);
+    receiver_start(&receiver, (const char *const[]){"OXIDICOM_RUN_DIR", path, NULL});
+    cr_assert_eq(rename(path, away), 0);
+    expect_logged_times(&receiver, "was moved or removed: ends for another ", 3);
+    expect_logged_times(&receiver, " is ready, process ", 6);
+    cr_assert_eq(unlink(socket), 0);
+    expect_logged_times(&receiver, " is ready, process ", 7);
+    cr_expect_eq(receiver_times_logged(&receiver, "was moved or removed: ends for another "), 4);
+    scu_t scu;
+    bytes_t set = begin_object(&scu, &receiver, "1.2.3");
+    finish_object(&scu, &set);
+    cr_assert_eq(receiver_stop(&receiver), 0);
+    receiver_clear(&receiver);
+    free(path);
+    free(away);
+    free(socket);
+}
+
 /* --- by default ------------------------------------------------------------------------------------------ */
 
 static void give_to_nobody(const char *path) {
