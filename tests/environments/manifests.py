@@ -108,6 +108,7 @@ def check_container(where, container, volumes, maps, native):
 def check_pod(where, pod, maps, claims):
     check(pod["securityContext"]["runAsNonRoot"] is True, f"{where}: may be root")
     check(pod["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch", f"{where}: each start goes through all files")
+    check(pod.get("enableServiceLinks") is False, f"{where}: a Service oxidicom-tls sets OXIDICOM_TLS_PORT")
     check(pod["terminationGracePeriodSeconds"] >= 25, f"{where}: killed before it can drain")
     volumes = {volume["name"] for volume in pod["volumes"]} | claims
     before = pod.get("initContainers", [])
