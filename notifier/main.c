@@ -225,7 +225,7 @@ static void on_terminate(stage_t *stage) {
 static int confine(stage_t *stage, sandbox_t *sandbox) {
     notifier_t *notifier = stage->self = must(calloc(1, sizeof *notifier));
     notifier->stage = stage;
-    notifier->progress_timer = notifier->grace_timer = notifier->wait_timer = -1;
+    notifier->progress_timer = notifier->grace_timer = notifier->wait_timer = notifier->journal.lock = -1;
     confine_notifier(sandbox, &stage->settings);
     notifier->storage = storage_new(&stage->settings);
     notifier->replicas = replicas_new(&stage->settings);
@@ -332,10 +332,12 @@ static void destroy(stage_t *stage) {
     snapshot_destroy(&notifier->snapshot);
     /* SQLite may be held up by that thread, too: the journal is left as a crash would leave it, which loses
      * nothing. */
-    if (storage_destroy(&notifier->storage))
+    if (storage_destroy(&notifier->storage)) {
         journal_close(&notifier->journal);
-    else
+    } else {
+        journal_unlock(&notifier->journal);
         stage->leaves_threads = true;
+    }
     if (!replicas_destroy(&notifier->replicas))
         stage->leaves_threads = true;
     traced_destroy(&notifier->traced);

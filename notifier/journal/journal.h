@@ -31,6 +31,7 @@ typedef struct journal {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
     char *path;                              /* owned */
+    int lock;                                /* held on a file beside it; -1: none */
     bool writes_ahead;                       /* into a log beside the file */
     bool open;                               /* a transaction is open */
     int changes_before;                      /* rows changed before it, since the file was opened */
@@ -52,13 +53,16 @@ typedef struct journal {
 
 /* Opens the journal in journal_folder's place, and makes a missing one; on a possible network file system with
  * exclusive locking and a rollback journal, since there is no shared memory. A damaged one is set aside and begun
- * anew. Returns 0, or an exit status (sysexits.h) after logging why. Close it in any case. */
+ * anew. Returns 0, or an exit status (sysexits.h) after logging why: EX_TEMPFAIL where another notifier has it.
+ * Close it in any case. */
 int journal_open(journal_t *journal, const settings_t *settings) __attribute__((warn_unused_result));
 /* Opens another host's journal in the fallback place, locked and brought to the latest schema. False: it is
  * `in_use`, or unusable, which was logged. Close it in any case. */
 bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use)
     __attribute__((warn_unused_result));
 void journal_close(journal_t *journal);
+/* Lets another notifier have it, before a process that can't close it has quite ended. */
+void journal_unlock(journal_t *journal);
 
 /* Bytes of the file and of its log. */
 int64_t journal_size(const journal_t *journal);

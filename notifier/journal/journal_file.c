@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -71,6 +72,18 @@ bool journal_file_make_folder(const settings_t *settings) {
         log_debug(NULL, "no folder for the journal yet: %s", strerror(errno));
     free(folder);
     return true;
+}
+
+int journal_file_lock(const char *path) {
+    char *name = format_text("%s.lock", path);
+    int file = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    free(name);
+    if (file < 0 || flock(file, LOCK_EX | LOCK_NB) == 0)
+        return file;
+    int reason = errno;
+    close(file);
+    errno = reason;
+    return -1;
 }
 
 /* --- a damaged one --------------------------------------------------------------------------------------- */

@@ -19,6 +19,10 @@ char *journal_folder(const settings_t *settings, bool *network);
  * the one below the files root: storage is not looked at otherwise. */
 bool journal_file_make_folder(const settings_t *settings);
 
+/* Takes the journal for this process, by a lock on a file beside it; others may still read the journal. Returns the
+ * descriptor to close, or -1: another has it (EWOULDBLOCK), or errno says why. */
+int journal_file_lock(const char *path);
+
 /* Renames the file and SQLite's files beside it: a suffix says when. False, after logging why, where the name is
  * still taken. */
 bool journal_file_set_aside(const char *path);

@@ -53,7 +53,7 @@ const reception_row_t *left_behind_rows(const left_behind_t *left, size_t *count
 
 /* Removes the journal while it is locked. Who waits for the lock finds nothing to take over, and no file. */
 static void remove_files(left_behind_t *left) {
-    static const char *const suffixes[] = {"", "-journal", "-wal", "-shm"};
+    static const char *const suffixes[] = {"", "-journal", "-wal", "-shm", ".lock"};
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
         char *path = format_text("%s%s", left->path, suffixes[i]);
         if (unlink(path) != 0 && errno != ENOENT)
@@ -129,6 +129,7 @@ static bool open_locked(left_behind_t *left) {
 /* The folder of one host. */
 static left_behind_t *look_at(const char *place, const char *host, const char *own) {
     left_behind_t *left = must(calloc(1, sizeof *left));
+    left->journal.lock = -1;
     left->host = copy_text(host);
     left->folder = format_text("%s/%s", place, host);
     left->path = format_text("%s/" JOURNAL_FILE_NAME, left->folder);

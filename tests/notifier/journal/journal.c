@@ -97,6 +97,17 @@ Test(journal, without_any_place_is_an_error) {
     cr_expect_eq(journal_open(&rig.journal, &rig.settings), EX_CANTCREAT);
 }
 
+Test(journal, of_another_notifier_is_not_opened_before_that_has_ended) {
+    journal_t second;
+    cr_expect_eq(journal_open(&second, &rig.settings), EX_TEMPFAIL);
+    journal_close(&second);
+    rig_event(&rig, EVENT(.object = 1));
+    cr_expect_eq(rig_commit(&rig), 0);
+    journal_close(&rig.journal);
+    cr_expect_eq(journal_open(&second, &rig.settings), 0);
+    journal_close(&second);
+}
+
 /* Storage that is not mounted yet: writers would take a folder in its place for it. */
 Test(journal, makes_no_files_root) {
     journal_close(&rig.journal);
