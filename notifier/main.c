@@ -298,16 +298,18 @@ static int start(stage_t *stage) {
     return failed ? EX_OSERR : 0;
 }
 
-/* The publisher takes progress' last words; the journal, which dones NATS has. */
-static void end_progress(notifier_t *notifier) {
+/* The publisher takes progress' last words; the journal, which dones NATS has. Returns whether its thread has
+ * ended.
+ */
+static bool end_progress(notifier_t *notifier) {
     progress_destroy(&notifier->progress);
     if (!notifier->publisher)
-        return;
+        return true;
     publisher_end(notifier->publisher);
     for (int64_t reception; publisher_taken(notifier->publisher, &reception);)
         dones_on_taken(notifier->dones, reception);
     dones_end(&notifier->dones);
-    publisher_destroy(&notifier->publisher);
+    return publisher_destroy(&notifier->publisher);
 }
 
 static void destroy(stage_t *stage) {
@@ -323,8 +325,8 @@ static void destroy(stage_t *stage) {
     registrar_destroy(&notifier->registrar);
     inquiries_destroy(&notifier->inquiries);
     cube_destroy(&notifier->cube);
-    bool broker_ended = broker_destroy(&notifier->broker);
-    end_progress(notifier);
+    bool links_ended = broker_destroy(&notifier->broker);
+    links_ended &= end_progress(notifier);
     owed_destroy(&notifier->owed);
     if (notifier->monitor)
         watch_end(stage->loop, notifier->monitor);
@@ -344,10 +346,10 @@ static void destroy(stage_t *stage) {
     otlp_stop();
     otlp_export_destroy(&notifier->otlp_export);
     all_metrics_destroy(&notifier->metrics);
-    if (broker_ended)
+    if (links_ended)
         free(notifier);
     else
-        stage->leaves_threads = true; /* which uses broker_state */
+        stage->leaves_threads = true; /* which use broker_state and nats_state */
     stage->self = NULL;
 }
 

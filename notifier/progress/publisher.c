@@ -17,7 +17,8 @@ struct publisher {
     atomic_uint_least64_t waiting; /* in the queue; the thread removes the ones it has taken */
     atomic_int_least64_t interrupted_ms;
     uint64_t dropped;
-    bool ending;
+    int64_t end_by_ms; /* what is not over by then is not waited for; 0: it is not to end yet */
+    bool ended;        /* the thread has said its last word */
     log_limit_t complained;
 };
 
@@ -157,31 +158,50 @@ publisher_t *publisher_new(const settings_t *settings, link_state_t *state) {
     return publisher;
 }
 
-void publisher_destroy(publisher_t **self_p) {
-    publisher_t *publisher = *self_p;
-    if (!publisher)
-        return;
-    zactor_destroy(&publisher->thread);
-    zsock_destroy(&publisher->queue);
-    free(publisher);
-    *self_p = NULL;
-}
-
 zsock_t *publisher_socket(publisher_t *publisher) {
     return publisher->thread ? zactor_sock(publisher->thread) : NULL;
 }
 
+void publisher_end(publisher_t *publisher) {
+    publisher->ended = !publisher->thread || zstr_send(publisher->thread, "$TERM") != 0;
+    publisher->end_by_ms = clock_ms() + PUBLISHER_END_MS;
+}
+
+/* Whether the thread says something: now, or at its end in time. */
+static bool hear(const publisher_t *publisher) {
+    int64_t left_ms = publisher->end_by_ms ? publisher->end_by_ms - clock_ms() : 0;
+    zmq_pollitem_t item = {.socket = zsock_resolve(publisher->thread), .events = ZMQ_POLLIN};
+    return zmq_poll(&item, 1, left_ms > 0 ? (long)left_ms : 0) > 0;
+}
+
 bool publisher_taken(publisher_t *publisher, int64_t *reception) {
     uint64_t number = NO_MORE;
-    if (!publisher->thread || (!publisher->ending && !(zsock_events(publisher->thread) & ZMQ_POLLIN)) ||
+    if (!publisher->thread || publisher->ended || !hear(publisher) ||
         zsock_recv(publisher->thread, "8", &number) != 0)
         return false;
     *reception = (int64_t)number;
-    return number != NO_MORE;
+    publisher->ended = number == NO_MORE;
+    return !publisher->ended;
 }
 
-void publisher_end(publisher_t *publisher) {
-    publisher->ending = publisher->thread && zstr_send(publisher->thread, "$TERM") == 0;
+bool publisher_destroy(publisher_t **self_p) {
+    publisher_t *publisher = *self_p;
+    *self_p = NULL;
+    if (!publisher)
+        return true;
+    int64_t reception;
+    if (!publisher->end_by_ms)
+        publisher_end(publisher);
+    while (publisher_taken(publisher, &reception))
+        ; /* nobody asks */
+    if (!publisher->ended) {
+        log_warn(NULL, "NATS does not answer: the thread that waits for it is left to the kernel");
+        return false;
+    }
+    zactor_destroy(&publisher->thread);
+    zsock_destroy(&publisher->queue);
+    free(publisher);
+    return true;
 }
 
 /* Puts a message into the queue: its kind, the subject, and the payload, in two parts. False: there is no room. */

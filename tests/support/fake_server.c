@@ -32,10 +32,10 @@ static bool send_some(fake_server_t *server, int client, const char *text) {
 }
 
 static void serve(fake_server_t *server, int client) {
-    bool fills = *server->filler != 0;
+    bool fills = server->filler && *server->filler;
     if (*server->greeting && !send_some(server, client, server->greeting))
         return;
-    for (int waited_ms = 0; !server->ended && waited_ms < CLIENT_MS;) {
+    for (int waited_ms = 0; !server->ended && (waited_ms < CLIENT_MS || !server->filler);) {
         struct pollfd item = {.fd = client, .events = fills ? POLLOUT : 0};
         if (poll(&item, 1, TURN_MS) == 0)
             waited_ms += TURN_MS;

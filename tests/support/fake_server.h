@@ -6,8 +6,8 @@
 
 typedef struct fake_server fake_server_t;
 
-/* Sends each client `greeting`, then `filler` again and again as long as the client takes it; "": nothing. Both
- * must outlive it. */
+/* Sends each client `greeting`, then `filler` again and again as long as the client takes it; "": nothing, and
+ * the client's turn is over after a moment; NULL: nothing, and it is not. Both must outlive it. */
 fake_server_t *fake_server_new(const char *greeting, const char *filler);
 void fake_server_destroy(fake_server_t **self_p);
 int fake_server_port(const fake_server_t *server);

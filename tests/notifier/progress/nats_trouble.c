@@ -198,19 +198,26 @@ static void expect_unimpressed(const char *greeting, const char *filler, uint64_
 }
 
 /* What nats-server says first; the PONG answers the client's PING. */
-#define WELCOME                                                                                                    \
+#define INFO                                                                                                       \
     "INFO {\"server_id\":\"X\",\"version\":\"2.9.0\",\"proto\":1,\"host\":\"127.0.0.1\",\"port\":1,"               \
-    "\"headers\":true,\"max_payload\":1048576}\r\nPONG\r\n"
+    "\"headers\":true,\"max_payload\":1048576}\r\n"
+#define WELCOME INFO "PONG\r\n"
 
 static bool has_clients(void *wanted) {
     return fake_server_clients(fake) >= *(int *)wanted;
 }
 
 Test(nats_trouble, a_server_that_accepts_and_never_speaks_is_tried_again) {
-    int wanted = 2;
+    int wanted = 3; /* more than its starts */
     expect_unimpressed("", "", 0);
     site_start(&site);
     cr_expect(await(has_clients, &wanted, PATIENCE_MS));
+}
+
+/* cnats waits for its PONG without a deadline. */
+Test(nats_trouble, a_server_that_falls_silent_while_it_is_connected_to_keeps_no_notifier_from_ending) {
+    expect_unimpressed(INFO, NULL, 1);
+    cr_expect(site_await_log(&site, "NATS does not answer: the thread that waits for it is left", 0));
 }
 
 Test(nats_trouble, a_server_that_speaks_something_else_is_tried_again) {
