@@ -116,6 +116,7 @@ Test(journal, makes_no_files_root) {
     char *absent = text_of("%s/not/mounted", rig.settings.files_root), *above = rig.settings.files_root;
     rig.settings.files_root = absent;
     cr_expect_eq(journal_open(&rig.journal, &rig.settings), EX_CANTCREAT);
+    journal_close(&rig.journal);
     cr_expect(journal_file_make_folder(&rig.settings));
     cr_expect_neq(access(absent, F_OK), 0);
     char *parent = text_of("%s/not", above);
