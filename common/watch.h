@@ -13,4 +13,8 @@ int watch_begin(zloop_t *loop, zsock_t *socket, zloop_fn *handler, void *argumen
 /* Before the socket is destroyed. */
 void watch_end(zloop_t *loop, zsock_t *socket);
 
+/* Without a loop: waits until the socket, or an actor, has a message, or until `deadline_ms` (clock_ms). Returns
+ * whether it has one. */
+bool watch_until(void *socket, int64_t deadline_ms);
+
 #endif

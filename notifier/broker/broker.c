@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/watch.h"
 #include "notifier/broker/transport.h"
 
 /* Reconnecting: first and longest pause, doubled in between, and the one after the broker has refused the user. */
@@ -339,20 +340,13 @@ zactor_t *broker_new(settings_t *settings, link_state_t *state, queue_state_t *q
     return broker;
 }
 
-/* Whether the thread says something before the deadline. */
-static bool hear(zactor_t *broker, int64_t deadline_ms) {
-    int64_t left_ms = deadline_ms - clock_ms();
-    zmq_pollitem_t item = {.socket = zsock_resolve(broker), .events = ZMQ_POLLIN};
-    return zmq_poll(&item, 1, left_ms > 0 ? (long)left_ms : 0) > 0;
-}
-
 bool broker_destroy(zactor_t **self_p) {
     if (!*self_p)
         return true;
     int64_t deadline_ms = clock_ms() + BROKER_END_MS;
     int event = zsock_send(*self_p, "p", NULL) == 0 ? BROKER_DISCONNECTED : BROKER_ENDED;
     registration_t *registration = NULL;
-    while (event != BROKER_ENDED && hear(*self_p, deadline_ms) &&
+    while (event != BROKER_ENDED && watch_until(*self_p, deadline_ms) &&
            zsock_recv(*self_p, "ip", &event, &registration) == 0)
         registration_destroy(&registration); /* the journal has it */
     if (event != BROKER_ENDED) {

@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/watch.h"
 #include "notifier/progress/nats_link.h"
 
 /* Messages taken from the queue before the connection is looked after again. */
@@ -167,16 +168,9 @@ void publisher_end(publisher_t *publisher) {
     publisher->end_by_ms = clock_ms() + PUBLISHER_END_MS;
 }
 
-/* Whether the thread says something: now, or at its end in time. */
-static bool hear(const publisher_t *publisher) {
-    int64_t left_ms = publisher->end_by_ms ? publisher->end_by_ms - clock_ms() : 0;
-    zmq_pollitem_t item = {.socket = zsock_resolve(publisher->thread), .events = ZMQ_POLLIN};
-    return zmq_poll(&item, 1, left_ms > 0 ? (long)left_ms : 0) > 0;
-}
-
 bool publisher_taken(publisher_t *publisher, int64_t *reception) {
     uint64_t number = NO_MORE;
-    if (!publisher->thread || publisher->ended || !hear(publisher) ||
+    if (!publisher->thread || publisher->ended || !watch_until(publisher->thread, publisher->end_by_ms) ||
         zsock_recv(publisher->thread, "8", &number) != 0)
         return false;
     *reception = (int64_t)number;
