@@ -30,6 +30,11 @@ bool folders_make(const char *path, mode_t mode) {
     return mkdir(path, mode) == 0 ? set_mode(path, mode) : errno == EEXIST;
 }
 
+struct stat folders_known(const char *path) {
+    struct stat s;
+    return stat(path, &s) == 0 ? s : (struct stat){0};
+}
+
 bool folders_are_kept_out(int at, const char *path, const struct stat *known) {
     struct stat s;
     return faccessat(at, path, W_OK | X_OK, AT_EACCESS) == 0 && fstatat(at, path, &s, 0) == 0 &&

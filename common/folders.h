@@ -12,6 +12,8 @@ mode_t folders_mode(void);
  * makes a socket or the journal: a writer could not enter the folder then. False with errno. */
 bool folders_make(const char *path, mode_t mode);
 
+/* A folder as it is now; zeros: there is none. */
+struct stat folders_known(const char *path);
 /* Whether `path`, relative to the folder `at`, is another folder than `known`, though permissions let this process
  * write there: Landlock allows the folder of the start only, while access(2) asks for permissions alone. */
 bool folders_are_kept_out(int at, const char *path, const struct stat *known);

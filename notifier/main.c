@@ -225,7 +225,7 @@ static void on_terminate(stage_t *stage) {
 static int confine(stage_t *stage, sandbox_t *sandbox) {
     notifier_t *notifier = stage->self = must(calloc(1, sizeof *notifier));
     notifier->stage = stage;
-    notifier->progress_timer = notifier->grace_timer = notifier->wait_timer = notifier->journal.lock = -1;
+    notifier->progress_timer = notifier->grace_timer = notifier->wait_timer = -1;
     confine_notifier(sandbox, &stage->settings);
     notifier->storage = storage_new(&stage->settings);
     notifier->replicas = replicas_new(&stage->settings);
@@ -299,8 +299,7 @@ static int start(stage_t *stage) {
 }
 
 /* The publisher takes progress' last words; the journal, which dones NATS has. Returns whether its thread has
- * ended.
- */
+ * ended. */
 static bool end_progress(notifier_t *notifier) {
     progress_destroy(&notifier->progress);
     if (!notifier->publisher)

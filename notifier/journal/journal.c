@@ -211,8 +211,7 @@ static bool is_of_our_making(journal_t *journal) {
 }
 
 bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use) {
-    *journal =
-        (journal_t){.path = copy_text(path), .lock = -1, .give_up_at_ms = clock_ms() + JOURNAL_LEFT_BEHIND_MS};
+    *journal = (journal_t){.path = copy_text(path), .give_up_at_ms = clock_ms() + JOURNAL_LEFT_BEHIND_MS};
     /* Without waiting: most often its owner lives. */
     *in_use = sqlite3_open_v2(path, &journal->db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
               sqlite3_exec(journal->db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT", NULL, NULL,
@@ -229,20 +228,20 @@ bool journal_open_left_behind(journal_t *journal, const char *path, bool *in_use
  * out itself. */
 static bool lock_journal(journal_t *journal) {
     journal->lock = journal_file_lock(journal->path);
-    if (journal->lock < 0 && errno == EWOULDBLOCK) {
+    journal->is_locked = journal->lock >= 0;
+    if (!journal->is_locked && errno == EWOULDBLOCK) {
         log_error(NULL, "another notifier has the journal %s: each ring needs an OXIDICOM_STATE_DIR of its own",
                   journal->path);
         return false;
     }
-    if (journal->lock < 0)
+    if (!journal->is_locked)
         log_warn(NULL, "the journal %s can't be locked (%s): start no other notifier with it", journal->path,
                  strerror(errno));
     return true;
 }
 
 int journal_open(journal_t *journal, const settings_t *settings) {
-    *journal = (journal_t){.lock = -1,
-                           .series_quiet_ms = settings->series_quiet_ms,
+    *journal = (journal_t){.series_quiet_ms = settings->series_quiet_ms,
                            .abort_quiet_ms = settings->abort_quiet_ms,
                            .max_bytes = settings->journal_size_bytes,
                            .min_free_bytes = settings->journal_min_free_bytes,
@@ -290,9 +289,9 @@ bool journal_is_there(const journal_t *journal) {
 }
 
 void journal_unlock(journal_t *journal) {
-    if (journal->lock >= 0)
+    if (journal->is_locked)
         close(journal->lock);
-    journal->lock = -1;
+    journal->is_locked = false;
 }
 
 void journal_close(journal_t *journal) {
@@ -300,7 +299,7 @@ void journal_close(journal_t *journal) {
     journal_unlock(journal);
     heard_destroy(&journal->heard);
     free(journal->path);
-    *journal = (journal_t){.lock = -1};
+    *journal = (journal_t){0};
 }
 
 /* --- transactions -------------------------------------------------------------------------------------- */

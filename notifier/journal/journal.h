@@ -31,7 +31,8 @@ typedef struct journal {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
     char *path;                              /* owned */
-    int lock;                                /* held on a file beside it; -1: none */
+    bool is_locked;                          /* by a file beside it */
+    int lock;                                /* that file, if it is */
     bool writes_ahead;                       /* into a log beside the file */
     bool open;                               /* a transaction is open */
     int changes_before;                      /* rows changed before it, since the file was opened */

@@ -129,7 +129,6 @@ static bool open_locked(left_behind_t *left) {
 /* The folder of one host. */
 static left_behind_t *look_at(const char *place, const char *host, const char *own) {
     left_behind_t *left = must(calloc(1, sizeof *left));
-    left->journal.lock = -1;
     left->host = copy_text(host);
     left->folder = format_text("%s/%s", place, host);
     left->path = format_text("%s/" JOURNAL_FILE_NAME, left->folder);

@@ -68,8 +68,7 @@ static void allow(sandbox_t *sandbox, const char *files_root) {
 
 static void note_folder(storage_t *storage) {
     char *links = format_text("%s/" SERIES_LINKS, storage->files_root);
-    if (stat(links, &storage->links) != 0)
-        storage->links = (struct stat){0};
+    storage->links = folders_known(links);
     free(links);
 }
 

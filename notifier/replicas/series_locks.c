@@ -200,8 +200,7 @@ series_locks_t *series_locks_new(const char *files_root, mode_t folder_mode) {
     locks->files_root = copy_text(files_root);
     locks->folder = format_text("%s/" REPLICAS_FOLDER, files_root);
     locks->folder_mode = folder_mode;
-    if (stat(locks->folder, &locks->known) != 0)
-        locks->known = (struct stat){0};
+    locks->known = folders_known(locks->folder);
     locks->shares = table_new();
     locks->counts = table_new();
     locks->file = -1;
