@@ -48,14 +48,6 @@ void stuck_remove_quietly(stuck_t *self, int temporary, const char *name) {
     (void)remove_or_remember(self, temporary, name);
 }
 
-static char *take(stuck_t *self, size_t *left) {
-    pthread_mutex_lock(&self->lock);
-    char *name = *left > 0 ? zlist_pop(self->names) : NULL;
-    *left -= *left > 0;
-    pthread_mutex_unlock(&self->lock);
-    return name;
-}
-
 static size_t count(stuck_t *self) {
     pthread_mutex_lock(&self->lock);
     size_t names = zlist_size(self->names);
@@ -63,10 +55,19 @@ static size_t count(stuck_t *self) {
     return names;
 }
 
+/* NULL: another thread has taken the last one. */
+static char *take(stuck_t *self) {
+    pthread_mutex_lock(&self->lock);
+    char *name = zlist_pop(self->names);
+    pthread_mutex_unlock(&self->lock);
+    return name;
+}
+
 void stuck_retry(stuck_t *self, int temporary) {
-    size_t left = count(self);
-    for (char *name; (name = take(self, &left));) {
-        stuck_remove(self, temporary, name);
+    for (size_t left = count(self); left > 0; left--) {
+        char *name = take(self);
+        if (name)
+            stuck_remove(self, temporary, name);
         freen(name);
     }
 }

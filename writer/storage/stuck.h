@@ -13,9 +13,10 @@ typedef struct stuck {
     log_limit_t said;
 } stuck_t;
 
-/* Any thread may call the others. */
 void stuck_init(stuck_t *self);
 void stuck_clear(stuck_t *self);
+
+/* Any thread may call what follows. */
 
 /* Removes the file from the folder of temporary ones, or remembers it. */
 void stuck_remove(stuck_t *self, int temporary, const char *name);
