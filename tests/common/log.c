@@ -274,22 +274,22 @@ static void empty(int pipe_end) {
         cr_assert_gt(read(pipe_end, captured, sizeof captured), 0);
 }
 
-/* A full pipe, as of a shipper of logs that hangs. */
-Test(log, waits_for_no_reader_that_stops_and_counts_what_it_left_out) {
-    int ends[2], kept = dup(STDERR_FILENO);
-    log_start("listener", "debug", NULL);
-    cr_assert_eq(pipe(ends), 0);
-    fill(ends[1]);
-    dup2(ends[1], STDERR_FILENO);
+static int log_pipe[2];
+
+static void say_until_it_is_read(void) {
     for (int i = 0; i < 1000; i++)
         log_debug(NULL, "unread %d", i);
-    empty(ends[0]);
+    empty(log_pipe[0]);
     log_debug(NULL, "read again");
     log_debug(NULL, "and again");
-    dup2(kept, STDERR_FILENO);
-    ssize_t size = read(ends[0], captured, sizeof captured - 1);
-    cr_assert_gt(size, 0);
-    captured[size] = 0;
+}
+
+/* A full pipe, as of a shipper of logs that hangs. */
+Test(log, waits_for_no_reader_that_stops_and_counts_what_it_left_out) {
+    log_start("listener", "debug", NULL);
+    cr_assert_eq(pipe(log_pipe), 0);
+    fill(log_pipe[1]);
+    capture(log_pipe[1], log_pipe[0], say_until_it_is_read);
     cr_expect(strstr(captured, "warn  listener: 1000 lines were left out: nobody read the log\n"), "%s", captured);
     cr_expect(strstr(captured, "read again") && strstr(captured, "and again"));
     cr_expect_eq(count_of("\n"), 3);
@@ -303,12 +303,7 @@ static int look(struct pollfd *files, nfds_t count, int timeout_ms) {
     return looks_left-- > 0 ? poll(files, count, 0) : 0;
 }
 
-/* A reader that takes one line and stops again. */
-Test(log, counts_what_it_left_out_until_it_could_say_so) {
-    int ends[2], kept = dup(STDERR_FILENO);
-    log_start("listener", "debug", NULL);
-    cr_assert_eq(pipe(ends), 0);
-    dup2(ends[1], STDERR_FILENO);
+static void say_to_one_who_stops_again(void) {
     log_poll = look;
     for (int i = 0; i < 5; i++) {
         looks_left = i % 2; /* the second one is for the line that says how many */
@@ -316,10 +311,13 @@ Test(log, counts_what_it_left_out_until_it_could_say_so) {
     }
     log_poll = poll;
     log_debug(NULL, "read again");
-    dup2(kept, STDERR_FILENO);
-    ssize_t size = read(ends[0], captured, sizeof captured - 1);
-    cr_assert_gt(size, 0);
-    captured[size] = 0;
+}
+
+/* A reader that takes one line and stops again. */
+Test(log, counts_what_it_left_out_until_it_could_say_so) {
+    log_start("listener", "debug", NULL);
+    cr_assert_eq(pipe(log_pipe), 0);
+    capture(log_pipe[1], log_pipe[0], say_to_one_who_stops_again);
     cr_expect(strstr(captured, "warn  listener: 5 lines were left out: nobody read the log\n"), "%s", captured);
     cr_expect_eq(count_of("\n"), 2);
 }

@@ -191,6 +191,12 @@ static void expect_replaced(const char *target) {
     free(path);
 }
 
+static void expect_each_replaced(const char *const *targets, size_t count) {
+    expect_home(0, FIRST, FIRST);
+    for (size_t i = 0; i < count; i++)
+        expect_replaced(targets[i]);
+}
+
 Test(home, that_a_link_can_not_mean_is_replaced) {
     static const char *const targets[] = {
         "/etc",
@@ -211,9 +217,7 @@ Test(home, that_a_link_can_not_mean_is_replaced) {
         "../../SERVICES/PACS/AE/p/s/x-7303d05",
         ".oxidicom/tmp/AE/p/s/x-7303d05",
     };
-    expect_home(0, FIRST, FIRST);
-    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
-        expect_replaced(targets[i]);
+    expect_each_replaced(targets, sizeof targets / sizeof *targets);
     expect_nothing_temporary();
 }
 
@@ -233,9 +237,7 @@ Test(home, of_another_series_is_replaced) {
         "SERVICES/PACS/AE/1-A-20000101/S-1-20200101/00002-T2_7303d05",
         "SERVICES/PACS/AE/1-A-20000101/S-1-20200101/7303d05",
     };
-    expect_home(0, FIRST, FIRST);
-    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
-        expect_replaced(targets[i]);
+    expect_each_replaced(targets, sizeof targets / sizeof *targets);
 }
 
 /* Each name that a series' folder can have. */
