@@ -156,17 +156,26 @@ bool receiver_logged(const receiver_t *receiver, const char *text, int64_t ms) {
     return receiver_logged_times(receiver, text, 1, ms);
 }
 
-/* The listener has heard of every other stage. */
-static bool has_heard_of_all(void *argument) {
+static bool has_logged_of(const receiver_t *receiver, int writer, const char *what) {
+    char *text = text_of("writer-%d %s", writer, what);
+    bool logged = receiver_times_logged(receiver, text) > 0;
+    free(text);
+    return logged;
+}
+
+/* The listener has heard of every writer that was started. */
+static bool has_heard_of_writers(void *argument) {
     const receiver_t *receiver = argument;
-    return receiver_times_logged(receiver, " is there, release ") >=
-           receiver_times_logged(receiver, " is started, process ") - 1;
+    for (int i = 0; has_logged_of(receiver, i, "is started, process "); i++)
+        if (!has_logged_of(receiver, i, "is there, release "))
+            return false;
+    return true;
 }
 
 bool receiver_ready(const receiver_t *receiver) {
     return receiver_logged(receiver, "all stages are ready", PATIENCE_MS) &&
            receiver_logged(receiver, "the notifier is there", PATIENCE_MS) &&
-           await(has_heard_of_all, (void *)(uintptr_t)receiver, PATIENCE_MS);
+           await(has_heard_of_writers, (void *)(uintptr_t)receiver, PATIENCE_MS);
 }
 
 static size_t counted;
