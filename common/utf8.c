@@ -55,7 +55,7 @@ void utf8_blank_controls(char *text) {
     char *to = text;
     for (const char *from = text; *from;) {
         size_t length = control_length((const uint8_t *)from);
-        *to++ = length ? '?' : *from;
+        *to++ = (char)(length ? '?' : *from);
         from += length ? length : 1;
     }
     *to = 0;

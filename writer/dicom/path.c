@@ -132,7 +132,7 @@ char *path_folder(const path_parts_t *parts) {
                          sanitized(parts->accession_number, "AccessionNumber"), sanitized(parts->study_date, ""));
     char *series = joined(padded(parts->series_number, "SeriesNumber", SERIES_NUMBER_WIDTH),
                           sanitized(parts->series_description, "SeriesDescription"), copy_text(hash));
-    char *folder = CHAIN(SERVICES_PACS "/", pacs, "/", patient, "/", study, "/", series);
+    char *folder = CHAIN(SERVICES_PACS, "/", pacs, "/", patient, "/", study, "/", series);
     free(pacs);
     free(patient);
     free(study);
