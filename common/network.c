@@ -1,6 +1,7 @@
 #include "common/network.h"
 
 #include <arpa/inet.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,16 @@ struct in6_addr network_site_of(const struct in6_addr *address) {
     if (!IN6_IS_ADDR_V4MAPPED(address))
         memset(site.s6_addr + SITE_BYTES, 0, sizeof site.s6_addr - SITE_BYTES);
     return site;
+}
+
+bool network_is_port(const char *text, size_t size) {
+    long port = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] < '0' || text[i] > '9' || port > UINT16_MAX)
+            return false;
+        port = 10 * port + text[i] - '0';
+    }
+    return port >= 1 && port <= UINT16_MAX;
 }
 
 bool network_is_address(const char *text) {

@@ -15,6 +15,8 @@ struct in6_addr network_site_of(const struct in6_addr *address);
 
 /* Whether the text is an address, and no name. */
 bool network_is_address(const char *text);
+/* Whether `size` bytes are a port that can be connected to: 1 to 65535, in decimal. */
+bool network_is_port(const char *text, size_t size);
 
 /* Whether each item of a comma list is an address or network. */
 bool networks_valid(const char *list);

@@ -2,138 +2,12 @@
  * from here. The first sentence of a help text is its summary, one line of `oxidicom --help`. */
 #include "common/settings_table.h"
 
-#include <ctype.h>
-#include <string.h>
-
 #include "common/broker_schemes.h"
-#include "common/comma_list.h"
 #include "common/limits.h"
 #include "common/network.h"
-#include "common/utf8.h"
+#include "common/valid.h"
 
-/* A queue's name is an AMQP short string (AMQP 0-9-1, 4.2.5.3), and a file's name for the filesystem broker. */
-#define QUEUE_NAME_MAX_BYTES 255
-
-#define FOR_TRACES           (FOR_LISTENER | FOR_NOTIFIER)
-
-static bool is_absolute(const char *text) {
-    return text[0] == '/';
-}
-
-static bool is_broker(const char *text) {
-    for (const char *next; (next = strchr(text, ';')); text = next + 1)
-        if (broker_scheme_of(text) < 0)
-            return false;
-    return broker_scheme_of(text) >= 0;
-}
-
-/* One server, up to a comma or the end. */
-static bool is_one_nats(const char *text, size_t length) {
-    bool scheme = strncmp(text, "nats://", 7) == 0 || strncmp(text, "tls://", 6) == 0;
-    const char *mark = strstr(text, "://"), *host = scheme ? mark + 3 : text;
-    return host < text + length && (scheme || !mark || mark >= text + length);
-}
-
-static bool is_nats(const char *text) {
-    if (strpbrk(text, " \t"))
-        return false;
-    for (const char *next; (next = strchr(text, ',')); text = next + 1)
-        if (!is_one_nats(text, (size_t)(next - text)))
-            return false;
-    return is_one_nats(text, strlen(text));
-}
-
-static bool has_control_characters(const char *text) {
-    for (; *text; text++)
-        if (iscntrl((unsigned char)*text))
-            return true;
-    return false;
-}
-
-static bool is_queue_name(const char *text) {
-    size_t length = strlen(text);
-    return length >= 1 && length <= QUEUE_NAME_MAX_BYTES && utf8_valid(text, length) && !strchr(text, '/') &&
-           !has_control_characters(text);
-}
-
-static bool is_key_prefix(const char *text) {
-    size_t length = strlen(text);
-    return length <= QUEUE_NAME_MAX_BYTES && utf8_valid(text, length) && !has_control_characters(text);
-}
-
-/* Tokens between dots, none of them empty (NATS protocol, subject names). */
-static bool is_subject(const char *text) {
-    return *text && !strpbrk(text, " *>") && !has_control_characters(text) && text[0] != '.' &&
-           text[strlen(text) - 1] != '.' && !strstr(text, "..");
-}
-
-static bool is_ae_title(const char *text) {
-    return *text && strlen(text) <= AE_TITLE_BYTES;
-}
-
-static bool are_ae_titles(const char *text) {
-    const char *title;
-    size_t size;
-    while (comma_list_next(&text, &title, &size))
-        if (size == 0 || size > AE_TITLE_BYTES)
-            return false;
-    return true;
-}
-
-/* name=TITLE, several between commas. */
-static bool are_named_titles(const char *text) {
-    const char *item, *mark;
-    size_t size;
-    while (comma_list_next(&text, &item, &size)) {
-        mark = memchr(item, '=', size);
-        if (!mark || mark == item || mark + 1 == item + size || size - (size_t)(mark + 1 - item) > AE_TITLE_BYTES)
-            return false;
-    }
-    return true;
-}
-
-/* Where a path can be put behind it. A password has settings of its own, which nobody prints. */
-static bool is_cube_url(const char *text) {
-    const char *host = strncmp(text, "http://", 7) == 0    ? text + 7
-                       : strncmp(text, "https://", 8) == 0 ? text + 8
-                                                           : NULL;
-    return host && *host && *host != '/' && !strpbrk(host, "@?# \"<>\\") && !has_control_characters(host);
-}
-
-/* It is put into a line of a header unchanged. */
-static bool is_cube_token(const char *text) {
-    return !strchr(text, ' ') && !has_control_characters(text);
-}
-
-/* HTTP's Basic authentication ends it there (RFC 7617 2). */
-static bool is_cube_user(const char *text) {
-    return !strchr(text, ':') && !has_control_characters(text);
-}
-
-static bool is_log_format(const char *text) {
-    return strcmp(text, "text") == 0 || strcmp(text, "json") == 0;
-}
-
-static bool is_file_mode(const char *text) {
-    text += *text == '0';
-    return strlen(text) == 3 && strspn(text, "01234567") == 3 && (*text == '6' || *text == '7');
-}
-
-static bool is_writer_id(const char *text) {
-    size_t length = strlen(text);
-    for (size_t i = 0; i < length; i++)
-        if (!isalnum((unsigned char)text[i]) && !strchr("-_.", text[i]))
-            return false;
-    return length >= 1 && length <= 64;
-}
-
-static bool is_tls_client(const char *text) {
-    return strcmp(text, "none") == 0 || strcmp(text, "optional") == 0 || strcmp(text, "required") == 0;
-}
-
-static bool is_sandbox(const char *text) {
-    return strcmp(text, "auto") == 0 || strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
-}
+#define FOR_TRACES (FOR_LISTENER | FOR_NOTIFIER)
 
 /* The first words of an entry: the variable and its field. One of another type does not compile. */
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a type */
@@ -146,7 +20,7 @@ static bool is_sandbox(const char *text) {
 /* Its values. */
 #define RANGE(low, high)    .least = (low), .most = (high)
 #define CHECKED(check, ...) .valid = (check), .allowed = __VA_ARGS__
-#define ABSOLUTE_PATH       CHECKED(is_absolute, "an absolute path")
+#define ABSOLUTE_PATH       CHECKED(valid_path, "an absolute path")
 #define IP_ADDRESS          CHECKED(network_is_address, "an IPv4 or IPv6 address")
 #define OR_FORM(form, ...)  " " form
 
@@ -159,26 +33,26 @@ const setting_t SETTINGS[] = {
      .help = "Folder of CUBE's storage. Instances go below its SERVICES/PACS."},
     {TEXT("OXIDICOM_AMQP_ADDRESS", broker_address), .alias = "OXIDICOM_CELERY_BROKER",
      .stages = FOR_NOTIFIER | FOR_LAUNCHER, .required = true, .secret = true,
-     CHECKED(is_broker, "addresses, separated by `;`, as one of" BROKER_SCHEMES(OR_FORM)),
+     CHECKED(valid_broker, "addresses, separated by `;`, as one of" BROKER_SCHEMES(OR_FORM)),
      .help = "Broker of CUBE's Celery queue. Several are tried in turn."},
     {.group = "Brokers",
      TEXT("OXIDICOM_QUEUE_NAME", queue_name),
      .stages = FOR_NOTIFIER,
      .default_value = "main2",
-     CHECKED(is_queue_name, "1 to 255 bytes of UTF-8 without `/` and control characters"),
+     CHECKED(valid_queue_name, "1 to 255 bytes of UTF-8 without `/` and control characters"),
      .help = "Celery queue of the registrations."},
     {TEXT("OXIDICOM_REDIS_KEY_PREFIX", redis_key_prefix), .stages = FOR_NOTIFIER,
-     CHECKED(is_key_prefix, "1 to 255 bytes of UTF-8 without control characters"),
+     CHECKED(valid_key_prefix, "1 to 255 bytes of UTF-8 without control characters"),
      .help =
          "Prefix of each key in Redis. Set it to global_keyprefix of broker_transport_options in CUBE's Celery."},
     {TEXT("OXIDICOM_NATS_ADDRESS", nats_address), .stages = FOR_NOTIFIER, .secret = true,
-     CHECKED(is_nats, "host:port, nats://host:port or tls://host:port, several separated by commas"),
+     CHECKED(valid_nats, "host:port, nats://host:port or tls://host:port, several separated by commas"),
      .help = "NATS servers for progress messages. user:password@ or token@ may stand before the host; unset: no "
              "progress."},
     {TEXT("OXIDICOM_NATS_CREDENTIALS", nats_credentials), .stages = FOR_NOTIFIER, ABSOLUTE_PATH,
      .help = "File with JWT and key (.creds) for NATS. It is read at each connection."},
     {TEXT("OXIDICOM_ROOT_SUBJECT", root_subject), .stages = FOR_NOTIFIER, .default_value = "oxidicom",
-     CHECKED(is_subject, "a NATS subject without spaces, wildcards and empty parts"),
+     CHECKED(valid_subject, "a NATS subject without spaces, wildcards and empty parts"),
      .help = "First part of the subject of progress messages."},
     {DURATION("OXIDICOM_PROGRESS_INTERVAL", progress_interval_ms), .stages = FOR_NOTIFIER, .default_value = "500ms",
      .most = 86400000, .help = "Least time between two counts of a series."},
@@ -186,16 +60,16 @@ const setting_t SETTINGS[] = {
      .help = "From the broker's confirm to a series' done. Used where CUBE is not asked or does not answer; a "
              "series that is not registered is done at once."},
     {TEXT("OXIDICOM_CUBE_URL", cube_url), .stages = FOR_NOTIFIER, .secret = true, .empty_is_unset = true,
-     CHECKED(is_cube_url, "http://host:port/api/v1/ or https://host:port/api/v1/, without user and password"),
+     CHECKED(valid_cube_url, "http://host:port/api/v1/ or https://host:port/api/v1/, without user and password"),
      .help = "CUBE's API, asked for each registered series. Done is published once CUBE has the series; unset: "
              "CUBE is not asked."},
     {TEXT("OXIDICOM_CUBE_USER", cube_user), .stages = FOR_NOTIFIER, .secret = true, .hidden = true,
-     .empty_is_unset = true, CHECKED(is_cube_user, "a text without `:` and control characters"),
+     .empty_is_unset = true, CHECKED(valid_cube_user, "a text without `:` and control characters"),
      .help = "CUBE's user for these questions. It needs the group pacs_users."},
     {TEXT("OXIDICOM_CUBE_PASSWORD", cube_password), .stages = FOR_NOTIFIER, .secret = true, .hidden = true,
      .empty_is_unset = true, .help = "That user's password."},
     {TEXT("OXIDICOM_CUBE_TOKEN", cube_token), .stages = FOR_NOTIFIER, .secret = true, .hidden = true,
-     .empty_is_unset = true, CHECKED(is_cube_token, "a text without spaces and control characters"),
+     .empty_is_unset = true, CHECKED(valid_cube_token, "a text without spaces and control characters"),
      .help = "That user's token, instead of name and password. CUBE's auth-token/ gives it."},
     {DURATION("OXIDICOM_CUBE_PATIENCE", cube_patience_ms), .stages = FOR_NOTIFIER, .default_value = "2m",
      RANGE(1000, 86400000),
@@ -205,13 +79,13 @@ const setting_t SETTINGS[] = {
      TEXT("OXIDICOM_SCP_AET", scp_aet),
      .stages = FOR_LISTENER,
      .default_value = "ChRIS",
-     CHECKED(is_ae_title, "an AE title of 1 to 16 characters"),
+     CHECKED(valid_ae_title, "an AE title of 1 to 16 characters, none of them `\\`, without spaces around it"),
      .help =
          "AE title of this receiver. Calls to other titles are served, too, unless OXIDICOM_REQUIRE_CALLED_AET."},
     {BOOLEAN("OXIDICOM_REQUIRE_CALLED_AET", require_called_aet), .stages = FOR_LISTENER, .default_value = "false",
      .help = "Reject associations that call another AE title."},
     {TEXT("OXIDICOM_ALLOW_CALLING_AETS", allow_calling_aets), .stages = FOR_LISTENER,
-     CHECKED(are_ae_titles, "AE titles of 1 to 16 characters, separated by `,`"), .may_be_empty = true,
+     CHECKED(valid_ae_titles, "AE titles of 1 to 16 characters, separated by `,`"), .may_be_empty = true,
      .help = "Calling AE titles to serve. Unset or empty: all."},
     {TEXT("OXIDICOM_ALLOW_PEERS", allow_peers), .stages = FOR_LISTENER,
      CHECKED(networks_valid, "IPv4 or IPv6 addresses or networks such as 10.1.0.0/16, separated by `,`"),
@@ -259,7 +133,7 @@ const setting_t SETTINGS[] = {
      .help = "Largest object. A larger one is answered 0110; 0: any. The unfinished objects of one address take at "
              "most half of the free room in any case."},
     {TEXT("OXIDICOM_FILE_MODE", file_mode), .stages = FOR_WRITER, .default_value = "0644",
-     CHECKED(is_file_mode,
+     CHECKED(valid_file_mode,
              "three octal digits, with or without a 0 before them, as 0640: at least 6 for the owner"),
      .help = "Mode of stored files, as far as the umask allows. CUBE must be able to read them."},
     {SIZE("OXIDICOM_QUARANTINE_SIZE", quarantine_size_bytes), .stages = FOR_WRITER, .default_value = "0",
@@ -337,11 +211,11 @@ const setting_t SETTINGS[] = {
     {TEXT("OXIDICOM_TLS_CA", tls_ca), .stages = FOR_LISTENER, ABSOLUTE_PATH,
      .help = "PEM file with the CAs of the peers' certificates."},
     {TEXT("OXIDICOM_TLS_CLIENT", tls_client), .stages = FOR_LISTENER,
-     CHECKED(is_tls_client, "none, optional or required"),
+     CHECKED(valid_tls_client, "none, optional or required"),
      .help = "Whether peers need a certificate. none: not asked for; optional: checked if sent; required: each "
              "must send one. Unset: required with OXIDICOM_TLS_CA, else none."},
     {TEXT("OXIDICOM_TLS_AETS", tls_aets), .stages = FOR_LISTENER, .empty_is_unset = true,
-     CHECKED(are_named_titles,
+     CHECKED(valid_named_titles,
              "NAME=TITLE, several separated by `,`: a name of a certificate, and an AE title of 1 to 16 "
              "characters"),
      .help = "AE titles by certificate on the TLS port. The name is a DNS name or common name of the certificate; "
@@ -360,7 +234,7 @@ const setting_t SETTINGS[] = {
     {TEXT("OXIDICOM_CUBE_CA", cube_ca), .stages = FOR_NOTIFIER, .empty_is_unset = true, ABSOLUTE_PATH,
      .help = "PEM file with the CAs of an https:// CUBE. Unset: the system's."},
     {TEXT("OXIDICOM_SANDBOX", sandbox), .stages = FOR_LISTENER | FOR_WRITER | FOR_NOTIFIER, .default_value = "auto",
-     CHECKED(is_sandbox, "auto, true or false"),
+     CHECKED(valid_sandbox, "auto, true or false"),
      .help = "Restrict each stage to the files and calls it needs. Files by Landlock, system calls by seccomp "
              "(deploy/SECURITY.md). auto: as far as the kernel can; true: both, or the stage does not start."},
     {.group = "Telemetry",
@@ -385,7 +259,7 @@ const setting_t SETTINGS[] = {
                 "oxidicom, oxidicom::listener, ::writer, ::notifier and ::launcher",
      .help = "How much is logged. Unknown parts are ignored with a warning."},
     {TEXT("OXIDICOM_LOG_FORMAT", log_format), .stages = FOR_ALL | FOR_SURVEY, .default_value = "text",
-     CHECKED(is_log_format, "text or json"),
+     CHECKED(valid_log_format, "text or json"),
      .help = "Form of the log. text: lines for people, with colors on a terminal (unless NO_COLOR is set) and "
              "priorities for systemd's journal; json: the fields of OpenTelemetry's log data model."},
     {INTEGER("OXIDICOM_OTEL_OBJECT_SPANS", otel_object_spans), .stages = FOR_LISTENER, .default_value = "100",
@@ -430,7 +304,7 @@ const setting_t SETTINGS[] = {
      .most = 60000,
      .help = "Pause after each progress message, to watch them. It never slows reception."},
     {TEXT("OXIDICOM_WRITER_ID", writer_id), .stages = FOR_WRITER, .default_value = "0",
-     CHECKED(is_writer_id, "1 to 64 letters, digits, `-`, `_` and `.`"),
+     CHECKED(valid_writer_id, "1 to 64 letters, digits, `-`, `_` and `.`"),
      .help = "Tells the writers of a run folder apart. Supervisors set it."},
     {INTEGER("OXIDICOM_READY_FD", ready_fd), .stages = FOR_ALL, .default_value = "-1", RANGE(-1, 1 << 20),
      .help = "Descriptor for a newline when the process is ready, as in s6. -1: none."},

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "common/network.h"
 #include "common/percent.h"
 
 /* The database is a number; kombu takes nothing for 0. */
@@ -74,7 +75,7 @@ static bool set_host(redis_address_t *address, char *host) {
     *end = 0;
     address->host = *host ? host : "127.0.0.1";
     address->port = port ? end + 1 : "6379";
-    return percent_decode(host) >= 0 && strspn(address->port, "0123456789") == strlen(address->port);
+    return percent_decode(host) >= 0 && network_is_port(address->port, strlen(address->port));
 }
 
 bool redis_address_parse(redis_address_t *address, const char *text, const broker_tls_t *trust) {

@@ -64,3 +64,13 @@ Test(networks, are_refused_where_they_are_none) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_assert_not(networks_valid(bad[i]), "%s", bad[i]);
 }
+
+Test(networks, know_a_port_that_can_be_connected_to) {
+    static const char *const good[] = {"1", "4222", "65535", "0080"};
+    static const char *const bad[] = {"", "0", "65536", "99999999999999999999", "-1", "+1", " 1", "1x", "amqp"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        cr_expect(network_is_port(good[i], strlen(good[i])), "%s", good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect_not(network_is_port(bad[i], strlen(bad[i])), "%s", bad[i]);
+    cr_expect(network_is_port("4222,x", 4), "the size ends it");
+}

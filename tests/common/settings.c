@@ -152,6 +152,11 @@ Test(settings, refuse_values_that_are_out_of_range) {
                                          {"OXIDICOM_NATS_ADDRESS", "a:1,,b:2"},
                                          {"OXIDICOM_NATS_ADDRESS", "a:1,http://b"},
                                          {"OXIDICOM_NATS_ADDRESS", "tls://"},
+                                         {"OXIDICOM_NATS_ADDRESS", "a:1,nats://me:pw@b:99999"},
+                                         {"OXIDICOM_NATS_ADDRESS", "[::1]:x"},
+                                         {"OXIDICOM_SCP_AET", " ChRIS"},
+                                         {"OXIDICOM_SCP_AET", "ChRIS "},
+                                         {"OXIDICOM_SCP_AET", "A\\B"},
                                          {"OXIDICOM_REDIS_KEY_PREFIX", "a\n"},
                                          {"OXIDICOM_ROOT_SUBJECT", "a..b"},
                                          {"OXIDICOM_ROOT_SUBJECT", "a\tb"},
@@ -264,9 +269,9 @@ Test(settings, refuse_a_secret_that_is_set_as_text_and_as_file) {
 }
 
 Test(settings, take_every_kind_of_broker_and_several_nats) {
-    environment((const char *[]){"OXIDICOM_AMQP_ADDRESS",
-                                 "amqps://a;redis://b;rediss://c/1;unix:///d;redis+socket:///e;filesystem:///f",
-                                 "OXIDICOM_NATS_ADDRESS", "a:1,nats://me:pw@b:2,tls://token@c", NULL});
+    environment((const char *[]){
+        "OXIDICOM_AMQP_ADDRESS", "amqps://a;redis://b;rediss://c/1;unix:///d;redis+socket:///e;filesystem:///f",
+        "OXIDICOM_NATS_ADDRESS", "a:1,nats://me:pw@b:2,tls://token@c,[::1]:3,nats://d:4/,e", NULL});
     settings_t s;
     read_all(&s);
     settings_clear(&s);

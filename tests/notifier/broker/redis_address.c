@@ -47,6 +47,7 @@ Test(redis_address, of_another_form_is_none) {
                                       "redis://queue/-1",
                                       "redis://queue/99999999999",
                                       "redis://queue:12x",
+                                      "redis://queue:99999",
                                       "redis://[::1",
                                       "redis://[::1]x",
                                       "redis://:a%00b@queue",
