@@ -1,10 +1,12 @@
 #include "common/environment.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/memory.h"
 #include "common/settings_table.h"
 
@@ -30,6 +32,35 @@ static bool matches(const char *pattern, const char *name, size_t length) {
 
 static bool is_named(const char *setting, const char *name, size_t length) {
     return setting && strlen(setting) == length && memcmp(setting, name, length) == 0;
+}
+
+/* A setting's name, its alias, or one of them with _FILE behind it where that is read. */
+static bool is_setting(const setting_t *setting, const char *name, size_t length) {
+    size_t stem = length > 5 && memcmp(name + length - 5, "_FILE", 5) == 0 ? length - 5 : 0;
+    return is_named(setting->name, name, length) || is_named(setting->alias, name, length) ||
+           (setting->secret && (is_named(setting->name, name, stem) || is_named(setting->alias, name, stem)));
+}
+
+static bool is_any_setting(const char *name, size_t length) {
+    for (size_t i = 0; i < SETTINGS_COUNT; i++)
+        if (is_setting(&SETTINGS[i], name, length))
+            return true;
+    return false;
+}
+
+void environment_warn_of_unknown(void) {
+    char *names = NULL;
+    size_t size;
+    FILE *out = must(open_memstream(&names, &size));
+    for (char **entry = environ; entry && *entry; entry++) {
+        size_t length = strcspn(*entry, "=");
+        if (strncmp(*entry, "OXIDICOM_", strlen("OXIDICOM_")) == 0 && !is_any_setting(*entry, length))
+            fprintf(out, "%s%.*s", ftell(out) > 0 ? ", " : "", (int)length, *entry);
+    }
+    must_hold(fclose(out) == 0);
+    if (size > 0)
+        log_warn(NULL, "variables that are no settings do nothing: %s", names);
+    free(names);
 }
 
 static bool is_secret(const char *name, size_t length) {

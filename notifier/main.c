@@ -234,6 +234,8 @@ static int confine(stage_t *stage, sandbox_t *sandbox) {
 
 static int start(stage_t *stage) {
     notifier_t *notifier = stage->self;
+    if (!broker_can_read_address(&stage->settings))
+        return EXIT_SETTINGS;
     otlp_start(&stage->settings, stage->id);
     notifier->traced = traced_new();
     messages_start(notifier);

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/environment.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/version.h"
@@ -93,6 +94,7 @@ int main(int argc, char **argv) {
     if ((status = settings_read(&settings, FOR_LAUNCHER, stderr)) != 0)
         return status;
     log_start("launcher", settings.rust_log, settings.log_format);
+    environment_warn_of_unknown();
     char folder[PATH_MAX];
     int lock = -1;
     char *made = settings.run_dir ? NULL : place_make_run_dir(settings.files_root, &lock);

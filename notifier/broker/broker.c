@@ -24,9 +24,8 @@ static const transport_t *const TRANSPORTS[] = {BROKER_SCHEMES(TRANSPORT)};
 
 /* One address of the setting, tried in turn with the others. */
 typedef struct destination {
-    int scheme;
     const transport_t *transport;
-    void *connection; /* NULL: the address is not of the scheme's form */
+    void *connection;
 } destination_t;
 
 /* A registration that the broker has and has said nothing about. */
@@ -122,18 +121,11 @@ static void disconnect(broker_t *broker, const failure_t *failure) {
     retry_later(broker, failure);
 }
 
-static int connect_to(destination_t *destination, failure_t *failure) {
-    if (!destination->connection)
-        return failure_set(failure, "OXIDICOM_AMQP_ADDRESS is not of the form %s",
-                           BROKERS[destination->scheme].form);
-    return destination->transport->connect(destination->connection, failure);
-}
-
 /* One round over all addresses. */
 static void try_to_connect(broker_t *broker) {
     failure_t failure = {0}, said = {0};
     for (size_t i = 0; i < broker->destinations_count; i++) {
-        if (connect_to(current(broker), &failure) == 0) {
+        if (current(broker)->transport->connect(current(broker)->connection, &failure) == 0) {
             broker->connected = true;
             broker->connected_ms = clock_ms();
             broker->last_tag = 0;
@@ -286,27 +278,50 @@ static void run(broker_t *broker) {
     }
 }
 
-/* The addresses of the setting, separated by `;` as kombu has it. */
-static void make_destinations(broker_t *broker) {
-    char *addresses = copy_text(broker->settings->broker_address), *rest = addresses;
-    broker->destinations = must(calloc(strlen(addresses) + 1, sizeof *broker->destinations));
+static void clear_destinations(destination_t **destinations_p, size_t *count) {
+    for (size_t i = 0; i < *count; i++)
+        (*destinations_p)[i].transport->destroy((*destinations_p)[i].connection);
+    free(*destinations_p);
+    *destinations_p = NULL;
+    *count = 0;
+}
+
+/* One for each address of the setting, separated by `;` as kombu has it. Returns how many, at `*destinations_p`; 0
+ * after logging where one is not of its scheme's form. */
+static size_t make_destinations(destination_t **destinations_p, const settings_t *settings,
+                                transport_results_t results) {
+    char *addresses = copy_text(settings->broker_address), *rest = addresses;
+    destination_t *destinations = must(calloc(strlen(addresses) + 1, sizeof *destinations));
+    size_t count = 0;
     for (char *address; (address = strsep(&rest, ";"));) {
-        transport_results_t results = {broker, on_finished, on_returned, on_blocked, on_looked};
         int scheme = broker_scheme_of(address);
         assert(scheme >= 0); /* the settings have seen to it */
-        broker->destinations[broker->destinations_count++] = (destination_t){
-            scheme, TRANSPORTS[scheme], TRANSPORTS[scheme]->create(address, broker->settings, results)};
+        void *connection = TRANSPORTS[scheme]->create(address, settings, results);
+        if (!connection) {
+            log_error(NULL, "address %zu of OXIDICOM_AMQP_ADDRESS can't be read; allowed is the form %s", count + 1,
+                      BROKERS[scheme].form);
+            clear_destinations(&destinations, &count);
+            break;
+        }
+        destinations[count++] = (destination_t){TRANSPORTS[scheme], connection};
     }
     free(addresses);
+    *destinations_p = destinations;
+    return count;
+}
+
+bool broker_can_read_address(const settings_t *settings) {
+    destination_t *destinations;
+    size_t count = make_destinations(&destinations, settings, (transport_results_t){0});
+    bool readable = count > 0;
+    clear_destinations(&destinations, &count);
+    return readable;
 }
 
 static void clear(broker_t *broker) {
     if (broker->connected)
         current(broker)->transport->disconnect(current(broker)->connection);
-    for (size_t i = 0; i < broker->destinations_count; i++)
-        if (broker->destinations[i].connection)
-            broker->destinations[i].transport->destroy(broker->destinations[i].connection);
-    free(broker->destinations);
+    clear_destinations(&broker->destinations, &broker->destinations_count);
     while (!TAILQ_EMPTY(&broker->sent))
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ */
         give_back(broker, take_sent(broker, TAILQ_FIRST(&broker->sent)));
@@ -324,7 +339,9 @@ static void broker_thread(zsock_t *pipe, void *argument) {
     broker_t broker = {.pipe = pipe, .settings = start->settings, .state = start->state, .queue = start->queue};
     TAILQ_INIT(&broker.sent);
     celery_sender_init(&broker.sender);
-    make_destinations(&broker);
+    transport_results_t results = {&broker, on_finished, on_returned, on_blocked, on_looked};
+    broker.destinations_count = make_destinations(&broker.destinations, broker.settings, results);
+    assert(broker.destinations_count > 0); /* broker_can_read_address has seen to it */
     zsock_signal(pipe, 0);
     run(&broker);
     clear(&broker);

@@ -21,8 +21,11 @@ typedef enum broker_event {
     BROKER_ENDED,        /* the thread's last word, for broker_destroy */
 } broker_event_t;
 
-/* Starts the thread. Until its end it reads the settings and writes the state and, if given, `queue`, the queue's
- * state. The settings have accepted the address. Readable when broker_receive has something. */
+/* Whether each address of the setting is of its scheme's form; if not, logs which one is not. Connects to nothing.
+ */
+bool broker_can_read_address(const settings_t *settings);
+/* Starts the thread, which can read the address. Until its end it reads the settings and writes the state and, if
+ * given, `queue`, the queue's state. Readable when broker_receive has something. */
 zactor_t *broker_new(settings_t *settings, link_state_t *state, queue_state_t *queue);
 /* Ends the thread without waiting for confirmations. Frees the thread's registrations. Returns false after logging
  * if the thread does not end, for instance because a filesystem:// broker's folder lies in absent storage: it uses

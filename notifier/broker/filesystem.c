@@ -22,8 +22,11 @@ typedef struct filesystem {
 } filesystem_t;
 
 static void *create(const char *address, const settings_t *settings, transport_results_t results) {
+    const char *folder = broker_scheme_rest(address);
+    if (folder[0] != '/')
+        return NULL;
     filesystem_t *self = must(calloc(1, sizeof *self));
-    self->folder = copy_text(broker_scheme_rest(address));
+    self->folder = copy_text(folder);
     self->queue = settings->queue_name;
     self->results = results;
     self->descriptor = -1;
@@ -38,8 +41,6 @@ static void destroy(void *transport) {
 
 static int connect_to(void *transport, failure_t *failure) {
     filesystem_t *self = transport;
-    if (self->folder[0] != '/')
-        return failure_set(failure, "%.150s is no absolute path", self->folder);
     /* Parents are the operator's: a mistyped path should not grow a tree. */
     if (mkdir(self->folder, 0777) != 0 && errno != EEXIST)
         return failure_set(failure, "can't make the folder %.150s: %s", self->folder, strerror(errno));

@@ -153,3 +153,35 @@ Test(options, a_bad_setting_of_any_stage_ends_it_with_78_and_one_line_before_a_s
                    "OXIDICOM_BUFFER_SIZE is \"1MiB\"; allowed is a size such as 64MiB, at least 4MiB\n");
     expect_refusal("OXIDICOM_FILES_ROOT", UNSET, "OXIDICOM_FILES_ROOT is not set; needed is an absolute path\n");
 }
+
+/* Its scheme is right, so that only the notifier sees it. */
+Test(options, a_broker_address_that_cannot_be_read_ends_it_with_78_and_its_form, .timeout = PATIENCE_S) {
+    static const char *const bad[][2] = {
+        {"amqp://me:s3cret@host:99999",
+         "address 1 of OXIDICOM_AMQP_ADDRESS can't be read; allowed is the form amqp://"},
+        {"redis://me:s3cret@host/cube",
+         "address 1 of OXIDICOM_AMQP_ADDRESS can't be read; allowed is the form redis://"},
+        {"filesystem://folder", "allowed is the form filesystem:///folder"},
+        {"amqp://host;rediss://:s3cret@host:x", "address 2 of OXIDICOM_AMQP_ADDRESS"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        int status;
+        char *said = said_by(OPTIONS("OXIDICOM_AMQP_ADDRESS", bad[i][0]), OPTIONS(NULL), &status);
+        cr_expect_eq(status, EXIT_SETTINGS, "%s: %d", bad[i][0], status);
+        cr_expect(strstr(said, bad[i][1]) && !strstr(said, "s3cret"), "%s: %s", bad[i][0], said);
+        free(said);
+    }
+}
+
+Test(options, variables_that_are_no_settings_are_named_once, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    receiver_start(&receiver, OPTIONS("OXIDICOM_SERIES_QUITE", "10s", "OXIDICOM_TLS_KEY_FILE", "/a",
+                                      "OXIDICOM_CUBE_TOKEN_FILE", UNSET, "OXIDICOM_CELERY_BROKER", UNSET));
+    cr_assert_eq(receiver_times_logged(&receiver, "variables that are no settings do nothing: "), 1);
+    cr_assert_eq(receiver_times_logged(&receiver, "OXIDICOM_SERIES_QUITE"), 1);
+    cr_assert_eq(receiver_times_logged(&receiver, "OXIDICOM_TLS_KEY_FILE"), 1, "a path is no secret");
+    cr_assert_eq(receiver_times_logged(&receiver, "OXIDICOM_FILES_ROOT"), 0);
+    receiver_stop(&receiver);
+    receiver_clear(&receiver);
+}
