@@ -282,9 +282,12 @@ static void stage_clear(stage_t *stage) {
         stage->spec->destroy(stage);
     zloop_destroy(&stage->loop);
     zsock_destroy(&stage->inbox);
-    zsys_shutdown(); /* waits for the sent messages to leave, at most LINGER_MS */
+    if (!stage->leaves_threads)
+        zsys_shutdown(); /* waits for the sent messages to leave, at most LINGER_MS */
     if (stage->ended && stage->status == 0)
         remove_socket(stage);
+    if (stage->leaves_threads)
+        return; /* what they may still use ends with the process, right after this */
     if (stage->signals >= 0)
         close(stage->signals);
     if (stage->lock >= 0)
@@ -293,8 +296,7 @@ static void stage_clear(stage_t *stage) {
         close(stage->run_folder);
     sandbox_clear(&stage->sandbox);
     freen(stage->id);
-    if (!stage->leaves_threads)
-        settings_clear(&stage->settings);
+    settings_clear(&stage->settings);
 }
 
 int stage_main(const stage_spec_t *spec, int argc, char **argv) {
