@@ -242,6 +242,8 @@ Test(silent_storage, has_files_counted_again_that_may_not_have_been_all) {
     expect_that_somebody_waits();
     cr_expect(await(is_called_silent, &silent_s, PATIENCE_MS), "%f s", silent_s);
     site_expect_state(&site, SERIES, "due");
+    site_send_end(&site, 1, 3); /* of no series; answered in a later turn than that in which storage is asked */
+    cr_assert(site_await_told(&site, "ended:3"));
     answer_again();
     cr_assert(site_await_log(&site, "storage answers again after ", PATIENCE_MS));
     site_send_event(&site, EVENT(.association = 2, .object = 2, .file = "2.dcm"));
