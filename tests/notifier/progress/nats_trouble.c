@@ -214,10 +214,9 @@ Test(nats_trouble, a_server_that_accepts_and_never_speaks_is_tried_again) {
     cr_expect(await(has_clients, &wanted, PATIENCE_MS));
 }
 
-/* cnats waits for its PONG without a deadline. */
+/* cnats 3.4 waits for its PONG without a deadline, 3.10 with one. */
 Test(nats_trouble, a_server_that_falls_silent_while_it_is_connected_to_keeps_no_notifier_from_ending) {
     expect_unimpressed(INFO, NULL, 1);
-    cr_expect(site_await_log(&site, "NATS does not answer: the thread that waits for it is left", 0));
 }
 
 Test(nats_trouble, a_server_that_speaks_something_else_is_tried_again) {
