@@ -19,6 +19,8 @@
 
 /* While nothing is held, memory that malloc keeps goes back to the system, at most this often. */
 #define GIVE_BACK_INTERVAL_MS 1000
+/* A tick that comes so long after the one before is late. */
+#define TICK_LATE_MS (3 * TIMER_TICK_MS)
 
 typedef struct listener {
     custody_t custody;
@@ -26,6 +28,8 @@ typedef struct listener {
     ring_inbox_t inbox;
     int64_t given_back_ms;
     uint64_t given_back_work; /* done until then */
+    int64_t ticked_ms;
+    bool left_out; /* the last tick */
     snapshot_t *snapshot;
 } listener_t;
 
@@ -132,11 +136,22 @@ static void give_back_memory(listener_t *listener, int64_t now_ms) {
     heap_give_back();
 }
 
+/* The loop runs its timers before it looks at sockets. After a stall of this process what has come meanwhile is
+ * heard first, so that nobody is judged by it: the late tick is left out, and none after it. */
+static bool leave_out(listener_t *listener, int64_t now_ms) {
+    bool late = listener->ticked_ms && now_ms - listener->ticked_ms >= TICK_LATE_MS;
+    listener->ticked_ms = now_ms;
+    listener->left_out = late && !listener->left_out;
+    return listener->left_out;
+}
+
 static int on_tick(zloop_t *loop, int timer, void *argument) {
     (void)loop;
     (void)timer;
     stage_t *stage = argument;
     listener_t *listener = stage->self;
+    if (leave_out(listener, clock_ms()))
+        return 0;
     custody_tick(&listener->custody, clock_ms());
     server_tick(&listener->server);
     give_back_memory(listener, clock_ms());

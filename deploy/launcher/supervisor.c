@@ -97,7 +97,8 @@ static void hurry(supervisor_t *supervisor, child_t *child) {
 
 static void kill_overdue(supervisor_t *supervisor, child_t *child) {
     log_error(NULL, "%s did not end in time: killed", child->name);
-    supervisor->status = LAUNCHER_KILLED_SOME;
+    if (supervisor->status == LAUNCHER_DRAINED)
+        supervisor->status = LAUNCHER_KILLED_SOME;
     child->state = CHILD_KILLED;
     child->due_ms = clock_ms() + END_LEAVE_MS;
     kill(child->pid, SIGKILL);
