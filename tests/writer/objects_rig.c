@@ -13,7 +13,7 @@ struct rig rig;
 static zsock_t *inbox(const char *id) {
     char *endpoint = stage_endpoint(rig.folder, id);
     zsock_t *socket = zsock_new(ZMQ_PULL);
-    zsock_set_rcvtimeo(socket, 5000);
+    zsock_set_rcvtimeo(socket, PATIENCE_MS);
     cr_assert_eq(zsock_bind(socket, "%s", endpoint), 0);
     freen(endpoint);
     return socket;
@@ -117,7 +117,7 @@ void expect_silence_for_now(zsock_t *socket) {
     zframe_t *frame = zframe_recv(socket);
     cr_expect_null(frame);
     zframe_destroy(&frame);
-    zsock_set_rcvtimeo(socket, 5000);
+    zsock_set_rcvtimeo(socket, PATIENCE_MS);
 }
 
 void expect_written(uint64_t object, uint32_t attempt, uint32_t status) {

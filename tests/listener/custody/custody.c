@@ -156,7 +156,7 @@ Test(custody, gives_a_leaving_writer_nothing_new_and_releases_it_when_it_is_done
     rig_expect_body(rig, 0, RING__ENVELOPE__BODY_CHUNK);
     cr_assert_null(rig_next(rig->inboxes[0], 100, NULL), "not before its object is acknowledged");
     rig_finish(rig, 1, STATUS_SUCCESS);
-    Ring__Envelope *e = rig_next(rig->inboxes[0], 500, NULL);
+    Ring__Envelope *e = rig_next(rig->inboxes[0], PATIENCE_MS, NULL);
     cr_assert_eq(e->body_case, RING__ENVELOPE__BODY_RELEASED);
     cr_assert_eq(e->released->incarnation, 1);
     ring__envelope__free_unpacked(e, NULL);
@@ -172,7 +172,7 @@ Test(custody, cancels_the_old_attempt_at_a_writer_that_lives_when_another_gets_t
     leave(1);
     dispatch_redeliver(object, "the test wants it");
     cr_assert_str_eq(object->writer->id, "writer-b");
-    Ring__Envelope *e = rig_next(rig->inboxes[0], 500, NULL);
+    Ring__Envelope *e = rig_next(rig->inboxes[0], PATIENCE_MS, NULL);
     cr_assert_not_null(e, "it keeps what it has for ever");
     cr_assert_eq(e->body_case, RING__ENVELOPE__BODY_CANCEL);
     cr_assert_eq(e->cancel->object->object, 1);
