@@ -41,6 +41,16 @@ Test(ready, turns_when_the_last_writer_dies_and_back_and_waits_for_no_silence, .
     receiver_clear(&receiver);
 }
 
+static bool is_stopped(void *process) {
+    char *path = text_of("/proc/%d/stat", *(pid_t *)process);
+    size_t size;
+    char *content = file_content(path, &size), *state = content ? strrchr(content, ')') : NULL;
+    bool is = state && strncmp(state, ") T", 3) == 0;
+    free(content);
+    free(path);
+    return is;
+}
+
 Test(ready, is_not_while_the_listener_is_dead_or_rejects_newcomers, .timeout = PATIENCE_S) {
     receiver_t receiver;
     endpoint_start(&receiver, "ready-listener", NULL,
@@ -51,8 +61,12 @@ Test(ready, is_not_while_the_listener_is_dead_or_rejects_newcomers, .timeout = P
     cr_expect_geq(await_status("/readyz", 503), 0);
     kill(listener, SIGCONT);
     cr_expect_geq(await_status("/readyz", 200), 0);
+    /* The next listener does not come before the death of this one was seen. */
+    kill(receiver.launcher, SIGSTOP);
+    cr_assert(await(is_stopped, &receiver.launcher, PATIENCE_MS));
     kill(listener, SIGKILL);
     cr_expect_geq(await_status("/readyz", 503), 0);
+    kill(receiver.launcher, SIGCONT);
     cr_expect_geq(await_status("/readyz", 200), 0, "the next listener is not heard");
     scu_t scu = {0};
     cr_assert(scu_associate_mr(&scu, receiver.port, "OPEN", EXPLICIT_LE));
@@ -69,16 +83,25 @@ Test(ready, is_not_while_the_listener_is_dead_or_rejects_newcomers, .timeout = P
     receiver_clear(&receiver);
 }
 
-/* The listener vouches for a writer, which may itself not have been heard yet. */
-static bool has_all_stages(void *unused) {
-    (void)unused;
+/* What /readyz says when it is degraded: on a busy machine a stage may be silent for a while. */
+static bool says_degraded(void *said) {
     int status;
-    char *said = http_get(endpoint_port(), "/readyz?verbose", NULL, &status);
-    json_t *json = json_loads(said, 0, NULL);
-    bool all = json_array_size(json_object_get(json, "stages")) == 3;
+    free(*(char **)said);
+    *(char **)said = ready_text(&status);
+    return status == 200 && strstr(*(char **)said, "ready, but degraded: ");
+}
+
+/* The same in JSON. The listener vouches for a writer, which may itself not have been heard yet. */
+static bool tells_degraded_with_all_stages(void *said) {
+    int status;
+    free(*(char **)said);
+    *(char **)said = http_get(endpoint_port(), "/readyz?verbose", NULL, &status);
+    json_t *json = json_loads(*(char **)said, 0, NULL);
+    const char *readiness = json_string_value(json_object_get(json, "status"));
+    bool tells = status == 200 && readiness && strcmp(readiness, "degraded") == 0 &&
+                 json_array_size(json_object_get(json, "stages")) == 3;
     json_decref(json);
-    free(said);
-    return all;
+    return tells;
 }
 
 Test(ready, is_degraded_without_broker_and_nats_and_says_why_without_their_passwords, .timeout = PATIENCE_S) {
@@ -87,22 +110,16 @@ Test(ready, is_degraded_without_broker_and_nats_and_says_why_without_their_passw
          *nats = text_of("nats://me:topsecret@127.0.0.1:%d", free_port());
     endpoint_start(&receiver, "ready-degraded", NULL,
                    (const char *const[]){"OXIDICOM_AMQP_ADDRESS", broker, "OXIDICOM_NATS_ADDRESS", nats, NULL});
-    int status;
-    cr_assert_geq(await_status("/readyz", 200), 0);
-    cr_assert(await(has_all_stages, NULL, PATIENCE_MS));
-    char *said = ready_text(&status);
+    char *said = NULL;
+    cr_assert(await(says_degraded, &said, PATIENCE_MS), "%s", said);
     cr_expect_not_null(strstr(said, "ready, but degraded: broker is not there: "), "%s", said);
     cr_expect_not_null(strstr(said, "NATS is not there: "), "%s", said);
     cr_expect_null(strstr(said, "topsecret"), "%s", said);
-    free(said);
-    said = http_get(endpoint_port(), "/readyz?verbose", NULL, &status);
+    cr_assert(await(tells_degraded_with_all_stages, &said, PATIENCE_MS), "%s", said);
     json_t *json = json_loads(said, 0, NULL), *checks = json_object_get(json, "checks");
     cr_assert_not_null(checks, "%s", said);
-    cr_expect_eq(status, 200);
-    cr_expect_str_eq(json_string_value(json_object_get(json, "status")), "degraded");
     cr_expect(json_is_false(json_object_get(json_object_get(checks, "broker"), "ok")));
     cr_expect(json_is_true(json_object_get(json_object_get(checks, "journal"), "ok")));
-    cr_expect_eq(json_array_size(json_object_get(json, "stages")), 3, "%s", said);
     cr_expect_null(strstr(said, "topsecret"), "%s", said);
     json_decref(json);
     free(said);
@@ -146,13 +163,15 @@ Test(ready, is_not_while_the_journal_takes_nothing_and_again_when_it_does, .time
     expect_stored_in_the_end(&scu, "1.2.3.1", &first);
     bytes_free(&first);
     let_journal_grow_to(&receiver, 4096);
-    cr_expect_eq(store_one(&scu, "1.2.3", "1.2.3.2"), 0, "its series is open in the journal");
+    bytes_t second = dataset_instance(EXPLICIT_LE, "1.2.3", "1.2.3.2", 2, 1000);
+    expect_stored_in_the_end(&scu, "1.2.3.2", &second); /* its series is open in the journal */
+    bytes_free(&second);
     cr_expect_eq(store_one(&scu, "1.2.4", "1.2.4.1"), 0xA700);
     cr_expect_geq(await_status("/readyz", 503), 0);
     double born = metric(LISTENER_BORN);
+    double failures = metric("oxidicom_journal_failures_total");
     kill(receiver_stage(&receiver, "listener", 0), SIGKILL);
     cr_assert(await(has_next_listener, &born, PATIENCE_MS));
-    double failures = metric("oxidicom_journal_failures_total");
     cr_assert(await(has_failed_again, &failures, PATIENCE_MS), "the dead listener's associations are not closed");
     cr_expect_eq(status_of("/readyz"), 503);
     let_journal_grow_to(&receiver, RLIM_INFINITY);
