@@ -21,6 +21,11 @@ static inline int64_t clock_us(void) {
     return clock_read_ns(CLOCK_MONOTONIC) / 1000;
 }
 
+/* Microseconds of a processor that this thread has used, however long it waited for one. */
+static inline int64_t clock_used_us(void) {
+    return clock_read_ns(CLOCK_THREAD_CPUTIME_ID) / 1000;
+}
+
 /* Milliseconds since 1970, for what people read. */
 static inline int64_t clock_wall_ms(void) {
     return clock_read_ns(CLOCK_REALTIME) / 1000000;
