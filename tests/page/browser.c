@@ -28,8 +28,8 @@ void browser_needed(void) {
 
 /* --- commands -------------------------------------------------------------------------------------------- */
 
-/* The value that the driver answers with. Takes `body`, NULL: none. */
-static json_t *command(const browser_t *browser, const char *method, const char *path, json_t *body) {
+/* The value that the driver answers with, also of an error that it says. Takes `body`, NULL: none. */
+static json_t *answer_to(const browser_t *browser, const char *method, const char *path, json_t *body) {
     char *text = body ? json_dumps(body, JSON_COMPACT) : strdup("");
     char *request = text_of("%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                             "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
@@ -39,13 +39,22 @@ static json_t *command(const browser_t *browser, const char *method, const char 
     json_t *answer = from ? json_loads(from + 4, 0, NULL) : NULL;
     json_t *value = json_incref(json_object_get(answer, "value"));
     cr_assert_not_null(value, "%s %s: %s", method, path, said ? said : "no answer");
-    const char *error = json_string_value(json_object_get(value, "error"));
-    cr_assert_null(error, "%s %s: %s", method, path, said);
     json_decref(answer);
     json_decref(body);
     free(said);
     free(request);
     free(text);
+    return value;
+}
+
+static const char *error_of(const json_t *value) {
+    return json_string_value(json_object_get(value, "error"));
+}
+
+/* The value that the driver answers with. Takes `body`, NULL: none. */
+static json_t *command(const browser_t *browser, const char *method, const char *path, json_t *body) {
+    json_t *value = answer_to(browser, method, path, body);
+    cr_assert_null(error_of(value), "%s %s: %s", method, path, json_dumps(value, JSON_COMPACT));
     return value;
 }
 
@@ -138,8 +147,31 @@ char *browser_complaints(const browser_t *browser) {
     return text;
 }
 
-/* Takes `value`: a PNG in base64. */
-static void save(json_t *value, const char *name) {
+typedef struct picture {
+    const browser_t *browser;
+    char *path;
+    json_t *png; /* in base64 */
+} picture_t;
+
+/* The driver gives a picture up after 10 s, which a busy machine may need. */
+static bool is_taken(void *argument) {
+    picture_t *picture = argument;
+    json_t *value = answer_to(picture->browser, "GET", picture->path, NULL);
+    const char *error = error_of(value);
+    if (error && strcmp(error, "timeout") == 0) {
+        json_decref(value);
+        return false;
+    }
+    cr_assert_null(error, "%s: %s", picture->path, json_dumps(value, JSON_COMPACT));
+    picture->png = value;
+    return true;
+}
+
+/* `what`: of the session. */
+static void save(const browser_t *browser, const char *what, const char *name) {
+    picture_t picture = {browser, text_of("/session/%s/%s", browser->session, what), NULL};
+    cr_assert(await(is_taken, &picture, PATIENCE_MS), "%s", what);
+    json_t *value = picture.png;
     size_t size = json_string_length(value);
     unsigned char *image = malloc(size);
     char *folder = text_of("%s/../page", binaries()), *path = text_of("%s/%s.png", folder, name);
@@ -153,11 +185,12 @@ static void save(json_t *value, const char *name) {
     free(path);
     free(folder);
     free(image);
+    free(picture.path);
     json_decref(value);
 }
 
 void browser_screenshot(const browser_t *browser, const char *name) {
-    save(of_session(browser, "GET", "screenshot", NULL), name);
+    save(browser, "screenshot", name);
 }
 
 void browser_picture(const browser_t *browser, const char *selector, const char *name) {
@@ -167,7 +200,7 @@ void browser_picture(const browser_t *browser, const char *selector, const char 
     const char *element = json_string_value(json_object_get(found, "element-6066-11e4-a52e-4f735466cecf"));
     cr_assert_not_null(element, "%s", selector);
     char *path = text_of("element/%s/screenshot", element);
-    save(of_session(browser, "GET", path, NULL), name);
+    save(browser, path, name);
     free(path);
     json_decref(found);
 }
