@@ -33,16 +33,17 @@ PROGRAMS+='|apt|apt-get|dpkg[a-z-]*|curl|storescu|echoscu|dcm[a-z]+|openssl|inst
 
 lines() { { blocks && inline; } | sort -u; }
 
-# The line as it is run here.
+# The line as it is run here. A busy machine may need more than the two seconds that a person waits.
 here() {
     sed -e "s|/etc/oxidicom/|$folder/|g; s|/srv/files|$folder/files|; s|/var/lib/oxidicom|$OXIDICOM_STATE_DIR|" \
         -e "s|amqp://queue:5672|filesystem://$folder/queue|; s|nats:4222|127.0.0.1:$NATS_PORT|; s|=2762|=$TLS_PORT|" \
         -e "s| receiver 2762| 127.0.0.1 $TLS_PORT|; s| receiver 11111| 127.0.0.1 $OXIDICOM_LISTENER_PORT|" \
         -e "s|FOLDER|$folder/sent|; s/\[UID.*\]/UID/; s/UID…*/$(series)/; s/--since\( SINCE\)*/--since 1d/" \
-        -e 's/^kubectl exec .* -- //; s/^\(series\|audit\) /oxidicom &/' <<<"$1"
+        -e 's/^kubectl exec .* -- //; s/^\(series\|audit\) /oxidicom &/' \
+        -e 's/^oxidicom \(status\|series\|resend\|reconcile\|audit\|top\)\>/& --timeout 2m/' <<<"$1"
 }
 
-series() { oxidicom series --json 2>/dev/null | sed -n 's/.*"SeriesInstanceUID": "\([0-9.]*\)".*/\1/p' | head -n 1; }
+series() { oxidicom series --timeout 2m --json 2>/dev/null | sed -n 's/.*"SeriesInstanceUID": "\([0-9.]*\)".*/\1/p' | head -n 1; }
 
 # --- how they are run -----------------------------------------------------------------------------------------------
 

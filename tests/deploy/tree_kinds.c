@@ -80,7 +80,7 @@ static void start_supervisord(receiver_t *receiver, int writers) {
         receiver,
         "cp -r deploy/supervisord \"$FOLDER/tree\"; mkdir \"$FOLDER/logs\"; cd \"$FOLDER/tree\"; "
         "sed -i -e \"s|/var/log/oxidicom|$FOLDER/logs|\" -e \"s|/usr/local/share/oxidicom/supervisord|$PWD|\" "
-        "-e \"s|/run/oxidicom-|$FOLDER/|\" *.conf; "
+        "-e \"s|/run/oxidicom-|$FOLDER/|\" -e 's|^stopwaitsecs=.*|stopwaitsecs=130|' *.conf; "
         "sed -i -e 's|^user=.*|user=|' -e \"s|^settings=.*|settings=$FOLDER/none|\" -e \"s|^PATH=|PATH=$BIN:|\" "
         "run; "
         "grep -q \"^PATH=$BIN:\" run; grep -q \"command=$PWD/run oxidicom-writer 0\" *.conf");

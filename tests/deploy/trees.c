@@ -169,6 +169,7 @@ static void by_supervisorctl(const receiver_t *receiver) {
 /* An association is open and an object under way when the end comes. */
 static void drains(const tree_t *tree, void (*end)(const receiver_t *receiver)) {
     receiver_t receiver;
+    setenv("OXIDICOM_DRAIN_TIMEOUT", "120s", 1);
     start(tree, &receiver, 2);
     (void)tree_await_stage(&receiver, "writer-1", 0);
     scu_t scu = {.timeout_ms = PATIENCE_MS};

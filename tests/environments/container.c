@@ -130,7 +130,7 @@ int container_tool(const container_t *container, const environment_t *environmen
     int status = process_run(container->receiver.log, variables,
                              (const char *const[]){"nsenter", target, "--mount", "--pid", "--uts", "--ipc",
                                                    "--root", "--wd=/", "setpriv", reuid, regid, "--clear-groups",
-                                                   PROGRAMS "/oxidicom", command, option, NULL},
+                                                   PROGRAMS "/oxidicom", command, option, "--timeout", "2m", NULL},
                              PATIENCE_MS);
     free(target);
     free(reuid);

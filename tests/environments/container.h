@@ -33,7 +33,7 @@ void container_start(container_t *container, const environment_t *environment, c
                      const char *const *more, const cgroup_t *cgroup);
 /* Its first process, the launcher, as this side sees it. */
 pid_t container_launcher(const container_t *container);
-/* Runs `oxidicom COMMAND OPTION` inside. Returns the exit status. */
+/* Runs `oxidicom COMMAND OPTION` inside, and gives it two minutes. Returns the exit status. */
 int container_tool(const container_t *container, const environment_t *environment, const char *command,
                    const char *option);
 /* TERM. Returns the exit status of the launcher. */

@@ -109,7 +109,7 @@ static bool is_registered(void *argument) {
 
 static int status_as(int user, int group) {
     char *line = text_of("OXIDICOM_RUN_DIR=%s/run setpriv --reuid=%d --regid=%d --clear-groups "
-                         "%s/oxidicom status --stages",
+                         "%s/oxidicom status --stages --timeout 2m",
                          receiver.folder, user, group, binaries());
     int status = shell(line);
     free(line);
