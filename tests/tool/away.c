@@ -75,7 +75,6 @@ Test(away, storage_is_looked_into_after_all_other_places, .timeout = PATIENCE_S)
 
 Test(away, storage_in_which_a_run_folder_may_lie_is_waited_for_until_the_timeout_and_named, .timeout = PATIENCE_S) {
     receiver_t receiver;
-    int status;
     receiver_prepare(&receiver);
     if (access("/run/oxidicom", F_OK) == 0)
         cr_skip_test("this machine has a run folder of its own");
@@ -88,9 +87,8 @@ Test(away, storage_in_which_a_run_folder_may_lie_is_waited_for_until_the_timeout
         {"status"}, {"series"}, {"resend", "1.2"}, {"reconcile", "1.2", "--dry-run"}, {"top", "--once"}};
     char *folder = text_of("%s/.oxidicom/run/", receiver.root);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        const char *arguments[] = {commands[i][0], "--timeout", "300ms", commands[i][1], commands[i][2], NULL};
-        char *said = tool_run(&status, arguments);
-        expect_unavailable(said, status, folder);
+        char *said = TOOL_UNTIL(EX_UNAVAILABLE, folder, commands[i][0], commands[i][1], commands[i][2]);
+        expect_unavailable(said, EX_UNAVAILABLE, folder);
         free(said);
     }
     unsetenv("LD_PRELOAD");

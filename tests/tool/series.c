@@ -121,6 +121,7 @@ Test(series, name_no_patient_unless_told_to, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     ring_start(&receiver, "tool-phi", NULL);
+    await_status("well", "true");
     store_series(&receiver, "SENDER", SERIES "4", 1, 1);
     json_decref(await_reception(SERIES "4", "registered"));
     static const char *const commands[][3] = {{"series"}, {"series", "--json"}, {"status"}, {"resend", SERIES "4"}};
@@ -278,6 +279,7 @@ Test(resend, of_a_series_that_two_peers_sent_registers_both_folders_or_the_one_n
     expect_registration(queue, SERIES "7", 1);
     store_series(&receiver, "TWO", SERIES "7", 1, 2);
     expect_registration(queue, SERIES "7", 2);
+    json_decref(await_reception(SERIES "7", "registered"));
     json_t *json = TOOL_JSON(&status, "resend", SERIES "7", "--ae", "TWO");
     cr_expect_eq(json_array_size(json_object_get(json, "series")), 1);
     expect_registration(queue, SERIES "7", 2);

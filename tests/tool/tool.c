@@ -4,20 +4,53 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Whether this command waits for 2 s at most, unless told otherwise: too short for a busy machine. */
+static bool is_hasty(const char *const *arguments) {
+    static const char *const hasty[] = {"status", "series", "resend", "top"};
+    bool is = false;
+    for (size_t i = 0; i < sizeof hasty / sizeof *hasty; i++)
+        is |= strcmp(arguments[0], hasty[i]) == 0;
+    for (size_t i = 0; arguments[i]; i++)
+        is = is && strcmp(arguments[i], "--timeout") != 0;
+    return is;
+}
+
 char *tool_run(int *status, const char *const *arguments) {
     char *program = text_of("%s/oxidicom", binaries()), *folder = temporary_folder("tool"),
-         *log = text_of("%s/said", folder);
-    const char *argv[16] = {program};
+         *log = text_of("%s/said", folder), *patience = text_of("%dms", PATIENCE_MS);
+    const char *argv[20] = {program};
+    size_t count = 1;
     for (size_t i = 0; arguments[i]; i++)
-        argv[i + 1] = arguments[i];
-    *status = process_run(log, NULL, argv, PATIENCE_MS);
+        argv[count++] = arguments[i];
+    if (is_hasty(arguments)) {
+        argv[count++] = "--timeout";
+        argv[count] = patience;
+    }
+    *status = process_run(log, NULL, argv, 2 * PATIENCE_MS);
     size_t size;
     char *said = file_content(log, &size);
     remove_folder(folder);
     free(program);
     free(folder);
     free(log);
+    free(patience);
     return said ? said : strdup("");
+}
+
+char *tool_run_until(int wanted_status, const char *wanted, const char *const *arguments) {
+    for (int ms = 300;; ms *= 2) {
+        int status;
+        char *timeout = text_of("%dms", ms);
+        const char *with_timeout[16] = {arguments[0], "--timeout", timeout};
+        for (size_t i = 1; arguments[i]; i++)
+            with_timeout[i + 2] = arguments[i];
+        char *said = tool_run(&status, with_timeout);
+        free(timeout);
+        if (status == wanted_status && strstr(said, wanted))
+            return said;
+        cr_assert_lt(ms, PATIENCE_MS / 4, "status %d: %s", status, said);
+        free(said);
+    }
 }
 
 json_t *tool_json(int *status, const char *const *arguments) {
@@ -71,7 +104,7 @@ typedef struct wanted {
 static bool status_has(void *argument) {
     const wanted_t *wanted = argument;
     int status;
-    char *said = TOOL(&status, "status", "--json");
+    char *said = TOOL(&status, "status", "--timeout", "2s", "--json");
     json_t *json = json_loads(said, 0, NULL); /* none before it has started */
     bool has = json && strcmp(value_at(json, wanted->path), wanted->text) == 0;
     json_decref(json);
@@ -84,20 +117,29 @@ void await_status(const char *path, const char *wanted) {
     cr_assert(await(status_has, &w, PATIENCE_MS), "%s does not become %s", path, wanted);
 }
 
-json_t *reception_of(const char *series_uid) {
-    int status;
-    char *said = TOOL(&status, "series", "--uid", series_uid, "--json");
+static json_t *newest_of(const char *said) {
     json_t *json = json_loads(said, 0, NULL);
     json_t *first = json_incref(json_array_get(json_object_get(json, "series"), 0));
     json_decref(json);
-    free(said);
     return first;
 }
 
+json_t *reception_of(const char *series_uid) {
+    int status;
+    char *said = TOOL(&status, "series", "--uid", series_uid, "--json");
+    json_t *newest = newest_of(said);
+    free(said);
+    return newest;
+}
+
+/* Asked again where the notifier ends before it answers. */
 static bool reception_is(void *argument) {
     wanted_t *wanted = argument;
+    int status;
+    char *said = TOOL(&status, "series", "--timeout", "2s", "--uid", wanted->path, "--json");
     json_decref(wanted->found);
-    wanted->found = reception_of(wanted->path);
+    wanted->found = newest_of(said);
+    free(said);
     return strcmp(value_at(wanted->found, "state"), wanted->text) == 0;
 }
 

@@ -6,10 +6,15 @@
 
 #include "tests/ring/ring.h"
 
-/* Runs `oxidicom` with these arguments in the environment of the receiver started last. Free its output, stdout
- * and stderr. */
+/* Runs `oxidicom` with these arguments in the environment of the receiver started last. A command without
+ * --timeout gets one that only ends what hangs. Free its output, stdout and stderr. */
 char *tool_run(int *status, const char *const *arguments);
 #define TOOL(status, ...) tool_run(status, (const char *const[]){__VA_ARGS__, NULL})
+/* The same again and again, with a --timeout that doubles, until it ends with that status and has said that text:
+ * a busy machine may take all of a short one before the tool has come to what hangs. */
+char *tool_run_until(int wanted_status, const char *wanted, const char *const *arguments);
+#define TOOL_UNTIL(wanted_status, wanted, ...)                                                                     \
+    tool_run_until(wanted_status, wanted, (const char *const[]){__VA_ARGS__, NULL})
 /* The same with --json at the end, parsed; fails the test if it is no JSON. json_decref it. */
 json_t *tool_json(int *status, const char *const *arguments);
 #define TOOL_JSON(status, ...) tool_json(status, (const char *const[]){__VA_ARGS__, NULL})

@@ -11,7 +11,7 @@
 
 static bool shows(void *text) {
     int status;
-    char *said = TOOL(&status, "top", "--once");
+    char *said = TOOL(&status, "top", "--timeout", "2s", "--once");
     bool found = status == 0 && strstr(said, text);
     free(said);
     return found;
@@ -22,10 +22,14 @@ Test(top, shows_associations_series_and_refusals_once_and_names_no_patient, .tim
     scu_t scu = {.timeout_ms = PATIENCE_MS};
     int status;
     ring_start(&receiver, "top-once", (const char *const[]){"OXIDICOM_WRITERS", "2", NULL});
+    await_status("well", "true");
     store_some(&scu, receiver.port, "TOP-CT", SERIES "1", 1, 3);
     bytes_t set = {0};
     dataset_text(&set, EXPLICIT_LE, 0x00080018, "UI", SERIES "2");
     cr_expect_eq(scu_store(&scu, 1, MR_STORAGE, SERIES "2", &set), 0xC000);
+    /* The notifier hears of a file after the PACS has its answer. */
+    char wanted_first[] = "1 association sends it";
+    cr_assert(await(shows, wanted_first, PATIENCE_MS));
     char *said = TOOL(&status, "top", "--once");
     cr_expect_eq(status, 0);
     static const char *const wanted[] = {"writer-0", "writer-1",   "notifier", "1 open of",
