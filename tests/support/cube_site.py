@@ -86,7 +86,6 @@ def take_task():
     path = os.path.join(TASKS, names[0])
     with open(path) as file:
         envelope = json.load(file)
-    os.unlink(path)
     task = json.loads(base64.b64decode(envelope['body']))[1]
     task_id = envelope['headers']['id']
     with lock:
@@ -94,6 +93,7 @@ def take_task():
         done['tasks'] += 1
     with open(f'{FOLDER}/tasks', 'a') as file:
         file.write(json.dumps({'id': task_id, 'series': task['SeriesInstanceUID']}) + '\n')
+    os.unlink(path)  # it is counted before anybody sees the queue without it
     threading.Thread(target=run, args=(task_id, task), daemon=True).start()
 
 

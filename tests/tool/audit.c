@@ -20,7 +20,7 @@ static void set_up(audited_t *audited, bool asks) {
     cube_site_start(&audited->cube, audited->receiver.root, tasks);
     receiver_start(&audited->receiver, (const char *const[]){"OXIDICOM_AMQP_ADDRESS", broker, "OXIDICOM_CUBE_URL",
                                                              asks ? audited->cube.url : "", "OXIDICOM_CUBE_TOKEN",
-                                                             CUBE_TOKEN, "OXIDICOM_CUBE_PATIENCE", "1s", NULL});
+                                                             CUBE_TOKEN, "OXIDICOM_CUBE_PATIENCE", "5s", NULL});
     free(tasks);
     free(broker);
 }
