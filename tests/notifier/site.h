@@ -37,7 +37,8 @@ int site_terminate(site_t *site, int64_t ms);
 void site_send_alive(site_t *site, uint64_t listener);
 /* Writes the file that a stored event speaks of, then says the event. */
 void site_send_event(site_t *site, const event_t *event);
-/* The same, as a second attempt, and waits until its series is told to be open: then all before it was heard. */
+/* The same, as a second attempt, and waits until its series is told to be open. Then all before it was
+ * heard, unless the association was told so for an earlier event, which the test has not read yet. */
 void site_send_last(site_t *site, const event_t *event);
 void site_send_end(site_t *site, uint64_t listener, uint64_t association);
 /* A series of one file and one association, both with the next number, and waits until its end is acknowledged. */
