@@ -136,9 +136,17 @@ Test(replicas, take_a_series_again_that_was_left) {
     cr_expect_eq(site_tasks(&one), 0);
 }
 
+static bool can_be_opened(void *path) {
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    if (file >= 0)
+        close(file);
+    return file >= 0;
+}
+
 /* Whether the notifier was asked about the lock is not seen from outside: its beats pass meanwhile. */
 Test(replicas, call_no_series_open_before_its_lock_is_shared) {
     char *path = text_of("%s/" REPLICAS_FOLDER "/locks", one.root);
+    cr_assert(await(can_be_opened, path, PATIENCE_MS), "%s", path); /* the thread of locks makes it */
     int file = open(path, O_RDWR | O_CLOEXEC);
     /* As releases know it that keyed it by the title, which is the name of the PACS. */
     uint64_t series = hash_end(hash_text(hash_text(HASH_BEGIN, AE), SERIES)) % BYTE_LOCKS_MAX;
@@ -159,6 +167,7 @@ Test(replicas, take_their_locks_again_after_a_restart) {
     receive(&other, 1, 2);
     site_kill(&one);
     site_start(&one);
+    site_send_last(&one, EVENT(.object = 1)); /* told to be open once its lock is shared again */
     have_it_left(&other);
     receive(&one, 2, 3); /* of the same listener */
     site_send_end(&one, 1, 1);
