@@ -254,7 +254,9 @@ Test(order_of_registrations, what_shares_only_known_folders_does_not_wait) {
 }
 
 Test(order_of_registrations, told_to_end_it_sends_what_waits_for_its_turn) {
+    site.drain_timeout = "1h";
     site_start(&site);
+    cr_assert(site_await_log(&site, "connected to the broker", PATIENCE_MS)); /* an end waits for none */
     send_folders((const char *const[]){"RAWSCU/p/s/1", "RAWSCU/p/s/2", NULL});
     cr_assert(site_await_told(&site, "ended:1"));
     cr_expect_eq(site_terminate(&site, PATIENCE_MS), 0);

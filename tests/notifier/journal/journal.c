@@ -40,7 +40,7 @@ static void in_a_process_that_is_killed(void (*steps)(void)) {
         raise(SIGKILL);
     }
     int status;
-    cr_assert(process_wait(pid, 10000, &status));
+    cr_assert(process_wait(pid, PATIENCE_MS, &status));
     cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     cr_assert_eq(journal_open(&rig.journal, &rig.settings), 0);
 }
