@@ -55,30 +55,51 @@ static int store_one(scu_t *scu, const char *series, int number) {
     return status;
 }
 
+/* Where it is to be stored: a busy machine may take longer than OXIDICOM_STORE_TIMEOUT. */
+static void expect_one_stored(scu_t *scu, const char *series, int number) {
+    bytes_t set = dataset_instance(EXPLICIT_LE, series, instance_of(series, number), number, 20000);
+    expect_stored_in_the_end(scu, instance_of(series, number), &set);
+    bytes_free(&set);
+}
+
+static void associate(scu_t *scu, const receiver_t *receiver, const char *calling_ae) {
+    *scu = (scu_t){.timeout_ms = PATIENCE_MS};
+    cr_assert(scu_associate_mr(scu, receiver->port, calling_ae, EXPLICIT_LE));
+}
+
 /* A series of its own. */
 static int store_new(const receiver_t *receiver, const char *series) {
-    scu_t scu = {.timeout_ms = PATIENCE_MS};
-    cr_assert(scu_associate_mr(&scu, receiver->port, "FULL", EXPLICIT_LE));
+    scu_t scu;
+    associate(&scu, receiver, "FULL");
     int status = store_one(&scu, series, 1);
     cr_expect(scu_release(&scu));
     return status;
+}
+
+static void expect_new_stored(const receiver_t *receiver, const char *series) {
+    scu_t scu;
+    associate(&scu, receiver, "FULL");
+    expect_one_stored(&scu, series, 1);
+    cr_expect(scu_release(&scu));
 }
 
 Test(journal_room, that_is_kept_free_lets_go_on_what_was_promised, .timeout = PATIENCE_S) {
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "room");
     start(&receiver, "room", "16MiB");
-    scu_t scu = {.timeout_ms = PATIENCE_MS};
-    store_some(&scu, receiver.port, "ROOM", SERIES ".1", 1, 2);
+    scu_t scu;
+    associate(&scu, &receiver, "ROOM");
+    expect_one_stored(&scu, SERIES ".1", 1);
+    expect_one_stored(&scu, SERIES ".1", 2);
     fill(&receiver, 8 << 20);
     cr_assert(receiver_logged(&receiver, "the journal has no room", PATIENCE_MS));
     cr_expect_eq(store_new(&receiver, SERIES ".2"), 0xA700);
-    cr_expect_eq(store_one(&scu, SERIES ".1", 3), 0);
+    expect_one_stored(&scu, SERIES ".1", 3);
     cr_expect(scu_release(&scu));
     expect_registration(queue, SERIES ".1", 3);
     empty(&receiver);
     cr_assert(receiver_logged(&receiver, "the journal has room again", PATIENCE_MS));
-    cr_expect_eq(store_new(&receiver, SERIES ".2"), 0);
+    expect_new_stored(&receiver, SERIES ".2");
     expect_registration(queue, SERIES ".2", 1);
     cr_expect_eq(receiver_stop(&receiver), 0);
     queue_destroy(&queue);
@@ -90,7 +111,7 @@ Test(journal_room, that_is_all_gone_loses_nothing_and_comes_back, .timeout = PAT
     receiver_t receiver;
     queue_t *queue = queue_new(rabbitmq_port(), "gone");
     start(&receiver, "gone", "0");
-    cr_expect_eq(store_new(&receiver, SERIES ".3"), 0);
+    expect_new_stored(&receiver, SERIES ".3");
     expect_registration(queue, SERIES ".3", 1);
     fill(&receiver, 0);
     int refused = 0, stored = 0;
@@ -103,12 +124,7 @@ Test(journal_room, that_is_all_gone_loses_nothing_and_comes_back, .timeout = PAT
         stored += status == 0;
     }
     empty(&receiver);
-    scu_t scu = {.timeout_ms = PATIENCE_MS};
-    cr_assert(scu_associate_mr(&scu, receiver.port, "FULL", EXPLICIT_LE));
-    bytes_t set = dataset_instance(EXPLICIT_LE, SERIES ".5", "1.2.3.5", 1, 20000);
-    expect_stored_in_the_end(&scu, "1.2.3.5", &set);
-    cr_expect(scu_release(&scu));
-    bytes_free(&set);
+    expect_new_stored(&receiver, SERIES ".5");
     fprintf(stderr, "while there was no room: %d stored, %d refused\n", stored, refused);
     for (int i = 0; i < stored + 1; i++) {
         delivered_t task;
