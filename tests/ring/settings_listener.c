@@ -277,7 +277,9 @@ static bool survives_the_end(const char *drain_timeout) {
     scu_close(&scu);
     bytes_free(&set);
     bytes_free(&command);
-    end(&receiver);
+    /* A busy machine may take longer than the stages have. */
+    cr_assert(receiver_stop(&receiver) == 0 || receiver_times_logged(&receiver, "did not end in time: killed"));
+    receiver_clear(&receiver);
     return stored;
 }
 

@@ -9,6 +9,7 @@
 #include "tests/support/patience.h"
 
 #define SERIES "1.2.826.0.1.3680043.9.9999.3.96"
+#define TRIES  5
 /* Longer than any test. */
 #define FOREVER "stall=86400000"
 
@@ -60,6 +61,12 @@ static int end_of(stuck_t *stuck, int64_t *took_ms) {
     return WEXITSTATUS(status);
 }
 
+/* The answer may be read before the line is written. */
+static void expect_once(const stuck_t *stuck, const char *text) {
+    cr_expect(receiver_logged(&stuck->receiver, text, PATIENCE_MS), "\"%s\"", text);
+    cr_expect_eq(receiver_times_logged(&stuck->receiver, text), 1, "\"%s\"", text);
+}
+
 static void stuck_clear(stuck_t *stuck) {
     scu_close(&stuck->scu);
     receiver_clear(&stuck->receiver);
@@ -67,18 +74,38 @@ static void stuck_clear(stuck_t *stuck) {
     free(stuck->faults);
 }
 
-Test(stuck, storage_that_keeps_the_loop_of_a_writer_keeps_the_ring_from_no_end, .timeout = PATIENCE_S) {
+/* The stages have little time to end: where the machine is busy and one is killed that storage does not keep,
+ * another try is due. */
+static bool is_killed(const stuck_t *stuck, const char *stage) {
+    char *text = text_of("%s did not end in time: killed", stage);
+    bool killed = receiver_times_logged(&stuck->receiver, text) > 0;
+    free(text);
+    return killed;
+}
+
+static bool ends_without_the_loop_of_a_writer(void) {
     stuck_t stuck;
     int64_t took_ms;
     stuck_start(&stuck, "\n", 1, "OXIDICOM_WRITER_OPERATIONS", "1");
     have_faults(&stuck, "writer fsync " FOREVER "\n");
     send_one(&stuck, 2);
     cr_assert_eq(end_of(&stuck, &took_ms), 1, "a stage was killed");
-    cr_expect_eq(receiver_times_logged(&stuck.receiver, "writer-0 did not end in time: killed"), 1);
-    cr_expect_eq(receiver_times_logged(&stuck.receiver, "notifier has ended"), 1);
-    cr_expect_lt(took_ms, 10000, "OXIDICOM_DRAIN_TIMEOUT and 5 s, and what a busy machine adds: %lld ms",
-                 (long long)took_ms);
+    bool as_wanted = !is_killed(&stuck, "listener") && !is_killed(&stuck, "notifier");
+    if (as_wanted) {
+        cr_expect_eq(receiver_times_logged(&stuck.receiver, "writer-0 did not end in time: killed"), 1);
+        cr_expect_eq(receiver_times_logged(&stuck.receiver, "notifier has ended"), 1);
+        cr_expect_lt(took_ms, 10000, "OXIDICOM_DRAIN_TIMEOUT and 5 s, and what a busy machine adds: %lld ms",
+                     (long long)took_ms);
+    }
     stuck_clear(&stuck);
+    return as_wanted;
+}
+
+Test(stuck, storage_that_keeps_the_loop_of_a_writer_keeps_the_ring_from_no_end, .timeout = PATIENCE_S) {
+    bool ends = false;
+    for (int tries = 0; tries < TRIES && !ends; tries++)
+        ends = ends_without_the_loop_of_a_writer();
+    cr_expect(ends, "other stages were killed, too");
 }
 
 Test(stuck, storage_is_named_where_it_keeps_every_writer_until_an_object_is_given_up, .timeout = PATIENCE_S) {
@@ -89,12 +116,8 @@ Test(stuck, storage_is_named_where_it_keeps_every_writer_until_an_object_is_give
     send_one(&stuck, 2);
     cr_assert_eq(scu_status(&stuck.scu), 0xA700);
     cr_expect_not_null(memmem(stuck.scu.body.at, stuck.scu.body.size, "its storage did not answer", 26));
-    cr_expect_eq(receiver_times_logged(&stuck.receiver,
-                                       "writer-0 is gone (silent: it is stopped, or hangs, perhaps in storage)"),
-                 1);
-    cr_expect_eq(receiver_times_logged(
-                     &stuck.receiver, "no answer from its writers, which are stopped or hang, perhaps in storage,"),
-                 1);
+    expect_once(&stuck, "writer-0 is gone (silent: it is stopped, or hangs, perhaps in storage)");
+    expect_once(&stuck, "no answer from its writers, which are stopped or hang, perhaps in storage,");
     stuck_clear(&stuck);
 }
 
@@ -109,21 +132,33 @@ Test(stuck, storage_is_named_alone_where_a_writer_lives_whose_threads_it_keeps, 
     cr_expect(stuck.scu.body.size > 30 &&
               memmem(stuck.scu.body.at, stuck.scu.body.size, "storage did not answer", 22));
     cr_expect_null(memmem(stuck.scu.body.at, stuck.scu.body.size, "a writer or", 11));
-    cr_expect_eq(receiver_times_logged(&stuck.receiver, "writer-0 is gone (silent: storage keeps it)"), 1);
-    cr_expect_geq(receiver_times_logged(&stuck.receiver, "no answer from storage, which keeps its writers,"), 1);
+    expect_once(&stuck, "writer-0 is gone (silent: storage keeps it)");
+    cr_expect(receiver_logged(&stuck.receiver, "no answer from storage, which keeps its writers,", PATIENCE_MS));
     stuck_clear(&stuck);
 }
 
-Test(stuck, storage_that_keeps_threads_of_a_writer_is_not_waited_for_once_the_listener_has_ended,
-     .timeout = PATIENCE_S) {
+static bool ends_without_threads_of_a_writer(void) {
     stuck_t stuck;
     int64_t took_ms;
     /* Slow enough for threads. */
     stuck_start(&stuck, "writer fsync stall=20\n", 8, "OXIDICOM_WRITER_OPERATIONS", "2");
     have_faults(&stuck, "writer fsync " FOREVER "\n");
     send_one(&stuck, 9);
-    cr_assert_eq(end_of(&stuck, &took_ms), 0, "it had to be killed");
-    cr_expect_eq(receiver_times_logged(&stuck.receiver, "storage does not answer: ends"), 1);
-    cr_expect_lt(took_ms, 10000, "%lld ms", (long long)took_ms);
+    int status = end_of(&stuck, &took_ms);
+    bool as_wanted = !receiver_times_logged(&stuck.receiver, "did not end in time: killed");
+    if (as_wanted) {
+        cr_expect_eq(status, 0);
+        cr_expect_eq(receiver_times_logged(&stuck.receiver, "storage does not answer: ends"), 1);
+        cr_expect_lt(took_ms, 10000, "%lld ms", (long long)took_ms);
+    }
     stuck_clear(&stuck);
+    return as_wanted;
+}
+
+Test(stuck, storage_that_keeps_threads_of_a_writer_is_not_waited_for_once_the_listener_has_ended,
+     .timeout = PATIENCE_S) {
+    bool ends = false;
+    for (int tries = 0; tries < TRIES && !ends; tries++)
+        ends = ends_without_threads_of_a_writer();
+    cr_expect(ends, "stages had to be killed");
 }
