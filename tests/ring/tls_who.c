@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/settings.h"
 #include "tests/ring/tls.h"
 #include "tests/support/certificates.h"
@@ -247,6 +248,7 @@ Test(tls, names_a_peer_that_speaks_tls_on_the_port_for_plain_dicom, .timeout = P
 
 Test(tls, names_those_of_one_kind_once_in_a_second, .timeout = PATIENCE_S) {
     tls_site_t tls = tls_site_start(NULL);
+    int64_t begin_ms = clock_ms();
     for (int i = 0; i < 50; i++) {
         scu_t scu = {0};
         cr_assert(scu_connect(&scu, tls.site.receiver.port));
@@ -254,7 +256,8 @@ Test(tls, names_those_of_one_kind_once_in_a_second, .timeout = PATIENCE_S) {
         scu_close(&scu);
     }
     cr_assert(receiver_logged(&tls.site.receiver, "something that is no TLS", PATIENCE_MS));
-    cr_assert_leq(receiver_times_logged(&tls.site.receiver, "something that is no TLS"), 10);
+    int lines = receiver_times_logged(&tls.site.receiver, "something that is no TLS");
+    cr_assert_leq(lines, 2 + (clock_ms() - begin_ms) / 1000, "%d lines", lines);
     tls_site_end(&tls);
 }
 

@@ -131,17 +131,27 @@ static rlim_t lowest_free_descriptor(pid_t pid) {
     }
 }
 
-/* Time that the process ran or waited for a processor, in milliseconds: not the time it waited for anything else.
- */
-static int64_t wanted_to_run_ms(pid_t pid) {
-    char *path = text_of("/proc/%d/schedstat", (int)pid);
+typedef struct sleeper {
+    pid_t pid;
+    long before;
+} sleeper_t;
+
+/* How often the process has waited for anything but a processor. */
+static long times_slept(pid_t pid) {
+    static const char name[] = "\nvoluntary_ctxt_switches:";
+    char *path = text_of("/proc/%d/status", (int)pid);
     size_t size;
-    char *schedstat = file_content(path, &size);
-    unsigned long long ran_ns = 0, queued_ns = 0;
-    cr_assert_eq(sscanf(schedstat, "%llu %llu", &ran_ns, &queued_ns), 2);
-    free(schedstat);
+    char *content = file_content(path, &size), *at = content ? strstr(content, name) : NULL;
+    cr_assert_not_null(at, "%s", path);
+    long times = strtol(at + sizeof name - 1, NULL, 10);
+    free(content);
     free(path);
-    return (int64_t)((ran_ns + queued_ns) / 1000000);
+    return times;
+}
+
+static bool has_slept(void *argument) {
+    const sleeper_t *sleeper = argument;
+    return times_slept(sleeper->pid) >= sleeper->before + 10;
 }
 
 /* Stages connect to one another when they hear of one another; after this the listener opens no more descriptors
@@ -165,10 +175,8 @@ Test(who_may, has_to_wait_while_there_are_no_descriptors, .timeout = PATIENCE_S)
     cr_assert_eq(prlimit(site.listener, RLIMIT_NOFILE, &none, NULL), 0);
     cr_assert_not(scu_associate_mr(&waiting, site.receiver.port, "WAITS", EXPLICIT_LE));
     cr_assert(receiver_logged(&site.receiver, "accepts no connection for now", PATIENCE_MS));
-    int64_t begin_ms = clock_ms(), wanted_ms = wanted_to_run_ms(site.listener);
-    poll(NULL, 0, 1000);
-    cr_assert_lt(wanted_to_run_ms(site.listener) - wanted_ms, (clock_ms() - begin_ms) * 9 / 10,
-                 "it runs in circles");
+    sleeper_t sleeper = {site.listener, times_slept(site.listener)};
+    cr_assert(await(has_slept, &sleeper, PATIENCE_MS), "it runs in circles");
     cr_assert_eq(scu_echo(&first, ECHO_CONTEXT), 0);
     cr_assert_eq(prlimit(site.listener, RLIMIT_NOFILE, &before, NULL), 0);
     waiting.timeout_ms = PATIENCE_MS;
@@ -181,9 +189,10 @@ Test(who_may, has_to_wait_while_there_are_no_descriptors, .timeout = PATIENCE_S)
 
 /* --- crowds ------------------------------------------------------------------------------------------------ */
 
-#define CROWD                   400
-#define CONNECTION_MOST_KIB     64
-#define CROWD_HANDSHAKE_TIMEOUT "6s"
+#define CROWD               400
+#define CONNECTION_MOST_KIB 64
+#define CROWD_HANDSHAKE_S   6
+#define CROWD_TRIES         5
 
 typedef struct descriptors_wanted {
     pid_t pid;
@@ -195,14 +204,18 @@ static bool has_at_most(void *argument) {
     return process_descriptors(wanted->pid) <= wanted->most;
 }
 
-/* A third say nothing, a third announce the longest request and say a little of it, a third go on byte by byte. */
-Test(who_may, is_served_while_hundreds_hang_and_they_cost_little_and_go, .timeout = PATIENCE_S) {
+/* A third say nothing, a third announce the longest request and say a little of it, a third go on byte by byte.
+ * Returns whether they all hung to the last answer: not so where the machine is too slow for the timeout. */
+static bool hundreds_hang(int handshake_s) {
     static scu_t crowd[CROWD];
     static const char begin[] = "\1\0\0\4\0\0\0\1\0\0";
-    site_t site = SITE_WITH("OXIDICOM_HANDSHAKE_TIMEOUT", CROWD_HANDSHAKE_TIMEOUT);
+    char *handshake = text_of("%ds", handshake_s);
+    site_t site = SITE_WITH("OXIDICOM_HANDSHAKE_TIMEOUT", handshake);
+    free(handshake);
     scu_t first = associate_with_whole_ring(&site);
     size_t descriptors_before = process_descriptors(site.listener);
     long before_kib = process_anonymous_kib(site.listener);
+    int64_t begin_ms = clock_ms();
     for (size_t i = 0; i < CROWD; i++) {
         cr_assert(scu_connect(&crowd[i], site.receiver.port), "%zu", i);
         if (i % 3 != 0)
@@ -218,7 +231,10 @@ Test(who_may, is_served_while_hundreds_hang_and_they_cost_little_and_go, .timeou
         answered++;
     }
     cr_assert_eq(answered, 9);
-    cr_assert_geq(process_descriptors(site.listener), descriptors_before + CROWD, "they hang all the while");
+    size_t descriptors = process_descriptors(site.listener);
+    bool in_time = clock_ms() - begin_ms < 1000LL * handshake_s;
+    if (in_time)
+        cr_assert_geq(descriptors, descriptors_before + CROWD, "they hang all the while");
 #ifndef SANITIZED
     long grown_kib = process_anonymous_kib(site.listener) - before_kib;
     cr_assert_lt(grown_kib, (long)CROWD * CONNECTION_MOST_KIB, "%ld KiB", grown_kib);
@@ -231,4 +247,12 @@ Test(who_may, is_served_while_hundreds_hang_and_they_cost_little_and_go, .timeou
         scu_close(&crowd[i]);
     cr_assert(scu_release(&first));
     site_end(&site);
+    return in_time;
+}
+
+Test(who_may, is_served_while_hundreds_hang_and_they_cost_little_and_go, .timeout = PATIENCE_S) {
+    bool hung = false;
+    for (int tries = 0, handshake_s = CROWD_HANDSHAKE_S; tries < CROWD_TRIES && !hung; tries++, handshake_s *= 2)
+        hung = hundreds_hang(handshake_s);
+    cr_expect(hung, "they were never served in time");
 }
