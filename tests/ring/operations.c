@@ -139,14 +139,15 @@ static double gain_once(const char *writers, const char *rules) {
     return (double)one_by_one / (double)at_once;
 }
 
-/* The best of three, unless one is enough: other work of the machine makes a gain smaller and never greater. And
+/* The best of some, until one is enough: other work of the machine makes a gain smaller and never greater. And
  * storage is so slow that the objects' processor time hardly counts. */
 static double gain_of(const char *writers, const char *rules, double enough) {
     double best = 0;
-    for (int i = 0; i < 3 && best <= enough; i++) {
+    int64_t end_ms = clock_ms() + PATIENCE_MS;
+    do {
         double gain = gain_once(writers, rules);
         best = gain > best ? gain : best;
-    }
+    } while (best <= enough && clock_ms() < end_ms);
     return best;
 }
 
