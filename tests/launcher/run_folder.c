@@ -349,7 +349,7 @@ Test(run_folder, of_another_user_can_be_asked_by_root, .timeout = PATIENCE_S) {
     launch_unprivileged(&receiver, temporary, UNSET);
     expect_logged(&receiver, "all stages are ready");
     cr_expect_eq(process_run(NULL, (const char *const[]){"OXIDICOM_RUN_DIR", folder, NULL},
-                             (const char *const[]){program, "series", NULL}, PATIENCE_MS),
+                             (const char *const[]){program, "series", "--timeout", "2m", NULL}, PATIENCE_MS),
                  0);
     cr_assert_eq(receiver_stop(&receiver), 0);
     receiver_clear(&receiver);

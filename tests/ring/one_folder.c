@@ -115,6 +115,7 @@ static void expect_one_folder_each(receiver_t *receiver, const char *name, const
     int registered[SERIES_MOST] = {0};
     queue_t *queue = queue_new(rabbitmq_port(), name);
     ring_start(receiver, name, (const char *const[]){"OXIDICOM_WRITERS", "3", NULL});
+    cr_assert(receiver_logged(receiver, "connected to NATS", PATIENCE_MS)); /* earlier messages are lost */
     for (int n = 0; n < count; n += AT_ONCE)
         send_series(receiver, titles, n, n + AT_ONCE < count ? n + AT_ONCE : count);
     for (int i = 0; i < count; i++) {

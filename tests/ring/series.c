@@ -94,6 +94,7 @@ static void receive_series(const char *queue, const char *broker, const char *co
     receiver_start(&receiver,
                    (const char *const[]){"OXIDICOM_AMQP_ADDRESS", address, "OXIDICOM_NATS_ADDRESS", nats_address(),
                                          "OXIDICOM_QUEUE_NAME", queue, "OXIDICOM_PROGRESS_INTERVAL", "1ms", NULL});
+    cr_assert(receiver_logged(&receiver, "connected to NATS", PATIENCE_MS)); /* earlier messages are lost */
     pid_t worker = celery_worker_start(address, queue, receiver.root, record, log);
     write_series(folder, series, 1, 60, 20000);
     char *port = text_of("%d", receiver.port);
@@ -201,6 +202,7 @@ Test(series, sent_twice_replaces_its_files_and_is_registered_twice, .timeout = P
     queue_t *queue = queue_new(rabbitmq_port(), "twice");
     tap_t *tap = tap_new(nats_port());
     ring_start(&receiver, "twice", NULL);
+    cr_assert(receiver_logged(&receiver, "connected to NATS", PATIENCE_MS)); /* earlier messages are lost */
     for (int i = 0; i < 2; i++) {
         scu_t scu = {0};
         store_some(&scu, receiver.port, "TWICE", series, 1, 12);

@@ -223,6 +223,7 @@ static void run_all(const char *queue_name, int tls_port, const char *const *set
     for (size_t i = 0; settings && settings[i]; i++)
         all[10 + i] = settings[i];
     ring_start(&receiver, queue_name, all);
+    cr_assert(receiver_logged(&receiver, "connected to NATS", PATIENCE_MS)); /* earlier messages are lost */
     if (tls_port)
         receiver.port = tls_port;
     size_t i;
