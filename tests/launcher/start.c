@@ -183,24 +183,33 @@ Test(start, a_missing_executable_is_named_and_appears_when_it_is_installed) {
 
 /* --- ties ------------------------------------------------------------------------------------------------ */
 
-Test(start, a_stage_that_hangs_is_killed_and_started_again, .timeout = PATIENCE_S) {
+/* Returns whether no other was killed: a busy machine may keep one silent for too long. */
+static bool kills_those_that_hang(void) {
     receiver_t receiver;
     START(&receiver, "OXIDICOM_WATCHDOG", "3s");
     for (size_t i = 0; i < 3; i++)
         kill(receiver_stage(&receiver, STAGES[i], 0), SIGSTOP);
     expect_logged(&receiver, "listener hangs, it was not heard for");
     expect_logged_times(&receiver, "listener is started, process", 2);
-    cr_assert_eq(receiver_times_logged(&receiver, "hangs"), 1, "what waits for storage has more time");
-    for (size_t i = 1; i < 3; i++) {
-        char *hangs = text_of("%s hangs", i == 1 ? "writer-0" : STAGES[i]);
-        cr_assert(receiver_logged(&receiver, hangs, PATIENCE_MS), "%s", hangs);
-        free(hangs);
-    }
+    static const char *const storage[] = {"writer-0 hangs", "notifier hangs"};
+    for (size_t i = 0; i < 2; i++)
+        cr_assert_eq(receiver_times_logged(&receiver, storage[i]), 0, "what waits for storage has more time");
+    for (size_t i = 0; i < 2; i++)
+        cr_assert(receiver_logged(&receiver, storage[i], PATIENCE_MS), "%s", storage[i]);
     cr_assert(receiver_logged_times(&receiver, "the notifier is there", 2, PATIENCE_MS));
     expect_logged_times(&receiver, "is started, process", 6);
     cr_assert_eq(receiver_stop(&receiver), 0);
-    cr_assert_eq(receiver_times_logged(&receiver, "is started, process"), 6, "one was killed that was heard");
+    int hung = receiver_times_logged(&receiver, " hangs, it ");
+    cr_assert_eq(receiver_times_logged(&receiver, "is started, process"), 3 + hung);
     receiver_clear(&receiver);
+    return hung == 3;
+}
+
+Test(start, a_stage_that_hangs_is_killed_and_started_again, .timeout = PATIENCE_S) {
+    bool as_wanted = false;
+    for (int tries = 0; tries < 5 && !as_wanted; tries++)
+        as_wanted = kills_those_that_hang();
+    cr_assert(as_wanted, "one was killed that was heard");
 }
 
 Test(start, no_stage_outlives_a_launcher_that_is_killed, .timeout = PATIENCE_S) {
