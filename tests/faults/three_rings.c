@@ -124,6 +124,11 @@ static const char *some_title(sender_t *sender) {
     return rand_r(&sender->seed) % 2 ? "THREE 1" : "THREE@1";
 }
 
+/* Before it ends: the wait may begin as soon as a ring sees the end. */
+static void note_end(series_t *series) {
+    series->association_ended_ms = series->association_ended_ms ? series->association_ended_ms : clock_ms();
+}
+
 /* Sends the missing instances of a part of the series, repeats some others, and ends somehow. */
 static void try_to_send(sender_t *sender, series_t *series, bool *stored, int first, int count) {
     int ring = some_ring(sender), aborts_at = rand_r(&sender->seed) % 4 == 0 ? rand_r(&sender->seed) % count : -1;
@@ -137,6 +142,7 @@ static void try_to_send(sender_t *sender, series_t *series, bool *stored, int fi
         if (stored[i] && rand_r(&sender->seed) % 4)
             continue;
         if (i - first == aborts_at) {
+            note_end(series);
             scu_abort(&scu);
             return;
         }
@@ -148,10 +154,12 @@ static void try_to_send(sender_t *sender, series_t *series, bool *stored, int fi
         series->association_ended_ms = 0;
         series->rings |= 1 << ring;
         if (status < 0) {
+            note_end(series);
             scu_close(&scu);
             return;
         }
     }
+    note_end(series);
     (void)scu_release(&scu);
 }
 
@@ -170,10 +178,9 @@ static void send_series(sender_t *sender, series_t *series) {
         count = 1 + rand_r(&sender->seed) % CHUNK_MOST;
         if (count > INSTANCES - first)
             count = INSTANCES - first;
-        do {
+        do
             try_to_send(sender, series, stored, first, count);
-            series->association_ended_ms = series->association_ended_ms ? series->association_ended_ms : clock_ms();
-        } while (!is_stored(stored, first, count) && clock_ms() < end_ms);
+        while (!is_stored(stored, first, count) && clock_ms() < end_ms);
     }
     series->sent = is_stored(stored, 0, INSTANCES);
     series->ended_ms = clock_ms();
