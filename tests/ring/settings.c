@@ -91,7 +91,9 @@ Test(settings, dev_sleep_slows_messages_and_never_reception, .timeout = PATIENCE
           "OXIDICOM_PROGRESS_INTERVAL", "0");
     store_and_release(&receiver, "SLEEP", 10);
     cr_assert(receiver_logged(&receiver, "series " SERIES " is registered", PATIENCE_MS));
-    size_t count = tap_count(tap);
+    size_t count = 0; /* other tests have the same server */
+    for (size_t i = 0; i < tap_count(tap); i++)
+        count += strcmp(tap_at(tap, i)->subject, subject) == 0;
     cr_assert_leq(count, 1, "%zu messages", count);
     cr_assert_eq(receiver_stop(&receiver), 0);
     cr_assert(tap_await_done(tap, subject, 1, PATIENCE_MS));
