@@ -32,7 +32,7 @@ static size_t times_logged(const site_t *site, const char *text) {
 
 Test(deadlines, of_the_handshake_are_not_moved_by_bytes_that_trickle_in, .timeout = PATIENCE_S) {
     static const scu_context_t context = {1, MR_STORAGE, {EXPLICIT_LE}};
-    /* What it says of a peer whose first byte it has not read yet is for RUST_LOG=debug. */
+    /* Its line about a peer without a first byte is for RUST_LOG=debug. */
     site_t site = SITE_WITH("OXIDICOM_HANDSHAKE_TIMEOUT", "600ms", "RUST_LOG", "debug");
     bytes_t rq = scu_associate_rq(&(scu_request_t){.contexts = &context, .contexts_count = 1});
     scu_t scu = {0};
