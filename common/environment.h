@@ -7,7 +7,8 @@
  * becomes the stage. */
 void environment_leave_for(unsigned stage);
 
-/* Warns of variables whose name begins as a setting's and that are none: one may be misspelled. Logs their names. */
+/* Warns of variables whose name begins as a setting's and that are none: one may be misspelled. Logs their names.
+ */
 void environment_warn_of_unknown(void);
 
 /* Overwrites and unsets secrets, and every variable that neither a setting nor a library of the stages asks for.
