@@ -305,7 +305,7 @@ static bool waits_for_storage(const char *faults, const data_set_t *set) {
 }
 
 Test(writer, told_to_end_waits_for_what_storage_is_doing) {
-#ifdef SANITIZED
+#if defined SANITIZED || defined __SANITIZE_THREAD__
     cr_skip_test("the sanitizer wants to be the first library");
 #endif
     char *preload = text_of("%s/../preload.so", binaries()), *faults = text_of("%s/faults", rig.folder);
