@@ -46,6 +46,7 @@ class Node:
 
     def __init__(self, is_folder):
         self.is_folder = is_folder
+        self.is_named = False
         self.changes = []  # (position, change)
         self.synced_to = 0  # position that the last finished sync covers
 
@@ -66,7 +67,11 @@ def replay(entries, root_inode):
         kind = words[0]
         if kind in ("create", "mkdir"):
             folder, inode, name = words[1], words[2], words[3]
-            nodes[inode] = Node(kind == "mkdir")
+            # Another process may have used the new folder before its maker came to record it.
+            used = kind == "mkdir" and inode in nodes and nodes[inode].is_folder and not nodes[inode].is_named
+            if not used:
+                nodes[inode] = Node(kind == "mkdir")
+            nodes[inode].is_named = True
             node_of(folder, True).changes.append((position, (name, nodes[inode])))
         elif kind == "unlink":
             node_of(words[1], True).changes.append((position, (words[2], None)))
