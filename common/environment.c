@@ -34,18 +34,24 @@ static bool is_named(const char *setting, const char *name, size_t length) {
     return setting && strlen(setting) == length && memcmp(setting, name, length) == 0;
 }
 
-/* A setting's name, its alias, or one of them with _FILE behind it where that is read. */
-static bool is_setting(const setting_t *setting, const char *name, size_t length) {
-    size_t stem = length > 5 && memcmp(name + length - 5, "_FILE", 5) == 0 ? length - 5 : 0;
-    return is_named(setting->name, name, length) || is_named(setting->alias, name, length) ||
-           (setting->secret && (is_named(setting->name, name, stem) || is_named(setting->alias, name, stem)));
+/* By its name or its alias; NULL: there is none. */
+static const setting_t *find_setting(const char *name, size_t length) {
+    for (size_t i = 0; i < SETTINGS_COUNT; i++)
+        if (is_named(SETTINGS[i].name, name, length) || is_named(SETTINGS[i].alias, name, length))
+            return &SETTINGS[i];
+    return NULL;
 }
 
-static bool is_any_setting(const char *name, size_t length) {
-    for (size_t i = 0; i < SETTINGS_COUNT; i++)
-        if (is_setting(&SETTINGS[i], name, length))
-            return true;
-    return false;
+static bool is_secret(const char *name, size_t length) {
+    const setting_t *setting = find_setting(name, length);
+    return setting && setting->secret;
+}
+
+/* Or, with _FILE behind its name, the file of a secret one. */
+static bool is_setting(const char *name, size_t length) {
+    size_t suffix = strlen("_FILE");
+    return find_setting(name, length) || (length > suffix && memcmp(name + length - suffix, "_FILE", suffix) == 0 &&
+                                          is_secret(name, length - suffix));
 }
 
 void environment_warn_of_unknown(void) {
@@ -54,21 +60,13 @@ void environment_warn_of_unknown(void) {
     FILE *out = must(open_memstream(&names, &size));
     for (char **entry = environ; entry && *entry; entry++) {
         size_t length = strcspn(*entry, "=");
-        if (strncmp(*entry, "OXIDICOM_", strlen("OXIDICOM_")) == 0 && !is_any_setting(*entry, length))
+        if (strncmp(*entry, "OXIDICOM_", strlen("OXIDICOM_")) == 0 && !is_setting(*entry, length))
             fprintf(out, "%s%.*s", ftell(out) > 0 ? ", " : "", (int)length, *entry);
     }
     must_hold(fclose(out) == 0);
     if (size > 0)
         log_warn(NULL, "variables that are no settings do nothing: %s", names);
     free(names);
-}
-
-static bool is_secret(const char *name, size_t length) {
-    for (size_t i = 0; i < SETTINGS_COUNT; i++)
-        if (SETTINGS[i].secret &&
-            (is_named(SETTINGS[i].name, name, length) || is_named(SETTINGS[i].alias, name, length)))
-            return true;
-    return false;
 }
 
 static bool is_kept(const char *name, size_t length) {

@@ -127,9 +127,8 @@ static void go_on_gathering(incoming_t *self, zmq_msg_t *data, uint64_t credit) 
         self->credit = credit;
         return;
     }
-    refusal_t refusal;
-    if (!self->deposit && !incoming_bytes_read(self, &refusal))
-        log_debug(&self->context, "so far, %s", refusal.comment);
+    if (!self->deposit)
+        incoming_bytes_read_so_far(self);
     incoming_bytes_deposit(self);
     deposit_take_message(self->deposit, data, credit);
     if (incoming_bytes_are_too_many(self))

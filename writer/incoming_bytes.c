@@ -72,6 +72,12 @@ bool incoming_bytes_read(incoming_t *self, refusal_t *refusal) {
     return instance_read(&self->instance, self->head, self->header, refusal);
 }
 
+void incoming_bytes_read_so_far(incoming_t *self) {
+    refusal_t refusal;
+    if (!incoming_bytes_read(self, &refusal))
+        log_debug(&self->context, "so far, %s", refusal.comment);
+}
+
 void incoming_bytes_deposit(incoming_t *self) {
     if (self->deposit)
         return;

@@ -15,6 +15,9 @@ bool incoming_bytes_are_too_many(incoming_t *self);
 
 /* Reads what the head has told so far into the instance. Returns false with the refusal where that is bad. */
 bool incoming_bytes_read(incoming_t *self, refusal_t *refusal);
+/* The same, of an object that is to be refused or goes on without them: the watchers of its series shall hear of
+ * it. */
+void incoming_bytes_read_so_far(incoming_t *self);
 /* What makes a file of the data set: the preamble and File Meta Information (PS3.10 7.1). Free it. */
 struct iovec incoming_bytes_file_header(const incoming_t *self);
 /* Begins the deposit, if there is none, with that header and the gathered bytes. */

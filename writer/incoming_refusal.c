@@ -81,8 +81,8 @@ void incoming_refusal_for_memory(incoming_t *self) {
 
 void incoming_refusal_for_size(incoming_t *self) {
     refusal_t refusal;
-    if (self->state == INCOMING_HEAD && !incoming_bytes_read(self, &refusal)) /* for the watchers of its series */
-        log_debug(&self->context, "so far, %s", refusal.comment);
+    if (self->state == INCOMING_HEAD)
+        incoming_bytes_read_so_far(self);
     refusal_set(&refusal, STATUS_PROCESSING_FAILURE, "the object is larger than OXIDICOM_MAX_OBJECT_SIZE");
     incoming_report_refused(self, &refusal);
 }
@@ -103,8 +103,8 @@ incoming_state_t incoming_refusal_by_storage(incoming_t *self) {
     }
     if (self->state == INCOMING_FILE)
         log_debug(&self->context, "its place is %s/%s", self->instance.series->folder, self->instance.file);
-    else if (!incoming_bytes_read(self, &refusal)) /* for the watchers of its series */
-        log_debug(&self->context, "so far, %s", refusal.comment);
+    else
+        incoming_bytes_read_so_far(self);
     const char *name = errno_name(reason);
     store_complain(self->environment->store, &self->context, step, reason);
     refusal_set(&refusal, is_misplaced(reason) ? STATUS_PROCESSING_FAILURE : STATUS_OUT_OF_RESOURCES,
