@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "tests/support/faults.h"
 
 #define LARGE_PIXELS 1400000
 
@@ -166,15 +167,9 @@ void expect_last_registration(queue_t *queue, const char *series, int ndicom) {
 /* --- the preloaded library ----------------------------------------------------------------------------- */
 
 void set_faults(const receiver_t *receiver, const char *rules) {
-    char *path = text_of("%s/faults", receiver->folder), *next = text_of("%s/faults.next", receiver->folder);
-    if (rules) {
-        FILE *file = fopen(next, "w");
-        cr_assert(file && fputs(rules, file) >= 0 && fclose(file) == 0 && rename(next, path) == 0);
-    } else {
-        (void)unlink(path);
-    }
+    char *path = text_of("%s/faults", receiver->folder);
+    faults_set(path, rules);
     free(path);
-    free(next);
 }
 
 static bool exists(void *path) {

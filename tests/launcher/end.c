@@ -83,8 +83,6 @@ Test(end, an_association_that_is_idle_is_aborted_at_once_and_one_with_an_object_
     receiver_clear(&receiver);
 }
 
-#define TRIES 5
-
 /* From then on each stage has little time: a machine that is too busy for that deserves another try. */
 static bool ends_at_a_second_term(void) {
     receiver_t receiver;
@@ -101,7 +99,7 @@ static bool ends_at_a_second_term(void) {
     scu_close(&scu);
     bytes_free(&set);
     int status = ended(&receiver, PATIENCE_MS);
-    bool in_time = !receiver_times_logged(&receiver, "did not end in time: killed");
+    bool in_time = !receiver_was_killed(&receiver, NULL);
     if (in_time) {
         cr_assert_eq(status, 0);
         expect_in_order(&receiver, (const char *const[]){"launcher: drains", "launcher: told to end again",
@@ -112,23 +110,13 @@ static bool ends_at_a_second_term(void) {
 }
 
 Test(end, a_second_term_ends_all_stages_at_once, .timeout = PATIENCE_S) {
-    bool ends = false;
-    for (int tries = 0; tries < TRIES && !ends; tries++)
-        ends = ends_at_a_second_term();
-    cr_expect(ends, "stages had to be killed");
+    cr_expect(try_again(ends_at_a_second_term), "stages had to be killed");
 }
 
 /* --- stages that do not end well ------------------------------------------------------------------------- */
 
 /* Each stage has little time to end, so one that does not hang may be killed, too, where the machine is busy: that
  * deserves another try. */
-static bool is_killed_besides(const receiver_t *receiver, const char *stage) {
-    char *text = text_of("%s did not end in time: killed", stage);
-    bool killed = receiver_times_logged(receiver, text) > 0;
-    free(text);
-    return killed;
-}
-
 static bool ends_without_the_notifier(void) {
     receiver_t receiver;
     START(&receiver, "OXIDICOM_DRAIN_TIMEOUT", "0ms");
@@ -137,7 +125,7 @@ static bool ends_without_the_notifier(void) {
     kill(receiver.launcher, SIGTERM);
     cr_assert_eq(ended(&receiver, 2 * PATIENCE_MS), 1);
     cr_assert_geq(clock_ms() - begin, 2000, "it had no time to close its connections");
-    if (is_killed_besides(&receiver, "listener") || is_killed_besides(&receiver, "writer-0")) {
+    if (receiver_was_killed(&receiver, "listener") || receiver_was_killed(&receiver, "writer-0")) {
         receiver_clear(&receiver);
         return false;
     }
@@ -149,10 +137,7 @@ static bool ends_without_the_notifier(void) {
 }
 
 Test(end, a_stage_that_hangs_is_killed_after_its_time_and_the_status_is_1, .timeout = PATIENCE_S) {
-    bool ends = false;
-    for (int tries = 0; tries < TRIES && !ends; tries++)
-        ends = ends_without_the_notifier();
-    cr_expect(ends, "others were killed, too");
+    cr_expect(try_again(ends_without_the_notifier), "others were killed, too");
 }
 
 /* A traced process stays until its tracer looks at its end: to the launcher it is as if the kernel kept it, as it
@@ -165,7 +150,7 @@ static bool leaves_a_writer_behind(void) {
         cr_skip_test("nothing can be traced here");
     kill(receiver.launcher, SIGTERM);
     cr_assert_eq(ended(&receiver, 2 * PATIENCE_MS), 2);
-    if (is_killed_besides(&receiver, "listener") || is_killed_besides(&receiver, "notifier")) {
+    if (receiver_was_killed(&receiver, "listener") || receiver_was_killed(&receiver, "notifier")) {
         waitpid(writer, NULL, 0);
         receiver_clear(&receiver);
         return false;
@@ -184,10 +169,7 @@ Test(end, a_stage_that_not_even_a_kill_ends_is_named_and_left_behind_and_the_sta
 #ifdef SANITIZED
     cr_skip_test("LeakSanitizer traces, too, and takes the tracing of others for a fault");
 #endif
-    bool leaves = false;
-    for (int tries = 0; tries < TRIES && !leaves; tries++)
-        leaves = leaves_a_writer_behind();
-    cr_expect(leaves, "others were killed, too");
+    cr_expect(try_again(leaves_a_writer_behind), "others were killed, too");
 }
 
 Test(end, a_stage_that_refuses_its_settings_ends_everything_with_78) {

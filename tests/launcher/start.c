@@ -206,10 +206,7 @@ static bool kills_those_that_hang(void) {
 }
 
 Test(start, a_stage_that_hangs_is_killed_and_started_again, .timeout = PATIENCE_S) {
-    bool as_wanted = false;
-    for (int tries = 0; tries < 5 && !as_wanted; tries++)
-        as_wanted = kills_those_that_hang();
-    cr_assert(as_wanted, "one was killed that was heard");
+    cr_assert(try_again(kills_those_that_hang), "one was killed that was heard");
 }
 
 Test(start, no_stage_outlives_a_launcher_that_is_killed, .timeout = PATIENCE_S) {

@@ -8,6 +8,7 @@
 
 #include "notifier/journal/storage.h"
 #include "tests/notifier/site.h"
+#include "tests/support/faults.h"
 #include "tests/support/http.h"
 #include "tests/support/patience.h"
 #include "tests/support/receiver.h"
@@ -38,14 +39,6 @@ TestSuite(silent_storage, .init = set_up, .fini = tear_down, .timeout = PATIENCE
 
 /* --- its silence ----------------------------------------------------------------------------------------- */
 
-static void set_rules(const char *rules) {
-    char *new = text_of("%s.new", faults);
-    FILE *file = fopen(new, "w");
-    cr_assert(file && fputs(rules, file) >= 0 && fclose(file) == 0);
-    cr_assert_eq(rename(new, faults), 0);
-    free(new);
-}
-
 static void need_preload(void) {
 #ifdef SANITIZED
     cr_skip("nothing can be preloaded before AddressSanitizer");
@@ -55,7 +48,7 @@ static void need_preload(void) {
 static void have_hang(const char *folder) {
     need_preload();
     char *rules = text_of("notifier any hang path=%s\n", folder);
-    set_rules(rules);
+    faults_set(faults, rules);
     free(rules);
 }
 
@@ -64,21 +57,11 @@ static void fall_silent(void) {
 }
 
 static void answer_again(void) {
-    set_rules("\n");
-}
-
-static bool is_there(void *path) {
-    return access(path, F_OK) == 0;
+    faults_set(faults, NULL);
 }
 
 static bool is_gone(void *path) {
-    return !is_there(path);
-}
-
-static void expect_that_somebody_waits(void) {
-    char *path = text_of("%s.hangs", faults);
-    cr_assert(await(is_there, path, PATIENCE_MS), "nobody asks storage");
-    free(path);
+    return access(path, F_OK) != 0;
 }
 
 static bool is_called_silent(void *said) {
@@ -116,7 +99,7 @@ Test(silent_storage, holds_up_nothing_but_registrations_which_say_so) {
     fall_silent();
     site_start(&site);
     site_send_series(&site, "1.1");
-    expect_that_somebody_waits();
+    faults_await_hang(faults);
     cr_expect(await(is_called_silent, &silent_s, PATIENCE_MS), "%f s", silent_s);
     site_send_series(&site, "1.2");
     expect_answer("/livez", 200, "");
@@ -143,7 +126,7 @@ Test(silent_storage, outlasts_a_restart_and_the_series_is_registered_once) {
     fall_silent();
     site_start(&site);
     site_send_series(&site, "1.1");
-    expect_that_somebody_waits();
+    faults_await_hang(faults);
     site_kill(&site);
     site_start(&site);
     site_send_series(&site, "1.2");
@@ -159,7 +142,7 @@ Test(silent_storage, keeps_no_notifier_from_ending_and_what_is_due_stays_in_the_
     site_start(&site);
     site_send_series(&site, "1.1");
     site_expect_state(&site, "1.1", "due");
-    expect_that_somebody_waits();
+    faults_await_hang(faults);
     cr_expect_eq(site_terminate(&site, PATIENCE_MS), 0);
     cr_expect(site_await_log(&site, "does not answer: the thread that waits for it is left to the kernel", 0));
     answer_again();
@@ -174,7 +157,7 @@ Test(silent_storage, of_the_folder_of_a_broker_keeps_no_notifier_from_ending_eit
     have_hang(site.tasks);
     site_send_series(&site, "1.1");
     site_expect_state(&site, "1.1", "due");
-    expect_that_somebody_waits();
+    faults_await_hang(faults);
     cr_expect_eq(site_terminate(&site, PATIENCE_MS), 0);
     cr_expect(site_await_log(&site, "the broker does not answer: the thread that waits for it is left", 0));
     answer_again();
@@ -207,7 +190,7 @@ Test(silent_storage, has_journals_of_vanished_hosts_taken_over_when_it_answers_a
     leave_series_behind("1.1");
     fall_silent();
     site_start(&site);
-    expect_that_somebody_waits();
+    faults_await_hang(faults);
     site_send_series(&site, "1.2");
     answer_again();
     site_expect_state(&site, "1.1", "registered");
@@ -239,7 +222,7 @@ Test(silent_storage, has_files_counted_again_that_may_not_have_been_all) {
     site_send_event(&site, EVENT(.association = 1, .object = 1, .file = "1.dcm"));
     site_send_end(&site, 1, 1);
     cr_assert(site_await_told(&site, "ended:1"));
-    expect_that_somebody_waits();
+    faults_await_hang(faults);
     cr_expect(await(is_called_silent, &silent_s, PATIENCE_MS), "%f s", silent_s);
     site_expect_state(&site, SERIES, "due");
     site_send_end(&site, 1, 3); /* of no series; answered in a later turn than that in which storage is asked */

@@ -10,7 +10,6 @@
 #include "common/clock.h"
 #include "tests/ring/upper_layer.h"
 
-#define TRIES     5
 #define TIMED_OUT 0x200 /* A-ABORT of the provider, reason not specified */
 
 /* Whether there is something to read, an end included, within `ms`. */
@@ -146,10 +145,7 @@ static bool tells_slow_peers_from_trickling_ones(void) {
 }
 
 Test(deadlines, within_a_message_are_a_rate_that_slow_peers_keep_and_trickling_ones_do_not, .timeout = PATIENCE_S) {
-    bool told = false;
-    for (int tries = 0; tries < TRIES && !told; tries++)
-        told = tells_slow_peers_from_trickling_ones();
-    cr_expect(told, "a peer that kept the rate was aborted");
+    cr_expect(try_again(tells_slow_peers_from_trickling_ones), "a peer that kept the rate was aborted");
 }
 
 Test(deadlines, within_a_message_end_it_when_nothing_comes_any_more, .timeout = PATIENCE_S) {
@@ -193,10 +189,7 @@ static bool outlives_back_pressure(void) {
 }
 
 Test(deadlines, within_a_message_stand_still_while_the_listener_does_not_read, .timeout = PATIENCE_S) {
-    bool stored = false;
-    for (int tries = 0; tries < TRIES && !stored; tries++)
-        stored = outlives_back_pressure();
-    cr_expect(stored, "the sender was aborted");
+    cr_expect(try_again(outlives_back_pressure), "the sender was aborted");
 }
 
 /* --- after the last PDU ------------------------------------------------------------------------------------ */

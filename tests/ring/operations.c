@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "tests/ring/upper_layer.h"
+#include "tests/support/faults.h"
 
 static const scu_context_t CONTEXTS[] = {{MR_CONTEXT, MR_STORAGE, {EXPLICIT_LE}},
                                          {ECHO_CONTEXT, VERIFICATION, {IMPLICIT_LE}}};
@@ -112,8 +113,7 @@ static void slow_start(slow_site_t *slow, const char *writers, const char *opera
     slow->preload = text_of("%s/../preload.so", binaries());
     slow->folder = temporary_folder("slow");
     slow->faults = text_of("%s/faults", slow->folder);
-    FILE *file = fopen(slow->faults, "w");
-    cr_assert(file && fputs(rules, file) >= 0 && fclose(file) == 0);
+    faults_set(slow->faults, rules);
     slow->site = SITE_WITH("OXIDICOM_WRITERS", writers, "OXIDICOM_WRITER_OPERATIONS", operations, "LD_PRELOAD",
                            slow->preload, "OXIDICOM_TEST_FAULTS", slow->faults);
     round_ms(&slow->site, 16, 1000, WARM_UP_OBJECTS);

@@ -70,10 +70,7 @@ static bool stores_its_first_object_after_term(void) {
 }
 
 Test(drain, lets_an_association_that_has_just_begun_store_its_object, .timeout = PATIENCE_S) {
-    bool stored = false;
-    for (int tries = 0; tries < 5 && !stored; tries++)
-        stored = stores_its_first_object_after_term();
-    cr_expect(stored, "it was aborted before it could send one");
+    cr_expect(try_again(stores_its_first_object_after_term), "it was aborted before it could send one");
 }
 
 /* --- under load ------------------------------------------------------------------------------------------- */

@@ -6,10 +6,10 @@
 
 #include "common/clock.h"
 #include "tests/ring/ring.h"
+#include "tests/support/faults.h"
 #include "tests/support/patience.h"
 
 #define SERIES "1.2.826.0.1.3680043.9.9999.3.96"
-#define TRIES  5
 /* Longer than any test. */
 #define FOREVER "stall=86400000"
 
@@ -18,14 +18,6 @@ typedef struct stuck {
     char *preload, *faults;
     scu_t scu;
 } stuck_t;
-
-static void have_faults(const stuck_t *stuck, const char *rules) {
-    char *next = text_of("%s.next", stuck->faults);
-    FILE *file = fopen(next, "w");
-    cr_assert(file && fputs(rules, file) >= 0 && fclose(file) == 0);
-    cr_assert_eq(rename(next, stuck->faults), 0);
-    free(next);
-}
 
 /* A receiver with these faults of storage (preload.h), and an association with so many stored objects. */
 static void stuck_start(stuck_t *stuck, const char *rules, int objects, const char *name, const char *value) {
@@ -36,7 +28,7 @@ static void stuck_start(stuck_t *stuck, const char *rules, int objects, const ch
     receiver_prepare(&stuck->receiver);
     stuck->preload = text_of("%s/../preload.so", binaries());
     stuck->faults = text_of("%s/faults", stuck->receiver.folder);
-    have_faults(stuck, rules);
+    faults_set(stuck->faults, rules);
     receiver_start(&stuck->receiver,
                    (const char *const[]){"LD_PRELOAD", stuck->preload, "OXIDICOM_TEST_FAULTS", stuck->faults,
                                          "OXIDICOM_DRAIN_TIMEOUT", "1s", name, value, NULL});
@@ -76,21 +68,15 @@ static void stuck_clear(stuck_t *stuck) {
 
 /* The stages have little time to end: where the machine is busy and one is killed that storage does not keep,
  * another try is due. */
-static bool is_killed(const stuck_t *stuck, const char *stage) {
-    char *text = text_of("%s did not end in time: killed", stage);
-    bool killed = receiver_times_logged(&stuck->receiver, text) > 0;
-    free(text);
-    return killed;
-}
-
 static bool ends_without_the_loop_of_a_writer(void) {
     stuck_t stuck;
     int64_t took_ms;
     stuck_start(&stuck, "\n", 1, "OXIDICOM_WRITER_OPERATIONS", "1");
-    have_faults(&stuck, "writer fsync " FOREVER "\n");
+    faults_set(stuck.faults, "writer fsync " FOREVER "\n");
     send_one(&stuck, 2);
     cr_assert_eq(end_of(&stuck, &took_ms), 1, "a stage was killed");
-    bool as_wanted = !is_killed(&stuck, "listener") && !is_killed(&stuck, "notifier");
+    bool as_wanted =
+        !receiver_was_killed(&stuck.receiver, "listener") && !receiver_was_killed(&stuck.receiver, "notifier");
     if (as_wanted) {
         cr_expect_eq(receiver_times_logged(&stuck.receiver, "writer-0 did not end in time: killed"), 1);
         cr_expect_eq(receiver_times_logged(&stuck.receiver, "notifier has ended"), 1);
@@ -102,17 +88,14 @@ static bool ends_without_the_loop_of_a_writer(void) {
 }
 
 Test(stuck, storage_that_keeps_the_loop_of_a_writer_keeps_the_ring_from_no_end, .timeout = PATIENCE_S) {
-    bool ends = false;
-    for (int tries = 0; tries < TRIES && !ends; tries++)
-        ends = ends_without_the_loop_of_a_writer();
-    cr_expect(ends, "other stages were killed, too");
+    cr_expect(try_again(ends_without_the_loop_of_a_writer), "other stages were killed, too");
 }
 
 Test(stuck, storage_is_named_where_it_keeps_every_writer_until_an_object_is_given_up, .timeout = PATIENCE_S) {
     stuck_t stuck;
     setenv("OXIDICOM_WRITER_OPERATIONS", "1", 1);
     stuck_start(&stuck, "\n", 1, "OXIDICOM_STORE_TIMEOUT", "12s");
-    have_faults(&stuck, "writer fsync " FOREVER "\n");
+    faults_set(stuck.faults, "writer fsync " FOREVER "\n");
     send_one(&stuck, 2);
     cr_assert_eq(scu_status(&stuck.scu), 0xA700);
     cr_expect_not_null(memmem(stuck.scu.body.at, stuck.scu.body.size, "its storage did not answer", 26));
@@ -125,7 +108,7 @@ Test(stuck, storage_is_named_alone_where_a_writer_lives_whose_threads_it_keeps, 
     stuck_t stuck;
     setenv("OXIDICOM_WRITER_OPERATIONS", "2", 1);
     stuck_start(&stuck, "writer fsync stall=20\n", 8, "OXIDICOM_STORE_TIMEOUT", "12s");
-    have_faults(&stuck, "writer fsync " FOREVER "\n");
+    faults_set(stuck.faults, "writer fsync " FOREVER "\n");
     for (int i = 9; i <= 12; i++) /* more than it has threads */
         send_one(&stuck, i);
     cr_assert_eq(scu_status(&stuck.scu), 0xA700);
@@ -142,10 +125,10 @@ static bool ends_without_threads_of_a_writer(void) {
     int64_t took_ms;
     /* Slow enough for threads. */
     stuck_start(&stuck, "writer fsync stall=20\n", 8, "OXIDICOM_WRITER_OPERATIONS", "2");
-    have_faults(&stuck, "writer fsync " FOREVER "\n");
+    faults_set(stuck.faults, "writer fsync " FOREVER "\n");
     send_one(&stuck, 9);
     int status = end_of(&stuck, &took_ms);
-    bool as_wanted = !receiver_times_logged(&stuck.receiver, "did not end in time: killed");
+    bool as_wanted = !receiver_was_killed(&stuck.receiver, NULL);
     if (as_wanted) {
         cr_expect_eq(status, 0);
         cr_expect_eq(receiver_times_logged(&stuck.receiver, "storage does not answer: ends"), 1);
@@ -157,8 +140,5 @@ static bool ends_without_threads_of_a_writer(void) {
 
 Test(stuck, storage_that_keeps_threads_of_a_writer_is_not_waited_for_once_the_listener_has_ended,
      .timeout = PATIENCE_S) {
-    bool ends = false;
-    for (int tries = 0; tries < TRIES && !ends; tries++)
-        ends = ends_without_threads_of_a_writer();
-    cr_expect(ends, "stages had to be killed");
+    cr_expect(try_again(ends_without_threads_of_a_writer), "stages had to be killed");
 }

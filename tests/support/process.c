@@ -147,6 +147,13 @@ bool await(bool (*condition)(void *argument), void *argument, int64_t ms) {
     return condition(argument);
 }
 
+bool try_again(bool (*scene)(void)) {
+    bool done = false;
+    for (int tries = 0; tries < 5 && !done; tries++)
+        done = scene();
+    return done;
+}
+
 char *temporary_folder(const char *name) {
     char *path = text_of("/tmp/oxi-%s-XXXXXX", name);
     if (!mkdtemp(path))

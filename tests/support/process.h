@@ -37,6 +37,9 @@ size_t process_steady_descriptors(pid_t pid);
 
 /* Asks `condition` every few milliseconds until it holds; false after `ms`. */
 bool await(bool (*condition)(void *argument), void *argument, int64_t ms);
+/* Plays a scene again that a busy machine has spoilt, as it says by false, at most five times. Returns its last
+ * answer. */
+bool try_again(bool (*scene)(void));
 
 /* A folder of the test's own; free the path. */
 char *temporary_folder(const char *name);

@@ -142,6 +142,13 @@ int receiver_times_logged(const receiver_t *receiver, const char *text) {
     return times;
 }
 
+bool receiver_was_killed(const receiver_t *receiver, const char *stage) {
+    char *text = text_of("%s did not end in time: killed", stage ? stage : "");
+    bool killed = receiver_times_logged(receiver, text) > 0;
+    free(text);
+    return killed;
+}
+
 static bool has_text(void *argument) {
     const search_t *search = argument;
     return receiver_times_logged(search->receiver, search->text) >= search->times;

@@ -41,6 +41,9 @@ long receiver_memory_kib(const receiver_t *receiver);
 /* Waits until the log has the text; false after `ms`. */
 bool receiver_logged(const receiver_t *receiver, const char *text, int64_t ms);
 int receiver_times_logged(const receiver_t *receiver, const char *text);
+/* Whether the launcher had to kill a stage ("listener", "writer-0", "notifier"; NULL: any) that did not end in
+ * time. */
+bool receiver_was_killed(const receiver_t *receiver, const char *stage);
 bool receiver_logged_times(const receiver_t *receiver, const char *text, int times, int64_t ms);
 
 /* Files below SERVICES/, and the .dcm files among them. */

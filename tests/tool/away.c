@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "deploy/tool/ask.h"
 #include "proto/ring.h"
+#include "tests/support/faults.h"
 #include "tests/support/patience.h"
 #include "tests/tool/tool.h"
 
@@ -21,8 +22,7 @@ static void have_faults(const receiver_t *receiver, const char *rules) {
     cr_skip_test("the sanitizer wants to be the first library");
 #endif
     char *preload = text_of("%s/../preload.so", binaries()), *faults = text_of("%s/faults", receiver->folder);
-    FILE *file = fopen(faults, "w");
-    cr_assert(file && fputs(rules, file) >= 0 && fclose(file) == 0);
+    faults_set(faults, rules);
     setenv("OXIDICOM_TEST_FAULTS", faults, 1);
     setenv("LD_PRELOAD", preload, 1);
     free(preload);

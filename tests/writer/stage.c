@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/stage.h"
 #include "proto/ring.h"
+#include "tests/support/faults.h"
 #include "tests/support/process.h"
 #include "tests/support/receiver.h"
 #include "tests/writer/dicom/data_set.h"
@@ -246,18 +247,6 @@ Test(writer, that_nobody_releases_ends_after_the_drain_timeout) {
     free(set);
 }
 
-static void have_faults(const char *faults, const char *rules) {
-    char *next = text_of("%s.next", faults);
-    FILE *file = fopen(next, "w");
-    cr_assert(file && fputs(rules, file) >= 0 && fclose(file) == 0);
-    cr_assert_eq(rename(next, faults), 0);
-    free(next);
-}
-
-static bool is_there(void *path) {
-    return access(path, F_OK) == 0;
-}
-
 #define GAVE_STORAGE_UP "storage does not answer"
 
 /* How often the writers' log has the text. */
@@ -284,21 +273,21 @@ static bool is_left_alone(void *argument) {
  * that answered: a busy machine may have needed too long for that. */
 static bool waits_for_storage(const char *faults, const data_set_t *set) {
     char *hangs = text_of("%s.hangs", faults);
-    have_faults(faults, "writer write stall=30\nwriter rename stall=700\n");
+    faults_set(faults, "writer write stall=30\nwriter rename stall=700\n");
     unlink(hangs);
     start("24h");
     send_chunk(1, set, 0, set->size, true); /* after which it knows that storage is slow */
     expect_event(RING__ENVELOPE__BODY_STORED);
-    have_faults(faults, "writer write stall=30\nwriter rename hang\n");
+    faults_set(faults, "writer write stall=30\nwriter rename hang\n");
     send_chunk(2, set, 0, set->size, true);
     send_chunk(3, set, 0, 390, false);
-    cr_assert(await(is_there, hangs, PATIENCE_MS));
+    faults_await_hang(faults);
     kill(rig.writer, SIGTERM);
     cr_expect(hears(RING__ENVELOPE__BODY_LEAVING));
     times_t before = count_times();
     zsock_destroy(&rig.listener);
     cr_assert(await(is_left_alone, &before, PATIENCE_MS));
-    unlink(faults);
+    faults_set(faults, NULL);
     cr_expect(ends_within(PATIENCE_MS));
     free(hangs);
     return times_logged(GAVE_STORAGE_UP) == before.given_up;

@@ -1,6 +1,5 @@
 /* Registrations through a real Redis: where kombu looks for them, in order, through every refusal of a server. */
 #include <criterion/criterion.h>
-#include <errno.h>
 #include <hiredis/hiredis.h>
 #include <jansson.h>
 #include <openssl/evp.h>
@@ -10,6 +9,7 @@
 #include "notifier/broker/transport.h"
 #include "tests/notifier/site.h"
 #include "tests/support/fake_server.h"
+#include "tests/support/faults.h"
 #include "tests/support/receiver.h"
 #include "tests/support/relay.h"
 #include "tests/support/servers.h"
@@ -411,13 +411,14 @@ Test(redis, that_never_answers_is_given_up_and_tried_again) {
 }
 
 /* Ends the notifier, whose thread waits for the server that long. Whether the thread was left behind. */
-static bool leaves_its_thread(const char *faults) {
-    cr_assert(unlink(faults) == 0 || errno == ENOENT);
+static bool leaves_its_thread(void) {
+    char *faults = text_of("%s/faults", site.folder);
+    char *rule = text_of("notifier unlink stall=%d path=/run/notifier\n", BROKER_CONNECT_TIMEOUT_MS);
+    faults_set(faults, NULL);
     start_with(text_of("redis://127.0.0.1:%d", fake_server_port(fake)));
-    FILE *file = fopen(faults, "w");
-    cr_assert(file &&
-              fprintf(file, "notifier unlink stall=%d path=/run/notifier\n", BROKER_CONNECT_TIMEOUT_MS) > 0);
-    cr_assert_eq(fclose(file), 0);
+    faults_set(faults, rule);
+    free(faults);
+    free(rule);
     cr_expect_eq(site_terminate(&site, PATIENCE_MS), 0);
     return site_await_log(&site, "the thread that waits for it is left to the kernel", 0);
 }
@@ -431,10 +432,7 @@ Test(redis, that_says_nothing_is_left_with_its_thread_at_the_end) {
     char *preload = text_of("%s/../preload.so", binaries()), *faults = text_of("%s/faults", site.folder);
     site.more = (const char *[]){"LD_PRELOAD", preload, "OXIDICOM_TEST_FAULTS", faults, NULL};
     fake = fake_server_new("", NULL);
-    bool left = false;
-    for (int tries = 0; tries < 5 && !left; tries++)
-        left = leaves_its_thread(faults);
-    cr_expect(left);
+    cr_expect(try_again(leaves_its_thread));
     free(preload);
     free(faults);
 }
