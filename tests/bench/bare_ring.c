@@ -1,7 +1,7 @@
 /* The least that the form of the ring costs: three processes that pass objects and events on over ZeroMQ PUSH/PULL
  * on Unix sockets. The first receives from TCP straight into chunks, the second writes them to a file, forces it to
- * the disk, renames it and tells the first, which answers the peer: two hops. The third hears of many files at once
- * and nobody waits for it. There is no DICOM, no custody, no journal and no loop.
+ * the disk, renames it, forces its folder and tells the first, which answers the peer: two hops. The third hears of
+ * many files at once and nobody waits for it. There is no DICOM, no custody, no journal and no loop.
  *
  *   bare_ring FOLDER ASSOCIATIONS OBJECTS BYTES
  *
@@ -76,13 +76,13 @@ static void *stage_socket(void *context, int type, const char *stage) {
     return socket;
 }
 
-static void complete(int file, const head_t *head) {
+static void complete(int file, int folder, const head_t *head) {
     char temporary[32], final[64], *from, *to;
     snprintf(temporary, sizeof temporary, "%u", head->association);
     snprintf(final, sizeof final, "files/%u-%llu", head->association, (unsigned long long)head->object);
     from = path(temporary);
     to = path(final);
-    MUST(fsync(file) == 0 && close(file) == 0 && rename(from, to) == 0);
+    MUST(fsync(file) == 0 && close(file) == 0 && rename(from, to) == 0 && fsync(folder) == 0);
     free(from);
     free(to);
 }
@@ -92,6 +92,10 @@ static void be_writer(void) {
     void *listener = stage_socket(context, ZMQ_PUSH, "listener");
     void *notifier = stage_socket(context, ZMQ_PUSH, "notifier");
     int files[ASSOCIATIONS_MAX];
+    char *place = path("files");
+    int folder = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(place);
+    MUST(folder >= 0);
     static head_t stored[STORED_AT_ONCE];
     size_t stored_count = 0;
     for (head_t head;;) {
@@ -110,7 +114,7 @@ static void be_writer(void) {
         zmq_msg_close(&data);
         if (!head.last)
             continue;
-        complete(files[head.association], &head);
+        complete(files[head.association], folder, &head);
         MUST(zmq_send(listener, &head, sizeof head, 0) == sizeof head);
         stored[stored_count++] = head;
         if (stored_count == STORED_AT_ONCE) {

@@ -1,4 +1,5 @@
 """Receivers started for one measurement, their use of the machine, and the sender."""
+import contextlib
 import glob
 import json
 import os
@@ -138,11 +139,32 @@ class Peer:
             self.process.kill()
             self.process.wait()
         self.log.close()
-        shutil.rmtree(self.folder)
+        remove_folder(self.folder)
 
 
 def make_folder(on_disk):
     return tempfile.mkdtemp(prefix='oxidicom-bench-', dir=os.path.abspath(BENCH) if on_disk else '/dev/shm')
+
+
+STAYING = []
+
+
+def remove_folder(folder):
+    if STAYING:
+        STAYING[-1].append(folder)
+    else:
+        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def folders_stay():
+    """Nothing is removed within: for seconds after many files were removed, ext4 looks long for the place of each new one."""
+    STAYING.append([])
+    try:
+        yield
+    finally:
+        for folder in STAYING.pop():
+            shutil.rmtree(folder)
 
 
 class Usage:

@@ -4,14 +4,13 @@ import contextlib
 import glob
 import json
 import os
-import shutil
 import socket
 import struct
 import subprocess
 import tempfile
 import time
 
-from measure import BENCH, await_port, free_port, make_folder, with_rates
+from measure import BENCH, await_port, free_port, make_folder, remove_folder, with_rates
 
 MR_STORAGE = b'1.2.840.10008.5.1.4.1.1.4'
 EXPLICIT_LE = b'1.2.840.10008.1.2.1'
@@ -97,14 +96,17 @@ def open_associations(peer, per_second, seconds):
 class InFolder:
     """Something to be measured that needs nothing but a folder."""
 
-    settings, on_disk = {}, False
+    settings = {}
+
+    def __init__(self, on_disk=False):
+        self.on_disk = on_disk
 
     def __enter__(self):
         self.folder = make_folder(self.on_disk)
         return self
 
     def __exit__(self, *_):
-        shutil.rmtree(self.folder)
+        remove_folder(self.folder)
 
 
 class BareRing(InFolder):
@@ -121,8 +123,6 @@ class BareRing(InFolder):
 
 class Loop(InFolder):
     """As durable as oxidicom, and nothing else: write, fsync, rename, fsync of the folder."""
-
-    on_disk = True
 
     def write(self, objects, size):
         noise, folder = os.urandom(size), os.open(self.folder, os.O_RDONLY)
