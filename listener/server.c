@@ -347,15 +347,18 @@ static void resume(server_t *server) {
     }
 }
 
-/* It is not read any more; it is freed once all that it has sent is answered, and its connection closed. */
+/* Nothing more is taken from it. Once all that it has sent is answered its series may go on, though the peer need
+ * not have closed yet; it is freed with its connection. */
 static void wind_up(server_t *server, association_t *a) {
     roster_attend(&server->site.roster, a, ATTENTION_NONE);
     operations_drop_partial(a);
-    if (a->state != STA1_IDLE || a->unanswered_count > 0)
+    if (a->unanswered_count > 0)
         return;
-    if (a->used_custody)
+    if (a->owes_end)
         custody_association_ended(server->site.custody, a->share, association_ending(a));
-    association_destroy(&a);
+    a->owes_end = false;
+    if (a->state == STA1_IDLE)
+        association_destroy(&a);
 }
 
 /* The end waits for busy associations only: latecomers are rejected in the meantime, and a peer without a whole

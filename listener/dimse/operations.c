@@ -152,7 +152,7 @@ static object_t *begin_object(association_t *a, message_t *message) {
     traceparent_write(&a->context.trace, traceparent);
     header.traceparent = traceparent;
     header.span = trace_span_number(&message->traced.trace);
-    a->used_custody = true;
+    a->owes_end = true;
     object_t *object = object_begin(a->site->custody, a->share, &header, message);
     object->context.trace = header.span ? message->traced.trace : a->context.trace;
     message->traced.number = object->context.object;

@@ -153,7 +153,7 @@ void association_on_answered(association_t *a) {
     patience_on_message(&a->patience);
     if (a->unanswered_count > 0)
         return;
-    if (a->state == STA1_IDLE)
+    if (a->state == STA1_IDLE || a->state == STA13_AWAITING_CLOSE)
         roster_attend(&a->site->roster, a, ATTENTION_ENDED);
     else if (a->state == STA8_AWAITING_RELEASE_RESPONSE)
         release(a);

@@ -84,10 +84,10 @@ typedef struct association {
     uint16_t operations; /* that the peer may have outstanding; 1: it did not negotiate more */
     bool only_verification;
     bool any_input;
-    bool used_custody; /* an object was begun: the notifier may know of it */
-    bool input_ended;  /* the peer has closed its half, and waits for answers */
-    int64_t begun_ms;  /* TCP accept */
-    int64_t since_ms;  /* of the state */
+    bool owes_end;    /* an object was begun, and the notifier has not been told of the end */
+    bool input_ended; /* the peer has closed its half, and waits for answers */
+    int64_t begun_ms; /* TCP accept */
+    int64_t since_ms; /* of the state */
     patience_t patience;
     uint64_t stored, refused, bytes; /* objects, objects, bytes of data sets */
 } association_t;

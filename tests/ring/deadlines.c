@@ -212,3 +212,54 @@ Test(deadlines, of_the_release_close_a_connection_that_the_peer_keeps_open, .tim
     scu_close(&scu);
     site_end(&site);
 }
+
+/* --- its series need not wait for the close: after the last PDU nothing more can come ---------------------- */
+
+#define UNCLOSED "1.2.826.0.1.3680043.9.9999.3.97"
+
+/* A receiver whose peer may keep its connection for a minute, and has stored two objects. */
+static site_t unclosed_start(const char *queue, scu_t *scu) {
+    site_t site = {0};
+    ring_start(&site.receiver, queue, (const char *const[]){"OXIDICOM_RELEASE_TIMEOUT", "60s", NULL});
+    site.listener = receiver_stage(&site.receiver, "listener", 0);
+    store_some(scu, site.receiver.port, "UNCLOSED", UNCLOSED, 1, 2);
+    return site;
+}
+
+static void expect_series_before_the_close(queue_t *queue, int ndicom, int64_t since_ms) {
+    expect_registration(queue, UNCLOSED, ndicom);
+    cr_assert_lt(clock_ms() - since_ms, 60000, "the listener may have closed the connection");
+}
+
+Test(deadlines, of_the_release_do_not_hold_up_the_series, .timeout = PATIENCE_S) {
+    queue_t *queue = queue_new(rabbitmq_port(), "unclosed");
+    scu_t scu = {0};
+    site_t site = unclosed_start("unclosed", &scu);
+    int64_t begin_ms = clock_ms();
+    cr_assert(scu_send_release(&scu) && scu_read(&scu));
+    cr_assert_eq(scu.type, RELEASE_RP);
+    expect_series_before_the_close(queue, 2, begin_ms);
+    scu_close(&scu);
+    queue_destroy(&queue);
+    site_end(&site);
+}
+
+Test(deadlines, after_an_abort_do_not_hold_up_what_was_unanswered, .timeout = PATIENCE_S) {
+    queue_t *queue = queue_new(rabbitmq_port(), "unclosed-abort");
+    scu_t scu = {0};
+    site_t site = unclosed_start("unclosed-abort", &scu);
+    bytes_t set = dataset_instance(EXPLICIT_LE, UNCLOSED, instance_of(UNCLOSED, 3), 3, 2000);
+    site_hold(&site, "writer");
+    cr_assert(scu_send_store(&scu, 1, MR_STORAGE, instance_of(UNCLOSED, 3), &set, 0));
+    cr_assert(
+        scu_send(&scu, (const uint8_t[]){ASSOCIATE_AC, 0, 0, 0, 0, 0}, 6)); /* nothing that a requestor says */
+    cr_assert(scu_read(&scu));
+    cr_assert_eq(scu.type, ABORT);
+    int64_t begin_ms = clock_ms();
+    site_go_on(&site, "writer");
+    expect_series_before_the_close(queue, 3, begin_ms);
+    scu_close(&scu);
+    bytes_free(&set);
+    queue_destroy(&queue);
+    site_end(&site);
+}
