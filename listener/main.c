@@ -190,6 +190,7 @@ static void on_terminate(stage_t *stage) {
     if (zloop_timer(stage->loop, (size_t)(left_ms + DRAIN_CLOSE_MS), 1, on_drain_timeout, stage) < 0)
         stage_end(stage, EX_OSERR);
     log_info(NULL, "told to end: no new associations");
+    writers_keep_last(&listener->custody);
     server_drain(&listener->server);
     send_metrics(listener);
     (void)end_turn(stage);

@@ -51,6 +51,9 @@ bool custody_idle(const custody_t *custody);
 void custody_tick(custody_t *custody, int64_t now_ms);
 /* Says that the listener lives. */
 void custody_beat(custody_t *custody);
+/* The listener drains: from now on the last writer stays until writers_release. A supervisor may end all at once.
+ */
+void writers_keep_last(custody_t *custody);
 /* The listener ends: writers need not wait for it. */
 void writers_release(custody_t *custody);
 

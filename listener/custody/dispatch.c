@@ -140,7 +140,7 @@ void dispatch_stream(object_t *object) {
 
 /* --- with a writer, and without --------------------------------------------------------------------- */
 
-static bool takes_objects(const writer_link_t *writer) {
+bool dispatch_may_assign(const writer_link_t *writer) {
     return !writer->leaving && !writer->lost;
 }
 
@@ -156,7 +156,7 @@ static bool has_less_outstanding(const writer_link_t *writer, const writer_link_
 static writer_link_t *least_outstanding(custody_t *custody) {
     writer_link_t *writer, *best = NULL;
     TAILQ_FOREACH(writer, &custody->writers, next)
-    if (takes_objects(writer) && (!best || has_less_outstanding(writer, best)))
+    if (dispatch_may_assign(writer) && (!best || has_less_outstanding(writer, best)))
         best = writer;
     return best;
 }
@@ -167,7 +167,7 @@ static writer_link_t *least_outstanding(custody_t *custody) {
 static writer_link_t *last_with_room(const object_t *object) {
     writer_link_t *writer = object->share->writer;
     size_t threads = (size_t)object->custody->stage->settings.writer_operations;
-    bool has_room = writer && takes_objects(writer) && writer->outstanding_objects < threads &&
+    bool has_room = writer && dispatch_may_assign(writer) && writer->outstanding_objects < threads &&
                     writer->outstanding_bytes < WRITER_WINDOW_BYTES / 2;
     return has_room ? writer : NULL;
 }

@@ -94,6 +94,8 @@ void dispatch_withdraw(object_t *object);
 void dispatch_release(const custody_t *custody, writer_link_t *writer, uint64_t incarnation);
 /* The same to a leaving one, once nothing is outstanding. */
 void dispatch_release_if_done(const custody_t *custody, writer_link_t *writer);
+/* Whether it gets further objects. */
+bool dispatch_may_assign(const writer_link_t *writer);
 
 /* --- writers.c: who is there --- */
 

@@ -85,6 +85,7 @@ typedef struct writer_link {
     uint32_t process;
     int64_t started_at;
     bool leaving;
+    bool stays;                 /* wants to leave, and is the last one while the listener drains */
     bool lost;                  /* is being forgotten */
     bool kept_by_storage;       /* has said so: that is why it is silent */
     uint64_t outstanding_bytes; /* of unanswered objects */
@@ -150,6 +151,7 @@ typedef struct custody {
     uint64_t objects_begun;
     size_t suspects; /* objects in custody that are suspects */
     budget_t *budget;
+    bool keeps_last_writer; /* the listener drains */
     silence_t writers_gone; /* why the last one was given up, for its silence, and none has come since */
     log_limit_t complained; /* of too many writers */
     /* Called at the end of a turn after a writer's connection broke; NULL: nobody listens. */

@@ -156,10 +156,32 @@ void writers_release(custody_t *custody) {
     dispatch_release(custody, writer, 0);
 }
 
+static bool is_last(const custody_t *custody, const writer_link_t *writer) {
+    writer_link_t *other;
+    TAILQ_FOREACH(other, &custody->writers, next)
+    if (other != writer && dispatch_may_assign(other))
+        return false;
+    return true;
+}
+
+void writers_keep_last(custody_t *custody) {
+    custody->keeps_last_writer = true;
+    writer_link_t *writer;
+    TAILQ_FOREACH(writer, &custody->writers, next)
+    if (writer->leaving && writer->outstanding_objects > 0 && is_last(custody, writer))
+        writer->leaving = false; /* it has not been released, and will say again that it leaves */
+}
+
 void writers_on_leaving(custody_t *custody, const Ring__Leaving *leaving) {
     writer_link_t *writer = find_incarnation(custody, leaving->incarnation);
     if (!writer)
         return;
+    if (custody->keeps_last_writer && !writer->leaving && is_last(custody, writer)) {
+        if (!writer->stays)
+            log_info(NULL, "%s would leave: it is the last one and stays until the listener ends", writer->id);
+        writer->stays = true;
+        return;
+    }
     if (!writer->leaving) {
         log_info(NULL, "%s leaves, %zu objects are still with it", writer->id, writer->outstanding_objects);
         writer->leaving = true;

@@ -73,6 +73,37 @@ Test(drain, lets_an_association_that_has_just_begun_store_its_object, .timeout =
     cr_expect(try_again(stores_its_first_object_after_term), "it was aborted before it could send one");
 }
 
+static void tell_to_end(const receiver_t *receiver, const char *stage) {
+    char *said = text_of("%s: told to end", stage);
+    kill(receiver_stage(receiver, strcmp(stage, "writer-0") == 0 ? "writer" : stage, 0), SIGTERM);
+    cr_assert(receiver_logged(receiver, said, PATIENCE_MS));
+    free(said);
+}
+
+/* Nobody gives their ends an order here, nor starts them again. A second of idleness ends the association: a
+ * machine that is busy for longer deserves another try. */
+static bool stores_after_all_stages_were_told_to_end(void) {
+    receiver_t receiver;
+    ring_start(&receiver, "drain-all", NULL);
+    scu_t scu = {0};
+    store_some(&scu, receiver.port, "DRAIN", SERIES, 1, 1);
+    kill(receiver.launcher, SIGSTOP);
+    tell_to_end(&receiver, "listener");
+    tell_to_end(&receiver, "writer-0");
+    tell_to_end(&receiver, "notifier");
+    bytes_t set = dataset_instance(EXPLICIT_LE, SERIES, instance_of(SERIES, 2), 2, 1000);
+    bool stored = scu_store(&scu, 1, MR_STORAGE, instance_of(SERIES, 2), &set) == 0 && scu_release(&scu);
+    kill(receiver.launcher, SIGCONT);
+    bytes_free(&set);
+    scu_close(&scu);
+    receiver_clear(&receiver);
+    return stored;
+}
+
+Test(drain, lets_an_association_finish_though_all_stages_were_told_to_end_at_once, .timeout = PATIENCE_S) {
+    cr_expect(try_again(stores_after_all_stages_were_told_to_end), "its last writer did not stay");
+}
+
 /* --- under load ------------------------------------------------------------------------------------------- */
 
 static senders_t *start_senders(const receiver_t *receiver) {
