@@ -22,11 +22,14 @@ bool valid_broker(const char *text) {
     return broker_scheme_of(text) >= 0;
 }
 
-/* Whether there is no port behind the host, which ends at `end`, or one that there is. */
-static bool has_sound_port(const char *host, const char *end) {
-    const char *bracket = *host == '[' ? memchr(host, ']', (size_t)(end - host)) : NULL;
-    const char *name = bracket ? bracket + 1 : host, *colon = memchr(name, ':', (size_t)(end - name));
-    return !colon || network_is_port(colon + 1, (size_t)(end - colon - 1));
+/* Whether a host stands before `end`, and behind it no port or one that there is. */
+static bool is_host(const char *host, const char *end) {
+    const char *bracket = host < end && *host == '[' ? memchr(host, ']', (size_t)(end - host)) : NULL;
+    const char *colon = bracket ? bracket + 1 : memchr(host, ':', (size_t)(end - host));
+    size_t length = (size_t)(bracket ? bracket - host - 1 : (colon ? colon : end) - host);
+    if (length == 0 || !colon || colon == end)
+        return length > 0;
+    return *colon == ':' && network_is_port(colon + 1, (size_t)(end - colon - 1));
 }
 
 /* One server, up to a comma or the end. */
@@ -38,7 +41,7 @@ static bool is_one_nats(const char *text, size_t length) {
     const char *at = memrchr(host, '@', (size_t)(end - host)), *slash;
     host = at ? at + 1 : host;
     slash = memchr(host, '/', (size_t)(end - host));
-    return has_sound_port(host, slash ? slash : end);
+    return is_host(host, slash ? slash : end);
 }
 
 bool valid_nats(const char *text) {
@@ -103,7 +106,8 @@ bool valid_cube_url(const char *text) {
     const char *host = strncmp(text, "http://", 7) == 0    ? text + 7
                        : strncmp(text, "https://", 8) == 0 ? text + 8
                                                            : NULL;
-    return host && *host && *host != '/' && !strpbrk(host, "@?# \"<>\\") && !has_control_characters(host);
+    return host && is_host(host, host + strcspn(host, "/")) && !strpbrk(host, "@?# \"<>\\") &&
+           !has_control_characters(host);
 }
 
 bool valid_cube_token(const char *text) {

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/broker_schemes.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "notifier/broker/broker_tls.h"
@@ -41,6 +42,13 @@ static struct timeval timeout_of(int milliseconds) {
 
 /* --- the address --------------------------------------------------------------------------------------- */
 
+/* A host that is left out behind a user was forgotten: rabbitmq-c would take this machine. */
+static bool lacks_host(const char *address) {
+    const char *authority = broker_scheme_rest(address), *end = authority + strcspn(authority, "/?");
+    const char *at = memrchr(authority, '@', (size_t)(end - authority));
+    return at && (at + 1 == end || at[1] == ':');
+}
+
 /* kombu writes the virtual host `/` as `//`, as nothing after the slash, or as %2F, and takes options behind a `?`;
  * rabbitmq-c knows only the third. Cuts the text to what rabbitmq-c reads. */
 static void normalize(char *address) {
@@ -65,7 +73,7 @@ static void *create(const char *address, const settings_t *settings, transport_r
     self->results = results;
     normalize(self->address);
     amqp_default_connection_info(&self->info); /* guest, guest, / */
-    if (amqp_parse_url(self->address, &self->info) == AMQP_STATUS_OK)
+    if (!lacks_host(address) && amqp_parse_url(self->address, &self->info) == AMQP_STATUS_OK && self->info.port > 0)
         return self;
     destroy(self);
     return NULL;

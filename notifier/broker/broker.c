@@ -298,8 +298,9 @@ static size_t make_destinations(destination_t **destinations_p, const settings_t
         assert(scheme >= 0); /* the settings have seen to it */
         void *connection = TRANSPORTS[scheme]->create(address, settings, results);
         if (!connection) {
-            log_error(NULL, "address %zu of OXIDICOM_AMQP_ADDRESS can't be read; allowed is the form %s", count + 1,
-                      BROKERS[scheme].form);
+            const char *form = BROKERS[scheme].form;
+            log_error(NULL, "address %zu of OXIDICOM_AMQP_ADDRESS can't be read; allowed is the form %s%s",
+                      count + 1, form, strstr(form, "host:port") ? ", with a host and a port from 1 to 65535" : "");
             clear_destinations(&destinations, &count);
             break;
         }

@@ -105,7 +105,7 @@ bool redis_address_parse(redis_address_t *address, const char *text, const broke
             return false;
         *--path = '/';
         address->path = path;
-    } else if (!set_host(address, authority) ||
+    } else if ((at && strcspn(authority, ":") == 0) || !set_host(address, authority) ||
                (path && (percent_decode(path) < 0 || !set_database(address, path)))) {
         return false;
     }

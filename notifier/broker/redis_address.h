@@ -2,8 +2,9 @@
  *   redis[s]://[[user]:password@]host[:port][/database]
  *   redis+socket://[[user]:password@]/path, unix://[[user]:password@]/path
  * and behind a `?` virtual_host or db, ssl_cert_reqs, ssl_ca_certs, ssl_certfile and ssl_keyfile; other options are
- * ignored. Every part may be percent-encoded (RFC 3986 2.1). libcurl can't read them: it takes the first folder of
- * unix:///run/socket for a host, and wants no @ in a password and no zone in an IPv6 address. */
+ * ignored. No host is this machine, but not behind a user or password: there it was forgotten. Every part may be
+ * percent-encoded (RFC 3986 2.1). libcurl can't read them: it takes the first folder of unix:///run/socket for a
+ * host, and wants no @ in a password and no zone in an IPv6 address. */
 #ifndef NOTIFIER_BROKER_REDIS_ADDRESS_H
 #define NOTIFIER_BROKER_REDIS_ADDRESS_H
 

@@ -154,6 +154,16 @@ Test(settings, refuse_values_that_are_out_of_range) {
                                          {"OXIDICOM_NATS_ADDRESS", "tls://"},
                                          {"OXIDICOM_NATS_ADDRESS", "a:1,nats://me:pw@b:99999"},
                                          {"OXIDICOM_NATS_ADDRESS", "[::1]:x"},
+                                         {"OXIDICOM_NATS_ADDRESS", "[::1]x"},
+                                         {"OXIDICOM_NATS_ADDRESS", "[]:4222"},
+                                         {"OXIDICOM_NATS_ADDRESS", "nats://me:pw@"},
+                                         {"OXIDICOM_NATS_ADDRESS", "token@:4222"},
+                                         {"OXIDICOM_NATS_ADDRESS", ":4222"},
+                                         {"OXIDICOM_NATS_ADDRESS", "a:1,nats:///b"},
+                                         {"OXIDICOM_NATS_ADDRESS", "a:0"},
+                                         {"OXIDICOM_CUBE_URL", "http://:8000/api/v1/"},
+                                         {"OXIDICOM_CUBE_URL", "http://chris:0/api/v1/"},
+                                         {"OXIDICOM_CUBE_URL", "https://chris:99999"},
                                          {"OXIDICOM_SCP_AET", " ChRIS"},
                                          {"OXIDICOM_SCP_AET", "ChRIS "},
                                          {"OXIDICOM_SCP_AET", "A\\B"},
@@ -185,6 +195,8 @@ Test(settings, never_repeat_a_password) {
                                          {"OXIDICOM_AMQP_ADDRESS", "http://host/0?password=s3cret"},
                                          {"OXIDICOM_AMQP_ADDRESS", "amqp://a:s3cret@host;http://b:s3cret@host/@"},
                                          {"OXIDICOM_NATS_ADDRESS", "user:s3cret@ho st:4222"},
+                                         {"OXIDICOM_NATS_ADDRESS", "nats://user:s3cret@"},
+                                         {"OXIDICOM_NATS_ADDRESS", "user:s3cret@"},
                                          {"OXIDICOM_NATS_ADDRESS", "nats://s3cret@host,http://host"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         environment((const char *[]){bad[i][0], bad[i][1], NULL});
@@ -203,6 +215,18 @@ static char *file_with(const char *folder, const char *content, size_t size) {
     FILE *file = fopen(path, "w");
     cr_assert(file && fwrite(content, 1, size, file) == size && fclose(file) == 0);
     return path;
+}
+
+Test(settings, take_addresses_of_cube_with_and_without_a_port) {
+    static const char *const good[] = {"http://chris", "http://chris:8000/api/v1/", "https://[::1]:443/",
+                                       "https://[fd00::1]"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        environment((const char *[]){"OXIDICOM_CUBE_URL", good[i], NULL});
+        int status;
+        char *text = complaint_of(FOR_NOTIFIER, &status);
+        cr_expect_eq(status, 0, "%s", text);
+        free(text);
+    }
 }
 
 Test(settings, that_are_secret_may_lie_in_a_file_without_its_last_newline) {

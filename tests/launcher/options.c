@@ -159,9 +159,15 @@ Test(options, a_broker_address_that_cannot_be_read_ends_it_with_78_and_its_form,
     static const char *const bad[][2] = {
         {"amqp://me:s3cret@host:99999",
          "address 1 of OXIDICOM_AMQP_ADDRESS can't be read; allowed is the form amqp://"},
+        {"amqp://me:s3cret@host:0", "address 1 of OXIDICOM_AMQP_ADDRESS can't be read; allowed is the form "
+                                    "amqp://user:password@host:port/vhost, with a host and a port from 1 to 65535"},
+        {"amqps://me:s3cret@/vhost", "allowed is the form amqps://user:password@host:port/vhost, with a host and"},
+        {"amqp://me:s3cret@:5672", "address 1 of OXIDICOM_AMQP_ADDRESS"},
+        {"redis://:s3cret@", "allowed is the form redis://user:password@host:port/database, with a host and"},
+        {"redis://:s3cret@host:0", "address 1 of OXIDICOM_AMQP_ADDRESS"},
         {"redis://me:s3cret@host/cube",
          "address 1 of OXIDICOM_AMQP_ADDRESS can't be read; allowed is the form redis://"},
-        {"filesystem://folder", "allowed is the form filesystem:///folder"},
+        {"filesystem://folder", "allowed is the form filesystem:///folder\n"},
         {"amqp://host;rediss://:s3cret@host:x", "address 2 of OXIDICOM_AMQP_ADDRESS"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -171,6 +177,12 @@ Test(options, a_broker_address_that_cannot_be_read_ends_it_with_78_and_its_form,
         cr_expect(strstr(said, bad[i][1]) && !strstr(said, "s3cret"), "%s: %s", bad[i][0], said);
         free(said);
     }
+}
+
+Test(options, an_address_of_nats_without_a_host_ends_it_with_78_and_hides_the_password) {
+    expect_refusal("OXIDICOM_NATS_ADDRESS", "nats://me:s3cret@",
+                   "OXIDICOM_NATS_ADDRESS is \"nats://***@\"; allowed is host:port, nats://host:port or "
+                   "tls://host:port, several separated by commas\n");
 }
 
 Test(options, variables_that_are_no_settings_are_named_once, .timeout = PATIENCE_S) {

@@ -43,20 +43,13 @@ Test(redis_address, means_what_it_means_to_kombu) {
 }
 
 Test(redis_address, of_another_form_is_none) {
-    static const char *const bad[] = {"redis://queue/cube",
-                                      "redis://queue/-1",
-                                      "redis://queue/99999999999",
-                                      "redis://queue:12x",
-                                      "redis://queue:99999",
-                                      "redis://[::1",
-                                      "redis://[::1]x",
-                                      "redis://:a%00b@queue",
-                                      "redis://queue?db=x",
-                                      "unix://run/redis.sock",
-                                      "unix://",
-                                      "redis://q?db=%00",
-                                      "unix:///a%00b",
-                                      "rediss://q?ssl_cert_reqs=maybe"};
+    static const char *const bad[] = {
+        "redis://queue/cube",   "redis://queue/-1",      "redis://queue/99999999999",
+        "redis://queue:12x",    "redis://queue:99999",   "redis://queue:0",
+        "redis://cube:secret@", "redis://:secret@/5",    "rediss://cube:secret@:1234",
+        "redis://[::1",         "redis://[::1]x",        "redis://:a%00b@queue",
+        "redis://queue?db=x",   "unix://run/redis.sock", "unix://",
+        "redis://q?db=%00",     "unix:///a%00b",         "rediss://q?ssl_cert_reqs=maybe"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_str_eq(meaning_of(bad[i]), "none", "%s: %s", bad[i], meaning_of(bad[i]));
 }
