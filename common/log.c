@@ -143,7 +143,7 @@ static bool admit(log_site_t *site, log_level_t level, const char *format, uint6
 
 /* --- one line ---------------------------------------------------------------------------------------- */
 
-static bool write_line(log_level_t level, const log_context_t *context, char *message);
+static bool write_line(log_level_t level, const log_context_t *context, const char *message);
 
 /* Whether a line can be written without waiting for who reads them: after LOG_PATIENCE_MS, none waits any more. */
 static bool is_read(void) {
@@ -265,17 +265,15 @@ static bool write_json(log_level_t level, const log_context_t *context, const ch
     return written;
 }
 
-/* Texts of peers end up in lines: a line break in one must not forge another line. */
-static bool write_line(log_level_t level, const log_context_t *context, char *message) {
+/* Texts of peers end up in lines: a line break in one must not forge another line. Half a character is left where a
+ * message was cut, or came from a peer. */
+static bool write_line(log_level_t level, const log_context_t *context, const char *message) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    /* Half a character is left where a message was cut, or came from a peer. */
-    char *latin1 = utf8_valid(message, strlen(message)) ? NULL : utf8_from_latin1(message, strlen(message), NULL);
-    char *text = latin1 ? latin1 : message;
-    utf8_blank_controls(text);
+    char *text = utf8_shown(message);
     bool written = line_format == FORMAT_JSON ? write_json(level, context, text, &now)
                                               : write_text(level, context, text, &now);
-    free(latin1);
+    free(text);
     return written;
 }
 

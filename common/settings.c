@@ -11,6 +11,7 @@
 #include "common/memory.h"
 #include "common/secret.h"
 #include "common/settings_table.h"
+#include "common/utf8.h"
 
 static void *field_of(settings_t *settings, const setting_t *setting) {
     return (char *)settings + setting->offset;
@@ -120,7 +121,6 @@ static int complain(FILE *out, const setting_t *setting, const source_t *source)
         fprintf(out, "%s is not set", setting->name);
     fputs(source ? "; allowed is " : "; needed is ", out);
     print_allowed(out, setting);
-    fputc('\n', out);
     return EXIT_SETTINGS;
 }
 
@@ -132,10 +132,10 @@ static int read_secret_file(source_t *source, const char *value, FILE *complaint
     int status = 0;
     source->path = getenv(file_variable);
     if (source->path && value) {
-        fprintf(complaints, "%s and %s are both set; allowed is one of them\n", source->variable, file_variable);
+        fprintf(complaints, "%s and %s are both set; allowed is one of them", source->variable, file_variable);
         status = EXIT_SETTINGS;
     } else if (source->path && !(source->value = secret_read(source->path, &why))) {
-        fprintf(complaints, "%s is \"%s\": %s; allowed is a file of 1 to %d bytes\n", file_variable, source->path,
+        fprintf(complaints, "%s is \"%s\": %s; allowed is a file of 1 to %d bytes", file_variable, source->path,
                 why, SECRET_FILE_MAX_BYTES);
         status = EXIT_SETTINGS;
     }
@@ -168,7 +168,7 @@ static int find_source(source_t *source, const setting_t *setting, FILE *complai
     /* For a count, the project's own variable wins over the reference's; an address must be unambiguous. */
     if (status == 0 && source->value && other.value && setting->type == SETTING_TEXT &&
         strcmp(source->value, other.value) != 0) {
-        fprintf(complaints, "%s and %s are both set and differ; allowed is one of them\n", setting->name,
+        fprintf(complaints, "%s and %s are both set and differ; allowed is one of them", setting->name,
                 setting->alias);
         status = EXIT_SETTINGS;
     }
@@ -212,8 +212,7 @@ static char *default_run_dir(void) {
     return NULL;
 }
 
-int settings_read(settings_t *settings, unsigned stage, FILE *complaints) {
-    memset(settings, 0, sizeof *settings);
+static int read_all(settings_t *settings, unsigned stage, FILE *complaints) {
     int status = 0;
     for (size_t i = 0; i < SETTINGS_COUNT && status == 0; i++)
         /* The launcher checks everything, so that a bad value is found before a stage is started. */
@@ -223,12 +222,28 @@ int settings_read(settings_t *settings, unsigned stage, FILE *complaints) {
         settings->run_dir = default_run_dir();
     if (status == 0 && !settings->run_dir && (stage & FOR_ALL) && stage != FOR_LAUNCHER) {
         fputs("OXIDICOM_RUN_DIR is not set, and neither /run/oxidicom nor $XDG_RUNTIME_DIR/oxidicom can be "
-              "written; needed is an absolute path\n",
+              "written; needed is an absolute path",
               complaints);
         status = EXIT_SETTINGS;
     }
-    if (status != 0)
+    return status;
+}
+
+/* A complaint holds what somebody wrote into a variable: it stays one line, and no terminal obeys it. */
+int settings_read(settings_t *settings, unsigned stage, FILE *complaints) {
+    char *complaint, *shown;
+    size_t size;
+    FILE *out = must(open_memstream(&complaint, &size));
+    memset(settings, 0, sizeof *settings);
+    int status = read_all(settings, stage, out);
+    must_hold(fclose(out) == 0);
+    if (status != 0) {
+        shown = utf8_shown(complaint);
+        fprintf(complaints, "%s\n", shown);
+        free(shown);
         settings_clear(settings);
+    }
+    free(complaint);
     return status;
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Length of the well-formed sequence at `s` (Unicode 15, table 3-7), or 0. */
 static size_t sequence_length(const uint8_t *s, size_t left) {
@@ -59,6 +60,13 @@ void utf8_blank_controls(char *text) {
         from += length ? length : 1;
     }
     *to = 0;
+}
+
+char *utf8_shown(const char *text) {
+    size_t size = strlen(text);
+    char *shown = utf8_valid(text, size) ? copy_text(text) : utf8_from_latin1(text, size, NULL);
+    utf8_blank_controls(shown);
+    return shown;
 }
 
 char *utf8_from_latin1(const char *bytes, size_t size, size_t *size_out) {

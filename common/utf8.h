@@ -15,6 +15,10 @@ size_t utf8_cut(const char *text, size_t characters);
  * turns the direction of text (UAX #9): they could make a terminal lie. In place. */
 void utf8_blank_controls(char *text);
 
+/* A copy to show to people: as UTF-8, from Latin-1 where it is none, with its control characters blanked. Free it.
+ */
+char *utf8_shown(const char *text);
+
 /* Latin-1 as UTF-8, NUL-terminated; free it. A NUL inside the bytes stays inside: `size_out`, if not NULL, is
  * the length without the terminator. */
 char *utf8_from_latin1(const char *bytes, size_t size, size_t *size_out);

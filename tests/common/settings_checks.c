@@ -1,0 +1,47 @@
+/* How complaints show a bad value, and settings that are bad together. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "common/settings.h"
+#include "tests/support/process.h"
+
+/* Reads for the stage with these variables besides the required ones, and returns the complaint; free it. */
+static char *complaint_of(unsigned stage, const char *const *assignments, int *status) {
+    clearenv();
+    setenv("OXIDICOM_FILES_ROOT", "/data", 1);
+    setenv("OXIDICOM_AMQP_ADDRESS", "amqp://queue:5672", 1);
+    setenv("OXIDICOM_RUN_DIR", "/tmp/run", 1);
+    for (; *assignments; assignments += 2)
+        setenv(assignments[0], assignments[1], 1);
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    settings_t settings;
+    *status = settings_read(&settings, stage, out);
+    if (*status == 0)
+        settings_clear(&settings);
+    fclose(out);
+    return text;
+}
+#define COMPLAINT_OF(stage, status, ...) complaint_of(stage, (const char *const[]){__VA_ARGS__, NULL}, status)
+
+static void expect_shown(const char *variable, const char *value, const char *begin) {
+    int status;
+    char *text = COMPLAINT_OF(FOR_LAUNCHER, &status, variable, value);
+    cr_expect_eq(status, EXIT_SETTINGS, "%s", variable);
+    cr_expect(strncmp(text, begin, strlen(begin)) == 0, "%s", text);
+    cr_expect(strchr(text, '\n') == text + strlen(text) - 1, "one line: %s", text);
+    free(text);
+}
+
+Test(settings_checks, show_no_control_character_of_a_refused_value) {
+    expect_shown("OXIDICOM_SCP_AET", "a\nb", "OXIDICOM_SCP_AET is \"a?b\"; allowed is");
+    expect_shown("OXIDICOM_SCP_AET", "\033[2Ja\x7F", "OXIDICOM_SCP_AET is \"?[2Ja?\"; allowed is");
+    expect_shown("OXIDICOM_WRITERS", "2\n", "OXIDICOM_WRITERS is \"2?\"; allowed is");
+    expect_shown("OXIDICOM_STATE_DIR", "a\u202Eb\xC2\x9B!", "OXIDICOM_STATE_DIR is \"a?b?!\"; allowed is");
+    expect_shown("OXIDICOM_QUEUE_NAME", "a\xFFz", "OXIDICOM_QUEUE_NAME is \"a\u00FFz\"; allowed is");
+    expect_shown("OXIDICOM_AMQP_ADDRESS", "a\033\n://me:s3cret@h\rost",
+                 "OXIDICOM_AMQP_ADDRESS is \"a??://***@h?ost\"; allowed is");
+    expect_shown("OXIDICOM_NATS_ADDRESS_FILE", "/no\n/file",
+                 "OXIDICOM_NATS_ADDRESS_FILE is \"/no?/file\": No such file");
+}
