@@ -3,8 +3,10 @@
 #ifndef COMMON_SERIES_KEY_H
 #define COMMON_SERIES_KEY_H
 
-/* Below the files root: each PACS has a folder of its name here, with the folders of its series in it. */
-#define SERVICES_PACS "SERVICES/PACS"
+/* Below the files root: where CUBE reads what services like this one bring. */
+#define SERVICES "SERVICES"
+/* Each PACS has a folder of its name here, with the folders of its series in it. */
+#define SERVICES_PACS SERVICES "/PACS"
 
 /* The part of a path below SERVICES_PACS, which begins with the PACS' name; NULL: the path is no such one. */
 const char *series_key_below_pacs(const char *path);

@@ -10,6 +10,7 @@
 #include "common/duration.h"
 #include "common/memory.h"
 #include "common/secret.h"
+#include "common/settings_checks.h"
 #include "common/settings_table.h"
 #include "common/utf8.h"
 
@@ -226,6 +227,8 @@ static int read_all(settings_t *settings, unsigned stage, FILE *complaints) {
               complaints);
         status = EXIT_SETTINGS;
     }
+    if (status == 0 && !settings_checks_folders(settings, complaints))
+        status = EXIT_SETTINGS;
     return status;
 }
 

@@ -156,8 +156,9 @@ const setting_t SETTINGS[] = {
              "storage, get five times as long."},
     {TEXT("OXIDICOM_STATE_DIR", state_dir), .stages = FOR_NOTIFIER, .default_value = "/var/lib/oxidicom",
      ABSOLUTE_PATH,
-     .help = "Folder of the journal. If it is not writable: a folder named after the host under "
-             "$OXIDICOM_FILES_ROOT/.oxidicom/state/."},
+     .help =
+         "Folder of the journal. Not in $OXIDICOM_FILES_ROOT/SERVICES, where CUBE reads. If it is not writable: "
+         "a folder named after the host under $OXIDICOM_FILES_ROOT/.oxidicom/state/."},
     {DURATION("OXIDICOM_JOURNAL_KEEP", journal_keep_ms), .stages = FOR_NOTIFIER, .default_value = "7d",
      RANGE(3600000, 3650LL * 24 * 3600000), .help = "Time before the journal forgets a finished series."},
     {SIZE("OXIDICOM_JOURNAL_SIZE", journal_size_bytes), .stages = FOR_NOTIFIER, .default_value = "1GiB",
@@ -168,7 +169,8 @@ const setting_t SETTINGS[] = {
      .most = (int64_t)1 << 50,
      .help = "Free room for the journal's file system. The same with less room than this; 0: until it is full."},
     {TEXT("OXIDICOM_RUN_DIR", run_dir), .stages = FOR_ALL | FOR_TOOL, ABSOLUTE_PATH,
-     .help = "Folder of the sockets. Default: /run/oxidicom, else $XDG_RUNTIME_DIR/oxidicom, else a private one of "
+     .help = "Folder of the sockets. Not in $OXIDICOM_FILES_ROOT/SERVICES, either. Default: /run/oxidicom, else "
+             "$XDG_RUNTIME_DIR/oxidicom, else a private one of "
              "the launcher: $TMPDIR/oxidicom-<user id>, /dev/shm/oxidicom-<user id> or "
              "$OXIDICOM_FILES_ROOT/.oxidicom/run/<host>, the first that is writable."},
     {.group = "Scaling",

@@ -18,8 +18,8 @@ PAGES := $(patsubst deploy/man/%.in,$(B)/man/%,$(wildcard deploy/man/*.in))
 man: $(PAGES) $(B)/man/oxidicom.conf
 
 # Compiled for the machine that builds, of what needs no library.
-PRINTER := deploy/man/print_settings.c $(patsubst %,common/%.c,settings settings_table duration secret broker_schemes \
-	comma_list network utf8 memory valid)
+PRINTER := deploy/man/print_settings.c $(patsubst %,common/%.c,settings settings_checks settings_table duration secret \
+	broker_schemes comma_list network plain_path utf8 memory valid)
 $(B)/man/settings-printer: $(PRINTER) $(wildcard common/*.h)
 	@mkdir -p $(@D)
 	@echo CC deploy/man/print_settings.c; $(CC_FOR_BUILD) -std=gnu11 -D_GNU_SOURCE -I. -o $@ $(PRINTER)

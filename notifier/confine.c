@@ -10,6 +10,7 @@
 #include "common/broker_schemes.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/plain_path.h"
 #include "notifier/journal/journal_file.h"
 
 /* The folder that the path lies in, made shorter until there is one. */
@@ -21,12 +22,6 @@ static char *nearest_folder(const char *path) {
     return real ? real : copy_text("/");
 }
 
-static bool holds(const char *folder, const char *path) {
-    size_t length = strlen(folder);
-    return strcmp(folder, "/") == 0 ||
-           (strncmp(path, folder, length) == 0 && (path[length] == '/' || !path[length]));
-}
-
 /* A broker may come later than the notifier: until its folder is there, a rule can only stand for the folder above
  * it. That one must not hold storage, too. */
 static void allow_broker(sandbox_t *sandbox, const char *address, const char *files_root) {
@@ -36,7 +31,7 @@ static void allow_broker(sandbox_t *sandbox, const char *address, const char *fi
     /* As the broker makes it later. */
     bool made = mkdir(folder, 0777) == 0 || errno == EEXIST;
     char *place = nearest_folder(folder), *root = made ? NULL : realpath(files_root, NULL);
-    if (made || !holds(place, root ? root : files_root))
+    if (made || !plain_path_holds(place, root ? root : files_root))
         sandbox_allow(sandbox, place, SANDBOX_WRITE);
     else
         log_warn(NULL,

@@ -45,3 +45,58 @@ Test(settings_checks, show_no_control_character_of_a_refused_value) {
     expect_shown("OXIDICOM_NATS_ADDRESS_FILE", "/no\n/file",
                  "OXIDICOM_NATS_ADDRESS_FILE is \"/no?/file\": No such file");
 }
+
+static void expect_place(unsigned stage, const char *root, const char *variable, const char *path, bool good) {
+    int status;
+    char *text = COMPLAINT_OF(stage, &status, "OXIDICOM_FILES_ROOT", root, variable, path);
+    cr_expect_eq(status, good ? 0 : EXIT_SETTINGS, "%s, %s=%s: %s", root, variable, path, text);
+    if (!good) {
+        char *shown = text_of("%s is \"%s\", where CUBE reads; allowed is a folder outside of \"", variable, path);
+        cr_expect(strncmp(text, shown, strlen(shown)) == 0, "%s", text);
+        free(shown);
+    }
+    free(text);
+}
+
+Test(settings_checks, refuse_folders_of_ours_where_cube_reads) {
+    static const char *const bad[][2] = {{"/data", "/data/SERVICES"},
+                                         {"/data", "/data/SERVICES/state"},
+                                         {"/data", "/data/SERVICES/PACS/x"},
+                                         {"/data", "//data/./SERVICES//state/"},
+                                         {"/data/", "/data/SERVICES/"},
+                                         {"/./data//.", "/data/SERVICES/."},
+                                         {"/", "/SERVICES/state"},
+                                         {"/data/a", "/data//a/SERVICES/b"},
+                                         {"/data", "/data/state/../SERVICES/state"},
+                                         {"/data", "/../data/a/b/../../SERVICES"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        expect_place(FOR_LAUNCHER, bad[i][0], "OXIDICOM_STATE_DIR", bad[i][1], false);
+        expect_place(FOR_NOTIFIER, bad[i][0], "OXIDICOM_STATE_DIR", bad[i][1], false);
+        expect_place(FOR_LAUNCHER, bad[i][0], "OXIDICOM_RUN_DIR", bad[i][1], false);
+        expect_place(FOR_WRITER, bad[i][0], "OXIDICOM_RUN_DIR", bad[i][1], false);
+    }
+    int status;
+    char *text = COMPLAINT_OF(FOR_LAUNCHER, &status, "OXIDICOM_FILES_ROOT", "/data//", "OXIDICOM_STATE_DIR",
+                              "/data/SERVICES/state");
+    cr_expect_str_eq(text, "OXIDICOM_STATE_DIR is \"/data/SERVICES/state\", where CUBE reads; allowed is a folder "
+                           "outside of \"/data/SERVICES\"\n");
+    free(text);
+}
+
+Test(settings_checks, take_folders_of_ours_elsewhere_below_the_files_root) {
+    static const char *const good[][2] = {{"/data", "/data/.oxidicom/state"},  {"/data", "/data"},
+                                          {"/data", "/data/SERVICES2/state"},  {"/data", "/data/SERVICE"},
+                                          {"/data", "/dat/SERVICES"},          {"/data", "/data2/SERVICES/x"},
+                                          {"/data", "/data/a/SERVICES"},       {"/data", "/SERVICES"},
+                                          {"/data/a", "/data/SERVICES"},       {"/data", "/data/SERVICES/../state"},
+                                          {"/data", "/data/.SERVICES/x"},      {"/data", "/data/services"},
+                                          {"/data/SERVICES", "/data/SERVICES"}};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        expect_place(FOR_LAUNCHER, good[i][0], "OXIDICOM_STATE_DIR", good[i][1], true);
+        expect_place(FOR_LAUNCHER, good[i][0], "OXIDICOM_RUN_DIR", good[i][1], true);
+    }
+    int status;
+    char *text = COMPLAINT_OF(FOR_LISTENER, &status, "OXIDICOM_RUN_DIR", "/data/SERVICES/run");
+    cr_expect_eq(status, 0, "it has no files root: %s", text);
+    free(text);
+}

@@ -185,6 +185,22 @@ Test(options, an_address_of_nats_without_a_host_ends_it_with_78_and_hides_the_pa
                    "tls://host:port, several separated by commas\n");
 }
 
+Test(options, a_folder_of_ours_where_cube_reads_ends_it_with_78) {
+    static const char *const names[] = {"OXIDICOM_STATE_DIR", "OXIDICOM_RUN_DIR"};
+    for (size_t i = 0; i < 2; i++) {
+        int status;
+        char *said =
+            said_by(OPTIONS("OXIDICOM_FILES_ROOT", "/tmp/", names[i], "/tmp/SERVICES/"), OPTIONS(NULL), &status);
+        char *line = text_of("%s is \"/tmp/SERVICES/\", where CUBE reads; allowed is a folder outside of "
+                             "\"/tmp/SERVICES\"\n",
+                             names[i]);
+        cr_expect_eq(status, EXIT_SETTINGS, "%s", names[i]);
+        cr_expect_str_eq(said, line);
+        free(said);
+        free(line);
+    }
+}
+
 Test(options, variables_that_are_no_settings_are_named_once, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
