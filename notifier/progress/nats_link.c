@@ -3,6 +3,7 @@
 #include <nats/nats.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -11,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/secret.h"
 #include "notifier/progress/lonk.h"
 #include "notifier/progress/nats_options.h"
 
@@ -45,11 +47,12 @@ struct nats_link {
     uint64_t number;            /* of the connection, from 1 */
     bool broken;                /* some of its messages are lost */
     int64_t retry_at_ms, complained_ms;
-    int64_t failures;       /* to connect, in a row */
-    natsStatus complaint;   /* the last logged complaint */
-    int64_t asked_ms;       /* when NATS was last asked whether it has everything */
-    int64_t interrupted_ms; /* when there was no connection last */
-    uint64_t lost;          /* messages */
+    int64_t failures;               /* to connect, in a row */
+    char why[LINK_WHY_BYTES];       /* there is no connection */
+    char complaint[LINK_WHY_BYTES]; /* the last logged one */
+    int64_t asked_ms;               /* when NATS was last asked whether it has everything */
+    int64_t interrupted_ms;         /* when there was no connection last */
+    uint64_t lost;                  /* messages */
     log_limit_t complained_lost;
     TAILQ_HEAD(finals, kept) finals; /* oldest first; as many as the loop has given */
     nats_link_taken_fn *taken;
@@ -71,42 +74,64 @@ static bool is_connected(const nats_link_t *link) {
 }
 
 /* Says once why there is no connection, and again when the reason is another or a minute has gone by. */
-static void complain(nats_link_t *link, natsStatus status, const char *why) {
+static void complain(nats_link_t *link, natsStatus status) {
     int64_t now = clock_ms();
-    if (link->complained_ms && status == link->complaint && now - link->complained_ms < COMPLAINT_INTERVAL_MS)
+    if (link->complained_ms && strcmp(link->why, link->complaint) == 0 &&
+        now - link->complained_ms < COMPLAINT_INTERVAL_MS)
         return;
     link->complained_ms = now;
-    link->complaint = status;
+    memcpy(link->complaint, link->why, sizeof link->complaint);
     if (status == NATS_CONNECTION_AUTH_FAILED)
         log_error(NULL, "NATS does not let this user in; progress is dropped, reception goes on");
     else
-        log_warn(NULL, "NATS is not there yet (%s); progress is dropped, reception goes on", why);
+        log_warn(NULL, "NATS is not there yet (%s); progress is dropped, reception goes on", link->why);
 }
 
-/* The CA is read each time, so that it may come later or be replaced. Of cnats' own texts only those about TLS are
- * repeated: others may hold the address. */
-static natsStatus connect_to(nats_link_t *link, const char **why) {
+/* cnats does not say that its file of credentials is missing. */
+static natsStatus check_credentials(nats_link_t *link) {
+    const char *path = link->settings->nats_credentials, *why;
+    char *content = path ? secret_read(path, &why) : NULL;
+    if (path && !content) {
+        snprintf(link->why, sizeof link->why, "OXIDICOM_NATS_CREDENTIALS %.150s can't be read: %s", path, why);
+        return NATS_ERR;
+    }
+    if (content)
+        explicit_bzero(content, strlen(content));
+    free(content);
+    return NATS_OK;
+}
+
+/* Of cnats' own texts only those about TLS are repeated: others may hold the address. */
+static const char *reason_of(natsStatus status) {
+    const char *text = status == NATS_SSL_ERROR ? nats_GetLastError(NULL) : NULL;
+    const char *place_end = text ? strstr(text, "): ") : NULL; /* in cnats' source */
+    return place_end ? place_end + strlen("): ") : text ? text : natsStatus_GetText(status);
+}
+
+/* CA and credentials are read each time, so that they may come later or be replaced. */
+static natsStatus connect_to(nats_link_t *link) {
     const char *ca = link->settings->nats_ca;
     natsStatus status = ca ? natsOptions_LoadCATrustedCertificates(link->options, ca) : NATS_OK;
     if (status != NATS_OK) {
-        *why = "OXIDICOM_NATS_CA can't be read";
+        snprintf(link->why, sizeof link->why, "OXIDICOM_NATS_CA can't be read");
         return status;
     }
+    status = check_credentials(link);
+    if (status != NATS_OK)
+        return status;
     status = natsConnection_Connect(&link->connection, link->options);
-    *why = status == NATS_SSL_ERROR ? nats_GetLastError(NULL) : NULL;
-    const char *place_end = *why ? strstr(*why, "): ") : NULL; /* in cnats' source */
-    if (place_end)
-        *why = place_end + strlen("): ");
-    if (!*why)
-        *why = natsStatus_GetText(status);
+    if (status == NATS_ERR && link->settings->nats_credentials)
+        snprintf(link->why, sizeof link->why, "Error; are JWT and key in OXIDICOM_NATS_CREDENTIALS %.150s?",
+                 link->settings->nats_credentials);
+    else if (status != NATS_OK)
+        snprintf(link->why, sizeof link->why, "%s", reason_of(status));
     return status;
 }
 
 static void try_to_connect(nats_link_t *link) {
     natsConnection_Destroy(link->connection);
     link->connection = NULL;
-    const char *why;
-    natsStatus status = connect_to(link, &why);
+    natsStatus status = connect_to(link);
     if (status == NATS_OK) {
         log_info(NULL, "connected to NATS");
         link->interrupted_ms = clock_ms();
@@ -119,8 +144,8 @@ static void try_to_connect(nats_link_t *link) {
     link->interrupted_ms = clock_ms();
     link->retry_at_ms =
         link->interrupted_ms + backoff_jittered(backoff_ms(RETRY_FIRST_MS, RETRY_LONGEST_MS, ++link->failures));
-    link_state_down(link->state, why);
-    complain(link, status, why);
+    link_state_down(link->state, link->why);
+    complain(link, status);
 }
 
 nats_link_t *nats_link_new(const settings_t *settings, link_state_t *state, nats_link_taken_fn *taken, void *self) {

@@ -1,7 +1,9 @@
 /* Who is let in to a real nats-server: user and password, token, credentials, TLS; and several servers. */
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/notifier/site.h"
@@ -91,6 +93,34 @@ Test(nats_access, by_credentials) {
                (const char *const[]){"OXIDICOM_NATS_CREDENTIALS", credentials, NULL});
     expect_connected();
     free(config);
+    free(credentials);
+}
+
+static void expect_why(const char *before, const char *credentials, const char *behind) {
+    char *line = text_of("NATS is not there yet (%s%s%s); progress", before, credentials, behind);
+    cr_expect(site_await_log(&site, line, PATIENCE_MS), "%s", line);
+    free(line);
+}
+
+/* As a volume with a secret may be mounted after the start. */
+Test(nats_access, by_credentials_that_come_later_and_are_named_until_then) {
+    char *config = nkeys_write(pki), *given = text_of("%s/user.creds", pki),
+         *credentials = text_of("%s/later", pki);
+    nats_server_start_with(&server, 0, (const char *const[]){"-c", config, NULL});
+    start_with(text_of("127.0.0.1:%d", server.port),
+               (const char *const[]){"OXIDICOM_NATS_CREDENTIALS", credentials, NULL});
+    expect_why("OXIDICOM_NATS_CREDENTIALS ", credentials, " can't be read: No such file or directory");
+    cr_assert_eq(mkdir(credentials, 0700), 0);
+    expect_why("OXIDICOM_NATS_CREDENTIALS ", credentials, " can't be read: Is a directory");
+    cr_assert_eq(rmdir(credentials), 0);
+    FILE *file = fopen(credentials, "w");
+    cr_assert(file && fputs("hush\n", file) >= 0 && fclose(file) == 0);
+    expect_why("Error; are JWT and key in OXIDICOM_NATS_CREDENTIALS ", credentials, "?");
+    cr_assert_eq(rename(given, credentials), 0);
+    expect_connected();
+    expect_secret("hush");
+    free(config);
+    free(given);
     free(credentials);
 }
 
