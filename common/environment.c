@@ -69,6 +69,18 @@ void environment_warn_of_unknown(void) {
     free(names);
 }
 
+static void warn_of_idle(const char *value, const char *name, const char *other_value, const char *other) {
+    if (value && !other_value)
+        log_warn(NULL, "%s does nothing without %s", name, other);
+}
+
+void environment_warn_of_idle(const settings_t *s) {
+    warn_of_idle(s->cube_user, "OXIDICOM_CUBE_USER", s->cube_url, "OXIDICOM_CUBE_URL");
+    warn_of_idle(s->cube_password, "OXIDICOM_CUBE_PASSWORD", s->cube_url, "OXIDICOM_CUBE_URL");
+    warn_of_idle(s->cube_token, "OXIDICOM_CUBE_TOKEN", s->cube_url, "OXIDICOM_CUBE_URL");
+    warn_of_idle(s->nats_credentials, "OXIDICOM_NATS_CREDENTIALS", s->nats_address, "OXIDICOM_NATS_ADDRESS");
+}
+
 static bool is_kept(const char *name, size_t length) {
     for (size_t i = 0; i < sizeof KEPT / sizeof *KEPT; i++)
         if (matches(KEPT[i], name, length))

@@ -310,8 +310,10 @@ int stage_main(const stage_spec_t *spec, int argc, char **argv) {
     stage.id =
         spec->settings == FOR_WRITER ? zsys_sprintf("writer-%s", stage.settings.writer_id) : strdup(spec->name);
     log_start(stage.id, stage.settings.rust_log, stage.settings.log_format);
-    if (stage.settings.beat_fd < 0) /* else the launcher has warned, once for all */
+    if (stage.settings.beat_fd < 0) { /* else the launcher has warned, once for all */
         environment_warn_of_unknown();
+        environment_warn_of_idle(&stage.settings);
+    }
     environment_wipe();
     /* By default glibc gives the top of the heap back to the kernel after each burst of messages and asks for it
      * again at the next, page by page, and maps each chunk of an object anew. */

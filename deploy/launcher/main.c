@@ -95,6 +95,7 @@ int main(int argc, char **argv) {
         return status;
     log_start("launcher", settings.rust_log, settings.log_format);
     environment_warn_of_unknown();
+    environment_warn_of_idle(&settings);
     char folder[PATH_MAX];
     int lock = -1;
     char *made = settings.run_dir ? NULL : place_make_run_dir(settings.files_root, &lock);

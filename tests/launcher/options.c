@@ -213,3 +213,17 @@ Test(options, variables_that_are_no_settings_are_named_once, .timeout = PATIENCE
     receiver_stop(&receiver);
     receiver_clear(&receiver);
 }
+
+Test(options, settings_that_need_another_one_are_named_once, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    receiver_prepare(&receiver);
+    receiver_start(&receiver, OPTIONS("OXIDICOM_CUBE_TOKEN", "s3cret", "OXIDICOM_NATS_CREDENTIALS", "/none"));
+    cr_expect_eq(receiver_times_logged(&receiver, "OXIDICOM_CUBE_TOKEN does nothing without OXIDICOM_CUBE_URL"), 1);
+    cr_expect_eq(
+        receiver_times_logged(&receiver, "OXIDICOM_NATS_CREDENTIALS does nothing without OXIDICOM_NATS_ADDRESS"),
+        1);
+    cr_expect_eq(receiver_times_logged(&receiver, "does nothing without"), 2);
+    cr_expect_eq(receiver_times_logged(&receiver, "s3cret"), 0);
+    receiver_stop(&receiver);
+    receiver_clear(&receiver);
+}

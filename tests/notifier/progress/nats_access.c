@@ -102,6 +102,17 @@ static void expect_why(const char *before, const char *credentials, const char *
     free(line);
 }
 
+Test(nats_access, by_credentials_alone_is_none_and_warned_of) {
+    static const char warning[] = "OXIDICOM_NATS_CREDENTIALS does nothing without OXIDICOM_NATS_ADDRESS";
+    start_with(NULL, (const char *const[]){"OXIDICOM_NATS_CREDENTIALS", "/none", NULL});
+    cr_expect(site_await_log(&site, warning, 0));
+    site_kill(&site);
+    start_with(text_of("127.0.0.1:%d", free_port()),
+               (const char *const[]){"OXIDICOM_NATS_CREDENTIALS", "/none", NULL});
+    cr_expect(site_await_log(&site, "OXIDICOM_NATS_CREDENTIALS /none can't be read", PATIENCE_MS));
+    cr_expect_not(site_await_log(&site, warning, 0));
+}
+
 /* As a volume with a secret may be mounted after the start. */
 Test(nats_access, by_credentials_that_come_later_and_are_named_until_then) {
     char *config = nkeys_write(pki), *given = text_of("%s/user.creds", pki),
