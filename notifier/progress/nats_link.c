@@ -1,5 +1,6 @@
 #include "notifier/progress/nats_link.h"
 
+#include <errno.h>
 #include <nats/nats.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 #include "common/backoff.h"
 #include "common/clock.h"
@@ -101,6 +103,16 @@ static natsStatus check_credentials(nats_link_t *link) {
     return NATS_OK;
 }
 
+/* Nor of the other. */
+static natsStatus load_ca(nats_link_t *link) {
+    const char *path = link->settings->nats_ca;
+    natsStatus status = path ? natsOptions_LoadCATrustedCertificates(link->options, path) : NATS_OK;
+    if (status != NATS_OK)
+        snprintf(link->why, sizeof link->why, "OXIDICOM_NATS_CA %.150s can't be read: %s", path,
+                 access(path, R_OK) == 0 ? "it holds no certificate in PEM" : strerror(errno));
+    return status;
+}
+
 /* Of cnats' own texts only those about TLS are repeated: others may hold the address. */
 static const char *reason_of(natsStatus status) {
     const char *text = status == NATS_SSL_ERROR ? nats_GetLastError(NULL) : NULL;
@@ -110,13 +122,9 @@ static const char *reason_of(natsStatus status) {
 
 /* CA and credentials are read each time, so that they may come later or be replaced. */
 static natsStatus connect_to(nats_link_t *link) {
-    const char *ca = link->settings->nats_ca;
-    natsStatus status = ca ? natsOptions_LoadCATrustedCertificates(link->options, ca) : NATS_OK;
-    if (status != NATS_OK) {
-        snprintf(link->why, sizeof link->why, "OXIDICOM_NATS_CA can't be read");
-        return status;
-    }
-    status = check_credentials(link);
+    natsStatus status = load_ca(link);
+    if (status == NATS_OK)
+        status = check_credentials(link);
     if (status != NATS_OK)
         return status;
     status = natsConnection_Connect(&link->connection, link->options);

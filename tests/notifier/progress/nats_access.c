@@ -96,8 +96,8 @@ Test(nats_access, by_credentials) {
     free(credentials);
 }
 
-static void expect_why(const char *before, const char *credentials, const char *behind) {
-    char *line = text_of("NATS is not there yet (%s%s%s); progress", before, credentials, behind);
+static void expect_why(const char *before, const char *file, const char *behind) {
+    char *line = text_of("NATS is not there yet (%s%s%s); progress", before, file, behind);
     cr_expect(site_await_log(&site, line, PATIENCE_MS), "%s", line);
     free(line);
 }
@@ -180,4 +180,14 @@ Test(nats_access, over_tls_only_to_a_server_of_the_right_ca) {
     expect_connected();
     free(ca);
     free(other);
+}
+
+Test(nats_access, over_tls_names_a_ca_that_can_not_be_read) {
+    char *later = text_of("%s/later.crt", pki);
+    start_with(text_of("127.0.0.1:%d", free_port()), (const char *const[]){"OXIDICOM_NATS_CA", later, NULL});
+    expect_why("OXIDICOM_NATS_CA ", later, " can't be read: No such file or directory");
+    FILE *file = fopen(later, "w");
+    cr_assert(file && fputs("none", file) >= 0 && fclose(file) == 0);
+    expect_why("OXIDICOM_NATS_CA ", later, " can't be read: it holds no certificate in PEM");
+    free(later);
 }
