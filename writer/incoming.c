@@ -10,13 +10,6 @@
 #include "writer/incoming_refusal.h"
 #include "writer/incoming_report.h"
 
-/* Writers died of it: nothing of it is read. */
-static void begin_unread(incoming_t *self) {
-    refusal_set(&self->refusal, STATUS_OUT_OF_RESOURCES, "three writers died or hung with this object");
-    log_warn(&self->context, "refused unread with %04X: %s", self->refusal.status, self->refusal.comment);
-    self->state = INCOMING_KEPT;
-}
-
 /* --- life ------------------------------------------------------------------------------------------- */
 
 incoming_t *incoming_new(const incoming_environment_t *environment, const Ring__Chunk *first) {
@@ -24,8 +17,6 @@ incoming_t *incoming_new(const incoming_environment_t *environment, const Ring__
     self->environment = environment;
     self->context = (log_context_t){.association = first->object->association, .object = first->object->object};
     self->state = INCOMING_HEAD;
-    if (first->header->unread)
-        begin_unread(self);
     self->id = (Ring__ObjectId)RING__OBJECT_ID__INIT;
     self->id.listener = first->object->listener;
     self->id.association = first->object->association;
@@ -37,6 +28,8 @@ incoming_t *incoming_new(const incoming_environment_t *environment, const Ring__
     self->head = head_new(self->header->transfer_syntax_uid);
     self->kept.descriptor = -1;
     self->arrivals_end = &self->arrivals;
+    if (self->header->unread)
+        incoming_refusal_unread(self);
     return self;
 }
 

@@ -1,10 +1,18 @@
 #include "writer/incoming_refusal.h"
 
+#include "common/limits.h"
 #include "common/log_peers.h"
 #include "common/memory.h"
 #include "common/portability.h"
 #include "writer/incoming_bytes.h"
 #include "writer/incoming_report.h"
+
+/* An operator looks for the instance that the command names. A peer may send anything as its UID. */
+static void say_refused(const incoming_t *self, const char *how, const refusal_t *refusal) {
+    const char *uid = self->header->sop_instance_uid;
+    log_warn(&self->context, "instance %.*s is refused%s with %04X: %s", UID_MAX_BYTES, *uid ? uid : "(none)", how,
+             refusal->status, refusal->comment);
+}
 
 /* The answer does not wait for the quarantine. */
 static void end_kept(incoming_t *self) {
@@ -54,11 +62,17 @@ static void begin_kept(incoming_t *self, const refusal_t *refusal, bool is_part1
 void incoming_refusal_of_data_set(incoming_t *self, const refusal_t *refusal, bool is_part10, zmq_msg_t *data,
                                   uint64_t credit) {
     if (log_peer_may(LEVEL_WARN, log_peer_number(self->header->peer), self->header->peer))
-        log_warn(&self->context, "refused with %04X: %s", refusal->status, refusal->comment);
+        say_refused(self, "", refusal);
     if (self->environment->quarantine && refusal->status == STATUS_CANNOT_UNDERSTAND)
         begin_kept(self, refusal, is_part10, data, credit);
     else
         incoming_report_refused(self, refusal);
+}
+
+void incoming_refusal_unread(incoming_t *self) {
+    refusal_set(&self->refusal, STATUS_OUT_OF_RESOURCES, "three writers died or hung with this object");
+    say_refused(self, " unread", &self->refusal);
+    self->state = INCOMING_KEPT;
 }
 
 void incoming_refusal_of_unreadable(incoming_t *self, const char *why, zmq_msg_t *data, uint64_t credit) {

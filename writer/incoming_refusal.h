@@ -13,6 +13,8 @@ void incoming_refusal_of_data_set(incoming_t *self, const refusal_t *refusal, bo
 /* The same for a head that can't be read. The series it belongs to may have been read nevertheless: its watchers
  * shall hear of it. */
 void incoming_refusal_of_unreadable(incoming_t *self, const char *why, zmq_msg_t *data, uint64_t credit);
+/* Writers died of it: nothing of it is read. */
+void incoming_refusal_unread(incoming_t *self);
 /* Only who holds much is refused; others still have room then. */
 void incoming_refusal_for_memory(incoming_t *self);
 /* With its first bytes that are too many: no repetition cures that. */
