@@ -16,6 +16,7 @@
 #include "common/log_filter.h"
 #include "common/memory.h"
 #include "common/metrics.h"
+#include "common/plural.h"
 #include "common/utf8.h"
 #include "common/version.h"
 
@@ -158,8 +159,8 @@ static bool is_read(void) {
 
 static bool tell_unread(uint64_t left_out) {
     char message[128];
-    snprintf(message, sizeof message, "%llu lines were left out: nobody read the log",
-             (unsigned long long)left_out);
+    snprintf(message, sizeof message, "%llu %s left out: nobody read the log", (unsigned long long)left_out,
+             plural(left_out, "line was", "lines were"));
     return write_line(LEVEL_WARN, NULL, message);
 }
 
@@ -279,8 +280,8 @@ static bool write_line(log_level_t level, const log_context_t *context, const ch
 
 static void write_left_out(log_level_t level, uint64_t left_out, const char *format) {
     char message[LOG_LINE_BYTES];
-    snprintf(message, sizeof message, "%llu more lines like this were left out: \"%s\"",
-             (unsigned long long)left_out, format);
+    snprintf(message, sizeof message, "%llu more %s left out: \"%s\"", (unsigned long long)left_out,
+             plural(left_out, "line like this was", "lines like this were"), format);
     write_line(level, NULL, message);
 }
 

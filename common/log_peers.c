@@ -7,6 +7,7 @@
 #include "common/hash.h"
 #include "common/memory.h"
 #include "common/metrics.h"
+#include "common/plural.h"
 
 typedef struct talker {
     uint64_t number;
@@ -49,7 +50,8 @@ bool log_peer_may(log_level_t level, uint64_t number, const char *name) {
     }
     pthread_mutex_unlock(&lock);
     if (left_out)
-        log_info(NULL, "%s: %llu more lines of its address were left out", name, (unsigned long long)left_out);
+        log_info(NULL, "%s: %llu more %s left out", name, (unsigned long long)left_out,
+                 plural(left_out, "line of its address was", "lines of its address were"));
     return may;
 }
 

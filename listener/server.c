@@ -16,6 +16,7 @@
 #include "common/log_peers.h"
 #include "common/memory.h"
 #include "common/metrics.h"
+#include "common/plural.h"
 #include "common/supervision.h"
 #include "listener/dimse/operations.h"
 #include "listener/intake.h"
@@ -143,7 +144,8 @@ static size_t connections_allowed(size_t wanted) {
     rlim_t reserved = limit.rlim_max / 2 < DESCRIPTORS_RESERVED ? limit.rlim_max / 2 : DESCRIPTORS_RESERVED;
     if (limit.rlim_max - reserved < wanted) {
         wanted = (size_t)(limit.rlim_max - reserved);
-        log_warn(NULL, "at most %zu connections: RLIMIT_NOFILE allows no more descriptors", wanted);
+        log_warn(NULL, "at most %zu %s: RLIMIT_NOFILE allows no more descriptors", wanted,
+                 plural(wanted, "connection", "connections"));
     }
     if (limit.rlim_cur < wanted + reserved) {
         limit.rlim_cur = wanted + reserved;
@@ -217,7 +219,8 @@ static void set_accepting(server_t *server, bool accepting) {
 static void pause_accepting(server_t *server, const char *why) {
     uint64_t left_out;
     if (log_seldom(&server->full, &left_out))
-        log_warn(NULL, "accepts no connection for now, %zu are open: %s", server->site.peers.connections, why);
+        log_warn(NULL, "accepts no connection for now, %zu %s open: %s", server->site.peers.connections,
+                 plural(server->site.peers.connections, "is", "are"), why);
     set_accepting(server, false);
 }
 

@@ -1,6 +1,7 @@
 /* What the ring tells the notifier: one handler for each message. */
 #include "common/clock.h"
 #include "common/metrics.h"
+#include "common/plural.h"
 #include "common/telemetry/span.h"
 #include "notifier/journal/reception.h"
 #include "notifier/notifier.h"
@@ -24,7 +25,8 @@ static void on_stored(void *self, const Ring__Envelope *envelope, zmq_msg_t *dat
     }
     log_context_t context = {.association = stored->association};
     metric_add(METRIC_EVENTS, "stored", stored->n_objects);
-    log_debug(&context, "%zu objects from %llu on were stored by %s", stored->n_objects,
+    log_debug(&context, "%zu %s from %llu on by %s", stored->n_objects,
+              plural(stored->n_objects, "object was stored", "objects were stored"),
               (unsigned long long)stored->objects[0]->object, stored->writer);
     notifier->strangers |= stored->listener != notifier->current_listener;
     traced_say_stored(stored);

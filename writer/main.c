@@ -12,6 +12,7 @@
 #include "common/memory.h"
 #include "common/metrics.h"
 #include "common/open_beneath.h"
+#include "common/plural.h"
 #include "common/stage.h"
 #include "common/watch.h"
 #include "proto/libraries.h"
@@ -81,7 +82,7 @@ static void renew_after_silence(writer_t *self) {
     int64_t silent_ms = clock_ms() - self->beat_ms;
     if (silent_ms < WRITER_SILENCE_MS || is_held_up(self))
         return;
-    log_warn(NULL, "was held up for %lld ms: %zu open objects are left to others", (long long)silent_ms,
+    log_warn(NULL, "was held up for %lld ms: open objects are left to others, %zu of them", (long long)silent_ms,
              objects_open(self->objects));
     if (stage_renew(self->stage) != 0) {
         stage_end(self->stage, EX_OSERR);
@@ -135,14 +136,18 @@ static void forget_gone_listener(writer_t *self) {
     self->released = true;
 }
 
+static int end_unfinished(writer_t *self, const char *why) {
+    size_t open = objects_open(self->objects);
+    log_warn(NULL, "%s: ends with %zu %s open", why, open, plural(open, "object", "objects"));
+    stage_end(self->stage, EXIT_SUCCESS);
+    return -1;
+}
+
 /* Nobody waits any more for what storage is still doing. */
 static int on_storage_timeout(zloop_t *loop, int timer, void *argument) {
     (void)loop;
     (void)timer;
-    writer_t *self = argument;
-    log_warn(NULL, "storage does not answer: ends with %zu objects open", objects_open(self->objects));
-    stage_end(self->stage, EXIT_SUCCESS);
-    return -1;
+    return end_unfinished(argument, "storage does not answer");
 }
 
 static void end_if_free(writer_t *self) {
@@ -174,10 +179,7 @@ static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
 static int on_drain_timeout(zloop_t *loop, int timer, void *argument) {
     (void)loop;
     (void)timer;
-    writer_t *self = argument;
-    log_warn(NULL, "OXIDICOM_DRAIN_TIMEOUT is over: ends with %zu objects open", objects_open(self->objects));
-    stage_end(self->stage, EXIT_SUCCESS);
-    return -1;
+    return end_unfinished(argument, "OXIDICOM_DRAIN_TIMEOUT is over");
 }
 
 static void on_terminate(stage_t *stage) {

@@ -2,6 +2,7 @@
 
 #include "common/limits.h"
 #include "common/memory.h"
+#include "common/plural.h"
 
 /* Earlier listeners that this writer remembers as gone. */
 #define GONE_LISTENERS_MAX 16
@@ -107,7 +108,8 @@ static bool accept_listener(objects_t *self, uint64_t incarnation) {
     if (incarnation == 0 || is_gone(self, incarnation))
         return false;
     if (self->incarnation != 0) {
-        log_info(NULL, "the listener was replaced: %zu open objects are dropped", zhashx_size(self->open));
+        log_info(NULL, "the listener was replaced: %zu open %s dropped", zhashx_size(self->open),
+                 plural(zhashx_size(self->open), "object is", "objects are"));
         zhashx_purge(self->open);
         self->gone[self->gone_next] = self->incarnation;
         self->gone_next = (self->gone_next + 1) % GONE_LISTENERS_MAX;
@@ -265,7 +267,8 @@ void objects_renew(objects_t *self, uint64_t writer) {
 void objects_on_released(objects_t *self, uint64_t listener) {
     if (listener != self->incarnation || zhashx_size(self->open) == 0)
         return;
-    log_info(NULL, "%zu open objects were answered without this writer and are dropped", zhashx_size(self->open));
+    log_info(NULL, "%zu open %s without this writer and dropped", zhashx_size(self->open),
+             plural(zhashx_size(self->open), "object was answered", "objects were answered"));
     zhashx_purge(self->open);
 }
 
@@ -281,5 +284,6 @@ void objects_drop_unfinished(objects_t *self) {
         object = is_whole ? zhashx_next(self->open) : zhashx_first(self->open);
     }
     if (dropped > 0)
-        log_info(NULL, "%zu open objects will not be finished by anybody and are dropped", dropped);
+        log_info(NULL, "%zu open %s dropped: nobody will finish %s", dropped,
+                 plural(dropped, "object is", "objects are"), plural(dropped, "it", "them"));
 }

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/metrics.h"
+#include "common/plural.h"
 #include "common/telemetry/otlp_batch.h"
 
 /* How often a batch is sent that the collector could not take, after which pause, doubled each time, with jitter.
@@ -115,10 +116,10 @@ static otlp_result_t export_batch(exporter_t *self, char *why) {
 }
 
 static void complain(exporter_t *self, const char *why) {
-    uint64_t left_out;
+    uint64_t left_out, dropped = atomic_load(&self->dropped);
     if (log_rarely(&self->complained, &left_out))
-        log_warn(NULL, "the collector of traces does not take them: %s; %llu spans dropped so far", why,
-                 (unsigned long long)atomic_load(&self->dropped));
+        log_warn(NULL, "the collector of traces does not take them: %s; %llu %s dropped so far", why,
+                 (unsigned long long)dropped, plural(dropped, "span", "spans"));
 }
 
 /* Exports the batch, again where that may help, until it is gone one way or the other. */
@@ -207,7 +208,8 @@ void otlp_stop(void) {
     pthread_cond_signal(&self->wake);
     pthread_mutex_unlock(&self->lock);
     pthread_join(self->thread, NULL);
-    if (atomic_load(&self->dropped))
-        log_warn(NULL, "%llu spans were dropped", (unsigned long long)atomic_load(&self->dropped));
+    uint64_t dropped = atomic_load(&self->dropped);
+    if (dropped)
+        log_warn(NULL, "%llu %s dropped", (unsigned long long)dropped, plural(dropped, "span was", "spans were"));
     destroy(self);
 }

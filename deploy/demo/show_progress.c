@@ -15,7 +15,7 @@
 
 static void draw(uint32_t count, uint32_t total, const char *what) {
     if (!isatty(STDOUT_FILENO)) {
-        printf("  %u of %u files %s\n", count, total, what);
+        printf("  %u of %u %s %s\n", count, total, total == 1 ? "file" : "files", what);
         return;
     }
     char bar[BAR_CELLS + 1];

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/duration.h"
 #include "common/memory.h"
+#include "common/plural.h"
 
 #define COLUMNS_MAX 12
 #define CELLS_KEPT  32
@@ -143,7 +144,7 @@ const char *cell_clock(int64_t wall_ms) {
 }
 
 const char *cell_many(uint64_t count, const char *one, const char *more) {
-    return cell("%" PRIu64 " %s", count, count == 1 ? one : more);
+    return cell("%" PRIu64 " %s", count, plural(count, one, more));
 }
 
 const char *cell_bytes(uint64_t bytes) {

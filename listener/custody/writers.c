@@ -7,6 +7,7 @@
 #include "common/limits.h"
 #include "common/memory.h"
 #include "common/metrics.h"
+#include "common/plural.h"
 #include "common/watch.h"
 #include "listener/custody/custody.h"
 #include "listener/custody/private.h"
@@ -46,8 +47,8 @@ void writers_lost(custody_t *custody, writer_link_t *writer, const char *why) {
         log_info(NULL, "%s has left", writer->id);
     } else {
         metric_add(METRIC_WRITERS_LOST, NULL, 1);
-        log_warn(NULL, "%s is gone (%s) with %zu objects unacknowledged", writer->id, why,
-                 writer->outstanding_objects);
+        log_warn(NULL, "%s is gone (%s) with %zu %s unacknowledged", writer->id, why, writer->outstanding_objects,
+                 plural(writer->outstanding_objects, "object", "objects"));
     }
     /* It gets nothing more, and no Released: a writer that was only slow would apply that to its objects after its
      * return. */
@@ -183,7 +184,8 @@ void writers_on_leaving(custody_t *custody, const Ring__Leaving *leaving) {
         return;
     }
     if (!writer->leaving) {
-        log_info(NULL, "%s leaves, %zu objects are still with it", writer->id, writer->outstanding_objects);
+        log_info(NULL, "%s leaves, %zu %s still with it", writer->id, writer->outstanding_objects,
+                 plural(writer->outstanding_objects, "object is", "objects are"));
         writer->leaving = true;
         custody->writers_changed = true;
     }

@@ -7,6 +7,7 @@
 #include "common/limits.h"
 #include "common/memory.h"
 #include "common/metrics.h"
+#include "common/plural.h"
 #include "common/telemetry/span.h"
 
 /* --- life -------------------------------------------------------------------------------------------- */
@@ -77,8 +78,8 @@ static void count_outcome(association_t *a, const message_t *message, const resp
         log_warn(message->object ? &message->object->context : &a->context, "C-STORE answered %s%s%s", status,
                  *comment ? ": " : "", comment);
     if (left_out)
-        log_warn(NULL, "C-STORE was answered A700 %llu more times since the last such line",
-                 (unsigned long long)left_out);
+        log_warn(NULL, "C-STORE was answered A700 %llu more %s since the last such line",
+                 (unsigned long long)left_out, plural(left_out, "time", "times"));
 }
 
 static void answer(association_t *a, message_t *message) {

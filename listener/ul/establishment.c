@@ -8,6 +8,7 @@
 #include "common/comma_list.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/plural.h"
 #include "listener/ul/admission.h"
 #include "listener/ul/tracing.h"
 
@@ -54,9 +55,10 @@ static void log_accepted(association_t *a, size_t accepted, uint16_t operations)
     copy_printable(version, sizeof version, a->rq.user.implementation_version);
     const char *security = connection_security(&a->connection);
     log_info(&a->context,
-             "%s at %s calls \"%s\": %zu of %zu presentation contexts accepted, operations window %u, "
+             "%s at %s calls \"%s\": %zu of %zu presentation %s accepted, operations window %u, "
              "implementation %s \"%s\"%s%s",
-             a->calling_ae, a->peer, a->called_ae, accepted, a->rq.contexts_count, operations, class, version,
+             a->calling_ae, a->peer, a->called_ae, accepted, a->rq.contexts_count,
+             plural(a->rq.contexts_count, "context", "contexts"), operations, class, version,
              security ? ", secured by " : "", security ? security : "");
 }
 

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/metrics.h"
+#include "common/plural.h"
 #include "notifier/broker/order.h"
 #include "notifier/broker/worker_clock.h"
 #include "notifier/journal/dones.h"
@@ -118,16 +119,19 @@ static void on_found(inquiries_t *inquiries, const inquiry_t *item, const cube_a
     if (answer->files >= item->ndicom) {
         end(inquiries, item, answer, "confirmed");
         journal_run(inquiries->journal, SQL_INQUIRY_SUPERSEDE, VALUES(NUMBER(item->reception)));
-        log_info(NULL, "series %s is in CUBE: %lld files", series, (long long)answer->files);
+        log_info(NULL, "series %s is in CUBE: %lld %s", series, (long long)answer->files,
+                 plural((uint64_t)answer->files, "file", "files"));
         return;
     }
     end(inquiries, item, answer, "short");
-    dones_add_error(inquiries->journal, item->reception, "CUBE has %lld of %lld files of this series",
-                    (long long)answer->files, (long long)item->ndicom);
+    dones_add_error(inquiries->journal, item->reception, "CUBE has %lld of %lld %s of this series",
+                    (long long)answer->files, (long long)item->ndicom,
+                    plural((uint64_t)item->ndicom, "file", "files"));
     log_error(NULL,
-              "series %s is short in CUBE, which has %lld of its %lld files and takes a series once: delete it in "
+              "series %s is short in CUBE, which has %lld of its %lld %s and takes a series once: delete it in "
               "CUBE, then have it sent again",
-              series, (long long)answer->files, (long long)item->ndicom);
+              series, (long long)answer->files, (long long)item->ndicom,
+              plural((uint64_t)item->ndicom, "file", "files"));
 }
 
 static void lose(inquiries_t *inquiries, const inquiry_t *item, const cube_answer_t *answer) {

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/plural.h"
 #include "common/telemetry/span.h"
 
 void outcome_log(const registration_t *returned) {
@@ -15,8 +16,8 @@ void outcome_log(const registration_t *returned) {
     const char *series = returned->series->series_instance_uid;
     switch (returned->outcome) {
     case OUTCOME_CONFIRMED:
-        log_info(NULL, "series %s is registered: %lld files, task %s", series, (long long)returned->ndicom,
-                 returned->task_id);
+        log_info(NULL, "series %s is registered: %lld %s, task %s", series, (long long)returned->ndicom,
+                 plural((uint64_t)returned->ndicom, "file", "files"), returned->task_id);
         break;
     case OUTCOME_IMPOSSIBLE:
         log_error(NULL, "series %s can't be registered: %s", series, returned->why);

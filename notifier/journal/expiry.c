@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/plural.h"
 #include "notifier/journal/room.h"
 
 /* How often rows that are finished and older than OXIDICOM_JOURNAL_KEEP are looked for; they are removed in slices
@@ -59,7 +60,8 @@ void expiry_beat(expiry_t *expiry, journal_t *journal, int64_t keep_ms) {
         more = expire(journal, journal_now(), keep_ms, &removed);
     bool committed = journal_commit(journal) == 0;
     if (committed && removed > 0)
-        log_debug(NULL, "journal: %lld rows have expired", (long long)removed);
+        log_debug(NULL, "journal: %lld %s expired", (long long)removed,
+                  plural((uint64_t)removed, "row has", "rows have"));
     /* The rest follows at the next beat, so that events get their turn. */
     if (due && (!committed || !more))
         expiry->next_ms = now_ms + JOURNAL_EXPIRE_INTERVAL_MS;

@@ -133,8 +133,9 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
 
 #define WHY_AT_CUBE(reception)                                                                                     \
     "ifnull((SELECT CASE inquiry.state WHEN 'short' THEN 'CUBE has ' || has || ' of ' || " reception               \
-    ".ndicom || ' files' WHEN 'lost' THEN 'CUBE does not have it' END FROM inquiry"                                \
-    " WHERE inquiry.reception = " reception ".id AND " reception ".state = 'registered'), " reception ".why)"
+    ".ndicom || iif(" reception ".ndicom = 1, ' file', ' files') WHEN 'lost' THEN 'CUBE does not have it' END"     \
+    " FROM inquiry WHERE inquiry.reception = " reception ".id AND " reception ".state = 'registered'), " reception \
+    ".why)"
 
 /* What reception_row_t (rows.h) holds. */
 #define RECEPTION_COLUMNS                                                                                          \

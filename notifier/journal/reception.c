@@ -5,6 +5,7 @@
 #include "common/memory.h"
 #include "common/message.h"
 #include "common/metrics.h"
+#include "common/plural.h"
 #include "notifier/cube/registration.h"
 #include "notifier/journal/dones.h"
 #include "notifier/journal/quiet.h"
@@ -204,28 +205,34 @@ static void say_elsewhere(journal_t *journal, const reception_row_t *ending) {
     if (files == 0)
         return;
     metric_add(METRIC_FILES_ELSEWHERE, NULL, (uint64_t)files);
-    log_warn(NULL, "series %s: %lld files of it lie in other folders, and CUBE shows one folder of a series",
-             ending->series_uid, (long long)files);
+    log_warn(NULL, "series %s: %lld %s, and CUBE shows one folder of a series", ending->series_uid,
+             (long long)files,
+             plural((uint64_t)files, "file of it lies in another folder", "files of it lie in other folders"));
 }
 
 /* The last messages, and the reception's next state. */
 static void finish(journal_t *journal, owed_t *owed, const reception_row_t *ending) {
     char *why = reception_problem(ending);
+    const char *is = plural((uint64_t)ending->elsewhere, "is", "are");
     if (ending->errors > DONES_ERRORS_MAX)
-        dones_add_error(journal, ending->id, "%lld further errors of this series are left out",
-                        (long long)(ending->errors - DONES_ERRORS_MAX));
+        dones_add_error(journal, ending->id, "%lld further %s left out",
+                        (long long)(ending->errors - DONES_ERRORS_MAX),
+                        plural((uint64_t)(ending->errors - DONES_ERRORS_MAX), "error of this series is",
+                               "errors of this series are"));
     if (ending->elsewhere > 0)
         dones_add_error(
             journal, ending->id,
-            "%lld of %lld files of this series are in another folder than its first file and are not registered",
-            (long long)ending->elsewhere, (long long)ending->files);
+            "%lld of %lld %s of this series %s in another folder than its first file and %s not registered",
+            (long long)ending->elsewhere, (long long)ending->files,
+            plural((uint64_t)ending->files, "file", "files"), is, is);
     if (why && ending->files > 0) {
         log_error(NULL, "series %s can't be registered: %s", ending->series_uid, why);
         dones_add_error(journal, ending->id, "this series can't be registered: %s", why);
     }
     owed_end(owed, ending->id, ending->calling_ae, ending->series_uid, (uint32_t)ending->files);
-    log_info(NULL, "series %s was received: %lld files, %lld errors", ending->series_uid, (long long)ending->files,
-             (long long)ending->errors);
+    log_info(NULL, "series %s was received: %lld %s, %lld %s", ending->series_uid, (long long)ending->files,
+             plural((uint64_t)ending->files, "file", "files"), (long long)ending->errors,
+             plural((uint64_t)ending->errors, "error", "errors"));
     if (heard_knows(journal->heard, ending->id))
         write_counts(journal, ending->id);
     say_elsewhere(journal, ending);

@@ -12,6 +12,7 @@
 #include "common/folders.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/plural.h"
 #include "common/sandbox.h"
 #include "common/series_links.h"
 #include "common/thread.h"
@@ -233,8 +234,10 @@ void storage_say(storage_t *storage, size_t registrations) {
     if (!storage_silent_ms(storage) ||
         (storage->complained_ms && now_ms - storage->complained_ms < STORAGE_COMPLAINT_INTERVAL_MS))
         return;
-    log_warn(NULL, "storage (%s) has not answered for %lld s: %zu registrations wait for it, in the journal",
-             storage->files_root, (long long)(now_ms - begun_ms) / 1000, registrations);
+    log_warn(NULL, "storage (%s) has not answered for %lld s: %zu %s", storage->files_root,
+             (long long)(now_ms - begun_ms) / 1000, registrations,
+             plural(registrations, "registration waits for it, in the journal",
+                    "registrations wait for it, in the journal"));
     storage->complained_ms = now_ms;
     storage->complained_begun_ms = begun_ms;
 }

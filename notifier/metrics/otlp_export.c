@@ -7,6 +7,7 @@
 #include "common/condition.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/plural.h"
 #include "common/telemetry/otlp.h"
 #include "common/telemetry/otlp_link.h"
 #include "common/telemetry/span.h"
@@ -35,8 +36,8 @@ static void export_once(otlp_export_t *self) {
     self->dropped++;
     metric_add(METRIC_TELEMETRY_DROPPED, "metrics", 1);
     if (log_rarely(&self->complained, &left_out))
-        log_warn(NULL, "the collector of metrics does not take them: %s; %llu exports dropped so far", why,
-                 (unsigned long long)self->dropped);
+        log_warn(NULL, "the collector of metrics does not take them: %s; %llu %s dropped so far", why,
+                 (unsigned long long)self->dropped, plural(self->dropped, "export", "exports"));
 }
 
 /* Waits until `until_ms` of clock_ms; false where the end came before. */

@@ -38,7 +38,7 @@ Test(writers, ttou_lets_the_last_one_finish_its_object_and_then_end, .timeout = 
     expect_under_way(&receiver, 2);
     pid_t removed = last_process(&receiver, "writer-1");
     kill(receiver.launcher, SIGTTOU);
-    expect_logged(&receiver, "writer-1 leaves, 1 objects are still with it");
+    expect_logged(&receiver, "writer-1 leaves, 1 object is still with it");
     cr_assert_eq(kill(removed, 0), 0, "it did not wait for its object");
     for (int i = 0; i < 2; i++)
         finish_object(&scu[i], &set[i]);

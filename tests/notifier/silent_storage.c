@@ -105,7 +105,7 @@ Test(silent_storage, holds_up_nothing_but_registrations_which_say_so) {
     expect_answer("/livez", 200, "");
     expect_answer("/readyz", 503, "no listener is there");
     expect_answer("/readyz", 503, "storage has not answered for ");
-    cr_expect(site_await_log(&site, " s: 1 registrations wait for it, in the journal", 0));
+    cr_expect(site_await_log(&site, " s: 1 registration waits for it, in the journal", 0));
     char *tool = text_of("%s/oxidicom", binaries());
     char *said = asked((const char *const[]){tool, "series", "--timeout", "1m", "--json", "1.2", NULL});
     cr_expect_not_null(strstr(said, "storage has not answered for "), "%s", said);

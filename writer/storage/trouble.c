@@ -1,5 +1,7 @@
 #include "writer/storage/trouble.h"
 
+#include "common/plural.h"
+
 #include <string.h>
 
 /* Of this kind; the last place is shared by those for which there is none. */
@@ -21,6 +23,7 @@ void trouble_say(trouble_t *trouble, const log_context_t *object, const char *st
 
 void trouble_over(trouble_t *trouble) {
     if (trouble->objects > 0)
-        log_info(NULL, "storage works again, %llu objects failed meanwhile", (unsigned long long)trouble->objects);
+        log_info(NULL, "storage works again, %llu %s failed meanwhile", (unsigned long long)trouble->objects,
+                 plural(trouble->objects, "object", "objects"));
     trouble->objects = 0;
 }
