@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,10 @@ bool network_is_port(const char *text, size_t size) {
         port = 10 * port + text[i] - '0';
     }
     return port >= 1 && port <= UINT16_MAX;
+}
+
+void network_place(const char *host, const char *port, char place[NETWORK_PLACE_BYTES]) {
+    snprintf(place, NETWORK_PLACE_BYTES, strchr(host, ':') ? "[%.100s]:%.5s" : "%.100s:%.5s", host, port);
 }
 
 bool network_is_address(const char *text) {

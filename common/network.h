@@ -18,6 +18,11 @@ bool network_is_address(const char *text);
 /* Whether `size` bytes are a port that can be connected to: 1 to 65535, in decimal. */
 bool network_is_port(const char *text, size_t size);
 
+/* A host of 100 characters in brackets, a port of 5, and what is between them. */
+#define NETWORK_PLACE_BYTES 128
+/* Host and port for people: host:4222, [::1]:4222 (RFC 3986 3.2.2). Longer ones are cut. */
+void network_place(const char *host, const char *port, char place[NETWORK_PLACE_BYTES]);
+
 /* Whether each item of a comma list is an address or network. */
 bool networks_valid(const char *list);
 /* Whether one of a valid list contains the address. */

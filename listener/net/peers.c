@@ -13,10 +13,8 @@ void peer_name(const struct sockaddr_storage *address, socklen_t size, char name
     if (getnameinfo((const struct sockaddr *)address, size, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV) != 0)
         snprintf(name, PEER_NAME_BYTES, "unknown");
-    else if (strncmp(host, "::ffff:", 7) == 0) /* IPv4 on the socket of both families */
-        snprintf(name, PEER_NAME_BYTES, "%s:%s", host + 7, port);
-    else
-        snprintf(name, PEER_NAME_BYTES, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+    else /* IPv4 on the socket of both families */
+        network_place(host + (strncmp(host, "::ffff:", 7) == 0 ? 7 : 0), port, name);
 }
 
 /* --- counts ------------------------------------------------------------------------------------------ */

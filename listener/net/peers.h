@@ -8,7 +8,7 @@
 #include "common/network.h"
 
 /* Room for "[address%interface]:port". */
-#define PEER_NAME_BYTES 128
+#define PEER_NAME_BYTES NETWORK_PLACE_BYTES
 
 /* Address and port as people write them. */
 void peer_name(const struct sockaddr_storage *address, socklen_t size, char name[PEER_NAME_BYTES]);

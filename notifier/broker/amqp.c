@@ -11,6 +11,7 @@
 #include "common/broker_schemes.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/network.h"
 #include "notifier/broker/broker_tls.h"
 #include "notifier/broker/rabbitmq_c.h"
 #include "notifier/broker/transport.h"
@@ -214,8 +215,10 @@ static int connect_to(void *transport, failure_t *failure) {
     }
     /* rabbitmq-c says that TLS failed; OpenSSL, why. */
     const char *why = self->info.ssl ? broker_tls_reason() : NULL;
-    failure_set(failure, "%.100s:%d: %s%s%s", self->info.host, self->info.port, failure->text, why ? ": " : "",
-                why ? why : "");
+    char port[12], place[NETWORK_PLACE_BYTES];
+    snprintf(port, sizeof port, "%d", self->info.port);
+    network_place(self->info.host, port, place);
+    failure_set(failure, "%s: %s%s%s", place, failure->text, why ? ": " : "", why ? why : "");
     drop_connection(self);
     return -1;
 }

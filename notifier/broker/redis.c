@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/network.h"
 #include "notifier/broker/redis_address.h"
 #include "notifier/broker/stream.h"
 #include "notifier/broker/transport.h"
@@ -244,7 +245,9 @@ static int connect_to(void *transport, failure_t *failure) {
     drop_connection(self);
     if (address->path)
         return failure_set(failure, "%.100s: %s", address->path, failure->text);
-    return failure_set(failure, "%.100s:%.5s: %s", address->host, address->port, failure->text);
+    char place[NETWORK_PLACE_BYTES];
+    network_place(address->host, address->port, place);
+    return failure_set(failure, "%s: %s", place, failure->text);
 }
 
 static void disconnect(void *transport) {

@@ -65,6 +65,28 @@ Test(networks, are_refused_where_they_are_none) {
         cr_assert_not(networks_valid(bad[i]), "%s", bad[i]);
 }
 
+static const char *place_of(const char *host, const char *port) {
+    static char place[NETWORK_PLACE_BYTES];
+    network_place(host, port, place);
+    return place;
+}
+
+Test(networks, put_an_ipv6_address_in_brackets_before_its_port) {
+    cr_expect_str_eq(place_of("::1", "1"), "[::1]:1");
+    cr_expect_str_eq(place_of("fe80::1%eth0", "5672"), "[fe80::1%eth0]:5672");
+    cr_expect_str_eq(place_of("127.0.0.1", "65535"), "127.0.0.1:65535");
+    cr_expect_str_eq(place_of("queue", "5672"), "queue:5672");
+}
+
+Test(networks, cut_a_long_name_and_keep_its_port) {
+    char name[300];
+    memset(name, 'n', sizeof name);
+    name[sizeof name - 1] = 0;
+    cr_expect_eq(strlen(place_of(name, "5672")), 100 + strlen(":5672"));
+    name[0] = ':';
+    cr_expect_str_eq(place_of(name, "5672") + 100, "n]:5672");
+}
+
 Test(networks, know_a_port_that_can_be_connected_to) {
     static const char *const good[] = {"1", "4222", "65535", "0080"};
     static const char *const bad[] = {"", "0", "65536", "99999999999999999999", "-1", "+1", " 1", "1x", "amqp"};
