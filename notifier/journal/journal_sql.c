@@ -159,12 +159,16 @@ const size_t JOURNAL_MIGRATIONS_COUNT = sizeof JOURNAL_MIGRATIONS / sizeof *JOUR
     "EXISTS (SELECT 1 FROM reception INDEXED BY reception_open WHERE series_uid = due.series_uid"                  \
     " AND state = 'receiving' AND (calling_ae = due.calling_ae OR folder = due.folder))"
 
+/* A registered series has at least the files of its folder: a dead writer's last events are lost. The last count
+ * for NATS is the same (dones.c). */
+#define FILES_OF_PAGE "max(counted(id, 'files', files), iif(state = 'registered', ifnull(ndicom, 0), 0))"
+
 /* A page of receptions, as Ring__Reception has their fields, newest first: below number ?1, from ?2 on, of the AE
  * title ?3 (empty: any), that began, ended or finished at ?4 or later, ?5 rows at most; ?6: with the folder;
  * ?7: clock_ms. */
 #define RECEPTION_PAGE(AND_WHERE)                                                                                  \
     "SELECT id, series_uid, calling_ae, " STATE_FOR_PEOPLE(                                                        \
-        "page") ", counted(id, 'files', files), errors, began_at, ended_at, settled_at,"                           \
+        "page") ", " FILES_OF_PAGE ", errors, began_at, ended_at, settled_at,"                                     \
                 " (SELECT count(*) FROM sending WHERE reception = page.id),"                                       \
                 " EXISTS (SELECT 1 FROM reception AS due WHERE id = page.id AND state = 'due'"                     \
                 " AND " RECEIVED_AGAIN "),"                                                                        \

@@ -230,8 +230,8 @@ static void finish(journal_t *journal, owed_t *owed, const reception_row_t *endi
         dones_add_error(journal, ending->id, "this series can't be registered: %s", why);
     }
     owed_end(owed, ending->id, ending->calling_ae, ending->series_uid, (uint32_t)ending->files);
-    log_info(NULL, "series %s was received: %lld %s, %lld %s", ending->series_uid, (long long)ending->files,
-             plural((uint64_t)ending->files, "file", "files"), (long long)ending->errors,
+    log_info(NULL, "series %s was received: %lld %s heard of, %lld %s", ending->series_uid,
+             (long long)ending->files, plural((uint64_t)ending->files, "file", "files"), (long long)ending->errors,
              plural((uint64_t)ending->errors, "error", "errors"));
     if (heard_knows(journal->heard, ending->id))
         write_counts(journal, ending->id);

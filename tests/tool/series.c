@@ -72,6 +72,39 @@ Test(series, is_receiving_then_registered_with_the_task_that_the_broker_has, .ti
     receiver_clear(&receiver);
 }
 
+/* A writer that is killed takes what it has gathered for the notifier with it: files are there, and nobody has
+ * heard of them. */
+Test(series, that_is_registered_has_as_many_files_as_its_folder, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    int status;
+    queue_t *queue = queue_new(rabbitmq_port(), "tool-unheard");
+    ring_start(&receiver, "tool-unheard", NULL);
+    scu_t scu = {0};
+    store_some(&scu, receiver.port, "SENDER", SERIES "1", 1, 3);
+    json_t *json = NULL;
+    cr_assert(await(has_three_files, &json, PATIENCE_MS));
+    json_decref(json);
+    json = TOOL_JSON(&status, "series", SERIES "1", "--show-phi");
+    const char *folder = value_at(json_array_get(json_object_get(json, "series"), 0), "folder");
+    for (int i = 0; i < 2; i++) {
+        char *path = text_of("%s/%s/unheard-%d.dcm", receiver.root, folder, i);
+        FILE *file = fopen(path, "w");
+        cr_assert(file && fclose(file) == 0, "%s", path);
+        free(path);
+    }
+    json_decref(json);
+    cr_assert(scu_release(&scu));
+    expect_registration(queue, SERIES "1", 5);
+    json = await_reception(SERIES "1", "registered");
+    cr_expect_str_eq(value_at(json, "files"), "5");
+    cr_expect_eq(receiver_times_logged(&receiver, "series " SERIES "1 was received: 3 files heard of, 0 errors"),
+                 1);
+    cr_expect_eq(receiver_times_logged(&receiver, "series " SERIES "1 is registered: 5 files, task "), 1);
+    json_decref(json);
+    queue_destroy(&queue);
+    receiver_clear(&receiver);
+}
+
 Test(series, waits_for_a_broker_that_is_absent, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
