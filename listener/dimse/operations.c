@@ -69,13 +69,15 @@ static void count_outcome(association_t *a, const message_t *message, const resp
         return;
     }
     a->refused++;
-    recent_add(&a->site->recent, a, status, comment, message->command.affected_sop_instance_uid);
+    const char *uid = message->command.affected_sop_instance_uid;
+    recent_add(&a->site->recent, a, status, comment, uid);
     uint64_t left_out = 0;
     /* Storage that is full refuses every object. */
     if (response->status == STATUS_OUT_OF_RESOURCES && !log_rarely(&a->site->said_out_of_resources, &left_out))
         return;
     if (association_may_log(a, LEVEL_WARN))
-        log_warn(message->object ? &message->object->context : &a->context, "C-STORE answered %s%s%s", status,
+        log_warn(message->object ? &message->object->context : &a->context,
+                 "instance %.*s: C-STORE answered %s%s%s", UID_MAX_BYTES, *uid ? uid : "(none)", status,
                  *comment ? ": " : "", comment);
     if (left_out)
         log_warn(NULL, "C-STORE was answered A700 %llu more %s since the last such line",

@@ -203,6 +203,8 @@ Test(messages, with_a_sop_class_not_of_the_context_are_answered_0122, .timeout =
     cr_assert_eq(scu_store(&scu, MR_CONTEXT, CT_STORAGE, "1.2.3", &set), 0x0122);
     cr_assert_eq(scu_store(&scu, ECHO_CONTEXT, MR_STORAGE, "1.2.3", &set), 0x0122);
     cr_assert_eq(scu_store(&scu, MR_CONTEXT, "", "1.2.3", &set), 0x0122);
+    cr_expect(receiver_logged_times(&site.receiver, ": instance 1.2.3: C-STORE answered 0122: SOP class", 3,
+                                    PATIENCE_MS));
     expect_files(&site, 0);
     cr_assert_eq(scu_store(&scu, MR_CONTEXT, MR_STORAGE, "1.2.3", &set), 0);
     cr_assert(scu_release(&scu));
