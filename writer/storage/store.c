@@ -10,7 +10,6 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/metrics.h"
-#include "common/plural.h"
 #include "common/portability.h"
 #include "writer/storage/base.h"
 #include "writer/storage/claims.h"
@@ -119,12 +118,10 @@ void store_sweep(store_t *self) {
         run_name(self->bases.incarnation, run);
         size_t removed = leftovers_sweep(base->root, &(sweeper_t){host, run});
         if (removed > 0)
-            log_info(NULL, "removed %zu temporary %s that dead writers left", removed,
-                     plural(removed, "file", "files"));
+            log_info(NULL, "removed temporary files that dead writers left: %zu", removed);
         removed = leftovers_sweep_links(base->root);
         if (removed > 0)
-            log_info(NULL, "removed %zu %s of series that are not received any more", removed,
-                     plural(removed, "link", "links"));
+            log_info(NULL, "removed links of series that are not received any more: %zu", removed);
     }
     free(host);
     bases_give_back(&self->bases, &base);

@@ -1,8 +1,8 @@
 #include "writer/storage/trouble.h"
 
-#include "common/plural.h"
-
 #include <string.h>
+
+#include "common/plural.h"
 
 /* Of this kind; the last place is shared by those for which there is none. */
 static log_limit_t *limit_of(trouble_t *trouble, int reason) {
