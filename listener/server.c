@@ -1,9 +1,6 @@
 #include "listener/server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,7 +14,6 @@
 #include "common/memory.h"
 #include "common/metrics.h"
 #include "common/plural.h"
-#include "common/supervision.h"
 #include "listener/dimse/operations.h"
 #include "listener/intake.h"
 #include "listener/ul/crowd.h"
@@ -27,7 +23,6 @@
 #include "listener/ul/tracing.h"
 
 #define EVENTS_AT_ONCE 1024
-#define LISTEN_BACKLOG 512
 /* Connections accepted before the loop looks at its other sources again. */
 #define ACCEPT_BURST_CONNECTIONS 64
 /* Descriptors that connections must leave: the ring takes a few for each writer. */
@@ -39,102 +34,7 @@
  * told to end, the listener aborts it. */
 #define DRAIN_IDLE_MS 1000
 
-/* --- listening --------------------------------------------------------------------------------------- */
-
-/* `address` NULL: all of the family; for IPv6, IPv4's, too. */
-static int bind_socket(int fd, int family, const char *address, int port) {
-    int on = 1, off = 0;
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    struct sockaddr_in6 v6 = {
-        .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = in6addr_any};
-    void *field = family == AF_INET6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        (address && inet_pton(family, address, field) != 1))
-        return -1;
-    if (family == AF_INET6) {
-        if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0)
-            return -1;
-        return bind(fd, (struct sockaddr *)&v6, sizeof v6);
-    }
-    return bind(fd, (struct sockaddr *)&v4, sizeof v4);
-}
-
-static int watch(server_t *server, int fd, bool tls) {
-    /* NULL tells a listening socket from an association in epoll_event.data. */
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-    if (epoll_ctl(server->site.epoll, EPOLL_CTL_ADD, fd, &event) != 0)
-        return -1;
-    server->listening[server->listening_count++] = (listening_t){fd, tls};
-    return 0;
-}
-
-static int listen_on(server_t *server, int family, const char *address, int64_t port, bool tls) {
-    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    if (bind_socket(fd, family, address, (int)port) != 0 || listen(fd, LISTEN_BACKLOG) != 0 ||
-        watch(server, fd, tls) != 0) {
-        int reason = errno;
-        close(fd);
-        errno = reason;
-        return -1;
-    }
-    return 0;
-}
-
-/* Whether it is a TCP socket that listens; others would be mistaken for one with every event. */
-static bool is_listening(int fd) {
-    int domain = 0, listens = 0;
-    socklen_t size = sizeof domain;
-    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
-           (domain == AF_INET || domain == AF_INET6) &&
-           getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
-}
-
-/* Sockets that the supervisor listens on take the place of a port: "tls" is the name of OXIDICOM_TLS_PORT's, all
- * others are OXIDICOM_LISTENER_PORT's. Peers that connect while no listener runs wait in them for the next. */
-static int take_over(server_t *server, bool *plain, bool *tls) {
-    int count = supervision_sockets();
-    for (int i = 0; i < count; i++) {
-        int fd = SUPERVISION_FIRST_SOCKET + i;
-        bool is_tls = supervision_socket_is(i, "tls");
-        if (is_tls && !server->tls.context) {
-            log_error(NULL, "OXIDICOM_TLS_PORT is 0, but a socket for TLS was handed over; needed is another port");
-            return EXIT_SETTINGS;
-        }
-        if (!is_listening(fd) || fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || watch(server, fd, is_tls) != 0) {
-            log_error(NULL, "descriptor %d was handed over and is no TCP socket that listens", fd);
-            return EX_UNAVAILABLE;
-        }
-        log_info(NULL, "%s listens on a socket that was handed over%s", server->site.stage->settings.scp_aet,
-                 is_tls ? ", with TLS" : "");
-        *(is_tls ? tls : plain) = true;
-    }
-    return 0;
-}
-
-/* One socket for both families, or for the one address; where the kernel has no IPv6, IPv4 alone. */
-static int listen_on_any(server_t *server, const char *address, int64_t port, bool tls) {
-    if (address)
-        return listen_on(server, strchr(address, ':') ? AF_INET6 : AF_INET, address, port, tls);
-    int status = listen_on(server, AF_INET6, NULL, port, tls);
-    return status == 0 || errno == EADDRINUSE ? status : listen_on(server, AF_INET, NULL, port, tls);
-}
-
-/* Port 0: none. */
-static int open_port(server_t *server, int64_t port, bool tls) {
-    const char *address = server->site.stage->settings.listener_address;
-    if (port == 0)
-        return 0;
-    if (listen_on_any(server, address, port, tls) != 0) {
-        log_error(NULL, "can't listen on port %lld%s%s: %s", (long long)port, address ? " of " : "",
-                  address ? address : "", strerror(errno));
-        return EX_OSERR;
-    }
-    log_info(NULL, "%s listens on port %lld%s%s%s", server->site.stage->settings.scp_aet, (long long)port,
-             address ? " of " : "", address ? address : "", tls ? " with TLS" : "");
-    return 0;
-}
+/* --- its life ---------------------------------------------------------------------------------------- */
 
 /* As many as OXIDICOM_CONNECTIONS, or as the limit of descriptors allows, which is raised as far as it goes. */
 static size_t connections_allowed(size_t wanted) {
@@ -170,24 +70,14 @@ int server_start(server_t *server, stage_t *stage, custody_t *custody) {
     if (!server->site.input || server->site.epoll < 0)
         return EX_OSERR;
     int status = tls_start(&server->tls, &stage->settings);
-    bool has_plain = false, has_tls = false;
     if (status == 0)
-        status = take_over(server, &has_plain, &has_tls);
-    if (status == 0 && !has_plain)
-        status = open_port(server, stage->settings.listener_port, false);
-    if (status == 0 && !has_tls)
-        status = open_port(server, stage->settings.tls_port, true);
+        status = ports_open(&server->ports, server->site.epoll, &stage->settings);
     server->accepting = status == 0;
     return status;
 }
 
 static void stop_listening(server_t *server) {
-    while (server->listening_count > 0) {
-        int fd = server->listening[--server->listening_count].fd;
-        /* A socket of the supervisor stays open elsewhere, and would wake the loop for good. */
-        (void)epoll_ctl(server->site.epoll, EPOLL_CTL_DEL, fd, NULL);
-        close(fd);
-    }
+    ports_close(&server->ports);
     server->accepting = false;
 }
 
@@ -206,13 +96,8 @@ void server_clear(server_t *server) {
 
 /* --- accepting --------------------------------------------------------------------------------------- */
 
-/* While nobody can be accepted the listening sockets must not be reported again and again: peers wait in the
- * kernel. */
 static void set_accepting(server_t *server, bool accepting) {
-    struct epoll_event event = {.events = accepting ? EPOLLIN : 0, .data.ptr = NULL};
-    for (size_t i = 0; i < server->listening_count; i++)
-        /* The descriptor is ours and in the set. */
-        must_hold(epoll_ctl(server->site.epoll, EPOLL_CTL_MOD, server->listening[i].fd, &event) == 0);
+    ports_watch(&server->ports, accepting);
     server->accepting = accepting;
 }
 
@@ -234,7 +119,7 @@ static void turn_away(int fd, const struct in6_addr *address, const char *name) 
 }
 
 /* An address over its limit is told so in answer to its request; over twice the limit that is too much to ask. */
-static void welcome(server_t *server, const listening_t *listening, int fd, const struct sockaddr_storage *from,
+static void welcome(server_t *server, const port_t *port, int fd, const struct sockaddr_storage *from,
                     socklen_t size) {
     char name[PEER_NAME_BYTES];
     peer_name(from, size, name);
@@ -260,18 +145,18 @@ static void welcome(server_t *server, const listening_t *listening, int fd, cons
         return;
     }
     a->address_crowded = limit && count > limit;
-    if (listening->tls)
+    if (port->tls)
         connection_use_tls(&a->connection, &server->tls);
 }
 
 /* Takes one connection; false where there is none, or none can be taken. */
-static bool accept_connection(server_t *server, const listening_t *listening) {
+static bool accept_connection(server_t *server, const port_t *port) {
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
-    int fd = accept4(listening->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(port->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         metric_add(METRIC_CONNECTIONS, NULL, 1);
-        welcome(server, listening, fd, &address, size);
+        welcome(server, port, fd, &address, size);
         return true;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -281,9 +166,9 @@ static bool accept_connection(server_t *server, const listening_t *listening) {
 }
 
 static void accept_connections(server_t *server) {
-    for (size_t i = 0; i < server->listening_count; i++)
+    for (size_t i = 0; i < server->ports.count; i++)
         for (int burst = 0; burst < ACCEPT_BURST_CONNECTIONS && server->accepting; burst++) {
-            if (!accept_connection(server, &server->listening[i]))
+            if (!accept_connection(server, &server->ports.all[i]))
                 break;
             if (server->site.peers.connections >= server->connections_max)
                 pause_accepting(server, "OXIDICOM_CONNECTIONS");

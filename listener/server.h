@@ -2,20 +2,14 @@
 #ifndef LISTENER_SERVER_H
 #define LISTENER_SERVER_H
 
-#include "common/supervision.h"
+#include "listener/net/ports.h"
 #include "listener/net/tls.h"
 #include "listener/ul/site.h"
 
 /* Peers have so long to close after an abort at the end of OXIDICOM_DRAIN_TIMEOUT. */
 #define DRAIN_CLOSE_MS 500
 /* How often deadlines are looked at. */
-#define TIMER_TICK_MS         100
-#define LISTENING_SOCKETS_MAX (2 + SUPERVISION_SOCKETS_MAX) /* plain, TLS, and those handed over */
-
-typedef struct listening {
-    int fd;
-    bool tls;
-} listening_t;
+#define TIMER_TICK_MS 100
 
 /* TLS handshakes, requests and C-ECHOs cost far more than bytes of an object. So many connections without a place
  * are read in one turn of the loop, and all that have one. */
@@ -24,9 +18,8 @@ typedef struct listening {
 typedef struct server {
     site_t site;
     tls_t tls;
-    listening_t listening[LISTENING_SOCKETS_MAX];
-    size_t listening_count;
-    bool accepting; /* the listening sockets are watched */
+    ports_t ports;
+    bool accepting; /* the ports are watched */
     size_t connections_max;
     uint64_t accepted_count;
     int64_t drained_at_ms; /* while draining: open associations are aborted then */
