@@ -8,10 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/broker_schemes.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/network.h"
+#include "notifier/broker/amqp_address.h"
 #include "notifier/broker/broker_tls.h"
 #include "notifier/broker/rabbitmq_c.h"
 #include "notifier/broker/transport.h"
@@ -28,8 +28,7 @@
 #define FAREWELL_TIMEOUT_MS 500
 
 typedef struct amqp {
-    char *address; /* amqp_parse_url cuts it into the texts of `info` */
-    struct amqp_connection_info info;
+    amqp_address_t address;
     broker_tls_t tls;
     const char *queue;
     transport_results_t results;
@@ -41,40 +40,20 @@ static struct timeval timeout_of(int milliseconds) {
     return (struct timeval){.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
 }
 
-/* --- the address --------------------------------------------------------------------------------------- */
-
-/* A host that is left out behind a user was forgotten: rabbitmq-c would take this machine. */
-static bool lacks_host(const char *address) {
-    const char *authority = broker_scheme_rest(address), *end = authority + strcspn(authority, "/?");
-    const char *at = memrchr(authority, '@', (size_t)(end - authority));
-    return at && (at + 1 == end || at[1] == ':');
-}
-
-/* kombu writes the virtual host `/` as `//`, as nothing after the slash, or as %2F, and takes options behind a `?`;
- * rabbitmq-c knows only the third. Cuts the text to what rabbitmq-c reads. */
-static void normalize(char *address) {
-    char *authority = strstr(address, "://") + strlen("://");
-    authority[strcspn(authority, "?")] = 0;
-    char *path = strchr(authority, '/');
-    if (path && (strcmp(path, "/") == 0 || strcmp(path, "//") == 0))
-        *path = 0;
-}
+/* --- its life ------------------------------------------------------------------------------------------- */
 
 static void destroy(void *transport) {
     amqp_t *self = transport;
-    free(self->address);
+    amqp_address_clear(&self->address);
     free(self);
 }
 
 static void *create(const char *address, const settings_t *settings, transport_results_t results) {
     amqp_t *self = must(calloc(1, sizeof *self));
-    self->address = copy_text(address);
     self->queue = settings->queue_name;
     self->tls = broker_tls_of(settings);
     self->results = results;
-    normalize(self->address);
-    amqp_default_connection_info(&self->info); /* guest, guest, / */
-    if (!lacks_host(address) && amqp_parse_url(self->address, &self->info) == AMQP_STATUS_OK && self->info.port > 0)
+    if (amqp_address_parse(&self->address, address))
         return self;
     destroy(self);
     return NULL;
@@ -105,14 +84,15 @@ static int check_reply(amqp_rpc_reply_t reply, const char *what, failure_t *fail
  * rabbitmq-c knows no addresses in certificates. */
 static amqp_socket_t *make_socket(amqp_t *self, failure_t *failure) {
     amqp_socket_t *socket =
-        self->info.ssl ? amqp_ssl_socket_new(self->connection) : amqp_tcp_socket_new(self->connection);
+        self->address.info.ssl ? amqp_ssl_socket_new(self->connection) : amqp_tcp_socket_new(self->connection);
     if (!socket)
         failure_set(failure, "can't make a socket");
-    if (!socket || !self->info.ssl)
+    if (!socket || !self->address.info.ssl)
         return socket;
     amqp_ssl_socket_set_verify_peer(socket, 0);
     amqp_ssl_socket_set_verify_hostname(socket, 0);
-    if (broker_tls_configure(amqp_ssl_socket_get_context(socket), &self->tls, self->info.host, failure) != 0)
+    if (broker_tls_configure(amqp_ssl_socket_get_context(socket), &self->tls, self->address.info.host, failure) !=
+        0)
         return NULL; /* the connection owns it */
     return socket;
 }
@@ -126,7 +106,7 @@ static int open_socket(amqp_t *self, failure_t *failure) {
     if (status == AMQP_STATUS_OK)
         status = amqp_set_rpc_timeout(self->connection, &timeout);
     if (status == AMQP_STATUS_OK)
-        status = amqp_socket_open_noblock(socket, self->info.host, self->info.port, &timeout);
+        status = amqp_socket_open_noblock(socket, self->address.info.host, self->address.info.port, &timeout);
     if (status != AMQP_STATUS_OK)
         return failure_set(failure, "%s", amqp_error_string2(status));
     /* rabbitmq-c sends without a deadline: a broker that reads nothing any more must not hold the thread for ever.
@@ -157,8 +137,8 @@ static int log_in(amqp_t *self, failure_t *failure) {
     entries[1].value.value.table = (amqp_table_t){.num_entries = 1, .entries = &listens};
     amqp_table_t properties = {.num_entries = 2, .entries = entries};
     amqp_rpc_reply_t reply = amqp_login_with_properties(
-        self->connection, self->info.vhost, AMQP_DEFAULT_MAX_CHANNELS, FRAME_MAX_BYTES, HEARTBEAT_S, &properties,
-        AMQP_SASL_METHOD_PLAIN, self->info.user, self->info.password);
+        self->connection, self->address.info.vhost, AMQP_DEFAULT_MAX_CHANNELS, FRAME_MAX_BYTES, HEARTBEAT_S,
+        &properties, AMQP_SASL_METHOD_PLAIN, self->address.info.user, self->address.info.password);
     failure->refused = is_refused(reply);
     return check_reply(reply, "login", failure);
 }
@@ -214,10 +194,10 @@ static int connect_to(void *transport, failure_t *failure) {
         return 0;
     }
     /* rabbitmq-c says that TLS failed; OpenSSL, why. */
-    const char *why = self->info.ssl ? broker_tls_reason() : NULL;
+    const char *why = self->address.info.ssl ? broker_tls_reason() : NULL;
     char port[12], place[NETWORK_PLACE_BYTES];
-    snprintf(port, sizeof port, "%d", self->info.port);
-    network_place(self->info.host, port, place);
+    snprintf(port, sizeof port, "%d", self->address.info.port);
+    network_place(self->address.info.host, port, place);
     failure_set(failure, "%s: %s%s%s", place, failure->text, why ? ": " : "", why ? why : "");
     drop_connection(self);
     return -1;
