@@ -1,4 +1,4 @@
-/* Keeps the stages running: a table of what each event does in each state, and one loop. */
+/* Keeps the stages running: the loop that hears of events (states.h). */
 #ifndef LAUNCHER_SUPERVISOR_H
 #define LAUNCHER_SUPERVISOR_H
 
