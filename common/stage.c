@@ -107,12 +107,21 @@ static int block_signals(stage_t *stage) {
     return stage->signals < 0 ? -1 : 0;
 }
 
+/* Ctrl-C and a signal to a group reach the launcher and its stages, and then the launcher tells each of them. That
+ * is no second wish: the supervisor's signals and all others are counted apart. */
+static bool is_said_twice(stage_t *stage, const struct signalfd_siginfo *info) {
+    bool by_parent = info->ssi_pid == (uint32_t)getppid();
+    return stage->told[by_parent]++ == 0 && stage->told[!by_parent] > 0;
+}
+
 static int on_signal(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
     (void)loop;
     stage_t *stage = argument;
     struct signalfd_siginfo info;
     while (!stage->ended && read(item->fd, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo != SIGHUP) {
+            if (is_said_twice(stage, &info))
+                continue;
             supervision_stopping(stage->settings.drain_timeout_ms + END_MARGIN_MS);
             stage->spec->on_terminate(stage);
         } else if (stage->spec->on_hangup) {

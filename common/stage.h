@@ -35,7 +35,8 @@ typedef struct stage_spec {
     bool (*on_inbox)(stage_t *stage);
     /* Every ALIVE_INTERVAL_MS, first right after start: say that you live. */
     void (*on_beat)(stage_t *stage);
-    /* TERM or INT: finish open work, then call stage_end. May be called again on a second signal. */
+    /* TERM or INT: finish open work, then call stage_end. Called again for a second signal of the parent, or of all
+     * others. */
     void (*on_terminate)(stage_t *stage);
     /* HUP: read files again that may have been replaced. NULL: there are none. */
     void (*on_hangup)(stage_t *stage);
@@ -56,7 +57,8 @@ struct stage {
     int status; /* exit status, set by stage_end */
     int lock;   /* file held while this stage runs under this id */
     int signals;
-    int run_folder; /* tells of changes in it; -1: nothing does */
+    unsigned told[2]; /* to end: by others, by the parent */
+    int run_folder;   /* tells of changes in it; -1: nothing does */
     bool ended;
     bool leaves_threads; /* set by spec->destroy: some can't be awaited, and the process ends over them */
 };

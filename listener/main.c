@@ -175,8 +175,11 @@ static int on_drain_timeout(zloop_t *loop, int timer, void *argument) {
     (void)timer;
     stage_t *stage = argument;
     listener_t *listener = stage->self;
-    if (!custody_idle(&listener->custody))
-        log_warn(NULL, "OXIDICOM_DRAIN_TIMEOUT is over: ends with objects unacknowledged");
+    if (!custody_has_answered(&listener->custody))
+        log_warn(NULL, "OXIDICOM_DRAIN_TIMEOUT is over: ends with unanswered objects");
+    else if (!custody_idle(&listener->custody))
+        log_warn(NULL, "OXIDICOM_DRAIN_TIMEOUT is over: no notifier has acknowledged the ends of associations; the "
+                       "next one ends them");
     writers_release(&listener->custody);
     stage_end(stage, 0);
     return -1;

@@ -62,8 +62,12 @@ void custody_clear(custody_t *custody) {
     custody->budget = NULL;
 }
 
+bool custody_has_answered(const custody_t *custody) {
+    return TAILQ_EMPTY(&custody->objects) && TAILQ_EMPTY(&custody->answered);
+}
+
 bool custody_idle(const custody_t *custody) {
-    return TAILQ_EMPTY(&custody->objects) && TAILQ_EMPTY(&custody->answered) && TAILQ_EMPTY(&custody->ended);
+    return custody_has_answered(custody) && TAILQ_EMPTY(&custody->ended);
 }
 
 object_t *custody_take_answered(custody_t *custody) {

@@ -44,7 +44,9 @@ void custody_association_ended(custody_t *custody, const share_t *share, Ring__E
 /* Tells the notifier of an association's span; `message` lacks only the listener. */
 void custody_association_traced(custody_t *custody, Ring__AssociationTraced *message);
 
-/* No object is unanswered, and no end of an association unacknowledged. */
+/* No object is unanswered. */
+bool custody_has_answered(const custody_t *custody);
+/* Nor is the end of an association unacknowledged. */
 bool custody_idle(const custody_t *custody);
 
 /* Call it often: it gives up late objects, looks after silent writers, repeats messages that may be lost. */

@@ -85,7 +85,7 @@ typedef struct writer_link {
     uint32_t process;
     int64_t started_at;
     bool leaving;
-    bool stays;                 /* wants to leave, and is the last one while the listener drains */
+    int64_t asked_ms;           /* when it first wanted to leave, the last one; 0: has not */
     bool lost;                  /* is being forgotten */
     bool kept_by_storage;       /* has said so: that is why it is silent */
     uint64_t outstanding_bytes; /* of unanswered objects */

@@ -12,6 +12,9 @@
 #include "listener/custody/custody.h"
 #include "listener/custody/private.h"
 
+/* So long the last writer stays that wants to leave. */
+#define LAST_WRITER_STAYS_MS 500
+
 static writer_link_t *find_writer(custody_t *custody, const char *id) {
     writer_link_t *writer;
     TAILQ_FOREACH(writer, &custody->writers, next)
@@ -42,8 +45,12 @@ static void free_writer(custody_t *custody, writer_link_t *writer, int linger_ms
     free(writer);
 }
 
+static bool was_told_to_end(const writer_link_t *writer) {
+    return writer->leaving || writer->asked_ms != 0;
+}
+
 void writers_lost(custody_t *custody, writer_link_t *writer, const char *why) {
-    if (writer->leaving && writer->outstanding_objects == 0) {
+    if (was_told_to_end(writer) && writer->outstanding_objects == 0) {
         log_info(NULL, "%s has left", writer->id);
     } else {
         metric_add(METRIC_WRITERS_LOST, NULL, 1);
@@ -65,7 +72,7 @@ void writers_lost(custody_t *custody, writer_link_t *writer, const char *why) {
 }
 
 void writers_died(custody_t *custody, writer_link_t *writer, const char *why) {
-    if (!writer->leaving)
+    if (!was_told_to_end(writer))
         suspects_blame(custody, writer);
     writers_lost(custody, writer, why);
 }
@@ -173,16 +180,24 @@ void writers_keep_last(custody_t *custody) {
         writer->leaving = false; /* it has not been released, and will say again that it leaves */
 }
 
+/* The last one is let go with a later Leaving: the listener may be about to be told to end, too. */
+static bool must_stay(custody_t *custody, writer_link_t *writer) {
+    if (writer->leaving || !is_last(custody, writer))
+        return false;
+    int64_t now_ms = clock_ms();
+    if (!writer->asked_ms) {
+        log_info(NULL, "%s would leave: it is the last one", writer->id);
+        writer->asked_ms = now_ms;
+    }
+    return custody->keeps_last_writer || now_ms - writer->asked_ms < LAST_WRITER_STAYS_MS;
+}
+
 void writers_on_leaving(custody_t *custody, const Ring__Leaving *leaving) {
     writer_link_t *writer = find_incarnation(custody, leaving->incarnation);
     if (!writer)
         return;
-    if (custody->keeps_last_writer && !writer->leaving && is_last(custody, writer)) {
-        if (!writer->stays)
-            log_info(NULL, "%s would leave: it is the last one and stays until the listener ends", writer->id);
-        writer->stays = true;
+    if (must_stay(custody, writer))
         return;
-    }
     if (!writer->leaving) {
         log_info(NULL, "%s leaves, %zu %s still with it", writer->id, writer->outstanding_objects,
                  plural(writer->outstanding_objects, "object is", "objects are"));

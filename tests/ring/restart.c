@@ -73,6 +73,30 @@ Test(drain, lets_an_association_that_has_just_begun_store_its_object, .timeout =
     cr_expect(try_again(stores_its_first_object_after_term), "it was aborted before it could send one");
 }
 
+/* As Ctrl-C does, and a signal to the group: the launcher tells its stages again. */
+Test(drain, that_all_processes_are_told_of_at_once_is_told_of_once, .timeout = PATIENCE_S) {
+    static const char *const stages[] = {"listener", "writer", "notifier"};
+    receiver_t receiver;
+    ring_start(&receiver, "drain-group", (const char *const[]){"OXIDICOM_DRAIN_TIMEOUT", "60s", NULL});
+    scu_t scu = {0};
+    store_some(&scu, receiver.port, "DRAIN", SERIES, 1, 1);
+    bytes_t set = dataset_instance(EXPLICIT_LE, SERIES, instance_of(SERIES, 2), 2, 300000);
+    bytes_t command = scu_store_command(MR_STORAGE, instance_of(SERIES, 2), 2);
+    cr_assert(scu_p_data(&scu, 1, 3, command.at, command.size));
+    cr_assert(scu_p_data(&scu, 1, 0, set.at, set.size / 2));
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+        kill(receiver_stage(&receiver, stages[i], 0), SIGINT);
+    cr_assert(receiver_logged(&receiver, "listener: told to end", PATIENCE_MS));
+    kill(receiver.launcher, SIGINT);
+    cr_assert(receiver_logged(&receiver, "launcher: drains", PATIENCE_MS));
+    cr_assert(scu_p_data(&scu, 1, 2, set.at + set.size / 2, set.size - set.size / 2));
+    cr_expect_eq(scu_status(&scu), 0);
+    cr_expect(scu_release(&scu));
+    bytes_free(&set);
+    bytes_free(&command);
+    receiver_clear(&receiver);
+}
+
 static void tell_to_end(const receiver_t *receiver, const char *stage) {
     char *said = text_of("%s: told to end", stage);
     kill(receiver_stage(receiver, strcmp(stage, "writer-0") == 0 ? "writer" : stage, 0), SIGTERM);

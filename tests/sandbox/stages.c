@@ -317,7 +317,7 @@ Test(stages, follow_a_files_root_that_is_replaced) {
     int number = 2;
     receiver_start(&receiver, (const char *const[]){"OXIDICOM_SANDBOX", "true", NULL});
     cr_assert(store_one(1));
-    cr_expect(receiver_logged(&receiver, " is registered: 1 files", PATIENCE_MS));
+    cr_expect(receiver_logged(&receiver, " is registered: 1 file,", PATIENCE_MS));
     char *old = text_of("%s.old", receiver.root);
     cr_assert_eq(rename(receiver.root, old), 0);
     cr_assert_eq(mkdir(receiver.root, 0755), 0);
@@ -325,7 +325,7 @@ Test(stages, follow_a_files_root_that_is_replaced) {
     cr_expect(receiver_logged(&receiver, "OXIDICOM_FILES_ROOT, or a folder in its .oxidicom/, was replaced", 0));
     /* The notifier meets it when it removes the link of the series. */
     cr_expect(receiver_logged(&receiver, "ends for another notifier", PATIENCE_MS));
-    cr_expect(receiver_logged_times(&receiver, " is registered: 1 files", 2, PATIENCE_MS));
+    cr_expect(receiver_logged_times(&receiver, " is registered: 1 file,", 2, PATIENCE_MS));
     cr_expect(keeps_no_link(), "the link of a series that is not received any more");
     free(old);
 }
