@@ -50,6 +50,7 @@ struct head {
     ~head();
     head_state_t feed(const void *bytes, size_t size, uint64_t *budget);
     head_state_t finish();
+    head_value_t value_of(size_t tag) const;
     size_t held() const;
 
     const bool is_deflated;
@@ -164,6 +165,13 @@ bool head::inflate_piece(uint64_t *budget) {
     return state == HEAD_NEED_MORE && zlib.avail_out == 0; // else all bytes are used up
 }
 
+head_value_t head::value_of(const size_t tag) const {
+    const walk_value_t &value = values[tag];
+    if (&value == walk_unfinished(walk))
+        return {nullptr, 0};
+    return {value.bytes, value.size};
+}
+
 size_t head::held() const {
     return sizeof *this + walk_held(walk) + (is_deflated ? INFLATING_BYTES : 0);
 }
@@ -210,7 +218,7 @@ const char *head_complaint(const head_t *self) {
 
 void head_values(const head_t *self, head_value_t values[HEAD_TAGS]) {
     for (size_t tag = 0; tag < HEAD_TAGS; tag++)
-        values[tag] = {self->values[tag].bytes, self->values[tag].size};
+        values[tag] = self->value_of(tag);
 }
 
 uint32_t head_tag_number(head_tag_t tag) {

@@ -86,7 +86,7 @@ typedef struct head_value {
     size_t size;       /* 0: it is absent or empty */
 } head_value_t;
 
-/* The elements read so far. The bytes belong to the head. */
+/* The elements that were read whole so far. The bytes belong to the head. */
 void head_values(const head_t *self, head_value_t values[HEAD_TAGS]);
 
 /* The release of DCMTK that reads them. */

@@ -66,6 +66,10 @@ size_t walk_held(const walk_t *self) {
     return held;
 }
 
+const walk_value_t *walk_unfinished(const walk_t *self) {
+    return self->value;
+}
+
 bool walk_is_between(const walk_t *self) {
     return self->depth == 0 && self->skip == 0 && !self->value && self->carried_size == 0;
 }

@@ -39,6 +39,9 @@ uint64_t walk_bytes(const walk_t *self);
 /* The memory that it takes, with the values. */
 size_t walk_held(const walk_t *self);
 
+/* The wanted value that has begun and is not whole yet; NULL: none. */
+const walk_value_t *walk_unfinished(const walk_t *self);
+
 /* Between two elements of the top level. */
 bool walk_is_between(const walk_t *self);
 
