@@ -78,7 +78,14 @@ void environment_warn_of_idle(const settings_t *s) {
     warn_of_idle(s->cube_user, "OXIDICOM_CUBE_USER", s->cube_url, "OXIDICOM_CUBE_URL");
     warn_of_idle(s->cube_password, "OXIDICOM_CUBE_PASSWORD", s->cube_url, "OXIDICOM_CUBE_URL");
     warn_of_idle(s->cube_token, "OXIDICOM_CUBE_TOKEN", s->cube_url, "OXIDICOM_CUBE_URL");
+    warn_of_idle(s->cube_ca, "OXIDICOM_CUBE_CA", s->cube_url, "OXIDICOM_CUBE_URL");
+    warn_of_idle(s->nats_ca, "OXIDICOM_NATS_CA", s->nats_address, "OXIDICOM_NATS_ADDRESS");
     warn_of_idle(s->nats_credentials, "OXIDICOM_NATS_CREDENTIALS", s->nats_address, "OXIDICOM_NATS_ADDRESS");
+    const char *tls_port = s->tls_port ? "" : NULL, *http_port = s->http_port ? "" : NULL;
+    warn_of_idle(s->tls_ca, "OXIDICOM_TLS_CA", tls_port, "OXIDICOM_TLS_PORT");
+    warn_of_idle(s->tls_key, "OXIDICOM_TLS_KEY", tls_port, "OXIDICOM_TLS_PORT");
+    warn_of_idle(s->tls_aets, "OXIDICOM_TLS_AETS", tls_port, "OXIDICOM_TLS_PORT");
+    warn_of_idle(s->http_hosts, "OXIDICOM_HTTP_HOSTS", http_port, "OXIDICOM_HTTP_PORT");
 }
 
 static bool is_kept(const char *name, size_t length) {

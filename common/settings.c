@@ -87,16 +87,18 @@ typedef struct source {
     char *value;      /* owned */
 } source_t;
 
-/* An address may hold a password before its host or after a `?`: only scheme and host are printed, and nothing of
- * several addresses. */
+/* An address may hold a password before its host or after a `?`: only scheme, host and path are printed, and
+ * nothing of several addresses. */
 static void print_secret(FILE *out, const char *value) {
     const char *scheme = strstr(value, "://"), *begin = scheme ? scheme + 3 : value, *at = strrchr(value, '@');
     bool several = strpbrk(value, ",;") != NULL;
-    const char *host = at && at >= begin ? at : begin;
-    if (several || strpbrk(begin, "@?"))
-        fprintf(out, "%.*s***%.*s", (int)(begin - value), value, several ? 0 : (int)strcspn(host, "?"), host);
+    bool has_user = at && at >= begin;
+    const char *host = has_user ? at : begin;
+    if (several)
+        fprintf(out, "%.*s***", (int)(begin - value), value);
     else
-        fputs(value, out);
+        fprintf(out, "%.*s%s%.*s%s", (int)(begin - value), value, has_user ? "***" : "", (int)strcspn(host, "?"),
+                host, strchr(host, '?') ? "?***" : "");
 }
 
 static void print_source(FILE *out, const setting_t *setting, const source_t *source) {

@@ -1,5 +1,6 @@
 #include "common/valid.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -15,21 +16,52 @@ bool valid_path(const char *text) {
     return text[0] == '/';
 }
 
+static bool has_control_characters(const char *text) {
+    for (; *text; text++)
+        if (iscntrl((unsigned char)*text))
+            return true;
+    return false;
+}
+
 bool valid_broker(const char *text) {
+    if (has_control_characters(text))
+        return false;
     for (const char *next; (next = strchr(text, ';')); text = next + 1)
         if (broker_scheme_of(text) < 0)
             return false;
     return broker_scheme_of(text) >= 0;
 }
 
+/* RFC 3986 3.2.2, and what stands around hosts in lists; a name may have any other character. */
+#define NOT_IN_NAMES "/?#@[]<>\"\\^`{|} ;,"
+
+static bool is_name(const char *name, size_t size) {
+    for (size_t i = 0; i < size; i++)
+        if (strchr(NOT_IN_NAMES, name[i]))
+            return false;
+    return size > 0;
+}
+
+/* An address of IPv6, perhaps of an interface: fe80::1%eth0. */
+static bool is_in_brackets(const char *text, size_t size) {
+    char address[INET6_ADDRSTRLEN];
+    const char *zone = memchr(text, '%', size);
+    size = zone ? (size_t)(zone - text) : size;
+    if (size >= sizeof address)
+        return false;
+    memcpy(address, text, size);
+    address[size] = 0;
+    return strchr(address, ':') && network_is_address(address);
+}
+
 /* Whether a host stands before `end`, and behind it no port or one that there is. */
 static bool is_host(const char *host, const char *end) {
     const char *bracket = host < end && *host == '[' ? memchr(host, ']', (size_t)(end - host)) : NULL;
     const char *colon = bracket ? bracket + 1 : memchr(host, ':', (size_t)(end - host));
-    size_t length = (size_t)(bracket ? bracket - host - 1 : (colon ? colon : end) - host);
-    if (length == 0 || !colon || colon == end)
-        return length > 0;
-    return *colon == ':' && network_is_port(colon + 1, (size_t)(end - colon - 1));
+    if (bracket ? !is_in_brackets(host + 1, (size_t)(bracket - host - 1))
+                : !is_name(host, (size_t)((colon ? colon : end) - host)))
+        return false;
+    return !colon || colon == end || (*colon == ':' && network_is_port(colon + 1, (size_t)(end - colon - 1)));
 }
 
 /* One server, up to a comma or the end. */
@@ -41,23 +73,16 @@ static bool is_one_nats(const char *text, size_t length) {
     const char *at = memrchr(host, '@', (size_t)(end - host)), *slash;
     host = at ? at + 1 : host;
     slash = memchr(host, '/', (size_t)(end - host));
-    return is_host(host, slash ? slash : end);
+    return (!slash || slash + 1 == end) && is_host(host, slash ? slash : end);
 }
 
 bool valid_nats(const char *text) {
-    if (strpbrk(text, " \t"))
+    if (strchr(text, ' ') || has_control_characters(text))
         return false;
     for (const char *next; (next = strchr(text, ',')); text = next + 1)
         if (!is_one_nats(text, (size_t)(next - text)))
             return false;
     return is_one_nats(text, strlen(text));
-}
-
-static bool has_control_characters(const char *text) {
-    for (; *text; text++)
-        if (iscntrl((unsigned char)*text))
-            return true;
-    return false;
 }
 
 bool valid_queue_name(const char *text) {
@@ -85,6 +110,8 @@ bool valid_ae_title(const char *text) {
 bool valid_ae_titles(const char *text) {
     const char *title;
     size_t size;
+    if (has_control_characters(text))
+        return false;
     while (comma_list_next(&text, &title, &size))
         if (size == 0 || size > AE_TITLE_BYTES)
             return false;

@@ -46,6 +46,38 @@ Test(settings_checks, show_no_control_character_of_a_refused_value) {
                  "OXIDICOM_NATS_ADDRESS_FILE is \"/no?/file\": No such file");
 }
 
+static void expect_address(const char *variable, const char *value, bool good) {
+    int status;
+    char *text = COMPLAINT_OF(FOR_LAUNCHER, &status, variable, value);
+    cr_expect_eq(status, good ? 0 : EXIT_SETTINGS, "%s=%s: %s", variable, value, text);
+    free(text);
+}
+
+Test(settings_checks, refuse_addresses_that_no_client_can_use) {
+    static const char *const bad[] = {"h1;h2", "h/4222",    "nats://h:4222/x", "nats://h?x=1",
+                                      "h\1x",  "[zz]:4222", "[10.0.0.1]:42",   "a:1,nats://b\n",
+                                      "u@h{}", "[fe80::1%e"};
+    static const char *const good[] = {"h",         "h_1.example:4222", "[::1]:4222", "[fe80::1%eth0]:4222",
+                                       "nats://h/", "10.0.0.1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        expect_address("OXIDICOM_NATS_ADDRESS", bad[i], false);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        expect_address("OXIDICOM_NATS_ADDRESS", good[i], true);
+    expect_address("OXIDICOM_AMQP_ADDRESS", "amqp://localhost\n", false);
+    expect_address("OXIDICOM_AMQP_ADDRESS", "amqp://a;amqp://u:p\1w@h", false);
+    expect_address("OXIDICOM_ALLOW_CALLING_AETS", "GOOD,B\tD", false);
+    expect_address("OXIDICOM_CUBE_URL", "http://[zz]:8000/", false);
+    expect_address("OXIDICOM_CUBE_URL", "http://ch ris:8000/", false);
+}
+
+Test(settings_checks, hide_only_what_may_be_secret) {
+    expect_shown("OXIDICOM_CUBE_URL", "http://h:8000/api/v1/?x=1",
+                 "OXIDICOM_CUBE_URL is \"http://h:8000/api/v1/?***\"; allowed is");
+    expect_shown("OXIDICOM_NATS_ADDRESS", "nats://me:pw@h:0?token=x",
+                 "OXIDICOM_NATS_ADDRESS is \"nats://***@h:0?***\"; allowed is");
+    expect_shown("OXIDICOM_NATS_ADDRESS", "pw@h:0", "OXIDICOM_NATS_ADDRESS is \"***@h:0\"; allowed is");
+}
+
 static void expect_place(unsigned stage, const char *root, const char *variable, const char *path, bool good) {
     int status;
     char *text = COMPLAINT_OF(stage, &status, "OXIDICOM_FILES_ROOT", root, variable, path);

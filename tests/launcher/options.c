@@ -217,12 +217,16 @@ Test(options, variables_that_are_no_settings_are_named_once, .timeout = PATIENCE
 Test(options, settings_that_need_another_one_are_named_once, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
-    receiver_start(&receiver, OPTIONS("OXIDICOM_CUBE_TOKEN", "s3cret", "OXIDICOM_NATS_CREDENTIALS", "/none"));
+    receiver_start(&receiver, OPTIONS("OXIDICOM_CUBE_TOKEN", "s3cret", "OXIDICOM_NATS_CREDENTIALS", "/none",
+                                      "OXIDICOM_TLS_AETS", "A=b", "OXIDICOM_HTTP_HOSTS", "pacs"));
     cr_expect_eq(receiver_times_logged(&receiver, "OXIDICOM_CUBE_TOKEN does nothing without OXIDICOM_CUBE_URL"), 1);
     cr_expect_eq(
         receiver_times_logged(&receiver, "OXIDICOM_NATS_CREDENTIALS does nothing without OXIDICOM_NATS_ADDRESS"),
         1);
-    cr_expect_eq(receiver_times_logged(&receiver, "does nothing without"), 2);
+    cr_expect_eq(receiver_times_logged(&receiver, "OXIDICOM_TLS_AETS does nothing without OXIDICOM_TLS_PORT"), 1);
+    cr_expect_eq(receiver_times_logged(&receiver, "OXIDICOM_HTTP_HOSTS does nothing without OXIDICOM_HTTP_PORT"),
+                 1);
+    cr_expect_eq(receiver_times_logged(&receiver, "does nothing without"), 4);
     cr_expect_eq(receiver_times_logged(&receiver, "s3cret"), 0);
     receiver_stop(&receiver);
     receiver_clear(&receiver);
