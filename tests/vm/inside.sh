@@ -70,7 +70,7 @@ has_new_process() { # OLD STAGE
 }
 
 shows_writers() { # "0 1 …": these and no others, and all of them run
-    [ "$(tool status | awk '$1 ~ /^writer-/ { sub("writer-", "", $1); print $1 ($2 == "runs" ? "" : "?") }' | paste -sd' ')" = "$1" ]
+    [ "$(tool status | awk '$1 ~ /^writer-/ { sub("writer-", "", $1); print $1 ($2 == "runs" ? "" : "?") }' | sort -n | paste -sd' ')" = "$1" ]
 }
 
 # --- senders ----------------------------------------------------------------------------------------------------
