@@ -5,39 +5,17 @@
 #include "common/secret.h"
 #include "common/settings.h"
 #include "common/settings_table.h"
+#include "tests/common/settings_rig.h"
 #include "tests/support/receiver.h"
 
 extern char **environ;
-
-/* The variables of a test and nothing else. */
-static void environment(const char *const *assignments) {
-    clearenv();
-    setenv("OXIDICOM_FILES_ROOT", "/data", 1);
-    setenv("OXIDICOM_AMQP_ADDRESS", "amqp://queue:5672", 1);
-    setenv("OXIDICOM_RUN_DIR", "/tmp/run", 1);
-    for (; assignments && *assignments; assignments += 2)
-        setenv(assignments[0], assignments[1], 1);
-}
-
-/* Reads for the launcher, which checks everything, and returns the complaint; free it. */
-static char *complaint_of(unsigned stage, int *status) {
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    settings_t settings;
-    *status = settings_read(&settings, stage, out);
-    if (*status == 0)
-        settings_clear(&settings);
-    fclose(out);
-    return text;
-}
 
 static void read_all(settings_t *settings) {
     cr_assert_eq(settings_read(settings, FOR_LAUNCHER, stderr), 0);
 }
 
 Test(settings, have_the_documented_defaults) {
-    environment(NULL);
+    settings_rig_set(NULL);
     settings_t s;
     read_all(&s);
     cr_assert_str_eq(s.queue_name, "main2");
@@ -64,10 +42,10 @@ Test(settings, have_the_documented_defaults) {
 }
 
 Test(settings, start_with_the_environment_of_the_helm_chart) {
-    environment((const char *[]){"OXIDICOM_AMQP_ADDRESS", "amqp://user:password@host:5672", "OXIDICOM_NATS_ADDRESS",
-                                 "host:4222", "OXIDICOM_LISTENER_PORT", "11111", "OXIDICOM_SCP_AET", "ChRIS",
-                                 "OXIDICOM_LISTENER_THREADS", "8", "TOKIO_WORKER_THREADS", "4", "RUST_LOG",
-                                 "oxidicom=warn", "OXIDICOM_SCP_STRICT", "true", NULL});
+    settings_rig_set((const char *[]){
+        "OXIDICOM_AMQP_ADDRESS", "amqp://user:password@host:5672", "OXIDICOM_NATS_ADDRESS", "host:4222",
+        "OXIDICOM_LISTENER_PORT", "11111", "OXIDICOM_SCP_AET", "ChRIS", "OXIDICOM_LISTENER_THREADS", "8",
+        "TOKIO_WORKER_THREADS", "4", "RUST_LOG", "oxidicom=warn", "OXIDICOM_SCP_STRICT", "true", NULL});
     settings_t s;
     read_all(&s);
     cr_assert_eq(s.associations_max, 8);
@@ -77,7 +55,7 @@ Test(settings, start_with_the_environment_of_the_helm_chart) {
 }
 
 Test(settings, prefer_the_number_of_writers_to_that_of_the_reference) {
-    environment((const char *[]){"TOKIO_WORKER_THREADS", "4", "OXIDICOM_WRITERS", "2", NULL});
+    settings_rig_set((const char *[]){"TOKIO_WORKER_THREADS", "4", "OXIDICOM_WRITERS", "2", NULL});
     settings_t s;
     read_all(&s);
     cr_assert_eq(s.writers, 2);
@@ -85,7 +63,7 @@ Test(settings, prefer_the_number_of_writers_to_that_of_the_reference) {
 }
 
 Test(settings, take_the_broker_under_either_name) {
-    environment((const char *[]){"OXIDICOM_CELERY_BROKER", "filesystem:///q", NULL});
+    settings_rig_set((const char *[]){"OXIDICOM_CELERY_BROKER", "filesystem:///q", NULL});
     unsetenv("OXIDICOM_AMQP_ADDRESS");
     settings_t s;
     read_all(&s);
@@ -94,9 +72,9 @@ Test(settings, take_the_broker_under_either_name) {
 }
 
 Test(settings, refuse_two_different_brokers) {
-    environment((const char *[]){"OXIDICOM_CELERY_BROKER", "filesystem:///q", NULL});
+    settings_rig_set((const char *[]){"OXIDICOM_CELERY_BROKER", "filesystem:///q", NULL});
     int status;
-    char *text = complaint_of(FOR_LAUNCHER, &status);
+    char *text = settings_rig_read(FOR_LAUNCHER, &status);
     cr_assert_eq(status, EXIT_SETTINGS);
     cr_assert(strstr(text, "OXIDICOM_CELERY_BROKER") && strstr(text, "OXIDICOM_AMQP_ADDRESS"));
     free(text);
@@ -123,9 +101,9 @@ Test(settings, name_the_variable_the_value_and_what_is_allowed_when_one_is_bad) 
         const char *value = bad_value(&SETTINGS[i]);
         if (!value)
             continue;
-        environment((const char *[]){SETTINGS[i].name, value, NULL});
+        settings_rig_set((const char *[]){SETTINGS[i].name, value, NULL});
         int status;
-        char *text = complaint_of(FOR_LAUNCHER, &status);
+        char *text = settings_rig_read(FOR_LAUNCHER, &status);
         cr_assert_eq(status, EXIT_SETTINGS, "%s", SETTINGS[i].name);
         const char *shown = SETTINGS[i].hidden ? "***" : value;
         cr_assert(strstr(text, SETTINGS[i].name) && strstr(text, shown) && strstr(text, "allowed"), "%s", text);
@@ -174,15 +152,15 @@ Test(settings, refuse_values_that_are_out_of_range) {
                                          {"OXIDICOM_ALLOW_PEERS", "10.0.0.0/33"},
                                          {"OXIDICOM_ALLOW_CALLING_AETS", "GOOD,LONGER_THAN_SIXTEEN"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        environment((const char *[]){bad[i][0], bad[i][1], NULL});
+        settings_rig_set((const char *[]){bad[i][0], bad[i][1], NULL});
         int status;
-        free(complaint_of(FOR_LAUNCHER, &status));
+        free(settings_rig_read(FOR_LAUNCHER, &status));
         cr_assert_eq(status, EXIT_SETTINGS, "%s=%s", bad[i][0], bad[i][1]);
     }
 }
 
 Test(settings, that_limit_nobody_may_be_empty) {
-    environment((const char *[]){"OXIDICOM_ALLOW_CALLING_AETS", "", "OXIDICOM_ALLOW_PEERS", "", NULL});
+    settings_rig_set((const char *[]){"OXIDICOM_ALLOW_CALLING_AETS", "", "OXIDICOM_ALLOW_PEERS", "", NULL});
     settings_t s;
     read_all(&s);
     cr_assert_null(s.allow_calling_aets);
@@ -199,9 +177,9 @@ Test(settings, never_repeat_a_password) {
                                          {"OXIDICOM_NATS_ADDRESS", "user:s3cret@"},
                                          {"OXIDICOM_NATS_ADDRESS", "nats://s3cret@host,http://host"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        environment((const char *[]){bad[i][0], bad[i][1], NULL});
+        settings_rig_set((const char *[]){bad[i][0], bad[i][1], NULL});
         int status;
-        char *text = complaint_of(FOR_LAUNCHER, &status);
+        char *text = settings_rig_read(FOR_LAUNCHER, &status);
         cr_assert_eq(status, EXIT_SETTINGS);
         cr_expect_not_null(strstr(text, bad[i][0]), "%s", text);
         cr_expect_null(strstr(text, "s3cret"), "%s", text);
@@ -221,9 +199,9 @@ Test(settings, take_addresses_of_cube_with_and_without_a_port) {
     static const char *const good[] = {"http://chris", "http://chris:8000/api/v1/", "https://[::1]:443/",
                                        "https://[fd00::1]"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        environment((const char *[]){"OXIDICOM_CUBE_URL", good[i], NULL});
+        settings_rig_set((const char *[]){"OXIDICOM_CUBE_URL", good[i], NULL});
         int status;
-        char *text = complaint_of(FOR_NOTIFIER, &status);
+        char *text = settings_rig_read(FOR_NOTIFIER, &status);
         cr_expect_eq(status, 0, "%s", text);
         free(text);
     }
@@ -235,7 +213,7 @@ Test(settings, that_are_secret_may_lie_in_a_file_without_its_last_newline) {
     char *folder = temporary_folder("settings");
     for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
         char *path = file_with(folder, contents[i], strlen(contents[i]));
-        environment(
+        settings_rig_set(
             (const char *[]){i == 0 ? "OXIDICOM_AMQP_ADDRESS_FILE" : "OXIDICOM_CELERY_BROKER_FILE", path, NULL});
         unsetenv("OXIDICOM_AMQP_ADDRESS");
         settings_t s;
@@ -251,8 +229,8 @@ Test(settings, that_are_secret_may_lie_in_a_file_without_its_last_newline) {
 static void expect_refused_file(const char *folder, const char *content, size_t size, const char *why) {
     char *path = file_with(folder, content, size);
     int status;
-    environment((const char *[]){"OXIDICOM_NATS_ADDRESS_FILE", path, NULL});
-    char *text = complaint_of(FOR_NOTIFIER, &status);
+    settings_rig_set((const char *[]){"OXIDICOM_NATS_ADDRESS_FILE", path, NULL});
+    char *text = settings_rig_read(FOR_NOTIFIER, &status);
     cr_expect_eq(status, EXIT_SETTINGS, "%s", why);
     cr_expect(strstr(text, "OXIDICOM_NATS_ADDRESS_FILE") && strstr(text, path) && strstr(text, why), "%s", text);
     cr_expect_null(strstr(text, "s3cret"), "%s", text);
@@ -270,13 +248,13 @@ Test(settings, name_a_file_that_holds_no_usable_secret_and_not_what_is_in_it) {
     expect_refused_file(folder, long_text, sizeof long_text, "it is too long");
     expect_refused_file(folder, "http://me:s3cret@host", 21, "that file's content can't be used");
     int status;
-    environment((const char *[]){"OXIDICOM_NATS_ADDRESS_FILE", folder, NULL});
-    char *text = complaint_of(FOR_NOTIFIER, &status);
+    settings_rig_set((const char *[]){"OXIDICOM_NATS_ADDRESS_FILE", folder, NULL});
+    char *text = settings_rig_read(FOR_NOTIFIER, &status);
     cr_expect(status == EXIT_SETTINGS && strstr(text, "Is a directory"), "%s", text);
     free(text);
     remove_folder(folder);
-    environment((const char *[]){"OXIDICOM_NATS_ADDRESS_FILE", folder, NULL});
-    text = complaint_of(FOR_NOTIFIER, &status);
+    settings_rig_set((const char *[]){"OXIDICOM_NATS_ADDRESS_FILE", folder, NULL});
+    text = settings_rig_read(FOR_NOTIFIER, &status);
     cr_expect(status == EXIT_SETTINGS && strstr(text, "No such file"), "%s", text);
     free(text);
     free(folder);
@@ -284,8 +262,8 @@ Test(settings, name_a_file_that_holds_no_usable_secret_and_not_what_is_in_it) {
 
 Test(settings, refuse_a_secret_that_is_set_as_text_and_as_file) {
     int status;
-    environment((const char *[]){"OXIDICOM_AMQP_ADDRESS_FILE", "/run/secret", NULL});
-    char *text = complaint_of(FOR_LAUNCHER, &status);
+    settings_rig_set((const char *[]){"OXIDICOM_AMQP_ADDRESS_FILE", "/run/secret", NULL});
+    char *text = settings_rig_read(FOR_LAUNCHER, &status);
     cr_expect_eq(status, EXIT_SETTINGS);
     cr_expect_str_eq(text, "OXIDICOM_AMQP_ADDRESS and OXIDICOM_AMQP_ADDRESS_FILE are both set; allowed is one of "
                            "them\n");
@@ -293,7 +271,7 @@ Test(settings, refuse_a_secret_that_is_set_as_text_and_as_file) {
 }
 
 Test(settings, take_every_kind_of_broker_and_several_nats) {
-    environment((const char *[]){
+    settings_rig_set((const char *[]){
         "OXIDICOM_AMQP_ADDRESS", "amqps://a;redis://b;rediss://c/1;unix:///d;redis+socket:///e;filesystem:///f",
         "OXIDICOM_NATS_ADDRESS", "a:1,nats://me:pw@b:2,tls://token@c,[::1]:3,nats://d:4/,e", NULL});
     settings_t s;
@@ -302,18 +280,18 @@ Test(settings, take_every_kind_of_broker_and_several_nats) {
 }
 
 Test(settings, are_required_only_of_the_stages_that_use_them) {
-    environment(NULL);
+    settings_rig_set(NULL);
     unsetenv("OXIDICOM_FILES_ROOT");
     unsetenv("OXIDICOM_AMQP_ADDRESS");
     int status;
-    free(complaint_of(FOR_LISTENER, &status));
+    free(settings_rig_read(FOR_LISTENER, &status));
     cr_assert_eq(status, 0);
-    char *text = complaint_of(FOR_WRITER, &status);
+    char *text = settings_rig_read(FOR_WRITER, &status);
     cr_assert_eq(status, EXIT_SETTINGS);
     cr_assert_not_null(strstr(text, "OXIDICOM_FILES_ROOT is not set"));
     free(text);
     setenv("OXIDICOM_FILES_ROOT", "/data", 1);
-    text = complaint_of(FOR_NOTIFIER, &status);
+    text = settings_rig_read(FOR_NOTIFIER, &status);
     cr_assert_not_null(strstr(text, "OXIDICOM_AMQP_ADDRESS is not set"));
     free(text);
 }
@@ -370,8 +348,8 @@ Test(settings, of_the_listener_alone_are_named_in_the_conformance_statement) {
 
 static void expect_hidden(const char *variable, const char *value, const char *secret) {
     int status;
-    environment((const char *const[]){variable, value, NULL});
-    char *complaint = complaint_of(FOR_NOTIFIER, &status);
+    settings_rig_set((const char *const[]){variable, value, NULL});
+    char *complaint = settings_rig_read(FOR_NOTIFIER, &status);
     cr_expect_eq(status, EXIT_SETTINGS, "%s is taken", variable);
     cr_expect_not_null(strstr(complaint, variable), "%s", complaint);
     cr_expect_null(strstr(complaint, secret), "%s", complaint);
@@ -388,8 +366,8 @@ Test(settings, of_cube_that_are_bad_are_complained_about_without_what_is_secret)
 }
 
 Test(settings, of_cube_that_are_empty_are_unset) {
-    environment((const char *const[]){"OXIDICOM_CUBE_URL", "", "OXIDICOM_CUBE_USER", "", "OXIDICOM_CUBE_PASSWORD",
-                                      "", "OXIDICOM_CUBE_TOKEN", "", NULL});
+    settings_rig_set((const char *const[]){"OXIDICOM_CUBE_URL", "", "OXIDICOM_CUBE_USER", "",
+                                           "OXIDICOM_CUBE_PASSWORD", "", "OXIDICOM_CUBE_TOKEN", "", NULL});
     settings_t s;
     read_all(&s);
     cr_expect(!s.cube_url && !s.cube_user && !s.cube_password && !s.cube_token);

@@ -3,27 +3,15 @@
 #include <stdlib.h>
 
 #include "common/settings.h"
+#include "tests/common/settings_rig.h"
 #include "tests/support/process.h"
 
-/* Reads for the stage with these variables besides the required ones, and returns the complaint; free it. */
-static char *complaint_of(unsigned stage, const char *const *assignments, int *status) {
-    clearenv();
-    setenv("OXIDICOM_FILES_ROOT", "/data", 1);
-    setenv("OXIDICOM_AMQP_ADDRESS", "amqp://queue:5672", 1);
-    setenv("OXIDICOM_RUN_DIR", "/tmp/run", 1);
-    for (; *assignments; assignments += 2)
-        setenv(assignments[0], assignments[1], 1);
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    settings_t settings;
-    *status = settings_read(&settings, stage, out);
-    if (*status == 0)
-        settings_clear(&settings);
-    fclose(out);
-    return text;
+/* Of settings in these variables. */
+static char *complaint_with(const char *const *assignments, unsigned stage, int *status) {
+    settings_rig_set(assignments);
+    return settings_rig_read(stage, status);
 }
-#define COMPLAINT_OF(stage, status, ...) complaint_of(stage, (const char *const[]){__VA_ARGS__, NULL}, status)
+#define COMPLAINT_OF(stage, status, ...) complaint_with((const char *const[]){__VA_ARGS__, NULL}, stage, status)
 
 static void expect_shown(const char *variable, const char *value, const char *begin) {
     int status;
