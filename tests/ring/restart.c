@@ -11,6 +11,23 @@
 
 /* --- drain ------------------------------------------------------------------------------------------------ */
 
+/* Sends half of the series' second object, which it returns. */
+static bytes_t begin_second(scu_t *scu) {
+    bytes_t set = dataset_instance(EXPLICIT_LE, SERIES, instance_of(SERIES, 2), 2, 300000);
+    bytes_t command = scu_store_command(MR_STORAGE, instance_of(SERIES, 2), 2);
+    cr_assert(scu_p_data(scu, 1, LAST_COMMAND, command.at, command.size));
+    cr_assert(scu_p_data(scu, 1, DATA, set.at, set.size / 2));
+    bytes_free(&command);
+    return set;
+}
+
+/* Sends the rest: it is stored. Frees it. */
+static void finish_second(scu_t *scu, bytes_t *set) {
+    cr_assert(scu_p_data(scu, 1, LAST_DATA, set->at + set->size / 2, set->size - set->size / 2));
+    cr_assert_eq(scu_status(scu), 0);
+    bytes_free(set);
+}
+
 /* That a new association is rejected as transient (PS3.8 9.3.4). */
 static void expect_rejected(int port, const char *abstract_syntax) {
     scu_t scu = {.timeout_ms = PATIENCE_MS};
@@ -29,25 +46,19 @@ Test(drain, rejects_newcomers_as_transient_while_an_association_is_open_and_lets
     scu_t scu = {.timeout_ms = PATIENCE_MS}, silent = {0};
     cr_assert(receiver_logged(&receiver, "connected to the broker", PATIENCE_MS)); /* it ends without, too */
     store_some(&scu, receiver.port, "DRAIN", SERIES, 1, 1);
-    bytes_t set = dataset_instance(EXPLICIT_LE, SERIES, instance_of(SERIES, 2), 2, 300000);
-    bytes_t command = scu_store_command(MR_STORAGE, instance_of(SERIES, 2), 2);
-    cr_assert(scu_p_data(&scu, 1, 3, command.at, command.size));
-    cr_assert(scu_p_data(&scu, 1, 0, set.at, set.size / 2));
+    bytes_t set = begin_second(&scu);
     cr_assert(scu_connect(&silent, receiver.port));
     kill(receiver.launcher, SIGTERM);
     cr_assert(receiver_logged(&receiver, "listener: told to end", PATIENCE_MS));
     expect_rejected(receiver.port, MR_STORAGE);
     expect_rejected(receiver.port, VERIFICATION);
-    cr_assert(scu_p_data(&scu, 1, 2, set.at + set.size / 2, set.size - set.size / 2));
-    cr_assert_eq(scu_status(&scu), 0);
+    finish_second(&scu, &set);
     scu_close(&scu);
     int status;
     cr_assert(process_wait(receiver.launcher, PATIENCE_MS / 3, &status), "a silent connection is waited for");
     receiver.launcher = 0;
     cr_assert_eq(status, 0);
     expect_registration(queue, SERIES, 2);
-    bytes_free(&set);
-    bytes_free(&command);
     scu_close(&silent);
     queue_destroy(&queue);
     receiver_clear(&receiver);
@@ -80,20 +91,14 @@ Test(drain, that_all_processes_are_told_of_at_once_is_told_of_once, .timeout = P
     ring_start(&receiver, "drain-group", (const char *const[]){"OXIDICOM_DRAIN_TIMEOUT", "60s", NULL});
     scu_t scu = {0};
     store_some(&scu, receiver.port, "DRAIN", SERIES, 1, 1);
-    bytes_t set = dataset_instance(EXPLICIT_LE, SERIES, instance_of(SERIES, 2), 2, 300000);
-    bytes_t command = scu_store_command(MR_STORAGE, instance_of(SERIES, 2), 2);
-    cr_assert(scu_p_data(&scu, 1, 3, command.at, command.size));
-    cr_assert(scu_p_data(&scu, 1, 0, set.at, set.size / 2));
+    bytes_t set = begin_second(&scu);
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
         kill(receiver_stage(&receiver, stages[i], 0), SIGINT);
     cr_assert(receiver_logged(&receiver, "listener: told to end", PATIENCE_MS));
     kill(receiver.launcher, SIGINT);
     cr_assert(receiver_logged(&receiver, "launcher: drains", PATIENCE_MS));
-    cr_assert(scu_p_data(&scu, 1, 2, set.at + set.size / 2, set.size - set.size / 2));
-    cr_expect_eq(scu_status(&scu), 0);
+    finish_second(&scu, &set);
     cr_expect(scu_release(&scu));
-    bytes_free(&set);
-    bytes_free(&command);
     receiver_clear(&receiver);
 }
 
