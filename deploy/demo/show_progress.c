@@ -11,11 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/plural.h"
+
 #define BAR_CELLS 50
 
 static void draw(uint32_t count, uint32_t total, const char *what) {
     if (!isatty(STDOUT_FILENO)) {
-        printf("  %u of %u %s %s\n", count, total, total == 1 ? "file" : "files", what);
+        printf("  %u of %u %s %s\n", count, total, plural(total, "file", "files"), what);
         return;
     }
     char bar[BAR_CELLS + 1];

@@ -67,8 +67,7 @@ def throughput(label, associations, objects, size, wanted, rate='mb_s', cpu_want
         if shutil.which('Orthanc'):
             contestants['Orthanc'] = Peer.orthanc
         figures = compare(runs, contestants,
-                          lambda peer: peer.send(associations, objects, size) if isinstance(peer, work.BareRing)
-                          else send(peer, associations, objects, size))
+                          lambda peer: work.send_to(peer, associations, objects, size))
         name = f'{label}, {associations} association{"s" if associations > 1 else ""}'
         for figure, target in ((rate, wanted), ('cpu_gb', cpu_wanted), ('memory_mb', '')):
             yield Row(name, figure, target, figures['oxidicom'], figures['storescp'])
@@ -98,8 +97,7 @@ def durable(name, objects, size, window, figure, wanted):
         with folders_stay():
             figures = compare(runs, contestants,
                               lambda peer: peer.write(objects, size) if isinstance(peer, work.Loop)
-                              else peer.send(1, objects, size) if isinstance(peer, work.BareRing)
-                              else send(peer, 1, objects, size, window=window))
+                              else work.send_to(peer, 1, objects, size, window=window))
         yield Row(name, figure, wanted, figures['oxidicom'], figures['loop'], 'write, fsync, rename')
         if 'bare ring' in figures:
             yield Row(name, figure, '', figures['oxidicom'], figures['bare ring'], 'bare two-hop ring')
