@@ -5,14 +5,13 @@
 
 #include "common/clock.h"
 #include "common/memory.h"
-#include "common/message.h"
 #include "writer/incoming_bytes.h"
 #include "writer/incoming_refusal.h"
 #include "writer/incoming_report.h"
 
 /* --- life ------------------------------------------------------------------------------------------- */
 
-incoming_t *incoming_new(const incoming_environment_t *environment, const Ring__Chunk *first) {
+incoming_t *incoming_new(const incoming_environment_t *environment, Ring__Chunk *first) {
     incoming_t *self = must(calloc(1, sizeof *self));
     self->environment = environment;
     self->context = (log_context_t){.association = first->object->association, .object = first->object->object};
@@ -24,7 +23,8 @@ incoming_t *incoming_new(const incoming_environment_t *environment, const Ring__
     self->attempt = first->attempt;
     self->sent_ns = first->sent_at_ns;
     self->began_ns = first->sent_at_ns ? clock_wall_ns() : 0;
-    self->header = message_copy(&first->header->base);
+    self->header = first->header;
+    first->header = NULL;
     self->head = head_new(self->header->transfer_syntax_uid);
     self->kept.descriptor = -1;
     self->arrivals_end = &self->arrivals;

@@ -26,6 +26,7 @@ typedef struct incoming_environment {
     holdings_t *holdings;      /* NULL: memory is not counted */
     uint64_t max_object_bytes; /* 0: any */
     homes_t *homes;
+    series_memo_t *series; /* NULL: none */
 } incoming_environment_t;
 
 typedef enum incoming_state {
@@ -44,8 +45,8 @@ static inline bool incoming_state_is_end(incoming_state_t state) {
 
 typedef struct incoming incoming_t;
 
-/* Begins an attempt from its first chunk, which has a header. Copies its part of the chunk. */
-incoming_t *incoming_new(const incoming_environment_t *environment, const Ring__Chunk *first);
+/* Begins an attempt from its first chunk, which has a header; takes that. */
+incoming_t *incoming_new(const incoming_environment_t *environment, Ring__Chunk *first);
 
 /* Forgets it; its temporary file is removed, now or when storage is done with it. */
 void incoming_destroy(incoming_t **self_p);

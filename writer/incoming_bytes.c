@@ -69,7 +69,7 @@ struct iovec incoming_bytes_file_header(const incoming_t *self) {
 
 bool incoming_bytes_read(incoming_t *self, refusal_t *refusal) {
     instance_clear(&self->instance);
-    return instance_read(&self->instance, self->head, self->header, refusal);
+    return instance_read(&self->instance, self->environment->series, self->head, self->header, refusal);
 }
 
 void incoming_bytes_read_so_far(incoming_t *self) {

@@ -23,43 +23,47 @@ static report_object_t report_of(const incoming_t *self, Ring__WriterSpans *span
 }
 
 /* Its place was another series' or instance's. */
-static void move(incoming_t *self, char **text, const char *to, const char *what) {
+static void say_moved(const incoming_t *self, const char *what) {
     static log_limit_t said;
     uint64_t left_out;
-    if (strcmp(*text, to) == 0)
-        return;
-    free(*text);
-    *text = copy_text(to);
     if (log_rarely(&said, &left_out))
         log_warn(&self->context, "%s, which stays: this one has a longer hash in its name%s", what,
                  log_more(left_out));
 }
 
 /* Its series has another home than its own tags name. */
-static void move_home(incoming_t *self, const char *folder) {
-    Ring__Series *series = self->instance.series;
+static void say_other_home(const incoming_t *self) {
     metric_add(METRIC_FILES_MOVED_HOME, NULL, 1);
     if (home_differs_first(deposit_home(self->deposit)))
         log_info(&self->context, "series %s: its files' tags name several folders; all go to the first file's",
-                 series->series_instance_uid);
-    free(series->folder);
-    series->folder = copy_text(folder);
+                 self->instance.series->series_instance_uid);
 }
 
 static void note_folder(incoming_t *self, const char *folder) {
-    Ring__Series *series = self->instance.series;
+    const Ring__Series *series = self->instance.series;
+    if (strcmp(folder, series->folder) == 0)
+        return;
     char *apart = path_folder_apart(series->folder, series->series_instance_uid);
     if (strcmp(folder, apart) == 0)
-        move(self, &series->folder, folder, "its series' folder is that of another series");
-    else if (strcmp(folder, series->folder) != 0)
-        move_home(self, folder);
+        say_moved(self, "its series' folder is that of another series");
+    else
+        say_other_home(self);
     free(apart);
+    series_move(&self->instance.series, folder);
+}
+
+static void note_file(incoming_t *self, const char *file) {
+    if (strcmp(file, self->instance.file) == 0)
+        return;
+    free(self->instance.file);
+    self->instance.file = copy_text(file);
+    say_moved(self, "its file's name is that of another instance");
 }
 
 static void note_place(incoming_t *self) {
     deposit_place_t place = deposit_place(self->deposit);
     note_folder(self, place.folder);
-    move(self, &self->instance.file, place.file, "its file's name is that of another instance");
+    note_file(self, place.file);
 }
 
 void incoming_report_stored(incoming_t *self) {

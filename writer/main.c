@@ -328,6 +328,7 @@ static int start(stage_t *stage) {
                                  .pool = start_pool(self, (size_t)settings->writer_operations),
                                  .holdings = &self->holdings,
                                  .homes = homes_new(),
+                                 .series = series_memo_new(),
                                  .max_object_bytes = (uint64_t)settings->max_object_size_bytes};
     self->objects = objects_new(&self->environment, self->listener);
     objects_renew(self->objects, stage->incarnation);
@@ -361,6 +362,7 @@ static void destroy(stage_t *stage) {
     objects_destroy(&self->objects);
     report_destroy(&self->environment.report);
     homes_destroy(&self->environment.homes);
+    series_memo_destroy(&self->environment.series);
     stop_storage(self);
     if (self->monitor)
         watch_end(stage->loop, self->monitor);

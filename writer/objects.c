@@ -133,7 +133,7 @@ static bool header_usable(const Ring__ObjectHeader *header) {
 }
 
 /* The object that the chunk continues or begins, or NULL. */
-static incoming_t *object_of(objects_t *self, const Ring__Chunk *chunk, const log_context_t *context) {
+static incoming_t *object_of(objects_t *self, Ring__Chunk *chunk, const log_context_t *context) {
     object_key_t key = {chunk->object->association, chunk->object->object};
     incoming_t *object = zhashx_lookup(self->open, &key);
     if (object && chunk->attempt == incoming_attempt(object)) {
@@ -183,7 +183,7 @@ static void await_turn(objects_t *self, uint64_t association) {
         zlist_append(self->in_turn, (void *)(uintptr_t)association);
 }
 
-void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data) {
+void objects_on_chunk(objects_t *self, Ring__Chunk *chunk, zmq_msg_t *data) {
     if (!chunk->object) {
         ignore(self, NULL, "it names no object");
         return;

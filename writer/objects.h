@@ -18,8 +18,8 @@ size_t objects_open(const objects_t *self);
 uint64_t objects_listener(const objects_t *self);
 
 /* Messages of the ring. Chunks that do not continue an object that is open are ignored: the listener, unanswered,
- * sends the object again. */
-void objects_on_chunk(objects_t *self, const Ring__Chunk *chunk, zmq_msg_t *data);
+ * sends the object again. Takes the data, and the header of an object that begins. */
+void objects_on_chunk(objects_t *self, Ring__Chunk *chunk, zmq_msg_t *data);
 void objects_on_cancel(objects_t *self, const Ring__Cancel *cancel);
 
 /* Inflates heads for a moment, the associations in turn, so that only who sends much to be inflated waits for it.

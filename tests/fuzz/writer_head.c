@@ -77,7 +77,7 @@ static void read_instance(const head_t *head, const char *syntax) {
     command.sop_instance_uid = (char *)"1.2.3";
     instance_t instance;
     refusal_t refusal = {0};
-    if (instance_read(&instance, head, &command, &refusal))
+    if (instance_read(&instance, NULL, head, &command, &refusal))
         check_instance(&instance, syntax);
     else
         CHECK(refusal.status == STATUS_CANNOT_UNDERSTAND && *refusal.comment);

@@ -25,8 +25,8 @@ static void set_up(void) {
     CHECK(store);
     static holdings_t holdings;
     report_t *report = report_new(NULL, bench.listener, bench.notifier, "writer-0");
-    bench.environment =
-        (incoming_environment_t){.store = store, .report = report, .holdings = &holdings, .homes = homes_new()};
+    bench.environment = (incoming_environment_t){
+        .store = store, .report = report, .holdings = &holdings, .homes = homes_new(), .series = series_memo_new()};
 }
 
 static void handle(objects_t *objects, const Ring__Envelope *envelope, reader_t data) {

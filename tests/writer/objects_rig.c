@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "common/memory.h"
+#include "common/message.h"
 #include "common/stage.h"
 #include "tests/support/process.h"
 #include "tests/support/receiver.h"
@@ -34,7 +36,8 @@ void rig_init(void) {
         (incoming_environment_t){.store = store_new(rig.root, "0", 1, true),
                                  .report = report_new(NULL, rig.to_listener, rig.to_notifier, "writer-0"),
                                  .holdings = &rig.holdings,
-                                 .homes = homes_new()};
+                                 .homes = homes_new(),
+                                 .series = series_memo_new()};
     rig.objects = objects_new(&rig.environment, rig.to_listener);
 }
 
@@ -42,6 +45,7 @@ void rig_fini(void) {
     objects_destroy(&rig.objects);
     report_destroy(&rig.environment.report);
     homes_destroy(&rig.environment.homes);
+    series_memo_destroy(&rig.environment.series);
     store_destroy(&rig.environment.store);
     zsock_destroy(&rig.to_listener);
     zsock_destroy(&rig.to_notifier);
@@ -55,6 +59,20 @@ void rig_fini(void) {
 
 /* --- what the listener does --- */
 
+/* As if it had been unpacked. */
+static Ring__ObjectHeader *header_on_heap(const Ring__ObjectHeader *header,
+                                          const ProtobufCMessageUnknownField *unknown) {
+    Ring__ObjectHeader *copy = message_copy(&header->base);
+    if (!unknown)
+        return copy;
+    copy->base.n_unknown_fields = 1;
+    copy->base.unknown_fields = must(malloc(sizeof *unknown));
+    *copy->base.unknown_fields = *unknown;
+    copy->base.unknown_fields->data = must(malloc(unknown->len));
+    memcpy(copy->base.unknown_fields->data, unknown->data, unknown->len);
+    return copy;
+}
+
 void send_bytes(sent_t which, const uint8_t *bytes, uint64_t offset, size_t size, bool last) {
     Ring__ObjectId id = RING__OBJECT_ID__INIT;
     id.listener = which.listener ? which.listener : LISTENER;
@@ -64,8 +82,6 @@ void send_bytes(sent_t which, const uint8_t *bytes, uint64_t offset, size_t size
     header.calling_ae = which.calling_ae ? which.calling_ae : (char *)"RAWSCU";
     header.sop_class_uid = which.sop_class ? which.sop_class : (char *)"1.2.3";
     header.unread = which.unread;
-    header.base.n_unknown_fields = which.unknown != NULL;
-    header.base.unknown_fields = (ProtobufCMessageUnknownField *)which.unknown;
     header.sop_instance_uid = which.sop_instance ? which.sop_instance : (char *)INSTANCE_UID;
     header.transfer_syntax_uid = which.syntax ? which.syntax : (char *)EXPLICIT_VR;
     Ring__Chunk chunk = RING__CHUNK__INIT;
@@ -73,13 +89,14 @@ void send_bytes(sent_t which, const uint8_t *bytes, uint64_t offset, size_t size
     chunk.attempt = which.attempt ? which.attempt : 1;
     chunk.offset = offset;
     chunk.last = last;
-    chunk.header = offset || which.headless ? NULL : &header;
+    chunk.header = offset || which.headless ? NULL : header_on_heap(&header, which.unknown);
     chunk.credit_wanted = which.credit_wanted;
     zmq_msg_t data;
     zmq_msg_init_size(&data, size);
     if (size)
         memcpy(zmq_msg_data(&data), bytes, size);
     objects_on_chunk(rig.objects, &chunk, &data);
+    ring__object_header__free_unpacked(chunk.header, NULL); /* that nobody took */
     zmq_msg_close(&data);
 }
 

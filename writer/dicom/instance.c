@@ -15,12 +15,6 @@
 /* First values of the head as text; NULL: absent or empty. */
 typedef char *texts_t[HEAD_TAGS];
 
-static void read_texts(const head_t *head, texts_t texts) {
-    head_value_t values[HEAD_TAGS];
-    head_values(head, values);
-    text_first_values(values, texts);
-}
-
 static bool is_blank(const char *text) {
     return !text || !*text;
 }
@@ -49,8 +43,8 @@ static bool refuse_tag(refusal_t *refusal, head_tag_t tag, const char *name, con
     return false;
 }
 
-/* What CUBE's registration can't do without (DESIGN, Path). */
-static bool has_required(texts_t texts, refusal_t *refusal) {
+/* What CUBE's registration can't do without (DESIGN, Path). `is_known`: the series has been read before. */
+static bool has_required(texts_t texts, bool is_known, refusal_t *refusal) {
     static const struct {
         head_tag_t tag;
         const char *name;
@@ -65,13 +59,15 @@ static bool has_required(texts_t texts, refusal_t *refusal) {
     };
     for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
         const char *text = texts[required[i].tag];
+        if (is_known && series_memo_counts(required[i].tag))
+            continue;
         if (is_blank(text))
             return refuse_tag(refusal, required[i].tag, required[i].name, "is missing");
         if (required[i].characters && text[utf8_cut(text, required[i].characters)])
             return refuse_tag(refusal, required[i].tag, required[i].name, "is too long");
     }
     char date[ISO_DATE_BYTES + 1];
-    if (!date_read(texts[HEAD_STUDY_DATE], date))
+    if (!is_known && !date_read(texts[HEAD_STUDY_DATE], date))
         return refuse_tag(refusal, HEAD_STUDY_DATE, "StudyDate", "is not a date");
     return true;
 }
@@ -92,9 +88,8 @@ static char *uid(const char *text) {
     return copy_text(text && text[utf8_cut(text, CUBE_UID_MAX)] == 0 ? text : "");
 }
 
-static Ring__Series *series_new(texts_t texts) {
-    Ring__Series *series = must(malloc(sizeof *series));
-    ring__series__init(series);
+static Ring__Series *series_of(texts_t texts) {
+    Ring__Series *series = series_new();
     series->series_instance_uid = uid(texts[HEAD_SERIES_INSTANCE_UID]);
     series->study_instance_uid = uid(texts[HEAD_STUDY_INSTANCE_UID]);
     series->patient_id = cut(texts[HEAD_PATIENT_ID], CUBE_PATIENT_ID_MAX);
@@ -113,7 +108,7 @@ static Ring__Series *series_new(texts_t texts) {
     return series;
 }
 
-static void find_place(instance_t *instance, texts_t texts, const char *calling_ae) {
+static void find_folder(Ring__Series *series, texts_t texts, const char *calling_ae) {
     path_parts_t parts = {
         .calling_ae = calling_ae,
         .patient_id = texts[HEAD_PATIENT_ID],
@@ -125,12 +120,9 @@ static void find_place(instance_t *instance, texts_t texts, const char *calling_
         .series_number = texts[HEAD_SERIES_NUMBER],
         .series_description = texts[HEAD_SERIES_DESCRIPTION],
         .series_instance_uid = texts[HEAD_SERIES_INSTANCE_UID],
-        .instance_number = texts[HEAD_INSTANCE_NUMBER],
-        .sop_instance_uid = texts[HEAD_SOP_INSTANCE_UID],
     };
-    instance->series->folder = path_folder(&parts);
-    instance->series->pacs_name = path_pacs_name(calling_ae);
-    instance->file = path_file(&parts);
+    series->folder = path_folder(&parts);
+    series->pacs_name = path_pacs_name(calling_ae);
 }
 
 /* The file is named by the data set's UID. */
@@ -143,18 +135,37 @@ static void find_identity(instance_t *instance, const char *of_command) {
         instance->identity = copy_text(uid);
 }
 
-bool instance_read(instance_t *instance, const head_t *head, const Ring__ObjectHeader *command,
+/* The elements of the instance alone, and their character set. */
+static void drop_series(head_value_t values[HEAD_TAGS]) {
+    for (int tag = 0; tag < HEAD_TAGS; tag++)
+        if (series_memo_counts(tag) && tag != HEAD_SPECIFIC_CHARACTER_SET)
+            values[tag] = (head_value_t){0};
+}
+
+bool instance_read(instance_t *instance, series_memo_t *memo, const head_t *head, const Ring__ObjectHeader *command,
                    refusal_t *refusal) {
+    head_value_t values[HEAD_TAGS], wanted[HEAD_TAGS];
     texts_t texts;
-    read_texts(head, texts);
+    head_values(head, values);
+    Ring__Series *known = memo ? series_memo_find(memo, values, command->calling_ae) : NULL;
+    memcpy(wanted, values, sizeof wanted);
+    if (known)
+        drop_series(wanted);
+    text_first_values(wanted, texts);
     complete_from_command(texts, HEAD_SOP_CLASS_UID, command->sop_class_uid);
     complete_from_command(texts, HEAD_SOP_INSTANCE_UID, command->sop_instance_uid);
-    *instance = (instance_t){.series = series_new(texts)};
+    *instance = (instance_t){.series = known ? known : series_of(texts)};
     instance->sop_class_uid = copy_text(texts[HEAD_SOP_CLASS_UID]);
     instance->sop_instance_uid = copy_text(texts[HEAD_SOP_INSTANCE_UID]);
-    bool stored = has_required(texts, refusal);
+    bool stored = has_required(texts, known, refusal);
+    if (stored && !known) {
+        find_folder(instance->series, texts, command->calling_ae);
+        if (memo)
+            series_memo_keep(memo, values, command->calling_ae, instance->series);
+    }
     if (stored) {
-        find_place(instance, texts, command->calling_ae);
+        instance->file = path_file(&(path_parts_t){.instance_number = texts[HEAD_INSTANCE_NUMBER],
+                                                   .sop_instance_uid = texts[HEAD_SOP_INSTANCE_UID]});
         find_identity(instance, command->sop_instance_uid);
     }
     for (int tag = 0; tag < HEAD_TAGS; tag++)
@@ -163,8 +174,7 @@ bool instance_read(instance_t *instance, const head_t *head, const Ring__ObjectH
 }
 
 void instance_clear(instance_t *instance) {
-    if (instance->series)
-        ring__series__free_unpacked(instance->series, NULL);
+    series_release(&instance->series);
     free(instance->file);
     free(instance->sop_class_uid);
     free(instance->sop_instance_uid);

@@ -7,6 +7,7 @@
 
 #include "proto/ring.pb-c.h"
 #include "writer/dicom/head.h"
+#include "writer/dicom/series_memo.h"
 
 /* C-STORE statuses (PS3.4 B.2.3, PS3.7 C) that a writer gives. */
 typedef enum store_status {
@@ -23,7 +24,7 @@ typedef struct refusal {
 } refusal_t;
 
 typedef struct instance {
-    Ring__Series *series; /* owned, texts too: free_unpacked frees it */
+    Ring__Series *series; /* held; others may hold it too (writer/dicom/series.h) */
     char *file;           /* name within series->folder; owned like the texts that follow */
     char *sop_class_uid;
     char *sop_instance_uid;
@@ -33,9 +34,10 @@ typedef struct instance {
 
 /* Fills `instance` from a head that is HEAD_READY. Returns false, and why in `refusal`, where a required tag is
  * missing; series->series_instance_uid is set even then, where it could be read and CUBE has room for it. Texts
- * have at most one character more than CUBE has room for. Free with instance_clear in both cases. */
-bool instance_read(instance_t *instance, const head_t *head, const Ring__ObjectHeader *command, refusal_t *refusal)
-    __attribute__((warn_unused_result));
+ * have at most one character more than CUBE has room for. `memo` knows earlier series and gets to know this one;
+ * NULL: none, and the series is this instance's alone. Free with instance_clear in both cases. */
+bool instance_read(instance_t *instance, series_memo_t *memo, const head_t *head, const Ring__ObjectHeader *command,
+                   refusal_t *refusal) __attribute__((warn_unused_result));
 void instance_clear(instance_t *instance);
 
 /* Fills a refusal without offending element. */

@@ -76,26 +76,31 @@ size_t path_component_size(const char *path) {
     return climbs || size > PATH_COMPONENT_MAX_BYTES ? 0 : size;
 }
 
-/* "[+]digits" below 2^32. */
-static bool is_number(const char *text, unsigned long long *number) {
+/* The digits of "[+]digits" below 2^32 without leading zeros; NULL: it is no such number. */
+static const char *digits_of(const char *text) {
     text += *text == '+';
-    if (!isdigit((unsigned char)*text) || text[strspn(text, "0123456789")])
-        return false;
+    size_t size = strspn(text, "0123456789");
+    if (size == 0 || text[size])
+        return NULL;
+    text += strspn(text, "0");
     errno = 0;
-    *number = strtoull(text, NULL, 10);
-    return errno == 0 && *number <= UINT32_MAX;
+    return strtoull(text, NULL, 10) <= UINT32_MAX && errno == 0 ? text : NULL;
+}
+
+static char *zero_padded(const char *text, size_t width) {
+    static const char zeros[] = "00000";
+    size_t size = strlen(text);
+    return CHAIN(zeros + sizeof zeros - 1 - (size < width ? width - size : 0), text);
 }
 
 /* A number in at least `width` characters. */
-static char *padded(const char *text, const char *absent, int width) {
-    unsigned long long number;
+static char *padded(const char *text, const char *absent, size_t width) {
     if (!text)
         return copy_text(absent);
-    if (is_number(text, &number))
-        return format_text("%0*llu", width, number);
-    char *clean = path_sanitize(text);
-    size_t size = strlen(clean), zeros = size < (size_t)width ? (size_t)width - size : 0;
-    char *result = format_text("%.*s%s", (int)zeros, "00000", clean);
+    const char *digits = digits_of(text);
+    if (digits)
+        return zero_padded(digits, width);
+    char *clean = path_sanitize(text), *result = zero_padded(clean, width);
     free(clean);
     return result;
 }

@@ -143,7 +143,7 @@ static bool say_series(const survey_t *survey, const folder_t *folder, const par
     command.sop_instance_uid = (char *)(uintptr_t)file->sop_instance_uid;
     command.calling_ae =
         is_of_folder(file->calling_ae, pacs_name) ? (char *)(uintptr_t)file->calling_ae : pacs_name;
-    bool read = instance_read(&instance, head, &command, refusal);
+    bool read = instance_read(&instance, NULL, head, &command, refusal);
     if (read && is_wanted(survey, instance.series->series_instance_uid)) {
         replace_text(&instance.series->folder, folder->path);
         replace_text(&instance.series->pacs_name, pacs_name);

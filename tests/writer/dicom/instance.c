@@ -27,7 +27,7 @@ static bool read_but(instance_t *instance, uint32_t tag, const char *text, refus
     head_feed(head, set->bytes, set->size);
     cr_assert_eq(head_finish(head), HEAD_READY);
     Ring__ObjectHeader header = command();
-    bool stored = instance_read(instance, head, &header, refusal);
+    bool stored = instance_read(instance, NULL, head, &header, refusal);
     head_destroy(&head);
     free(set);
     return stored;
@@ -172,7 +172,7 @@ Test(instance, that_nobody_names_is_refused) {
     header.sop_instance_uid = (char *)"";
     instance_t instance;
     refusal_t refusal;
-    cr_expect_not(instance_read(&instance, head, &header, &refusal));
+    cr_expect_not(instance_read(&instance, NULL, head, &header, &refusal));
     cr_expect_eq(refusal.offending_element, 0x00080018);
     instance_clear(&instance);
     head_destroy(&head);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/message.h"
 #include "tests/support/process.h"
 #include "tests/support/receiver.h"
 #include "tests/writer/dicom/data_set.h"
@@ -68,7 +69,7 @@ static incoming_t *begin(void) {
     Ring__Chunk chunk = RING__CHUNK__INIT;
     chunk.object = &id;
     chunk.attempt = 1;
-    chunk.header = &header;
+    chunk.header = message_copy(&header.base);
     return incoming_new(&rig.environment, &chunk);
 }
 
