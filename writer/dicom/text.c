@@ -10,47 +10,13 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/utf8.h"
+#include "writer/dicom/code_set.h"
 
 #define ESCAPE            0x1B
 #define REPLACEMENT       "\xEF\xBF\xBD" /* U+FFFD */
 #define UTF8_LONGEST      4
 #define DOUBLE_BYTE_FIRST 0x21 /* both bytes of a double-byte set lie in 0x21 to 0x7E, in G1 with bit 7 set */
 #define DOUBLE_BYTE_LAST  0x7E
-
-/* Which half of the byte values an escape sequence gives to a set. */
-typedef enum half { G0, G1 } half_t;
-
-/* PS3.3 tables C.12-2 to C.12-4. */
-typedef struct code_set {
-    int number; /* of the ISO International Register: ISO_IR 100 */
-    half_t half;
-    bool is_double;
-    const char *escape; /* after the ESC that invokes it */
-    const char *iconv_name;
-    const char *prefix; /* iconv wants this before each character */
-} code_set_t;
-
-static const code_set_t CODE_SETS[] = {
-    {6, G0, false, "(B", "US-ASCII", ""},
-    {14, G0, false, "(J", "SJIS", ""}, /* its single bytes are JIS X 0201 */
-    {13, G1, false, ")I", "SJIS", ""},
-    {100, G1, false, "-A", "ISO-8859-1", ""},
-    {101, G1, false, "-B", "ISO-8859-2", ""},
-    {109, G1, false, "-C", "ISO-8859-3", ""},
-    {110, G1, false, "-D", "ISO-8859-4", ""},
-    {144, G1, false, "-L", "ISO-8859-5", ""},
-    {127, G1, false, "-G", "ISO-8859-6", ""},
-    {126, G1, false, "-F", "ISO-8859-7", ""},
-    {138, G1, false, "-H", "ISO-8859-8", ""},
-    {148, G1, false, "-M", "ISO-8859-9", ""},
-    {203, G1, false, "-b", "ISO-8859-15", ""},
-    {166, G1, false, "-T", "TIS-620", ""},
-    {87, G0, true, "$B", "EUC-JP", ""},
-    {159, G0, true, "$(D", "EUC-JP", "\x8F"}, /* JIS X 0212 is EUC-JP's third plane */
-    {149, G1, true, "$)C", "EUC-KR", ""},
-    {58, G1, true, "$)A", "EUC-CN", ""},
-};
-#define CODE_SETS_COUNT (sizeof CODE_SETS / sizeof *CODE_SETS)
 
 /* Bytes still to be decoded, and where the text goes. */
 typedef struct decoder {
@@ -304,114 +270,6 @@ char *text_first_value(const character_set_t *set, const char *bytes, size_t siz
         size--;
     return trimmed(
         must(is_plain(set, at, size) ? strndup((const char *)at, size) : decode(set, at, size, is_person_name)));
-}
-
-/* --- Specific Character Set ------------------------------------------------------------------------- */
-
-/* The letters and digits of one term, in upper case: terms are often written with other separators. */
-static void normalize(const char *bytes, size_t size, char *term, size_t room) {
-    size_t length = 0;
-    for (size_t i = 0; i < size && length + 1 < room; i++) {
-        char c = bytes[i];
-        if (c >= 'a' && c <= 'z')
-            c = (char)(c - 'a' + 'A');
-        if ((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-            term[length++] = c;
-    }
-    term[length] = 0;
-}
-
-/* The number of "ISO_IR 100" or "ISO 2022 IR 100", or 0. */
-static int term_number(const char *term) {
-    const char *digits = strncmp(term, "ISOIR", 5) == 0       ? term + 5
-                         : strncmp(term, "ISO2022IR", 9) == 0 ? term + 9
-                                                              : "";
-    return strlen(digits) < 4 ? atoi(digits) : 0;
-}
-
-static const code_set_t *set_numbered(int number) {
-    for (size_t i = 0; i < CODE_SETS_COUNT; i++)
-        if (CODE_SETS[i].number == number)
-            return &CODE_SETS[i];
-    return NULL;
-}
-
-static character_set_t set_of_term(const char *term, bool has_more) {
-    int number = term_number(term);
-    if (number == 192 || strcmp(term, "UTF8") == 0)
-        return (character_set_t){.coding = CODING_UTF8};
-    if (strcmp(term, "GB18030") == 0)
-        return (character_set_t){.coding = CODING_GB18030};
-    if (strcmp(term, "GBK") == 0)
-        return (character_set_t){.coding = CODING_GBK};
-    const code_set_t *set = set_numbered(number);
-    /* The default repertoire alone says nothing of bytes above 0x7F; with code extensions it is the first set. */
-    bool is_default = !*term || number == 6;
-    if (is_default ? !has_more : !set)
-        return (character_set_t){.coding = CODING_UNDECLARED};
-    return (character_set_t){.coding = CODING_ISO_2022,
-                             .g0 = set_numbered(number == 13 ? 14 : 6),
-                             .g1 = set && set->half == G1 ? set : NULL};
-}
-
-/* The only one of these terms that is a set for bytes above 0x7F, or NULL. */
-static const code_set_t *only_g1(const char *terms, const char *end) {
-    const code_set_t *only = NULL;
-    for (const char *at = terms, *next; at < end; at = next + 1) {
-        const char *backslash = memchr(at, '\\', (size_t)(end - at));
-        char term[32];
-        next = backslash ? backslash : end;
-        normalize(at, (size_t)(next - at), term, sizeof term);
-        const code_set_t *set = set_numbered(term_number(term));
-        if (!set || set->half != G1 || set == only)
-            continue;
-        if (only)
-            return NULL;
-        only = set;
-    }
-    return only;
-}
-
-character_set_t character_set_read(const char *bytes, size_t size) {
-    const char *backslash = size ? memchr(bytes, '\\', size) : NULL;
-    char term[32];
-    normalize(bytes, backslash ? (size_t)(backslash - bytes) : size, term, sizeof term);
-    character_set_t set = set_of_term(term, backslash != NULL);
-    if (backslash && set.coding == CODING_ISO_2022 && !set.g1)
-        set.g1_unescaped = only_g1(backslash + 1, bytes + size);
-    return set;
-}
-
-/* iconv's names tell the decoding, not always the content. */
-static const char *repertoire_of(const code_set_t *set) {
-    switch (set->number) {
-    case 14:
-    case 13:
-        return "JIS X 0201";
-    case 87:
-        return "JIS X 0208";
-    case 159:
-        return "JIS X 0212";
-    case 149:
-        return "KS X 1001";
-    case 58:
-        return "GB 2312";
-    default:
-        return set->iconv_name;
-    }
-}
-
-bool character_set_term(size_t index, character_set_term_t *term) {
-    static const character_set_term_t named[] = {
-        {"ISO_IR 192", 0, false, "UTF-8"}, {"GB18030", 0, false, "GB 18030"}, {"GBK", 0, false, "GBK"}};
-    const size_t named_count = sizeof named / sizeof *named;
-    if (index >= CODE_SETS_COUNT + named_count)
-        return false;
-    const code_set_t *set = &CODE_SETS[index < CODE_SETS_COUNT ? index : 0];
-    *term = index < CODE_SETS_COUNT
-                ? (character_set_term_t){NULL, set->number, set->is_double || set->number == 6, repertoire_of(set)}
-                : named[index - CODE_SETS_COUNT];
-    return true;
 }
 
 void text_first_values(const head_value_t values[HEAD_TAGS], char *texts[HEAD_TAGS]) {
