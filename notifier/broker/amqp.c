@@ -12,6 +12,7 @@
 #include "common/memory.h"
 #include "common/network.h"
 #include "notifier/broker/amqp_address.h"
+#include "notifier/broker/amqp_table.h"
 #include "notifier/broker/broker_tls.h"
 #include "notifier/broker/rabbitmq_c.h"
 #include "notifier/broker/transport.h"
@@ -218,40 +219,6 @@ static int descriptor(void *transport) {
 
 /* --- sending ------------------------------------------------------------------------------------------- */
 
-static amqp_field_value_t field_of(amqp_pool_t *pool, json_t *value) {
-    amqp_field_value_t field = {.kind = AMQP_FIELD_KIND_VOID};
-    if (json_is_string(value)) {
-        field.kind = AMQP_FIELD_KIND_UTF8;
-        field.value.bytes = amqp_cstring_bytes(json_string_value(value));
-    } else if (json_is_integer(value)) {
-        field.kind = AMQP_FIELD_KIND_I32;
-        field.value.i32 = (int32_t)json_integer_value(value);
-    } else if (json_is_boolean(value)) {
-        field.kind = AMQP_FIELD_KIND_BOOLEAN;
-        field.value.boolean = json_is_true(value);
-    } else if (json_is_array(value)) {
-        field.kind = AMQP_FIELD_KIND_ARRAY;
-        field.value.array.num_entries = (int)json_array_size(value);
-        field.value.array.entries = amqp_pool_alloc(pool, json_array_size(value) * sizeof(amqp_field_value_t));
-        for (size_t i = 0; i < json_array_size(value); i++)
-            field.value.array.entries[i] = field_of(pool, json_array_get(value, i));
-    }
-    return field;
-}
-
-/* The headers as AMQP has them; the table lives as long as the pool and the JSON. */
-static amqp_table_t table_of(amqp_pool_t *pool, json_t *headers) {
-    amqp_table_t table = {.entries = amqp_pool_alloc(pool, json_object_size(headers) * sizeof(amqp_table_entry_t))};
-    const char *key;
-    json_t *value;
-    json_object_foreach(headers, key, value) {
-        amqp_table_entry_t *entry = &table.entries[table.num_entries++];
-        entry->key = amqp_cstring_bytes(key);
-        entry->value = field_of(pool, value);
-    }
-    return table;
-}
-
 static int send_message(void *transport, const celery_message_t *message, uint64_t tag, failure_t *failure) {
     (void)tag; /* with confirms, the broker counts messages from 1 per channel, too */
     amqp_t *self = transport;
@@ -263,7 +230,7 @@ static int send_message(void *transport, const celery_message_t *message, uint64
                   AMQP_BASIC_REPLY_TO_FLAG,
         .content_type = amqp_cstring_bytes(CELERY_CONTENT_TYPE),
         .content_encoding = amqp_cstring_bytes(CELERY_CONTENT_ENCODING),
-        .headers = table_of(&pool, message->headers),
+        .headers = amqp_table_of(&pool, message->headers),
         .delivery_mode = CELERY_PERSISTENT,
         .priority = 0,
         .correlation_id = amqp_cstring_bytes(message->id),

@@ -168,14 +168,15 @@ def huge(size, at_once):
 
 
 def last_word(count):
-    """From the last C-STORE response to `done` on NATS."""
+    """From the last C-STORE response to `done` on NATS, without the time that is left to CUBE in between. The first
+    registration in a folder that is new to CUBE holds up those that follow (notifier/broker/order.h): it is not measured."""
     def rows(_):
         waits = []
-        with Tap() as tap, Peer.oxidicom({'OXIDICOM_NATS_ADDRESS': f'127.0.0.1:{tap.port}'}) as peer:
-            for _ in range(count):
+        with Tap() as tap, Peer.oxidicom({'OXIDICOM_NATS_ADDRESS': f'127.0.0.1:{tap.port}', 'OXIDICOM_DONE_DELAY': '0s'}) as peer:
+            for _ in range(2 + count):
                 end = send(peer, 1, 20, SMALL)['end']
                 waits.append((tap.await_done() - end) * 1e3)
-        p99 = sorted(waits)[len(waits) * 99 // 100]
+        p99 = sorted(waits[2:])[count * 99 // 100]
         yield Row(f'last response to done, p99 of {count}', 'ms', 'at most 20', [{'ms': p99}])
     return rows
 
