@@ -1,4 +1,4 @@
-/* The end of a notifier that is told to. The listener and the writers have ended before, but ZeroMQ may hold
+/* The end of a notifier that is told to. The listener and the writers have ended, but ZeroMQ may hold
  * messages of theirs that are not in the inbox yet, and nothing says how many.
  *
  * What counts is turns of the loop without a message, not time: on a machine that is short of processors, ZeroMQ's

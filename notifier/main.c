@@ -51,16 +51,6 @@ static void beat_metrics(notifier_t *notifier) {
     http_tick(notifier->http, clock_ms());
 }
 
-static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
-    (void)loop;
-    (void)item;
-    notifier_t *notifier = argument;
-    for (ring_change_t change; (change = ring_monitor_next(notifier->monitor)) != RING_NO_CHANGE;)
-        if (change == RING_DISCONNECTED)
-            all_metrics_lost(notifier->metrics, "listener");
-    return 0;
-}
-
 /* --- the stage ----------------------------------------------------------------------------------------- */
 
 /* What NATS takes soon is waited for; the rest waits in the journal. */
@@ -74,12 +64,31 @@ static bool waits_for_nats(notifier_t *notifier) {
 
 static void end_if_drained(stage_t *stage) {
     notifier_t *notifier = stage->self;
-    if (!drain_is_quiet(&notifier->drain) || registrar_busy(notifier->registrar) || waits_for_nats(notifier))
+    /* A listener that was told to end, too, has series to open and associations to end. */
+    bool is_needed = notifier->listener_there && notifier->listener_drains;
+    if (is_needed || !drain_is_quiet(&notifier->drain) || registrar_busy(notifier->registrar) ||
+        waits_for_nats(notifier))
         return;
     if (!notifier->leaving)
         sharing_leave_all(notifier);
     if (notifier->unleft == 0)
         stage_end(stage, 0);
+}
+
+/* The listener comes and goes. */
+static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *argument) {
+    (void)loop;
+    (void)item;
+    stage_t *stage = argument;
+    notifier_t *notifier = stage->self;
+    for (ring_change_t change; (change = ring_monitor_next(notifier->monitor)) != RING_NO_CHANGE;) {
+        if (change == RING_DISCONNECTED)
+            all_metrics_lost(notifier->metrics, "listener");
+        notifier->listener_there = change == RING_CONNECTED;
+        notifier->listener_drains = false;
+    }
+    end_if_drained(stage);
+    return stage->ended ? -1 : 0;
 }
 
 /* Locks, and who registers. */
@@ -283,7 +292,7 @@ static int start(stage_t *stage) {
     live_init(&notifier->live, &(view_sources_t){&stage->settings, &notifier->health, &notifier->journal});
     notifier->otlp_export = otlp_export_new(&stage->settings, notifier->metrics, stage->id);
     notifier->http = http_new(&stage->settings, &notifier->health, &notifier->live);
-    if (!notifier->monitor || watch_begin(stage->loop, notifier->monitor, on_monitor, notifier) != 0)
+    if (!notifier->monitor || watch_begin(stage->loop, notifier->monitor, on_monitor, stage) != 0)
         log_warn(NULL, "can't watch the connection to the listener: its end is noticed by its silence only");
     zmq_pollitem_t answers = {.fd = storage_descriptor(notifier->storage), .events = ZMQ_POLLIN};
     zmq_pollitem_t answers_of_replicas = {.fd = replicas_descriptor(notifier->replicas), .events = ZMQ_POLLIN};

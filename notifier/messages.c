@@ -87,6 +87,8 @@ static void on_metrics(void *self, const Ring__Envelope *envelope, zmq_msg_t *da
     (void)data;
     notifier_t *notifier = self;
     notifier->metrics_heard++;
+    if (envelope->metrics->listener)
+        notifier->listener_drains = envelope->metrics->listener->draining;
     all_metrics_on_message(notifier->metrics, envelope->metrics, clock_ms());
     view_on_metrics(notifier->live.view, envelope->metrics);
 }

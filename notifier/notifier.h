@@ -40,8 +40,10 @@
 typedef struct notifier {
     stage_t *stage;
     ring_inbox_t inbox;
-    zsock_t *listener; /* its inbox */
-    zsock_t *monitor;  /* of the connection to it; NULL: it can't be watched */
+    zsock_t *listener;    /* its inbox */
+    zsock_t *monitor;     /* of the connection to it; NULL: it can't be watched */
+    bool listener_there;  /* as the monitor says */
+    bool listener_drains; /* as it said last */
     journal_t journal;
     owed_t *owed;
     publisher_t *publisher;

@@ -105,10 +105,19 @@ static void go_on(custody_t *custody, writer_link_t *writer) {
     }
 }
 
+/* What an earlier attempt had reached is no progress: else an object that never comes to its end, for a journal that
+ * is full, say, would never be given up. */
+static void note_progress(object_t *object, uint64_t reached) {
+    if (reached <= object->reached)
+        return;
+    object->reached = reached;
+    object->progress_ms = clock_ms();
+}
+
 void dispatch_credit(object_t *object, uint64_t taken) {
     uint64_t before = dispatch_awaited(object);
     object->taken = taken;
-    object->progress_ms = clock_ms();
+    note_progress(object, taken);
     count_awaited(object, before, dispatch_awaited(object));
     go_on(object->custody, object->writer);
     if (object->streaming)
@@ -122,7 +131,7 @@ void dispatch_written(object_t *object, uint64_t token) {
     object->written = true;
     object->token = token;
     object->taken = object->sent;
-    object->progress_ms = clock_ms();
+    note_progress(object, object->received + 1);
     if (object->streaming)
         chunk_free_until(object, object->taken);
     count_awaited(object, before, dispatch_awaited(object));

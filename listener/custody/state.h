@@ -119,7 +119,8 @@ typedef struct object {
     uint64_t token;                 /* of its series, once it is written */
     uint64_t notifier;              /* incarnation that was there when this attempt began; 0: none */
     response_t response;            /* once it is answered or failed; comment owned */
-    int64_t progress_ms;            /* when it last came nearer to its end */
+    int64_t progress_ms;            /* when it last came nearer to its end than any attempt before */
+    uint64_t reached;               /* the highest `taken` of all attempts; one more: written */
 } object_t;
 
 /* An ended association that the notifier has not acknowledged. */

@@ -3,22 +3,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/drain.h"
 #include "tests/ring/upper_layer.h"
 #include "tests/support/senders.h"
 
 #define SERIES  "1.2.826.0.1.3680043.9.9999.3.97"
 #define SENDERS 4
+/* Longer than a notifier that waits for nobody takes to its end. */
+#define NOTIFIER_STAYS_MS (2 * DRAIN_QUIET_LONGEST_MS)
 
 /* --- drain ------------------------------------------------------------------------------------------------ */
 
-/* Sends half of the series' second object, which it returns. */
-static bytes_t begin_second(scu_t *scu) {
-    bytes_t set = dataset_instance(EXPLICIT_LE, SERIES, instance_of(SERIES, 2), 2, 300000);
-    bytes_t command = scu_store_command(MR_STORAGE, instance_of(SERIES, 2), 2);
+/* Sends half of a series' second object, which it returns. */
+static bytes_t begin_second_of(scu_t *scu, const char *series) {
+    bytes_t set = dataset_instance(EXPLICIT_LE, series, instance_of(series, 2), 2, 300000);
+    bytes_t command = scu_store_command(MR_STORAGE, instance_of(series, 2), 2);
     cr_assert(scu_p_data(scu, 1, LAST_COMMAND, command.at, command.size));
     cr_assert(scu_p_data(scu, 1, DATA, set.at, set.size / 2));
     bytes_free(&command);
     return set;
+}
+
+static bytes_t begin_second(scu_t *scu) {
+    return begin_second_of(scu, SERIES);
 }
 
 /* Sends the rest: it is stored. Frees it. */
@@ -109,17 +116,21 @@ static void tell_to_end(const receiver_t *receiver, const char *stage) {
     free(said);
 }
 
-/* Nobody gives their ends an order here, nor starts them again. A second of idleness ends the association: a
- * machine that is busy for longer deserves another try. */
+/* To all stages, without an order of their ends, and nobody starts them again. */
+static void tell_all_to_end(const receiver_t *receiver) {
+    kill(receiver->launcher, SIGSTOP);
+    tell_to_end(receiver, "listener");
+    tell_to_end(receiver, "writer-0");
+    tell_to_end(receiver, "notifier");
+}
+
+/* A second of idleness ends the association: a machine that is busy for longer deserves another try. */
 static bool stores_after_all_stages_were_told_to_end(void) {
     receiver_t receiver;
     ring_start(&receiver, "drain-all", NULL);
     scu_t scu = {0};
     store_some(&scu, receiver.port, "DRAIN", SERIES, 1, 1);
-    kill(receiver.launcher, SIGSTOP);
-    tell_to_end(&receiver, "listener");
-    tell_to_end(&receiver, "writer-0");
-    tell_to_end(&receiver, "notifier");
+    tell_all_to_end(&receiver);
     bytes_t set = dataset_instance(EXPLICIT_LE, SERIES, instance_of(SERIES, 2), 2, 1000);
     bool stored = scu_store(&scu, 1, MR_STORAGE, instance_of(SERIES, 2), &set) == 0 && scu_release(&scu);
     kill(receiver.launcher, SIGCONT);
@@ -131,6 +142,24 @@ static bool stores_after_all_stages_were_told_to_end(void) {
 
 Test(drain, lets_an_association_finish_though_all_stages_were_told_to_end_at_once, .timeout = PATIENCE_S) {
     cr_expect(try_again(stores_after_all_stages_were_told_to_end), "its last writer did not stay");
+}
+
+/* The notifier is needed for the first object of a series, and for the end of the association. */
+Test(drain, lets_an_association_begin_a_series_though_the_notifier_was_told_to_end_too, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    ring_start(&receiver, "drain-notifier", (const char *const[]){"OXIDICOM_DRAIN_TIMEOUT", "60s", NULL});
+    scu_t scu = {0};
+    store_some(&scu, receiver.port, "DRAIN", SERIES, 1, 1);
+    bytes_t set = begin_second_of(&scu, SERIES ".2");
+    tell_all_to_end(&receiver);
+    cr_expect_not(receiver_logged(&receiver, "notifier: notifier ends", NOTIFIER_STAYS_MS));
+    finish_second(&scu, &set);
+    cr_expect(scu_release(&scu));
+    cr_expect(receiver_logged(&receiver, "series " SERIES ".2 was received: 1 file", PATIENCE_MS));
+    cr_expect(receiver_logged(&receiver, "notifier: notifier ends", PATIENCE_MS / 3));
+    kill(receiver.launcher, SIGCONT);
+    scu_close(&scu);
+    receiver_clear(&receiver);
 }
 
 /* --- under load ------------------------------------------------------------------------------------------- */

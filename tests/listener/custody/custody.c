@@ -443,6 +443,40 @@ Test(custody, names_the_journal_where_the_object_is_written) {
     cr_expect_str_eq(rig->comment, "the journal did not answer in time");
 }
 
+/* A notifier whose journal is full poses as a new one again and again. */
+Test(custody, gives_up_in_time_an_object_that_is_written_again_for_each_notifier_but_never_opened) {
+    rig_notifier_alive(rig, 1, JOURNAL);
+    rig_writer_alive(rig, "writer-a", 1);
+    rig_send_object(rig, 100);
+    rig_written(rig, 1, STATUS_SUCCESS);
+    object_t *object = TAILQ_FIRST(&rig->custody.objects);
+    int64_t since = object->progress_ms -= 30000;
+    for (uint64_t notifier = 2; notifier < 5; notifier++) {
+        rig_notifier_alive(rig, notifier, JOURNAL);
+        cr_assert_eq(object->attempt, notifier);
+        rig_written(rig, 1, STATUS_SUCCESS);
+    }
+    TAILQ_FIRST(&rig->custody.writers)->alive_ms = since + 60000;
+    custody_tick(&rig->custody, since + 60000);
+    rig_take_answers(rig);
+    cr_expect_eq(rig->last.status, STATUS_OUT_OF_RESOURCES);
+    cr_expect_str_eq(rig->comment, "the journal did not answer in time");
+}
+
+Test(custody, counts_as_progress_only_what_no_attempt_before_has_reached) {
+    rig_writer_alive(rig, "writer-a", 1);
+    object_t *object = rig_begin(rig);
+    rig_append(object, 3 * CREDIT_BYTES);
+    rig_credit(rig, object, 2 * CREDIT_BYTES);
+    int64_t since = object->progress_ms -= 30000;
+    rig_writer_alive(rig, "writer-a", 2);
+    cr_assert_gt(object->attempt, 1);
+    rig_credit(rig, object, CREDIT_BYTES);
+    cr_expect_eq(object->progress_ms, since);
+    rig_credit(rig, object, 2 * CREDIT_BYTES + 1);
+    cr_expect_gt(object->progress_ms, since);
+}
+
 Test(custody, says_that_no_writer_was_there_where_none_was) {
     cr_expect_str_eq(comment_of_waiting(false, 0, false), "no writer was there in time");
 }
