@@ -130,6 +130,9 @@ const metric_info_t METRICS[METRICS_COUNT] = {
     [METRIC_STORAGE_FAILURES] = {COUNTER("oxidicom_storage_failures",
                                          "Objects that storage failed to take, by error."),
                                  LABEL("error", 16), VALUES("ENOSPC"), .stages = FOR_WRITER},
+    [METRIC_STORAGE_FAILING] = {GAUGE("oxidicom_storage_failing",
+                                      "1: storage as a whole failed, the last time that a file was given to it."),
+                                .stages = FOR_WRITER, .by_stage = true},
     [METRIC_FILES_MOVED_HOME] = {COUNTER("oxidicom_files_moved_home",
                                          "Files stored in the folder of their series' first file though their own "
                                          "tags name another."),

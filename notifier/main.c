@@ -277,11 +277,12 @@ static int start(stage_t *stage) {
                                         &notifier->queue_state);
     notifier->registrar = registrar_new(&notifier->journal, notifier->replicas, notifier->storage, notifier->broker,
                                         notifier->inquiries, &stage->settings);
+    notifier->metrics = all_metrics_new();
     notifier->answers = answers_new(&(answers_sources_t){
         stage, &notifier->journal, notifier->registrar, notifier->inquiries, notifier->storage, notifier->replicas,
-        notifier->publisher, &notifier->broker_state, &notifier->nats_state, &notifier->cube_state});
+        notifier->publisher, notifier->metrics, &notifier->health.journal_writable, &notifier->broker_state,
+        &notifier->nats_state, &notifier->cube_state});
     notifier->audits = audits_new(stage->settings.run_dir, notifier->cube, &notifier->cube_state);
-    notifier->metrics = all_metrics_new();
     notifier->health.metrics = notifier->metrics;
     notifier->health.storage = notifier->storage;
     notifier->health.broker = &notifier->broker_state;

@@ -35,7 +35,8 @@ static bool are_stages_well(const status_t *s) {
 }
 
 static bool is_all_well(const status_t *s) {
-    return are_stages_well(s) && !is_absent(of_notifier(s)->broker) && !is_absent(of_notifier(s)->nats) &&
+    return are_stages_well(s) && !of_notifier(s)->journal->refuses && !of_notifier(s)->writers_failing &&
+           !is_absent(of_notifier(s)->broker) && !is_absent(of_notifier(s)->nats) &&
            !(of_notifier(s)->cube && is_absent(of_notifier(s)->cube)) && !of_notifier(s)->queue_still_ms;
 }
 
@@ -170,7 +171,10 @@ static void print_journal(table_t *table, const Ring__JournalStatus *j) {
     for (size_t i = 0; i < j->n_states && at < sizeof states; i++)
         at += (size_t)snprintf(states + at, sizeof states - at, "%s%llu %s", i ? ", " : "",
                                (unsigned long long)j->states[i]->receptions, j->states[i]->state);
-    table_add(table, "journal", cell("%s, %s, schema %u", j->path, cell_bytes(j->bytes), j->schema), NULL);
+    table_add(table, "journal",
+              cell("%s, %s, schema %u%s", j->path, cell_bytes(j->bytes), j->schema,
+                   j->refuses ? ": takes no events, so that new series are not received" : ""),
+              NULL);
     table_add(table, "receptions", j->n_states ? states : "none", NULL);
     if (j->oldest_due_at)
         table_add(table, "oldest", cell("%s waits since %s", j->oldest_due_series, cell_time(j->oldest_due_at)),
@@ -203,6 +207,11 @@ static void print_notifier(table_t *table, const Ring__NotifierStatus *n) {
                   cell("has not answered for %llu s: registrations wait",
                        (unsigned long long)n->storage_silent_ms / 1000),
                   NULL);
+    if (n->writers_failing)
+        table_add(
+            table, "storage",
+            cell("fails: it did not take the last file of %s", cell_many(n->writers_failing, "writer", "writers")),
+            NULL);
     if (*n->no_locks)
         table_add(table, "replicas", cell("storage has no locks that they could see (%s)", n->no_locks), NULL);
 }

@@ -45,11 +45,14 @@ static check_t check_connection(const char *name, link_state_t *state) {
     return check;
 }
 
-static check_t check_storage(storage_t *storage) {
+/* A receiver that were not ready would be sent no object, and would never find out that storage works again. */
+static check_t check_storage(health_t *health, int64_t now_ms) {
     char text[sizeof((check_t *)0)->why];
-    int64_t silent_ms = storage_silent_ms(storage);
+    int64_t silent_ms = health->storage ? storage_silent_ms(health->storage) : 0;
+    bool fails = all_metrics_gauge(health->metrics, METRIC_STORAGE_FAILING, now_ms, 0) > 0;
     storage_why(silent_ms, text, sizeof text);
-    check_t check = checked("storage", silent_ms == 0, DEGRADED, text);
+    check_t check = checked("storage", silent_ms == 0 && !fails, DEGRADED,
+                            silent_ms ? text : "storage failed to take a writer's last file");
     check.since = silent_ms ? clock_wall_ms() - silent_ms : 0;
     return check;
 }
@@ -65,8 +68,7 @@ static size_t check_all(health_t *health, int64_t now_ms, check_t checks[CHECKS_
     bool alive = health_alive(health, now_ms);
     checks[count++] = checked("journal", alive && atomic_load(&health->journal_writable), UNREADY,
                               alive ? "the journal does not take events" : "the notifier is held up");
-    if (health->storage)
-        checks[count++] = check_storage(health->storage);
+    checks[count++] = check_storage(health, now_ms);
     checks[count++] = check_connection("broker", health->broker);
     if (health->nats)
         checks[count++] = check_connection("NATS", health->nats);

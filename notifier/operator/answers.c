@@ -125,6 +125,7 @@ void answers_on_status(answers_t *answers, const Ring__StatusQuery *message) {
     Ring__NotifierStatus *status = answer->notifier = NEW(Ring__NotifierStatus, notifier_status);
     status->self = own_alive(sources->stage);
     status->journal = journal_status(sources->journal);
+    status->journal->refuses = !atomic_load(sources->journal_writable);
     status->broker = connection_status(sources->broker, true);
     status->nats = connection_status(sources->nats, sources->stage->settings.nats_address != NULL);
     status->cube = connection_status(sources->cube, sources->stage->settings.cube_url != NULL);
@@ -137,6 +138,7 @@ void answers_on_status(answers_t *answers, const Ring__StatusQuery *message) {
     replicas_have_locks(sources->replicas, why, sizeof why);
     status->no_locks = copy_text(why);
     status->storage_silent_ms = (uint64_t)storage_silent_ms(sources->storage);
+    status->writers_failing = (uint64_t)all_metrics_gauge(sources->metrics, METRIC_STORAGE_FAILING, clock_ms(), 0);
     publisher_count(sources->publisher, &status->progress_waiting, &status->progress_dropped);
 }
 

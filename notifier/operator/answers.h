@@ -3,6 +3,7 @@
 #ifndef NOTIFIER_OPERATOR_ANSWERS_H
 #define NOTIFIER_OPERATOR_ANSWERS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "common/link_state.h"
@@ -10,6 +11,7 @@
 #include "notifier/broker/registrar.h"
 #include "notifier/journal/journal.h"
 #include "notifier/journal/storage.h"
+#include "notifier/metrics/all_metrics.h"
 #include "notifier/progress/publisher.h"
 #include "notifier/replicas/replicas.h"
 #include "proto/ring.h"
@@ -28,6 +30,8 @@ typedef struct answers_sources {
     storage_t *storage;
     replicas_t *replicas;
     publisher_t *publisher;
+    all_metrics_t *metrics;
+    const atomic_bool *journal_writable; /* it takes events */
     link_state_t *broker, *nats, *cube;
 } answers_sources_t;
 

@@ -128,17 +128,34 @@ Test(ready, is_degraded_without_broker_and_nats_and_says_why_without_their_passw
     free(nats);
 }
 
-/* No file of the notifier may grow beyond this, as on a full disk. */
-static void let_journal_grow_to(const receiver_t *receiver, rlim_t bytes) {
-    struct rlimit limit = {.rlim_cur = bytes, .rlim_max = RLIM_INFINITY};
-    cr_assert_eq(prlimit(receiver_stage(receiver, "notifier", 0), RLIMIT_FSIZE, &limit, NULL), 0);
-}
-
 static int store_one(scu_t *scu, const char *series, const char *uid) {
     bytes_t set = dataset_instance(EXPLICIT_LE, series, uid, 1, 1000);
     int status = scu_store(scu, 1, MR_STORAGE, uid, &set);
     bytes_free(&set);
     return status;
+}
+
+/* It stays in service: only an object that is stored tells that storage works again. */
+Test(ready, is_degraded_while_storage_takes_no_file, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    endpoint_start(&receiver, "ready-storage", NULL,
+                   (const char *const[]){"OXIDICOM_MIN_FREE", "1000000GiB", NULL});
+    cr_assert_geq(await_status("/readyz", 200), 0);
+    scu_t scu = {.timeout_ms = PATIENCE_MS};
+    cr_assert(scu_associate_mr(&scu, receiver.port, "FULL", EXPLICIT_LE));
+    cr_assert_eq(store_one(&scu, "1.2.3", "1.2.3.1"), 0xA700);
+    char *said = NULL;
+    cr_assert(await(says_degraded, &said, PATIENCE_MS), "%s", said);
+    cr_expect_not_null(strstr(said, "storage failed to take a writer's last file"), "%s", said);
+    free(said);
+    scu_close(&scu);
+    receiver_clear(&receiver);
+}
+
+/* No file of the notifier may grow beyond this, as on a full disk. */
+static void let_journal_grow_to(const receiver_t *receiver, rlim_t bytes) {
+    struct rlimit limit = {.rlim_cur = bytes, .rlim_max = RLIM_INFINITY};
+    cr_assert_eq(prlimit(receiver_stage(receiver, "notifier", 0), RLIMIT_FSIZE, &limit, NULL), 0);
 }
 
 #define LISTENER_BORN "oxidicom_process_start_time_seconds{stage=\"listener\"}"

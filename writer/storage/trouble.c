@@ -1,7 +1,9 @@
 #include "writer/storage/trouble.h"
 
+#include <errno.h>
 #include <string.h>
 
+#include "common/metrics.h"
 #include "common/plural.h"
 
 /* Of this kind; the last place is shared by those for which there is none. */
@@ -13,17 +15,28 @@ static log_limit_t *limit_of(trouble_t *trouble, int reason) {
     return &trouble->kinds[i].limit;
 }
 
+/* Other errors are of one object, or of its place. */
+static bool is_of_all_storage(int reason) {
+    return reason == ENOSPC || reason == EDQUOT || reason == EIO || reason == EROFS || reason == ESTALE ||
+           reason == ENODEV || reason == ENOTCONN || reason == ETIMEDOUT || reason == EHOSTDOWN ||
+           reason == EACCES || reason == EPERM;
+}
+
 void trouble_say(trouble_t *trouble, const log_context_t *object, const char *step, int reason, const char *hint) {
     uint64_t left_out;
     trouble->objects++;
+    if (is_of_all_storage(reason))
+        metric_set(METRIC_STORAGE_FAILING, NULL, 1);
     if (!log_rarely(limit_of(trouble, reason), &left_out))
         return;
     log_error(object, "storage failed to %s a file: %s%s%s", step, strerror(reason), hint, log_more(left_out));
 }
 
 void trouble_over(trouble_t *trouble) {
-    if (trouble->objects > 0)
-        log_info(NULL, "storage works again, %llu %s failed meanwhile", (unsigned long long)trouble->objects,
-                 plural(trouble->objects, "object", "objects"));
+    if (trouble->objects == 0)
+        return;
+    log_info(NULL, "storage works again, %llu %s failed meanwhile", (unsigned long long)trouble->objects,
+             plural(trouble->objects, "object", "objects"));
+    metric_set(METRIC_STORAGE_FAILING, NULL, 0);
     trouble->objects = 0;
 }
