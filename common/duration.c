@@ -50,8 +50,8 @@ static const unit_t TIME_UNITS[] = {
 };
 
 static const unit_t SIZE_UNITS[] = {
-    {"B", 1},    {"kB", 1e3},   {"KB", 1e3},      {"MB", 1e6},
-    {"GB", 1e9}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824},
+    {"B", 1},     {"kB", 1e3},   {"KB", 1e3},      {"MB", 1e6},         {"GB", 1e9},
+    {"TB", 1e12}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {"TiB", 1099511627776},
 };
 
 static const char *skip_spaces(const char *at) {

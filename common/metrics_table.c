@@ -153,7 +153,7 @@ const metric_info_t METRICS[METRICS_COUNT] = {
     [METRIC_JOURNAL_COMMIT_TIME] = {HISTOGRAM("oxidicom_journal_commit_seconds",
                                               "Commit of one transaction of events, forced to disk."),
                                     .stages = FOR_NOTIFIER},
-    [METRIC_JOURNAL_FAILURES] = {COUNTER("oxidicom_journal_failures", "Transactions of events that failed."),
+    [METRIC_JOURNAL_FAILURES] = {COUNTER("oxidicom_journal_failures", "Transactions that failed."),
                                  .stages = FOR_NOTIFIER},
     [METRIC_JOURNALING] = {GAUGE("oxidicom_journal_writable",
                                  "1 while the journal takes events, 0 since one could not be committed."),

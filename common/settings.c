@@ -73,7 +73,7 @@ static void print_allowed(FILE *out, const setting_t *setting) {
                 (long long)setting->most / 1000);
         break;
     case SETTING_SIZE:
-        fprintf(out, "a size such as 64MiB, at least %lldMiB", (long long)setting->least / (1024 * 1024));
+        fprintf(out, "a size such as 64MiB or 2TiB, at least %lldMiB", (long long)setting->least / (1024 * 1024));
         break;
     case SETTING_TEXT:
         fputs(setting->allowed ? setting->allowed : "any text", out);

@@ -74,7 +74,6 @@ static bool commit_journal(notifier_t *notifier) {
     int64_t begun_us = clock_us();
     bool committed = journal_commit(&notifier->journal) == 0;
     metric_observe(METRIC_JOURNAL_COMMIT_TIME, clock_us() - begun_us);
-    metric_add(METRIC_JOURNAL_FAILURES, NULL, !committed);
     if (wrote || !committed)
         atomic_store(&notifier->health.journal_writable, committed && notifier->journal.room != ROOM_NONE);
     return committed;

@@ -75,7 +75,8 @@ static void log_end(association_t *a, outcome_t outcome, const char *how) {
     else if (a->state == STA2_AWAITING_ASSOCIATE_RQ)
         log_debug(&a->context, "%s: %s before an A-ASSOCIATE-RQ", a->peer, how);
     else if (a->state == STA3_AWAITING_LOCAL_RESPONSE && association_may_log(a, LEVEL_INFO))
-        log_info(&a->context, "%s: %s while it waited for a place", a->calling_ae, how);
+        log_info(&a->context, "%s: %s%s", a->calling_ae, how,
+                 outcome == OUTCOME_REJECTED ? "" : " while it waited for a place");
 }
 
 static void close_connection(association_t *a) {

@@ -89,7 +89,7 @@ int registration_list_files(const char *files_root, const char *folder, void (*t
         return errno;
     errno = 0;
     for (struct dirent *entry; (entry = readdir(listing)); errno = 0)
-        if (dicom_file_is_name(entry->d_name))
+        if (entry->d_type != DT_DIR && dicom_file_is_name(entry->d_name))
             take(argument, entry->d_name);
     int reason = errno;
     closedir(listing);

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/metrics.h"
 #include "notifier/journal/journal_file.h"
 #include "notifier/journal/journal_schema.h"
 #include "notifier/progress/lonk.h"
@@ -344,6 +345,7 @@ int journal_commit(journal_t *journal) {
     if (!journal->broken && !step_to_end(journal, SQL_COMMIT))
         break_transaction(journal);
     int status = journal->broken ? -1 : 0;
+    metric_add(METRIC_JOURNAL_FAILURES, NULL, journal->broken);
     if (status != 0 && journal->heard)
         heard_forget(journal->heard);
     /* Some failures (a full disk, for one) have rolled back already; then there is nothing to do. */

@@ -51,6 +51,8 @@ Test(size, reads_powers_of_1000_and_of_1024) {
     cr_assert(size_parse("64MiB", &bytes) && bytes == 64 * 1048576);
     cr_assert(size_parse("64 MB", &bytes) && bytes == 64000000);
     cr_assert(size_parse("1GiB", &bytes) && bytes == 1073741824);
+    cr_assert(size_parse("2TiB", &bytes) && bytes == 2199023255552);
+    cr_assert(size_parse("2TB", &bytes) && bytes == 2000000000000);
     cr_assert(size_parse("4096", &bytes) && bytes == 4096);
 }
 

@@ -150,7 +150,7 @@ Test(options, a_bad_setting_of_any_stage_ends_it_with_78_and_one_line_before_a_s
         "OXIDICOM_DRAIN_TIMEOUT is \"2 days\"; allowed is a duration such as 500ms or 1m 30s, from 0ms to "
         "86400s\n");
     expect_refusal("OXIDICOM_BUFFER_SIZE", "1MiB",
-                   "OXIDICOM_BUFFER_SIZE is \"1MiB\"; allowed is a size such as 64MiB, at least 4MiB\n");
+                   "OXIDICOM_BUFFER_SIZE is \"1MiB\"; allowed is a size such as 64MiB or 2TiB, at least 4MiB\n");
     expect_refusal("OXIDICOM_FILES_ROOT", UNSET, "OXIDICOM_FILES_ROOT is not set; needed is an absolute path\n");
 }
 

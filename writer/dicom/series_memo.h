@@ -8,7 +8,7 @@
 
 /* Series remembered, at most. */
 #define SERIES_MEMO_MAX 64
-/* A series whose values take more is not remembered. */
+/* Longer values are not remembered. */
 #define SERIES_MEMO_VALUES_MAX_BYTES 2048
 
 typedef struct series_memo series_memo_t;
@@ -23,7 +23,7 @@ bool series_memo_counts(head_tag_t tag);
  * holder. */
 Ring__Series *series_memo_find(series_memo_t *self, const head_value_t values[HEAD_TAGS], const char *calling_ae);
 
-/* Remembers what was made of these values: becomes a holder. */
+/* Remembers the series for these values: becomes a holder. */
 void series_memo_keep(series_memo_t *self, const head_value_t values[HEAD_TAGS], const char *calling_ae,
                       Ring__Series *series);
 

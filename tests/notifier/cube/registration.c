@@ -155,8 +155,11 @@ Test(registration, counts_the_dicom_files_of_the_folder) {
     const char *const names[] = {"1.dcm", "2.dcm", ".dcm", "3.DCM", "4.dcm.tmp", "notes.txt"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         touch(root, names[i]);
+    char *nested = text_of("%s/%s/5.dcm", root, series.folder);
+    cr_assert_eq(mkdir(nested, 0700), 0);
     cr_expect(registration_count_files(&registration, root));
     cr_expect_eq(registration.ndicom, 2);
+    free(nested);
     remove_folder(root);
     free(root);
 }
