@@ -33,7 +33,7 @@ const char *reception_details(const Ring__Reception *r) {
     if (r->attempts)
         return cell("rejected %s, again in %" PRIu64 " s: %s", cell_many(r->attempts, "time", "times"),
                     r->retry_in_ms / 1000, r->why);
-    return "for the broker";
+    return "for its turn with the broker";
 }
 
 static const char *details_and_elsewhere(const Ring__Reception *r) {

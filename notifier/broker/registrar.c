@@ -154,6 +154,7 @@ static bool read_due(registrar_t *registrar, shipment_t *item) {
         registration->series = rows_series(&row);
         registration->began_at = row.began_at;
         registration->attempts = row.attempts;
+        registration->stored = row.files - row.elsewhere;
         registration->number = row.number;
         registration->resent = journal_number(registrar->journal, SQL_INQUIRY_RESENT, VALUES(NUMBER(reception)), 0);
         if (row.traceparent)

@@ -29,6 +29,7 @@ typedef struct registration {
     char *link;                  /* owned; key of its series (series_key.h), not received any more; NULL: none */
     registration_outcome_t outcome;
     char *why;      /* owned; NULL where confirmed */
+    int64_t stored; /* files that writers have told of in the folder; the folder may have more */
     int64_t ndicom; /* files in the folder when the task was made */
     char task_id[UUID_STR_LEN];
     trace_context_t parent; /* of the association that began it; zeroed: none */

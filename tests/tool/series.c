@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "tests/tool/tool.h"
 
@@ -105,6 +106,33 @@ Test(series, that_is_registered_has_as_many_files_as_its_folder, .timeout = PATI
     receiver_clear(&receiver);
 }
 
+/* Everybody was told that they are stored. */
+Test(series, whose_files_were_taken_away_is_registered_with_a_warning, .timeout = PATIENCE_S) {
+    receiver_t receiver;
+    int status;
+    queue_t *queue = queue_new(rabbitmq_port(), "tool-taken");
+    ring_start(&receiver, "tool-taken", NULL);
+    scu_t scu = {0};
+    store_some(&scu, receiver.port, "SENDER", SERIES "1", 1, 3);
+    json_t *json = NULL;
+    cr_assert(await(has_three_files, &json, PATIENCE_MS));
+    json_decref(json);
+    json = TOOL_JSON(&status, "series", SERIES "1", "--show-phi");
+    const char *folder = value_at(json_array_get(json_object_get(json, "series"), 0), "folder");
+    char *path = text_of("%s/%s/0002-%s.dcm", receiver.root, folder, instance_of(SERIES "1", 2));
+    cr_assert_eq(unlink(path), 0, "%s", path);
+    json_decref(json);
+    cr_assert(scu_release(&scu));
+    expect_registration(queue, SERIES "1", 2);
+    json_decref(await_reception(SERIES "1", "registered"));
+    cr_expect(receiver_logged(
+        &receiver, "series " SERIES "1: 3 files were stored, and its folder has 2: the others were taken away",
+        PATIENCE_MS));
+    free(path);
+    queue_destroy(&queue);
+    receiver_clear(&receiver);
+}
+
 Test(series, waits_for_a_broker_that_is_absent, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
@@ -116,7 +144,7 @@ Test(series, waits_for_a_broker_that_is_absent, .timeout = PATIENCE_S) {
     cr_expect_str_eq(value_at(json, "journal.receptions.due"), "1");
     cr_expect_str_eq(value_at(json, "journal.oldest_due_series"), SERIES "2");
     char *said = TOOL(&status, "series");
-    cr_expect_not_null(strstr(said, "for the broker"), "%s", said);
+    cr_expect_not_null(strstr(said, "for its turn with the broker"), "%s", said);
     /* It is under way already, so that nothing is to be resent. */
     char *resent = TOOL(&status, "resend", SERIES "2");
     cr_expect_eq(status, 0);
