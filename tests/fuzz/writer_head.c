@@ -2,6 +2,7 @@
  * sizes of pieces, then the data set. */
 #include <string.h>
 
+#include "common/message.h"
 #include "common/utf8.h"
 #include "tests/fuzz/fuzz.h"
 #include "writer/dicom/instance.h"
@@ -70,6 +71,33 @@ static void check_instance(const instance_t *instance, const char *syntax) {
     free(header);
 }
 
+static bool is_text(const char *text, const char *wanted) {
+    return !text == !wanted && (!text || strcmp(text, wanted) == 0);
+}
+
+/* A memo changes nothing: neither what it has of the inputs before, nor what it remembers now. */
+static void check_with_memo(const instance_t *wanted, bool stored, const head_t *head,
+                            const Ring__ObjectHeader *command) {
+    static series_memo_t *memo;
+    if (!memo)
+        memo = series_memo_new();
+    for (int i = 0; i < 2; i++) {
+        instance_t instance;
+        refusal_t refusal;
+        CHECK(instance_read(&instance, memo, head, command, &refusal) == stored);
+        size_t size, wanted_size;
+        uint8_t *packed = message_pack(&instance.series->base, &size),
+                *wanted_packed = message_pack(&wanted->series->base, &wanted_size);
+        CHECK(size == wanted_size && memcmp(packed, wanted_packed, size) == 0);
+        CHECK(is_text(instance.file, wanted->file) && is_text(instance.identity, wanted->identity));
+        CHECK(is_text(instance.sop_class_uid, wanted->sop_class_uid));
+        CHECK(is_text(instance.sop_instance_uid, wanted->sop_instance_uid));
+        free(packed);
+        free(wanted_packed);
+        instance_clear(&instance);
+    }
+}
+
 static void read_instance(const head_t *head, const char *syntax) {
     Ring__ObjectHeader command = RING__OBJECT_HEADER__INIT;
     command.calling_ae = (char *)"FUZZ";
@@ -77,13 +105,15 @@ static void read_instance(const head_t *head, const char *syntax) {
     command.sop_instance_uid = (char *)"1.2.3";
     instance_t instance;
     refusal_t refusal = {0};
-    if (instance_read(&instance, NULL, head, &command, &refusal))
+    bool stored = instance_read(&instance, NULL, head, &command, &refusal);
+    if (stored)
         check_instance(&instance, syntax);
     else
         CHECK(refusal.status == STATUS_CANNOT_UNDERSTAND && *refusal.comment);
     const Ring__Series *series = instance.series;
     CHECK(utf8_valid(series->patient_name, strlen(series->patient_name)));
     CHECK(utf8_valid(series->series_instance_uid, strlen(series->series_instance_uid)));
+    check_with_memo(&instance, stored, head, &command);
     instance_clear(&instance);
 }
 
