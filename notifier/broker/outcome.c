@@ -19,8 +19,8 @@ void outcome_log(const registration_t *returned) {
         log_info(NULL, "series %s is registered: %lld %s, task %s", series, (long long)returned->ndicom,
                  plural((uint64_t)returned->ndicom, "file", "files"), returned->task_id);
         if (returned->ndicom < returned->stored)
-            log_warn(NULL, "series %s: %lld files were stored, and its folder has %lld: the others were taken away",
-                     series, (long long)returned->stored, (long long)returned->ndicom);
+            log_warn(NULL, "series %s: stored files were taken away; of %lld its folder has %lld", series,
+                     (long long)returned->stored, (long long)returned->ndicom);
         break;
     case OUTCOME_IMPOSSIBLE:
         log_error(NULL, "series %s can't be registered: %s", series, returned->why);

@@ -45,9 +45,10 @@ Test(message_json, has_lists_of_numbers_and_of_messages) {
     a.receptions = UINT32_MAX + 1ULL;
     journal.states = states;
     journal.n_states = 2;
-    expect_json(&journal.base, MESSAGE_JSON_PLAIN,
-                "{\"path\":\"\",\"bytes\":0,\"schema\":0,\"states\":[{\"state\":\"due\",\"receptions\":4294967296},"
-                "{\"state\":\"\",\"receptions\":0}],\"oldest_due_at\":0,\"oldest_due_series\":\"\"}");
+    expect_json(
+        &journal.base, MESSAGE_JSON_PLAIN,
+        "{\"path\":\"\",\"bytes\":0,\"schema\":0,\"states\":[{\"state\":\"due\",\"receptions\":4294967296},"
+        "{\"state\":\"\",\"receptions\":0}],\"oldest_due_at\":0,\"oldest_due_series\":\"\",\"refuses\":false}");
     uint64_t buckets[] = {1, 2, 3};
     Ring__MetricValue figure = RING__METRIC_VALUE__INIT;
     figure.value = -1;
