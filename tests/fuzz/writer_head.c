@@ -75,7 +75,7 @@ static bool is_text(const char *text, const char *wanted) {
     return !text == !wanted && (!text || strcmp(text, wanted) == 0);
 }
 
-/* A memo changes nothing: neither what it has of the inputs before, nor what it remembers now. */
+/* A memo changes nothing: it has seen the inputs before, and sees this one twice. */
 static void check_with_memo(const instance_t *wanted, bool stored, const head_t *head,
                             const Ring__ObjectHeader *command) {
     static series_memo_t *memo;

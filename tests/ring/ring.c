@@ -1,9 +1,11 @@
 #include "tests/ring/ring.h"
 
 #include <criterion/hooks.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "common/clock.h"
 
@@ -100,13 +102,24 @@ const char *series_number(const char *root, int number) {
     return uid;
 }
 
+void mount_small(const char *folder, const char *options) {
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", folder, "tmpfs", 0, options) != 0)
+        cr_skip("a file system of its own needs root");
+}
+
+int store_instance(scu_t *scu, const char *series_uid, int number, size_t pixels) {
+    const char *uid = instance_of(series_uid, number);
+    bytes_t set = dataset_instance(EXPLICIT_LE, series_uid, uid, number, pixels);
+    int status = scu_store(scu, 1, MR_STORAGE, uid, &set);
+    bytes_free(&set);
+    return status;
+}
+
 void store_some(scu_t *scu, int port, const char *calling_ae, const char *series_uid, int first, int count) {
     cr_assert(scu_associate_mr(scu, port, calling_ae, EXPLICIT_LE));
-    for (int i = first; i < first + count; i++) {
-        bytes_t set = dataset_instance(EXPLICIT_LE, series_uid, instance_of(series_uid, i), i, 2000);
-        cr_assert_eq(scu_store(scu, 1, MR_STORAGE, instance_of(series_uid, i), &set), 0, "instance %d", i);
-        bytes_free(&set);
-    }
+    for (int i = first; i < first + count; i++)
+        cr_assert_eq(store_instance(scu, series_uid, i, 2000), 0, "instance %d", i);
 }
 
 void write_series(const char *folder, const char *series_uid, int first, int count, size_t pixels) {

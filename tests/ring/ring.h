@@ -26,6 +26,11 @@ const char *subject_of(const char *calling_ae, const char *series_uid);
 
 /* Opens an association and stores `count` instances of the series, numbered from `first`; every status must be
  * 0000. Leaves it open. */
+/* Mounts a tmpfs with these options (mount(8)) on the folder, for this process and its children. Skips the test
+ * without the right to. */
+void mount_small(const char *folder, const char *options);
+/* Sends one instance of a series, with so many bytes of pixels, over an association for MR. Returns the status. */
+int store_instance(scu_t *scu, const char *series_uid, int number, size_t pixels);
 void store_some(scu_t *scu, int port, const char *calling_ae, const char *series_uid, int first, int count);
 /* The UID of an instance of a series, as store_some makes it; valid until the next call. */
 const char *instance_of(const char *series_uid, int number);

@@ -1,6 +1,5 @@
 /* Storage that is full, and objects larger than memory should be. */
 #include <glob.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -15,16 +14,10 @@
 
 #define SERIES "1.2.826.0.1.3680043.9.9999.3.95"
 
-static void mount_small(const receiver_t *receiver, const char *options) {
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("none", receiver->root, "tmpfs", 0, options) != 0)
-        cr_skip("a file system of its own needs root");
-}
-
 Test(storage, that_is_full_is_answered_a700_and_leaves_no_partial_file, .timeout = PATIENCE_S) {
     receiver_t receiver;
     receiver_prepare(&receiver);
-    mount_small(&receiver, "size=3m");
+    mount_small(receiver.root, "size=3m");
     receiver_start(&receiver, (const char *const[]){"OXIDICOM_MIN_FREE", "0", NULL});
     scu_t scu = {0};
     store_some(&scu, receiver.port, "FULL", SERIES, 1, 2);
@@ -133,7 +126,7 @@ static int lines_with(const receiver_t *receiver, const char *text) {
 static void fill_and_free(const char *min_free, uint64_t kept) {
     receiver_t receiver;
     receiver_prepare(&receiver);
-    mount_small(&receiver, "size=20m");
+    mount_small(receiver.root, "size=20m");
     receiver_start(&receiver, (const char *const[]){"OXIDICOM_MIN_FREE", min_free, "OXIDICOM_WRITERS", "2", NULL});
     pid_t writer = receiver_stage(&receiver, "writer", 0);
     senders_t *senders = senders_start(&(senders_spec_t){

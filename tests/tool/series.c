@@ -47,6 +47,21 @@ static bool has_three_files(void *found) {
     return strcmp(value_at(*json, "files"), "3") == 0;
 }
 
+/* Stores three files of a series and keeps the association open. Returns the series' folder, to be freed. */
+static char *receive_three(receiver_t *receiver, const char *queue, scu_t *scu) {
+    int status;
+    json_t *json = NULL;
+    ring_start(receiver, queue, NULL);
+    store_some(scu, receiver->port, "SENDER", SERIES "1", 1, 3);
+    cr_assert(await(has_three_files, &json, PATIENCE_MS));
+    json_decref(json);
+    json = TOOL_JSON(&status, "series", SERIES "1", "--show-phi");
+    const char *folder = value_at(json_array_get(json_object_get(json, "series"), 0), "folder");
+    char *path = text_of("%s/%s", receiver->root, folder);
+    json_decref(json);
+    return path;
+}
+
 Test(series, is_receiving_then_registered_with_the_task_that_the_broker_has, .timeout = PATIENCE_S) {
     receiver_t receiver;
     delivered_t task;
@@ -77,31 +92,24 @@ Test(series, is_receiving_then_registered_with_the_task_that_the_broker_has, .ti
  * heard of them. */
 Test(series, that_is_registered_has_as_many_files_as_its_folder, .timeout = PATIENCE_S) {
     receiver_t receiver;
-    int status;
     queue_t *queue = queue_new(rabbitmq_port(), "tool-unheard");
-    ring_start(&receiver, "tool-unheard", NULL);
     scu_t scu = {0};
-    store_some(&scu, receiver.port, "SENDER", SERIES "1", 1, 3);
-    json_t *json = NULL;
-    cr_assert(await(has_three_files, &json, PATIENCE_MS));
-    json_decref(json);
-    json = TOOL_JSON(&status, "series", SERIES "1", "--show-phi");
-    const char *folder = value_at(json_array_get(json_object_get(json, "series"), 0), "folder");
+    char *folder = receive_three(&receiver, "tool-unheard", &scu);
     for (int i = 0; i < 2; i++) {
-        char *path = text_of("%s/%s/unheard-%d.dcm", receiver.root, folder, i);
+        char *path = text_of("%s/unheard-%d.dcm", folder, i);
         FILE *file = fopen(path, "w");
         cr_assert(file && fclose(file) == 0, "%s", path);
         free(path);
     }
-    json_decref(json);
     cr_assert(scu_release(&scu));
     expect_registration(queue, SERIES "1", 5);
-    json = await_reception(SERIES "1", "registered");
+    json_t *json = await_reception(SERIES "1", "registered");
     cr_expect_str_eq(value_at(json, "files"), "5");
     cr_expect_eq(receiver_times_logged(&receiver, "series " SERIES "1 was received: 3 files heard of, 0 errors"),
                  1);
     cr_expect_eq(receiver_times_logged(&receiver, "series " SERIES "1 is registered: 5 files, task "), 1);
     json_decref(json);
+    free(folder);
     queue_destroy(&queue);
     receiver_clear(&receiver);
 }
@@ -109,25 +117,18 @@ Test(series, that_is_registered_has_as_many_files_as_its_folder, .timeout = PATI
 /* Everybody was told that they are stored. */
 Test(series, whose_files_were_taken_away_is_registered_with_a_warning, .timeout = PATIENCE_S) {
     receiver_t receiver;
-    int status;
     queue_t *queue = queue_new(rabbitmq_port(), "tool-taken");
-    ring_start(&receiver, "tool-taken", NULL);
     scu_t scu = {0};
-    store_some(&scu, receiver.port, "SENDER", SERIES "1", 1, 3);
-    json_t *json = NULL;
-    cr_assert(await(has_three_files, &json, PATIENCE_MS));
-    json_decref(json);
-    json = TOOL_JSON(&status, "series", SERIES "1", "--show-phi");
-    const char *folder = value_at(json_array_get(json_object_get(json, "series"), 0), "folder");
-    char *path = text_of("%s/%s/0002-%s.dcm", receiver.root, folder, instance_of(SERIES "1", 2));
+    char *folder = receive_three(&receiver, "tool-taken", &scu);
+    char *path = text_of("%s/0002-%s.dcm", folder, instance_of(SERIES "1", 2));
     cr_assert_eq(unlink(path), 0, "%s", path);
-    json_decref(json);
     cr_assert(scu_release(&scu));
     expect_registration(queue, SERIES "1", 2);
     json_decref(await_reception(SERIES "1", "registered"));
     cr_expect(receiver_logged(&receiver, "series " SERIES "1: stored files were taken away; of 3 its folder has 2",
                               PATIENCE_MS));
     free(path);
+    free(folder);
     queue_destroy(&queue);
     receiver_clear(&receiver);
 }

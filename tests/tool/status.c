@@ -1,11 +1,9 @@
 /* `oxidicom status` in every state that there is. */
 #include <dirent.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sysexits.h>
@@ -99,35 +97,22 @@ Test(status, counts_what_is_under_way_and_what_is_held_of_the_buffer, .timeout =
 
 /* --- something fails ------------------------------------------------------------------------------------- */
 
-static void make_storage_small(const receiver_t *receiver) {
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("none", receiver->root, "tmpfs", 0, "size=512k") != 0)
-        cr_skip("a file system of its own needs root");
-}
-
-static int store_of(scu_t *scu, int number, size_t pixels) {
-    bytes_t set = dataset_instance(EXPLICIT_LE, SERIES "1", instance_of(SERIES "1", number), number, pixels);
-    int status = scu_store(scu, 1, MR_STORAGE, instance_of(SERIES "1", number), &set);
-    bytes_free(&set);
-    return status;
-}
-
 Test(status, is_1_and_says_so_while_storage_takes_no_file, .timeout = PATIENCE_S) {
     receiver_t receiver;
     int status;
     receiver_prepare(&receiver);
-    make_storage_small(&receiver);
+    mount_small(receiver.root, "size=512k");
     receiver_start(&receiver, (const char *const[]){"OXIDICOM_AMQP_ADDRESS", rabbitmq_address(),
                                                     "OXIDICOM_MIN_FREE", "0MiB", NULL});
     await_status("well", "true");
     scu_t scu = {.timeout_ms = PATIENCE_MS};
     cr_assert(scu_associate_mr(&scu, receiver.port, "FULL", EXPLICIT_LE));
-    cr_assert_eq(store_of(&scu, 1, 1000000), 0xA700);
+    cr_assert_eq(store_instance(&scu, SERIES "1", 1, 1000000), 0xA700);
     await_status("notifier.writers_failing", "1");
     char *said = TOOL(&status, "status");
     cr_expect_eq(status, 1);
     cr_expect_not_null(strstr(said, "storage        fails: it did not take the last file of 1 writer"), "%s", said);
-    cr_assert_eq(store_of(&scu, 2, 1000), 0);
+    cr_assert_eq(store_instance(&scu, SERIES "1", 2, 1000), 0);
     await_status("well", "true");
     cr_expect(scu_release(&scu));
     free(said);
@@ -149,7 +134,7 @@ Test(status, is_1_and_says_so_while_the_journal_takes_nothing, .timeout = PATIEN
     cr_assert_eq(prlimit(notifier, RLIMIT_FSIZE, &none, NULL), 0);
     scu_t scu = {.timeout_ms = PATIENCE_MS};
     cr_assert(scu_associate_mr(&scu, receiver.port, "FULL", EXPLICIT_LE));
-    cr_assert_eq(store_of(&scu, 1, 1000), 0xA700);
+    cr_assert_eq(store_instance(&scu, SERIES "1", 1, 1000), 0xA700);
     await_status("journal.refuses", "true");
     char *said = TOOL(&status, "status");
     cr_expect_eq(status, 1);

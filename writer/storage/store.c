@@ -37,12 +37,6 @@ _Static_assert(sizeof((store_file_t *)NULL)->name == TEMPORARY_NAME_BYTES, "a fi
 
 /* --- life ------------------------------------------------------------------------------------------- */
 
-/* Errors that may be over in a moment, or by an operator's hand, without a new start. */
-static bool may_pass(int reason) {
-    return reason == ENOSPC || reason == EDQUOT || reason == EIO || reason == EROFS || reason == ESTALE ||
-           reason == ENOTCONN || reason == ETIMEDOUT || reason == EHOSTDOWN;
-}
-
 store_t *store_new(const char *files_root, const char *id, uint64_t incarnation, bool durable) {
     store_t *self = must(calloc(1, sizeof *self));
     bases_init(&self->bases, files_root, id, incarnation);
@@ -61,7 +55,7 @@ store_t *store_new(const char *files_root, const char *id, uint64_t incarnation,
         return self;
     }
     log_error(NULL, "can't use OXIDICOM_FILES_ROOT \"%s\": %s", files_root, strerror(reason));
-    if (may_pass(reason))
+    if (trouble_may_pass(reason))
         return self; /* objects are answered A700 until it works */
     store_destroy(&self);
     return NULL;

@@ -15,11 +15,14 @@ static log_limit_t *limit_of(trouble_t *trouble, int reason) {
     return &trouble->kinds[i].limit;
 }
 
+bool trouble_may_pass(int reason) {
+    return reason == ENOSPC || reason == EDQUOT || reason == EIO || reason == EROFS || reason == ESTALE ||
+           reason == ENOTCONN || reason == ETIMEDOUT || reason == EHOSTDOWN;
+}
+
 /* Other errors are of one object, or of its place. */
 static bool is_of_all_storage(int reason) {
-    return reason == ENOSPC || reason == EDQUOT || reason == EIO || reason == EROFS || reason == ESTALE ||
-           reason == ENODEV || reason == ENOTCONN || reason == ETIMEDOUT || reason == EHOSTDOWN ||
-           reason == EACCES || reason == EPERM;
+    return trouble_may_pass(reason) || reason == ENODEV || reason == EACCES || reason == EPERM;
 }
 
 void trouble_say(trouble_t *trouble, const log_context_t *object, const char *step, int reason, const char *hint) {

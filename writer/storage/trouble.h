@@ -2,6 +2,8 @@
 #ifndef WRITER_STORAGE_TROUBLE_H
 #define WRITER_STORAGE_TROUBLE_H
 
+#include <stdbool.h>
+
 #include "common/log.h"
 
 #define TROUBLE_KINDS 16
@@ -14,6 +16,9 @@ typedef struct trouble {
     } kinds[TROUBLE_KINDS];
     uint64_t objects; /* failures since the last stored object */
 } trouble_t;
+
+/* Errors that may be over in a moment, or by an operator's hand, without a new start. */
+bool trouble_may_pass(int reason);
 
 /* An object failed at `step`: one line a minute for each errno value. `hint`: added to the line. */
 void trouble_say(trouble_t *trouble, const log_context_t *object, const char *step, int reason, const char *hint);
